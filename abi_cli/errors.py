@@ -1,0 +1,110 @@
+"""Every way in which `abi` can end, as an exception with an exit code.
+
+The library raises these; only the command line renders them. A message says what was expected,
+what was found and where; `hint` says what to do about it. Anything else that escapes is a bug of
+ours and exits with 70.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class AbiError(Exception):
+    """A condition that the user can understand and act on.
+
+    Arguments:
+        message: What went wrong, in one or a few sentences.
+        hint: What to do about it.
+        place: Where it is, such as `data.csv, row 3, column x`.
+    """
+
+    exit_code: ClassVar[int] = 70
+
+    def __init__(self, message: str, *, hint: str | None = None, place: str | None = None):
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.place = place
+
+    def __str__(self) -> str:
+        head = f"{self.place}: {self.message}" if self.place else self.message
+        return f"{head}\n{self.hint}" if self.hint else head
+
+
+class CheckFailed(AbiError):
+    """A check or a gate was not passed."""
+
+    exit_code = 1
+
+
+class UsageError(AbiError):
+    """The command was called with arguments that don't go together."""
+
+    exit_code = 2
+
+
+class SpecError(AbiError):
+    """The spec, or an override of it, can't be used."""
+
+    exit_code = 3
+
+
+class DataError(AbiError):
+    """A data file can't be read as what the model needs."""
+
+    exit_code = 4
+
+
+class UserFunctionError(AbiError):
+    """A function of the user's raised, or returned what it must not.
+
+    Arguments:
+        frames: The user's own frames of the traceback, innermost last; empty where it didn't raise.
+    """
+
+    exit_code = 5
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        place: str | None = None,
+        frames: tuple[str, ...] = (),
+    ):
+        super().__init__(message, hint=hint, place=place)
+        self.frames = frames
+
+    def __reduce__(self):  # crosses process borders whole
+        return _rebuild, (self.message, self.hint, self.place, self.frames)
+
+
+def _rebuild(
+    message: str, hint: str | None, place: str | None, frames: tuple[str, ...]
+) -> UserFunctionError:
+    return UserFunctionError(message, hint=hint, place=place, frames=frames)
+
+
+class RunError(AbiError):
+    """A run folder is missing, incomplete or not one of ours."""
+
+    exit_code = 6
+
+
+class Diverged(AbiError):
+    """Training left the numbers behind: the loss is not finite."""
+
+    exit_code = 7
+
+
+class OutputError(AbiError):
+    """Writing failed: disk full, read-only folder, a name that is taken."""
+
+    exit_code = 74
+
+
+class StoppedEarly(AbiError):
+    """Training stopped before its end, saved."""
+
+    exit_code = 75

@@ -1,0 +1,34 @@
+"""How long work tells whoever started it what it is doing, without printing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """A piece of long work in progress."""
+
+    def advance(self, amount: int = 1, **figures: float) -> None:
+        """So much more is done; `figures` (such as loss=0.3) are shown beside it."""
+
+
+class Listener:
+    """Hears what a workflow does. This one is silent; the console overrides it."""
+
+    def note(self, text: str) -> None:
+        """Something worth knowing."""
+
+    def warn(self, text: str, *, hint: str | None = None) -> None:
+        """Something that may not be what was meant."""
+
+    @contextmanager
+    def task(self, title: str, total: int | None = None, unit: str = "") -> Iterator[Progress]:
+        """A piece of work of `total` units (None where unknown), as a context."""
+        yield _Silent()
+
+
+class _Silent:
+    def advance(self, amount: int = 1, **figures: float) -> None:
+        pass

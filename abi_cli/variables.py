@@ -1,0 +1,170 @@
+"""What a data set is made of: named variables, ragged where sets and series are.
+
+A collection of data sets is a dict from variable name to
+
+- an array `(dataset, *event)` for what has one shape in every data set, or
+- a `Ragged`: the members of all sets (or steps of all series) laid end to end.
+
+Nothing between the simulator and the networks ever sees padding. A `Layout` is the description of
+such a dict that a run keeps, so that later commands can read data without the user's code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from itertools import product
+from typing import Any, Literal
+
+import numpy as np
+
+Role = Literal["context", "parameter", "nuisance", "observable"]
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Members of all data sets, end to end.
+
+    Arguments:
+        values: `(obs, *event)`, the members of data set 0, then those of data set 1, and so on.
+        row_size: `(dataset,)`, int64, how many members each data set has; sums to `obs`.
+    """
+
+    values: np.ndarray
+    row_size: np.ndarray
+
+    def __post_init__(self) -> None:
+        if int(self.row_size.sum()) != len(self.values):
+            raise ValueError(
+                f"Expected as many values as row_size sums to, {int(self.row_size.sum())}; "
+                f"got {len(self.values)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.row_size)
+
+    def starts(self) -> np.ndarray:
+        """Where each data set begins, `(dataset,)`."""
+        return np.cumsum(self.row_size) - self.row_size
+
+    def rows(self, index: np.ndarray) -> np.ndarray:
+        """Positions in `values` of the members of data sets `index`, in that order, `(obs,)`."""
+        size = self.row_size[index]
+        within = np.arange(int(size.sum())) - np.repeat(np.cumsum(size) - size, size)
+        return np.repeat(self.starts()[index], size) + within
+
+
+Value = np.ndarray | Ragged
+Datasets = dict[str, Value]
+
+
+def count(datasets: Mapping[str, Value]) -> int:
+    """How many data sets there are; 0 for an empty dict."""
+    return len(next(iter(datasets.values()))) if datasets else 0
+
+
+def take(datasets: Mapping[str, Value], index: np.ndarray | slice) -> Datasets:
+    """The data sets `index` (integers or a slice), in that order."""
+    if isinstance(index, slice):
+        index = np.arange(count(datasets))[index]
+    index = np.asarray(index, dtype=np.int64)
+    return {
+        name: Ragged(value.values[value.rows(index)], value.row_size[index])
+        if isinstance(value, Ragged)
+        else value[index]
+        for name, value in datasets.items()
+    }
+
+
+def concatenate(parts: Iterable[Mapping[str, Value]]) -> Datasets:
+    """The data sets of all parts, one after the other; every part has the same variables."""
+    parts = list(parts)
+    joined: Datasets = {}
+    for name, first in parts[0].items():
+        values = [part[name] for part in parts]
+        if isinstance(first, Ragged):
+            joined[name] = Ragged(
+                np.concatenate([value.values for value in values]),
+                np.concatenate([value.row_size for value in values]),
+            )
+        else:
+            joined[name] = np.concatenate(values)
+    return joined
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One variable of a model.
+
+    Arguments:
+        name: As in the user's functions.
+        role: What it is in the model.
+        ragged: Whether its leading axis is that of members or steps.
+        event: Shape of one member where ragged, else of the whole value; () is a scalar.
+        integer: Whether its values are whole numbers.
+        length_of: Observables whose number of members it always equals (a context such as N).
+        low, high: Smallest and largest value seen in the pilot simulations.
+    """
+
+    name: str
+    role: Role
+    ragged: bool
+    event: tuple[int, ...]
+    integer: bool = False
+    length_of: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+
+    def elements(self, *, base: int = 0) -> tuple[str, ...]:
+        """Names of the scalar elements of one event: `sigma`, or `beta[0]`, `beta[1]`, …"""
+        return element_names(self.name, self.event, base=base)
+
+
+def element_names(name: str, event: tuple[int, ...], *, base: int = 0) -> tuple[str, ...]:
+    """Names of the scalars of an event, C order: `name`, `name[0]`, `name[0,1]`."""
+    if not event:
+        return (name,)
+    return tuple(
+        f"{name}[{','.join(str(i + base) for i in index)}]"
+        for index in product(*(range(size) for size in event))
+    )
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The variables of a model, in the order context, parameters, nuisance, observables."""
+
+    variables: tuple[Variable, ...]
+
+    def __getitem__(self, name: str) -> Variable:
+        for variable in self.variables:
+            if variable.name == name:
+                return variable
+        raise KeyError(name)
+
+    def __contains__(self, name: object) -> bool:
+        return any(variable.name == name for variable in self.variables)
+
+    def of(self, *roles: Role) -> tuple[Variable, ...]:
+        """The variables of these roles, in order."""
+        return tuple(variable for variable in self.variables if variable.role in roles)
+
+    def to_config(self) -> list[dict[str, Any]]:
+        """As plain JSON values."""
+        return [asdict(variable) for variable in self.variables]
+
+    @classmethod
+    def from_config(cls, config: Iterable[Mapping[str, Any]]) -> Layout:
+        """Back from `to_config`, from JSON too."""
+        return cls(
+            tuple(
+                Variable(
+                    **{
+                        **entry,
+                        "event": tuple(entry["event"]),
+                        "length_of": tuple(entry["length_of"]),
+                    }
+                )
+                for entry in config
+            )
+        )
