@@ -168,3 +168,21 @@ class Layout:
                 for entry in config
             )
         )
+
+
+@dataclass(frozen=True)
+class DrawBlock:
+    """Posterior draws of some data sets, on their way out.
+
+    Blocks come data set after data set and, within one, draw after draw. A block either spans all
+    draws of several data sets, or a part of the draws of one.
+
+    Arguments:
+        first_dataset: Index of its first data set among those asked for.
+        first_draw: Index of its first draw.
+        values: Parameter name → `(dataset, draw, *event)`, float32, on the user's scale.
+    """
+
+    first_dataset: int
+    first_draw: int
+    values: dict[str, np.ndarray]
