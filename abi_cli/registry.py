@@ -20,7 +20,7 @@ import pkgutil
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 HOMES = {
     "step": "abi_cli.adapter",
@@ -37,8 +37,15 @@ def _as_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-Keys = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
-"""One variable name or a list of them."""
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    twice = [name for i, name in enumerate(names) if name in names[:i]]
+    if twice:
+        raise ValueError(f"Expected each variable once; got {twice[0]} twice")
+    return names
+
+
+Keys = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), AfterValidator(_distinct)]
+"""One variable name or a list of them, each once."""
 
 
 class Part(BaseModel):
