@@ -1,0 +1,242 @@
+"""The chain of steps between simulated data and the networks, fitted once and then fixed."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from abi_cli import registry
+from abi_cli.adapter.step import AdapterError, State, Step, event_of, every, no_change, on_array
+from abi_cli.errors import DataError
+from abi_cli.variables import Datasets, Ragged, Value, count, take
+
+INFERENCE_VARIABLES = "inference_variables"
+INFERENCE_CONDITIONS = "inference_conditions"
+SUMMARY_VARIABLES = "summary_variables"
+
+
+def sources(steps: Sequence[Step], *made: str) -> frozenset[str]:
+    """The variables before the first step that `made`, variables after the last, are made from."""
+    names = set(made)
+    for step in reversed(steps):
+        flow = step.flow()
+        names = {read for name in names for read in flow.get(name, (name,))}
+    return frozenset(names)
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """Invertible steps with what each learned from the pilot simulations.
+
+    Forward they make of the variables of a model those of the networks: `inference_variables`, the
+    target of the inference network, and what it is told, `inference_conditions` and
+    `summary_variables`, of which there may be one or both. Parameters may be absent, as they are
+    at inference: then `inference_variables` is too.
+
+    Arguments:
+        steps: In the order of the spec.
+        states: What each step learned.
+        event: Shape that `inference_variables` has for one data set, () where a scalar.
+    """
+
+    steps: tuple[Step, ...]
+    states: tuple[State, ...]
+    event: tuple[int, ...]
+
+    @classmethod
+    def fit(cls, steps: Iterable[Step], pilot: Datasets) -> Adapter:
+        """Learn from pilot simulations, which have all variables of the model.
+
+        Errors:
+            AdapterError: A step asks for what isn't there or can't take it, or nothing reaches
+                `inference_variables`.
+        """
+        steps = tuple(steps)
+        states = []
+        data = pilot
+        for number, step in enumerate(steps):
+            with _placed(number, step):
+                _check_found(step, data)
+                states.append(step.fit(data))
+                data = step.forward(data, states[-1])
+        target = data.get(INFERENCE_VARIABLES)
+        if target is None:
+            raise AdapterError(
+                f"Expected a variable {INFERENCE_VARIABLES} after the last step; "
+                f"got {', '.join(data)}",
+                hint="Make it of the parameters:\n"
+                f"  - concatenate: {{keys: [...], into: {INFERENCE_VARIABLES}}}",
+                place="adapter",
+            )
+        if isinstance(target, Ragged):
+            raise AdapterError(
+                f"Expected {INFERENCE_VARIABLES} to have one shape in every data set; "
+                "got a set or series",
+                place="adapter",
+                variable=INFERENCE_VARIABLES,
+            )
+        return cls(steps, tuple(states), event_of(target))
+
+    @property
+    def dim(self) -> int:
+        """How many numbers the inference network has to learn."""
+        return math.prod(self.event)
+
+    @property
+    def parameters(self) -> frozenset[str]:
+        """The variables that reach `inference_variables`."""
+        return sources(self.steps, INFERENCE_VARIABLES)
+
+    @property
+    def conditions(self) -> frozenset[str]:
+        """The variables that the networks are told about: what inference needs."""
+        told = {INFERENCE_CONDITIONS, SUMMARY_VARIABLES}
+        return sources(self.steps, *told) - told
+
+    def forward(self, data: Mapping[str, Value]) -> Datasets:
+        """From the scale of the user to that of the networks.
+
+        Arguments:
+            data: Context and observables, with or without parameters.
+
+        Errors:
+            DataError: Context or observables are missing.
+            AdapterError: Values lie outside the domain of a step.
+        """
+        missing = sorted(self.conditions - data.keys())
+        if missing:
+            raise DataError(
+                f"Expected {', '.join(sorted(self.conditions))}; got no {' and no '.join(missing)}"
+            )
+        adapted = dict(data)
+        for number in range(len(self.steps)):
+            adapted = self._step(number, adapted)
+        return adapted
+
+    def trace(self, data: Mapping[str, Value]) -> list[tuple[Step, Datasets]]:
+        """Each step with what the data sets are after it."""
+        rows = []
+        adapted = dict(data)
+        for number, step in enumerate(self.steps):
+            adapted = self._step(number, adapted)
+            rows.append((step, adapted))
+        return rows
+
+    def inverse(self, data: Mapping[str, Value]) -> Datasets:
+        """From the scale of the networks to that of the user, in float64.
+
+        Arguments:
+            data: Any variables that `forward` makes; draws as `inference_variables (row, dim)`,
+                with data sets and draws in one axis.
+        """
+        out: Datasets = {
+            name: on_array(value, lambda array: array.astype(np.float64))
+            for name, value in data.items()
+        }
+        target = out.get(INFERENCE_VARIABLES)
+        if isinstance(target, np.ndarray):
+            out[INFERENCE_VARIABLES] = target.reshape(len(target), *self.event)
+        for step, state in zip(reversed(self.steps), reversed(self.states), strict=True):
+            out = step.inverse(out, state)
+        return out
+
+    def log_det(self, parameters: Mapping[str, Value]) -> np.ndarray:
+        """The log-determinant of the parameters' way, log |det ∂inference_variables/∂parameters|.
+
+        Added to a log-density of `inference_variables` it gives that of the parameters.
+
+        Arguments:
+            parameters: All that reach `inference_variables` and nothing else, in the support.
+
+        Returns:
+            `(dataset,)`.
+
+        Errors:
+            AdapterError: A step has no density.
+        """
+        log_det = no_change(parameters)
+        data = dict(parameters)
+        for number, (step, state) in enumerate(zip(self.steps, self.states, strict=True)):
+            with _placed(number, step):
+                log_det = log_det + step.log_det(data, state)
+            data = self._step(number, data)
+        return log_det
+
+    def in_support(self, parameters: Mapping[str, Value]) -> np.ndarray:
+        """Which data sets have finite parameters that every step accepts, `(dataset,)` bool."""
+        rows = np.flatnonzero(every(parameters, parameters, np.isfinite))
+        data = take(parameters, rows)
+        for number, (step, state) in enumerate(zip(self.steps, self.states, strict=True)):
+            inside = np.flatnonzero(step.in_support(data, state))
+            rows, data = rows[inside], self._step(number, take(data, inside))
+        accepted = np.zeros(count(parameters), dtype=bool)
+        accepted[rows] = True
+        return accepted
+
+    def to_config(self) -> dict[str, Any]:
+        """As plain JSON values, exact to the last bit."""
+        return {
+            "steps": [step.to_config() for step in self.steps],
+            "states": [
+                {name: _array_to_config(array) for name, array in state.items()}
+                for state in self.states
+            ],
+            "event": list(self.event),
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Adapter:
+        """Back from `to_config`, from JSON too."""
+        steps = []
+        for entry in config["steps"]:
+            step = registry.from_config("step", entry)
+            if not isinstance(step, Step):
+                raise TypeError(f"Expected {step.name} to be a Step; got {type(step).__name__}")
+            steps.append(step)
+        states = tuple(
+            {name: _array_from_config(array) for name, array in state.items()}
+            for state in config["states"]
+        )
+        return cls(tuple(steps), states, tuple(config["event"]))
+
+    def _step(self, number: int, data: Mapping[str, Value]) -> Datasets:
+        """Forward through one step."""
+        step = self.steps[number]
+        with _placed(number, step):
+            return step.forward(data, self.states[number])
+
+
+@contextmanager
+def _placed(number: int, step: Step) -> Iterator[None]:
+    """Errors of a step say which it is, in the words of `-s`."""
+    try:
+        yield
+    except AdapterError as error:
+        error.place = f"adapter.{number}.{step.name}"
+        raise
+
+
+def _check_found(step: Step, data: Mapping[str, Value]) -> None:
+    for name in dict.fromkeys(read for reads in step.flow().values() for read in reads):
+        if name not in data:
+            nearest = difflib.get_close_matches(name, data, n=1)
+            raise AdapterError(
+                f"Expected one of the variables at this step, {', '.join(data)}; got {name}",
+                hint=f"Did you mean {nearest[0]}?" if nearest else None,
+                variable=name,
+            )
+
+
+def _array_to_config(array: np.ndarray) -> dict[str, Any]:
+    # JSON writes a float with as many digits as it takes to read the same one back.
+    return {"dtype": array.dtype.name, "shape": list(array.shape), "values": array.ravel().tolist()}
+
+
+def _array_from_config(config: Mapping[str, Any]) -> np.ndarray:
+    return np.array(config["values"], dtype=config["dtype"]).reshape(config["shape"])

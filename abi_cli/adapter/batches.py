@@ -1,0 +1,136 @@
+"""From adapted data sets to the rectangular arrays that networks take: the only place that pads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from abi_cli.adapter.adapter import INFERENCE_CONDITIONS, INFERENCE_VARIABLES, SUMMARY_VARIABLES
+from abi_cli.adapter.step import AdapterError, event_of
+from abi_cli.variables import Ragged, Value
+
+SUMMARY_MASK = "summary_mask"
+
+SMALLEST_BUCKET = 32
+"""Below so many members padding costs less than another shape to compile."""
+
+
+def network_inputs(
+    adapted: Mapping[str, Value], *, size: int | None = None
+) -> dict[str, np.ndarray]:
+    """The inputs of the networks, in single precision; a variable that is absent is left out.
+
+    Arguments:
+        adapted: What `Adapter.forward` makes.
+        size: Members to pad sets to; the largest set's by default.
+
+    Returns:
+        `inference_variables (batch, dim)`, `inference_conditions (batch, dim)`, and where sets or
+        series are summarized `summary_variables (batch, size, dim)`, zero beyond the members of a
+        set, with `summary_mask (batch, size)`, 1 for members and 0 for padding; else
+        `summary_variables (batch, *event)`.
+
+    Errors:
+        AdapterError: A number is not finite in single precision, or only a set can be given.
+        ValueError: A set has more than `size` members.
+    """
+    inputs = {}
+    for name in (INFERENCE_VARIABLES, INFERENCE_CONDITIONS):
+        if name in adapted:
+            inputs[name] = _flat(name, adapted[name])
+    summarized = adapted.get(SUMMARY_VARIABLES)
+    if isinstance(summarized, Ragged):
+        padded, mask = _padded(SUMMARY_VARIABLES, summarized, size)
+        inputs |= {SUMMARY_VARIABLES: padded, SUMMARY_MASK: mask}
+    elif summarized is not None:
+        inputs[SUMMARY_VARIABLES] = _single(SUMMARY_VARIABLES, summarized)
+    return inputs
+
+
+def bucket_sizes(row_size: np.ndarray, *, most: int = 8) -> tuple[int, ...]:
+    """Sizes to pad to, ascending, so that few shapes are compiled and little is wasted.
+
+    The largest set's size, and downwards half of it, a quarter, … as long as sets are that small
+    and the networks gain by it. Where that would take more than `most` the ratio is larger.
+
+    Arguments:
+        row_size: `(dataset,)`, members of each pilot data set.
+    """
+    largest, smallest = int(row_size.max()), int(row_size.min())
+    floor = max(smallest, SMALLEST_BUCKET)
+    ratio = max(2.0, (largest / floor) ** (1.0 / most))
+    sizes = [largest]
+    while len(sizes) < most and largest / ratio ** len(sizes) >= floor:
+        sizes.append(int(np.ceil(largest / ratio ** len(sizes))))
+    candidates = np.array(sorted(sizes))
+    return tuple(int(size) for size in np.unique(bucket_of(row_size, candidates)))
+
+
+def bucket_of(row_size: np.ndarray, sizes: np.ndarray | tuple[int, ...]) -> np.ndarray:
+    """The size that each set is padded to, `(dataset,)`: the smallest that holds it.
+
+    Sets beyond the largest get that doubled as often as it takes.
+
+    Arguments:
+        row_size: `(dataset,)`, members of each data set.
+        sizes: `(bucket,)`, ascending, as `bucket_sizes` gives them.
+    """
+    known = np.asarray(sizes, dtype=np.int64)
+    largest = max(int(known[-1]), 1)
+    bucket = known[np.minimum(np.searchsorted(known, row_size), len(known) - 1)]
+    doublings = np.ceil(np.log2(np.maximum(row_size, 1) / largest)).astype(np.int64)
+    return np.where(row_size > known[-1], largest << np.maximum(doublings, 0), bucket)
+
+
+def _flat(name: str, value: Value) -> np.ndarray:
+    """`(batch, dim)`: the numbers of an event in C order."""
+    if isinstance(value, Ragged):
+        raise AdapterError(
+            f"Expected {name} to have one shape in every data set; got a set or series",
+            hint=f"Sets and series go into {SUMMARY_VARIABLES}.",
+            place="adapter",
+            variable=name,
+        )
+    array = _single(name, value)
+    return array.reshape(len(array), int(np.prod(event_of(array))))
+
+
+def _padded(name: str, ragged: Ragged, size: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """`(batch, size, dim)` and its mask `(batch, size)`."""
+    event = event_of(ragged)
+    if len(event) > 1:
+        raise AdapterError(
+            f"Expected the members of {name} to be numbers or vectors; got shape {event}",
+            place="adapter",
+            variable=name,
+        )
+    largest = int(ragged.row_size.max(initial=0))
+    size = largest if size is None else size
+    if size < largest:
+        raise ValueError(f"Expected sets of at most {size} members; got {largest}")
+    values = _single(name, ragged.values, ragged.row_size)
+    member = np.arange(size) < ragged.row_size[:, None]
+    padded = np.zeros((len(ragged), size, *(event or (1,))), dtype=np.float32)
+    # Members lie in the order in which a mask walks through a padded array.
+    padded[member] = values.reshape(len(values), -1)
+    return padded, member.astype(np.float32)
+
+
+def _single(name: str, array: np.ndarray, row_size: np.ndarray | None = None) -> np.ndarray:
+    """In single precision, where everything has to be finite."""
+    with np.errstate(over="ignore"):
+        single = array.astype(np.float32)
+    finite = np.isfinite(single)
+    if not finite.all():
+        index = np.unravel_index(int(finite.argmin()), finite.shape)
+        row = int(index[0])
+        if row_size is not None:
+            row = int(np.searchsorted(np.cumsum(row_size), row, side="right"))
+        raise AdapterError(
+            f"Expected finite numbers in {name}; got {array[index]:.6g} in data set {row}",
+            place="adapter",
+            variable=name,
+            row=row,
+        )
+    return single

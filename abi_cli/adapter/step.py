@@ -1,0 +1,189 @@
+"""The contract of adapter steps, and functions that treat dense and ragged values alike."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from typing import ClassVar
+
+import numpy as np
+
+from abi_cli.errors import SpecError
+from abi_cli.registry import Part
+from abi_cli.variables import Datasets, Ragged, Value, count
+
+State = dict[str, np.ndarray]
+"""What a step learned from the pilot simulations; fixed from then on, saved with the run."""
+
+ArrayFunction = Callable[[np.ndarray], np.ndarray]
+"""Maps an array to an array of the same shape, element by element."""
+
+
+class AdapterError(SpecError):
+    """A step can't take what it was given.
+
+    Arguments:
+        variable: The variable at fault.
+        row: Index of the first data set at fault, for callers who know what it is called.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        place: str | None = None,
+        variable: str | None = None,
+        row: int | None = None,
+    ):
+        super().__init__(message, hint=hint, place=place)
+        self.variable = variable
+        self.row = row
+
+
+class Step(Part):
+    """An invertible change of some variables of a collection of data sets.
+
+    Steps are frozen and know only their options. What is learned from the pilot simulations is a
+    `State`, made by `fit` and handed to every other method, so that a step can be used again.
+
+    To add one, write a class in a module `parts*.py` of this package and add an example of it to
+    `EXAMPLES` in `tests/test_adapter_steps.py`, which checks the laws below:
+
+    1. Decorate it with `@part("step", "its_name")`; its docstring is its help, its fields are its
+       options, its validators refuse options that make no sense.
+    2. `flow` says which variables it writes and what each is made from. Whatever it names is
+       present in `fit`. Elsewhere any of it may be absent (at inference parameters are, in the
+       inverse all but parameters): what is absent is left out, what is present is transformed.
+    3. `forward` returns a new dict and changes no array in place. Values outside the domain raise
+       an `AdapterError`: `require` does it.
+    4. `inverse` undoes `forward`: the same names, shapes and numbers come back. It is given
+       float64.
+    5. `log_det` is the logarithm of the absolute Jacobian determinant of `forward`, summed over the
+       variables that are present. It is abstract on purpose: a step that keeps volumes says so by
+       `no_change`, one that has no density raises an `AdapterError`.
+    6. `in_support` says which data sets `forward` accepts, if not all.
+
+    The functions below this class apply a function to the elements of dense and ragged values.
+    `Sqrt` in `parts_functions.py` is a complete step.
+    """
+
+    marks_ragged: ClassVar[bool] = False
+    """Whether the variables of its option `keys` are thereby sets or series."""
+
+    @abstractmethod
+    def flow(self) -> dict[str, tuple[str, ...]]:
+        """What it writes and from what: `{written: (read, ...)}`; all else passes unchanged."""
+
+    def fit(self, data: Mapping[str, Value]) -> State:
+        """Learn from the pilot simulations, as they arrive at this step."""
+        return {}
+
+    @abstractmethod
+    def forward(self, data: Mapping[str, Value], state: State) -> Datasets:
+        """Towards the networks."""
+
+    @abstractmethod
+    def inverse(self, data: Mapping[str, Value], state: State) -> Datasets:
+        """Back to the scale of the user."""
+
+    @abstractmethod
+    def log_det(self, data: Mapping[str, Value], state: State) -> np.ndarray:
+        """At `data`, which is what enters `forward`: log |det ∂forward/∂data|, `(dataset,)`."""
+
+    def in_support(self, data: Mapping[str, Value], state: State) -> np.ndarray:
+        """Which data sets lie where `forward` is defined and smooth, `(dataset,)` bool."""
+        return np.ones(count(data), dtype=bool)
+
+
+def present(data: Mapping[str, Value], keys: Iterable[str]) -> list[str]:
+    """Those of `keys` that `data` has, in the order of `keys`."""
+    return [key for key in keys if key in data]
+
+
+def event_of(value: Value) -> tuple[int, ...]:
+    """Shape of one member of a ragged value, else of what one data set has."""
+    array = value.values if isinstance(value, Ragged) else value
+    return tuple(array.shape[1:])
+
+
+def on_array(value: Value, function: Callable[[np.ndarray], np.ndarray]) -> Value:
+    """`function` of the array `(dataset, *event)`, or of the members `(obs, *event)`."""
+    if isinstance(value, Ragged):
+        return Ragged(function(value.values), value.row_size)
+    return function(value)
+
+
+def mapped(data: Mapping[str, Value], keys: Iterable[str], function: ArrayFunction) -> Datasets:
+    """`data` with `function` applied to those of `keys` that are present."""
+    return {**data, **{key: on_array(data[key], function) for key in present(data, keys)}}
+
+
+def no_change(data: Mapping[str, Value]) -> np.ndarray:
+    """The `log_det` of what keeps volumes: zeros, `(dataset,)`."""
+    return np.zeros(count(data))
+
+
+def total(value: Value, function: ArrayFunction) -> np.ndarray:
+    """Sum of `function` over all that a data set has of `value`, `(dataset,)`."""
+    array = value.values if isinstance(value, Ragged) else value
+    event_axes = tuple(range(1, array.ndim))
+    sums: np.ndarray = np.asarray(function(array), dtype=np.float64).sum(axis=event_axes)
+    if isinstance(value, Ragged):
+        sums = np.bincount(_dataset_of_member(value), weights=sums, minlength=len(value))
+    return sums
+
+
+def log_slopes(
+    data: Mapping[str, Value], keys: Iterable[str], log_slope: ArrayFunction
+) -> np.ndarray:
+    """The `log_det` of an elementwise map whose derivative has logarithm `log_slope`."""
+    return no_change(data) + sum(total(data[key], log_slope) for key in present(data, keys))
+
+
+def every(data: Mapping[str, Value], keys: Iterable[str], test: ArrayFunction) -> np.ndarray:
+    """Which data sets have all elements of `keys`, where present, pass `test`; `(dataset,)` bool.
+
+    Arguments:
+        test: True where an element passes.
+    """
+    passed = np.ones(count(data), dtype=bool)
+    for key in present(data, keys):
+        passed &= total(data[key], lambda array: ~test(array)) == 0
+    return passed
+
+
+def require(
+    data: Mapping[str, Value], keys: Iterable[str], test: ArrayFunction, *, expected: str
+) -> None:
+    """Refuse values that fail `test`, naming the first.
+
+    Arguments:
+        test: True where an element passes.
+        expected: What passes, such as `values above 0`.
+    """
+    for key in present(data, keys):
+        value = data[key]
+        array = value.values if isinstance(value, Ragged) else value
+        failed = ~test(array)
+        if not failed.any():
+            continue
+        index = np.unravel_index(int(failed.argmax()), failed.shape)
+        row = int(_dataset_of_member(value)[index[0]] if isinstance(value, Ragged) else index[0])
+        raise AdapterError(
+            f"Expected {expected} of {key}; got {array[index]:.6g} in data set {row}",
+            variable=key,
+            row=row,
+        )
+
+
+def refuse_taken(data: Mapping[str, Value], name: str) -> None:
+    """Refuse to write a variable over another."""
+    if name in data:
+        raise AdapterError(
+            f"Expected a new name; got {name}, which is another variable", variable=name
+        )
+
+
+def _dataset_of_member(value: Ragged) -> np.ndarray:
+    return np.repeat(np.arange(len(value)), value.row_size)
