@@ -1,0 +1,91 @@
+"""A `Spec` to YAML that a person might have written: complete, with short parts on one line."""
+
+from __future__ import annotations
+
+import io
+import math
+import sys
+
+import yaml
+
+from abi_cli.spec.reader import CORE_RESOLVERS
+from abi_cli.spec.schema import Spec
+
+WIDEST = 96
+"""Columns that a collection on one line may reach; a wider one is spread over several."""
+
+
+def dump_spec(spec: Spec) -> str:
+    """The spec as YAML, every default spelled out, no part abbreviated.
+
+    Reading it back gives an equal spec: `parse_spec(dump_spec(spec), …) == spec`.
+    """
+    stream = io.StringIO()
+    dumper = _Dumper(stream, sort_keys=False, allow_unicode=True, width=sys.maxsize)
+    root = dumper.represent_data(spec.model_dump(mode="json", by_alias=True))
+    _lay_out(root, column=0, indent=0, one_line=False)
+    for _key, section in root.value:
+        _lay_out(section, column=0, indent=2, one_line=False)
+    dumper.open()
+    dumper.serialize(root)
+    dumper.close()
+    return stream.getvalue()
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes the dialect that `reader` reads, so that what needs quotes there has them."""
+
+    yaml_implicit_resolvers = CORE_RESOLVERS
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002  PyYAML's signature
+        return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
+        # PyYAML doesn't indent the dashes of a list below its key; people do.
+        super().increase_indent(flow, False)
+
+    def _represent_number(self, value: float) -> yaml.ScalarNode:
+        text = repr(value)
+        if not math.isfinite(value):
+            text = ".nan" if math.isnan(value) else "-.inf" if value < 0 else ".inf"
+        return self.represent_scalar("tag:yaml.org,2002:float", text)
+
+
+_Dumper.add_representer(float, _Dumper._represent_number)
+
+
+def _lay_out(node: yaml.Node, *, column: int, indent: int, one_line: bool = True) -> None:
+    """Choose for every collection whether it stands on one line.
+
+    Arguments:
+        node: Of the tree to write.
+        column: Where it would begin on the line of its key or dash.
+        indent: Where its keys or dashes would begin on lines of their own.
+        one_line: Whether it may stand on one line at all (an empty one always does).
+    """
+    if not isinstance(node, yaml.CollectionNode):
+        return
+    node.flow_style = not node.value or (one_line and column + _width(node) <= WIDEST)
+    if node.flow_style:
+        for child in _children(node):
+            _lay_out(child, column=0, indent=0)
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            _lay_out(value, column=indent + len(key.value) + 2, indent=indent + 2)
+    else:
+        for item in node.value:  # a step reads best as `- name: {options}`
+            is_part = isinstance(item, yaml.MappingNode)
+            _lay_out(item, column=indent + 2, indent=indent + 2, one_line=not is_part)
+
+
+def _children(node: yaml.CollectionNode) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return [child for pair in node.value for child in pair]
+    return list(node.value)
+
+
+def _width(node: yaml.Node) -> int:
+    """Columns of a node on one line, if no text needs quotes."""
+    if isinstance(node, yaml.CollectionNode):
+        return sum(_width(child) + 2 for child in _children(node)) if node.value else 2
+    return len(node.value)

@@ -1,0 +1,335 @@
+"""YAML text to a tree in which every key and value knows where it was written.
+
+The dialect is the core schema of YAML 1.2: `5e-4` and `010` are numbers, `NO` and `1:30` are text,
+dates are text. PyYAML does the parsing, with its YAML 1.1 rules for plain scalars replaced. What
+YAML allows but a spec must not (a key twice, keys that are not text, tags) is a problem with its
+place; the rest of the file is read on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from abi_cli.spec.problems import Code, InvalidSpecError, Path, Position, Problem, Source
+
+DEEPEST = 40
+"""Nested collections: PyYAML composes recursively, and no spec comes near."""
+
+MOST_NODES = 20_000
+"""Keys and values of a spec, aliases expanded: a few anchors can stand for billions."""
+
+_TAG = "tag:yaml.org,2002:"
+
+CORE_SCHEMA = (
+    ("null", re.compile(r"~|null|Null|NULL|"), "~nN"),
+    ("bool", re.compile(r"true|True|TRUE|false|False|FALSE"), "tTfF"),
+    ("int", re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+"), "-+0123456789"),
+    (
+        "float",
+        re.compile(
+            r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
+            r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+        ),
+        "-+.0123456789",
+    ),
+)
+"""What plain text is, by YAML 1.2's core schema: tag, pattern, possible first characters."""
+
+CORE_RESOLVERS: dict[str, list[tuple[str, re.Pattern[str]]]] = {
+    "": [(_TAG + "null", re.compile(""))]
+}
+"""The same as PyYAML looks it up: first character → tags and patterns, in order."""
+for _name, _pattern, _first in CORE_SCHEMA:
+    for _character in _first:
+        CORE_RESOLVERS.setdefault(_character, []).append(
+            (_TAG + _name, re.compile(rf"(?:{_pattern.pattern})\Z"))
+        )
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A key of a mapping, where it was written, and its value."""
+
+    position: Position
+    node: Node
+
+
+Content = str | int | float | bool | None | tuple["Node", ...] | dict[str, Entry]
+
+
+@dataclass(frozen=True)
+class Node:
+    """A value and where it was written: a scalar, a tuple of nodes or a mapping of entries."""
+
+    value: Content
+    position: Position
+
+    def plain(self) -> Any:
+        """The value without positions: scalars, tuples and dicts."""
+        if isinstance(self.value, dict):
+            return {key: entry.node.plain() for key, entry in self.value.items()}
+        if isinstance(self.value, tuple):
+            return tuple(item.plain() for item in self.value)
+        return self.value
+
+    def children(self) -> Iterator[tuple[str | int, Node]]:
+        """Keys or indices with their nodes; nothing for a scalar."""
+        if isinstance(self.value, dict):
+            yield from ((key, entry.node) for key, entry in self.value.items())
+        elif isinstance(self.value, tuple):
+            yield from enumerate(self.value)
+
+    def child(self, key: str | int) -> Node | None:
+        """The node under a key or index, if there is one."""
+        if isinstance(self.value, dict) and isinstance(key, str) and key in self.value:
+            return self.value[key].node
+        if isinstance(self.value, tuple) and isinstance(key, int) and key < len(self.value):
+            return self.value[key]
+        return None
+
+
+@dataclass(frozen=True)
+class Document:
+    """A spec as it was written.
+
+    Arguments:
+        source: The text, and the name of where it is from.
+        root: The tree.
+        problems: What was wrong with it as YAML.
+    """
+
+    source: Source
+    root: Node
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def tree(self) -> Any:
+        """The plain tree."""
+        return self.root.plain()
+
+    def value_position(self, path: Path) -> Position:
+        """Where the value at `path` was written, or its nearest ancestor if there is none."""
+        return self._positions(path)[1]
+
+    def key_position(self, path: Path) -> Position:
+        """Where the key of the value at `path` was written.
+
+        Items of lists have no key, so it is the value; for the root it is the whole source.
+        """
+        return self._positions(path)[0]
+
+    def _positions(self, path: Path) -> tuple[Position, Position]:
+        node = self.root
+        key, value = Position(self.source), node.position
+        for step in path:
+            below = node.child(step)
+            if below is None:
+                break
+            value = below.position
+            entries = node.value
+            key = entries[step].position if isinstance(entries, dict) and step in entries else value
+            node = below
+        return key, value
+
+
+def read_document(source: Source, *, start: int = 0) -> Document:
+    """Read YAML text.
+
+    Arguments:
+        source: The text.
+        start: Where in it the YAML starts, on the first line; positions count from its beginning.
+
+    Errors:
+        InvalidSpecError: It is not YAML at all, or more than any spec is.
+    """
+    text = " " * start + source.text[start:]
+    try:
+        composed = _compose(text)
+    except yaml.MarkedYAMLError as error:
+        raise InvalidSpecError([_syntax_problem(source, error)], name=source.name) from None
+    except yaml.reader.ReaderError as error:
+        before = text[: error.position]
+        line = before.count("\n") + 1
+        column = len(before) - (before.rfind("\n") + 1) + 1
+        problem = Problem(
+            (),
+            f"Expected printable text; got the character U+{error.character:04X}",
+            "Save the file as UTF-8 text, without control characters",
+            Code.SYNTAX,
+            Position(source, line, column, 1),
+        )
+        raise InvalidSpecError([problem], name=source.name) from None
+    if composed is None:
+        return Document(source, Node(None, Position(source)))
+    builder = _Builder(source)
+    root = builder.build(composed, (), ())
+    return Document(source, root, tuple(builder.problems))
+
+
+class _Loader(yaml.SafeLoader):
+    yaml_implicit_resolvers = CORE_RESOLVERS
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self.depth += 1
+        if self.depth > DEEPEST:
+            complaint = f"more than {DEEPEST} levels of nesting"
+            raise yaml.composer.ComposerError(None, None, complaint, self.get_mark())
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+def _compose(text: str) -> yaml.Node | None:
+    loader = _Loader(text)
+    try:
+        node: yaml.Node | None = loader.get_single_node()
+    except (ValueError, OverflowError) as error:
+        # PyYAML leaves to Python what it didn't think of: "\UFFFFFFFF" is no character.
+        raise yaml.scanner.ScannerError(None, None, str(error), loader.get_mark()) from None
+    finally:
+        loader.dispose()
+    return node
+
+
+_REMEDIES = (
+    ("character '\\t'", "Indent with spaces: YAML doesn't allow tabs"),
+    ("mapping values are not allowed", "One key to a line; quotes around text that has ': ' in it"),
+    ("cannot start any token", "Put text that begins with a special character in quotes"),
+    ("could not find expected ':'", "Write KEY: VALUE, with a space after the colon"),
+    ("expected ',' or", "Close the bracket, and put commas between its items"),
+    ("but found '<stream end>'", "Close the bracket"),
+    ("unexpected end of stream", "Close the quote"),
+    ("expected <block end>", "Indent all keys of a mapping, or dashes of a list, alike"),
+    ("undefined alias", "Put text that begins with * in quotes"),
+    ("single document", "Keep one spec to a file: no line but the first may be ---"),
+)
+"""What to do about PyYAML's complaints: words of the complaint → remedy; the first that fits."""
+
+
+def _syntax_problem(source: Source, error: yaml.MarkedYAMLError) -> Problem:
+    complaint = error.problem or error.context or "can't be read"
+    mark = error.problem_mark or error.context_mark
+    message = f"Expected YAML; {complaint}"
+    if error.context and error.context_mark:
+        message += f" ({error.context} that starts on line {error.context_mark.line + 1})"
+    remedy = next((remedy for words, remedy in _REMEDIES if words in complaint), None)
+    if mark is None:
+        return Problem((), message, remedy, Code.SYNTAX, Position(source))
+    return Problem(
+        (), message, remedy, Code.SYNTAX, Position(source, mark.line + 1, mark.column + 1, 1)
+    )
+
+
+class _Builder:
+    """Turns PyYAML's nodes into ours, aliases expanded, collecting problems on the way."""
+
+    def __init__(self, source: Source):
+        self.source = source
+        self.problems: list[Problem] = []
+        self._count = 0
+
+    def build(self, node: yaml.Node, path: Path, above: tuple[yaml.Node, ...]) -> Node:
+        self._count += 1
+        position = self._position(node)
+        if node in above:
+            raise self._fatal(path, "an anchor contains an alias of itself", position)
+        if self._count > MOST_NODES:
+            message = f"more than {MOST_NODES:,} values: too many for a spec"
+            raise self._fatal(path, message, position)
+        if isinstance(node, yaml.MappingNode) and node.tag == _TAG + "map":
+            return Node(self._entries(node, path, (*above, node)), position)
+        if isinstance(node, yaml.SequenceNode) and node.tag == _TAG + "seq":
+            items = (
+                self.build(item, (*path, index), (*above, node))
+                for index, item in enumerate(node.value)
+            )
+            return Node(tuple(items), position)
+        return Node(self._scalar(node, path, position), position)
+
+    def _entries(
+        self, mapping: yaml.MappingNode, path: Path, above: tuple[yaml.Node, ...]
+    ) -> dict[str, Entry]:
+        entries: dict[str, Entry] = {}
+        for key, value in mapping.value:
+            position = self._position(key)
+            if not isinstance(key, yaml.ScalarNode) or key.tag != _TAG + "str":
+                hint = f"Quote it: '{key.value}'" if isinstance(key, yaml.ScalarNode) else None
+                self._note(path, Code.KEY, "Expected text as a key", hint, position)
+                continue
+            name = key.value
+            here = (*path, name)
+            if name in entries:
+                first = entries[name].position
+                message = f"{name!r} is given twice; the first time on line {first.line}"
+                self._note(here, Code.KEY, message, "Remove one of the two", position)
+                continue
+            node = self.build(value, here, above)
+            if node.value is None and value.start_mark.index == value.end_mark.index:
+                node = Node(None, position)  # nothing is written there that could be shown
+            entries[name] = Entry(position, node)
+        return entries
+
+    def _scalar(
+        self, node: yaml.Node, path: Path, position: Position
+    ) -> str | int | float | bool | None:
+        kind, text = node.tag.removeprefix(_TAG), node.value
+        if isinstance(node, yaml.ScalarNode) and kind == "str":
+            if not any("\ud800" <= character <= "\udfff" for character in text):
+                return str(text)
+            message = "Expected text; got half of a surrogate pair"
+            self._note(path, Code.SYNTAX, message, None, position)
+        elif isinstance(node, yaml.ScalarNode) and _is_plain(kind, text):
+            try:
+                return _PLAIN[kind](text)
+            except ValueError:  # Python refuses to convert thousands of digits
+                self._note(path, Code.VALUE, "number with too many digits", None, position)
+        else:
+            message = f"Expected a value without a tag; got {node.tag.replace(_TAG, '!!')!r}"
+            hint = "Remove the tag, or put text that begins with ! in quotes"
+            self._note(path, Code.SYNTAX, message, hint, position)
+        return None
+
+    def _position(self, node: yaml.Node) -> Position:
+        start, end = node.start_mark, node.end_mark
+        last = end.column
+        if end.line > start.line:
+            last = len(self.source.line(start.line + 1).rstrip())
+        width = max(1, last - start.column)
+        return Position(self.source, start.line + 1, start.column + 1, width)
+
+    def _note(
+        self, path: Path, code: Code, message: str, hint: str | None, position: Position
+    ) -> None:
+        self.problems.append(Problem(path, message, hint, code, position))
+
+    def _fatal(self, path: Path, message: str, position: Position) -> InvalidSpecError:
+        self._note(path, Code.SYNTAX, message, None, position)
+        return InvalidSpecError(self.problems, name=self.source.name)
+
+
+def _is_plain(kind: str, text: str) -> bool:
+    return any(kind == name and pattern.fullmatch(text) for name, pattern, _ in CORE_SCHEMA)
+
+
+def _integer(text: str) -> int:
+    prefix = {"0o": 8, "0x": 16}
+    return int(text, prefix.get(text[:2], 10))
+
+
+def _float(text: str) -> float:
+    return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+
+
+_PLAIN: dict[str, Callable[[str], int | float | bool | None]] = {
+    "null": lambda text: None,  # noqa: ARG005  every spelling of null is null
+    "bool": lambda text: text.lower() == "true",
+    "int": _integer,
+    "float": _float,
+}
+"""How plain text of each tag becomes a value."""

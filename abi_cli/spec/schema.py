@@ -1,0 +1,219 @@
+"""What a spec may say: the sections, their fields, their defaults.
+
+The fields' types are the rules, their descriptions the help. Named parts are looked up in the
+registry when a spec is read; nothing here knows which there are.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, Literal, Protocol, Self, runtime_checkable
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from abi_cli import registry
+from abi_cli.registry import Part
+from abi_cli.spec.problems import Code
+from abi_cli.spec.shorthand import PartOf, refusal
+
+RESERVED_NAMES = ("rng", "batch_size", "dataset", "draw", "chain", "row_size", "log_prob")
+"""Names that no variable may have: arguments that user functions get, columns that files have."""
+
+
+def refuse_variable_name(name: str) -> str | None:
+    """Why a variable can't be called this, with what to do; None where it can."""
+    if name in RESERVED_NAMES:
+        return f"{name!r} is reserved ({', '.join(RESERVED_NAMES)}): choose another name"
+    if keyword.iskeyword(name):
+        return f"{name!r} is a Python keyword, so no function can take it: call it '{name}_'"
+    if not name.isidentifier():
+        return f"{name!r} can't be an argument of a Python function: use letters, digits and _"
+    return None
+
+
+def _variable_name(name: str) -> str:
+    reason = refuse_variable_name(name)
+    if reason:
+        raise refusal(Code.NAME, reason)
+    return name
+
+
+def _run_name(name: str) -> str:
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise refusal(
+            Code.NAME,
+            f"Expected a name that can be a folder's; got {name!r}",
+            hint="Use letters, digits, _, - and dots; begin with a letter or digit",
+        )
+    return name
+
+
+def _function_reference(reference: str) -> str:
+    where, colon, name = reference.rpartition(":")
+    module = all(part.isidentifier() for part in where.split("."))
+    if colon and name.isidentifier() and (where.endswith(".py") or module):
+        return reference
+    file = reference.partition(".py")[0] + ".py" if ".py" in reference else "model.py"
+    raise refusal(
+        Code.NAME,
+        f"Expected a function as FILE.py:NAME or PACKAGE.MODULE:NAME; got {reference!r}",
+        hint=f"For example {file}:prior; files are looked for beside the spec",
+    )
+
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+VariableName = Annotated[str, AfterValidator(_variable_name)]
+RunName = Annotated[str, AfterValidator(_run_name)]
+FunctionReference = Annotated[str, AfterValidator(_function_reference)]
+Label = Annotated[str, Field(min_length=1)]
+Labels = Annotated[tuple[Label, ...], BeforeValidator(_as_tuple)]
+Count = Annotated[int, Field(ge=1)]
+
+
+def _by_default(kind: str, name: str) -> Callable[[], Part]:
+    """A part with its default options, looked up when it is needed."""
+    return lambda: registry.get(kind, name)()
+
+
+class Section(BaseModel):
+    """A mapping of named fields: no others are allowed, and nothing changes once it is read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelSection(Section):
+    """The generative model: functions that draw the context, the parameters and the data."""
+
+    meta: FunctionReference | None = Field(
+        default=None,
+        description="Function that draws the context, such as the number of observations.",
+    )
+    prior: FunctionReference = Field(description="Function that draws the parameters.")
+    likelihood: FunctionReference = Field(
+        description="Function that draws the data, given parameters and context."
+    )
+    chunk: Count = Field(
+        default=32,
+        description="Rows that are simulated together where a function takes batch_size.",
+    )
+
+
+class ParameterSection(Section):
+    """One parameter of the model."""
+
+    labels: Labels = Field(
+        default=(),
+        description="What figures and tables call its elements; empty for their own names.",
+    )
+
+
+class ObservableSection(Section):
+    """One observable of the model."""
+
+    kind: Literal["set", "series", "fixed"] = Field(
+        description="What its leading axis is: the members of a set, in no order; the steps of a "
+        "series, in order; or part of a fixed shape."
+    )
+
+
+class NetworksSection(Section):
+    """The networks that are trained."""
+
+    summary: Annotated[Part, PartOf("summary network")] | None = Field(
+        default=None,
+        description="Network that learns summaries of the data; none: the data as they are.",
+    )
+    inference: Annotated[Part, PartOf("inference network")] = Field(
+        default_factory=_by_default("inference network", "coupling_flow"),
+        description="Network that learns the posterior, given the summaries.",
+    )
+
+
+class TrainingSection(Section):
+    """How long and how the networks are trained."""
+
+    epochs: Count = Field(default=30, description="Epochs: what history.csv has a row for.")
+    num_batches: Count = Field(default=128, description="Batches an epoch, freshly simulated.")
+    batch_size: Count = Field(default=64, description="Data sets a batch.")
+    optimizer: Annotated[Part, PartOf("optimizer")] = Field(
+        default_factory=_by_default("optimizer", "adam"),
+        description="What turns gradients into steps.",
+    )
+    learning_rate: Annotated[Part, PartOf("schedule", number="constant")] = Field(
+        default_factory=_by_default("schedule", "cosine_decay"),
+        description="A schedule over the whole training, or a number for a constant rate.",
+    )
+    validation: int = Field(
+        default=0, ge=0, description="Data sets, simulated once, that the loss is validated on."
+    )
+    callbacks: tuple[Annotated[Part, PartOf("callback")], ...] = Field(
+        default=(), description="What else happens after each epoch."
+    )
+
+
+class Spec(Section):
+    """Everything that a run depends on, as one value."""
+
+    name: RunName = Field(description="What the run is called, and the folder that it is kept in.")
+    seed: int = Field(
+        default=1, ge=0, lt=2**63, description="Where all randomness of the run starts."
+    )
+    backend: Literal["tensorflow", "jax", "torch"] | None = Field(
+        default=None, description="What computes; none: KERAS_BACKEND, or else TensorFlow."
+    )
+    model: ModelSection = Field(description="The generative model.")
+    parameters: dict[VariableName, ParameterSection] | None = Field(
+        default=None, description="The parameters to infer; none: all that the prior draws."
+    )
+    observables: dict[VariableName, ObservableSection] | None = Field(
+        default=None, description="What the axes of observables are, where no adapter step says so."
+    )
+    adapter: tuple[Annotated[Part, PartOf("step")], ...] = Field(
+        min_length=1, description="Steps from the model's variables to the networks' inputs."
+    )
+    networks: NetworksSection = Field(default_factory=NetworksSection, description="The networks.")
+    training: TrainingSection = Field(default_factory=TrainingSection, description="The training.")
+
+    def ragged(self) -> frozenset[str]:
+        """Variables whose leading axis is that of members or steps, so varies between data sets."""
+        said = {name for name, axis in (self.observables or {}).items() if axis.kind != "fixed"}
+        return frozenset(said.union(*self._made_ragged()))
+
+    def _made_ragged(self) -> list[tuple[str, ...]]:
+        return [s.keys for s in self.adapter if isinstance(s, _RaggedStep) and s.marks_ragged]
+
+    @model_validator(mode="after")
+    def _names_mean_one_thing(self) -> Self:
+        observables = self.observables or {}
+        for name in self.parameters or {}:
+            if name in observables:
+                raise refusal(
+                    Code.NAME,
+                    f"{name!r} is said to be a parameter and an observable",
+                    hint="Take it out of one of the two",
+                    at=("observables", name),
+                )
+        for keys in self._made_ragged():
+            for name in keys:
+                if name in observables and observables[name].kind == "fixed":
+                    raise refusal(
+                        Code.VALUE,
+                        f"{name!r} is said to have a fixed shape, but an adapter step makes it "
+                        "a set or series",
+                        hint="Say which: kind: set or kind: series, or take it out of the step",
+                        at=("observables", name, "kind"),
+                    )
+        return self
+
+
+@runtime_checkable
+class _RaggedStep(Protocol):
+    """A step that says what the leading axis of its keys is."""
+
+    marks_ragged: ClassVar[bool]
+    keys: tuple[str, ...]

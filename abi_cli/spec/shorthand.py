@@ -1,0 +1,232 @@
+"""The one rule for every named part, and the canonical form in which nothing is abbreviated.
+
+Wherever a spec takes a part, it may be written as
+
+    coupling_flow                     its name
+    coupling_flow: {depth: 6}         its name and its options
+    as_set: [x, y]                    its name and its only required option
+
+and is brought to the form in the middle: `{name: {option: value}}`. Overrides address that form,
+errors are found in it, and a run saves it. Where parts are, the annotations of the models say:
+`Annotated[Part, PartOf("step")]`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, GetCoreSchemaHandler, TypeAdapter
+from pydantic_core import PydanticCustomError, core_schema
+
+from abi_cli import registry
+from abi_cli.registry import Part
+from abi_cli.spec.problems import Code, Path, suggestion
+from abi_cli.spec.reader import Entry, Node
+
+REFUSAL = "abi"
+"""The pydantic error type of what our own validators refuse."""
+
+Models = dict[Path, type[BaseModel]]
+"""Which model describes the mapping at a path: where errors find the names of its fields."""
+
+
+def refusal(
+    code: Code, message: str, *, hint: str | None = None, at: Path = ()
+) -> PydanticCustomError:
+    """An error for a validator to raise that says as much as a `Problem` does.
+
+    Arguments:
+        code, message, hint: As in `Problem`.
+        at: Where the mistake is, from the value that is being validated on.
+    """
+    context = {"code": code, "message": message, "hint": hint, "at": at}
+    return PydanticCustomError(REFUSAL, "{message}", context)
+
+
+@dataclass(frozen=True)
+class PartOf:
+    """Marks a field of a pydantic model as taking a named part.
+
+    Arguments:
+        kind: The kind of part, as in the registry.
+        number: The part that a bare number stands for, if it may.
+    """
+
+    kind: str
+    number: str | None = None
+
+    def canonical(self, node: Node, path: Path, models: Models) -> Node:
+        """The part as `{name: {options}}`; what can't be read as a part stays as it is."""
+        value = node.value
+        if isinstance(value, str):
+            value = {value: Entry(node.position, Node({}, node.position))}
+        elif self.number and isinstance(value, int | float) and not isinstance(value, bool):
+            value = {self.number: Entry(node.position, node)}
+        if not isinstance(value, dict) or len(value) != 1:
+            return node
+        ((name, entry),) = value.items()
+        part = _find(self.kind, name)
+        if part is None:
+            return Node(value, node.position)
+        options, bare = entry.node, part.shorthand()
+        if options.value is None:
+            options = Node({}, entry.node.position)
+        elif bare and not isinstance(options.value, dict):
+            options = Node({bare: Entry(options.position, options)}, options.position)
+        options = canonical(options, part, (*path, name), models)
+        return Node({name: Entry(entry.position, options)}, node.position)
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self._validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(Part.to_config),
+        )
+
+    def _validate(self, value: Any) -> Part:
+        if isinstance(value, Part) and value.kind == self.kind:
+            return value
+        if not isinstance(value, dict) or not value:
+            hint = f"Write its name, or {{name: {{options}}}}. {_listing(self.kind)}"
+            raise refusal(Code.PART, f"Expected {_a(self.kind)}; got {describe(value)}", hint=hint)
+        if len(value) > 1:
+            raise self._crowded(value)
+        (name,) = value
+        part = _find(self.kind, name)
+        if part is None:
+            hint = suggestion(name, registry.names(self.kind), title=_title(self.kind))
+            raise refusal(Code.PART, f"unknown {self.kind} {name!r}", hint=hint, at=(name,))
+        return _named(part).validate_python(value, strict=True)[name]
+
+    def _crowded(self, value: dict[str, Any]) -> PydanticCustomError:
+        """What is wrong where several keys stand in place of one part."""
+        known = [name for name in value if _find(self.kind, name)]
+        if len(known) == 1:
+            other = next(name for name in value if name not in known)
+            part = _find(self.kind, known[0])
+            options = option_names(part) if part else ()
+            whose = "is an option of" if other in options else "stands beside"
+            return refusal(
+                Code.PART,
+                f"Expected one {self.kind} here; {other!r} {whose} {known[0]!r}",
+                hint=f"Options belong below the name: {known[0]}: {{{other}: …}}",
+                at=(other,),
+            )
+        names = ", ".join(value)
+        return refusal(
+            Code.PART,
+            f"Expected one {self.kind} here; got {len(value)}: {names}",
+            hint="Give each a place of its own (in a list, begin it with '- ')",
+            at=(list(value)[1],),
+        )
+
+
+@cache
+def _named(part: type[Part]) -> TypeAdapter[dict[str, Part]]:
+    """Validates `{name: {options}}`, so that the name is in the path of every error."""
+    return TypeAdapter(dict[str, part])  # type: ignore[valid-type]  # a class made at run time
+
+
+def _find(kind: str, name: str) -> type[Part] | None:
+    try:
+        return registry.get(kind, name)
+    except registry.UnknownPart:
+        return None
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+
+
+def _title(kind: str) -> str:
+    return f"{kind.capitalize()}s"
+
+
+def _listing(kind: str) -> str:
+    return f"{_title(kind)}: {', '.join(registry.names(kind))}"
+
+
+def option_names(model: type[BaseModel]) -> tuple[str, ...]:
+    """The fields of a model or options of a part, as they are spelled in a spec."""
+    return tuple(field.alias or name for name, field in model.model_fields.items())
+
+
+def describe(value: Any) -> str:
+    """A value in words, short, for the end of `Expected …; got …`."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f"the text {value!r}" if len(value) <= 40 else f"the text {value[:37] + '…'!r}"
+    if isinstance(value, dict):
+        return f"a mapping of {', '.join(list(value)[:4])}" if value else "an empty mapping"
+    if isinstance(value, tuple | list):
+        return "a list" if value else "an empty list"
+    return f"{value}"
+
+
+def canonical(node: Node, annotation: Any, path: Path, models: Models) -> Node:
+    """Write out every abbreviation below a node; twice is the same as once.
+
+    Arguments:
+        node: A value of a spec.
+        annotation: The type that the schema gives it: a model, or what a field is annotated with.
+        path: Where it is.
+        models: Is filled with the models met, by path.
+    """
+    arguments = get_args(annotation)
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        base, *marks = arguments
+        return _marked(node, base, marks, path, models)
+    if origin in (Union, UnionType):
+        for argument in arguments:
+            node = canonical(node, argument, path, models)
+        return node
+    if origin is tuple and isinstance(node.value, tuple):
+        items = (
+            canonical(item, arguments[0], (*path, index), models)
+            for index, item in enumerate(node.value)
+        )
+        return Node(tuple(items), node.position)
+    if origin is dict and isinstance(node.value, dict):
+        return Node(
+            {
+                key: Entry(
+                    entry.position, canonical(entry.node, arguments[1], (*path, key), models)
+                )
+                for key, entry in node.value.items()
+            },
+            node.position,
+        )
+    if origin is None and isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return _fields(node, annotation, path, models)
+    return node
+
+
+def _marked(node: Node, annotation: Any, marks: list[Any], path: Path, models: Models) -> Node:
+    for mark in marks:
+        if isinstance(mark, PartOf):
+            return mark.canonical(node, path, models)
+    return canonical(node, annotation, path, models)
+
+
+def _fields(node: Node, model: type[BaseModel], path: Path, models: Models) -> Node:
+    models[path] = model
+    if node.value is None:  # a section whose fields are all commented out has them all at default
+        return Node({}, node.position)
+    if not isinstance(node.value, dict):
+        return node
+    fields = {field.alias or name: field for name, field in model.model_fields.items()}
+    entries = dict(node.value)
+    for key, entry in node.value.items():
+        if key in fields:
+            field, here = fields[key], (*path, key)
+            below = _marked(entry.node, field.annotation, field.metadata, here, models)
+            entries[key] = Entry(entry.position, below)
+    return Node(entries, node.position)
