@@ -186,3 +186,9 @@ class DrawBlock:
     first_dataset: int
     first_draw: int
     values: dict[str, np.ndarray]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many data sets, and how many draws of each."""
+        datasets, draws = next(iter(self.values.values())).shape[:2]
+        return datasets, draws
