@@ -1,0 +1,42 @@
+"""Data sets and draws, in and out.
+
+files      bytes in and out: files appear whole, standard streams
+entries    what every reader makes of a file
+tables     delimited text, column by column
+delimited, jsonl, npz, netcdf     one format each
+formats    their table: the only place that names them
+datasets   data sets and simulations as a model's layout says
+draws      draws and what is known beforehand
+draw_files draws in and out
+summary    draws in a few numbers
+"""
+
+from abi_cli.data.datasets import (
+    Loaded,
+    range_warnings,
+    read_datasets,
+    read_parameters,
+    read_simulations,
+    write_simulations,
+)
+from abi_cli.data.draw_files import DrawWriter, open_draws, read_draws
+from abi_cli.data.draws import DrawHeader, Draws, collect
+from abi_cli.data.summary import STATISTICS, Summary, summarize
+
+__all__ = [
+    "STATISTICS",
+    "DrawHeader",
+    "DrawWriter",
+    "Draws",
+    "Loaded",
+    "Summary",
+    "collect",
+    "open_draws",
+    "range_warnings",
+    "read_datasets",
+    "read_draws",
+    "read_parameters",
+    "read_simulations",
+    "summarize",
+    "write_simulations",
+]

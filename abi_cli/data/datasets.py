@@ -1,0 +1,237 @@
+"""Data sets in and out, in any format, as the layout of a model says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from abi_cli.data import formats
+from abi_cli.data.entries import Entries, Wanted, listing
+from abi_cli.data.files import Source, output, output_errors
+from abi_cli.errors import DataError
+from abi_cli.variables import Datasets, Layout, Ragged, Variable, count
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Data sets as they were read.
+
+    Arguments:
+        labels: Of the data sets, in the order of the file.
+        datasets: Context and observables, and parameters where truths were asked for.
+        notes: What is worth telling, such as columns without a use.
+    """
+
+    labels: list[str]
+    datasets: Datasets
+    notes: tuple[str, ...]
+
+
+def read_datasets(
+    source: Path | None, layout: Layout, *, format: str | None = None, truths: bool = False
+) -> Loaded:
+    """Read the data that posteriors are to be given.
+
+    Counts (a context such as N that always equals the length of an observable) are derived; one
+    that is in the file is verified.
+
+    Arguments:
+        source: None is standard input.
+        layout: The variables of the model.
+        format: A format's name; by default that of the extension, CSV for standard input.
+        truths: Whether to keep the parameters that the file has.
+
+    Errors:
+        UsageError: No such format.
+        DataError: The file is not there, or not data of this model.
+    """
+    wanted = Wanted(
+        required=_not_counted(layout.of("context", "observable")),
+        optional=(*_counted(layout), *(layout.of("parameter") if truths else ())),
+    )
+    return _load(source, layout, wanted, format)
+
+
+def read_simulations(source: Path | None, layout: Layout, *, format: str | None = None) -> Datasets:
+    """Read simulations to learn from: data sets with the parameters that they come from.
+
+    Errors:
+        UsageError: No such format.
+        DataError: The file is not there, or not simulations of this model.
+    """
+    wanted = Wanted(
+        required=_not_counted(layout.of("context", "parameter", "observable")),
+        optional=(*_counted(layout), *layout.of("nuisance")),
+    )
+    return _load(source, layout, wanted, format).datasets
+
+
+def read_parameters(
+    source: Path | None, layout: Layout, labels: Sequence[str], *, format: str | None = None
+) -> tuple[np.ndarray, Datasets]:
+    """Read values of the parameters, one row each, and which data set each is for.
+
+    Arguments:
+        source: None is standard input.
+        layout: The variables of the model; all its parameters must be there.
+        labels: Of the data sets. Where there is only one, the file needs no labels.
+        format: A format's name; by default that of the extension, CSV for standard input.
+
+    Returns:
+        Index into `labels`, `(row,)`, and parameter name → `(row, *event)`.
+
+    Errors:
+        UsageError: No such format.
+        DataError: The file is not there, or not values of these parameters, or for other data.
+    """
+    reader = formats.choose(source, format, lambda fmt: fmt.read_points)
+    file = Source(source)
+    entries = reader(file, Wanted(required=layout.of("parameter"), optional=()))
+    if entries.labels is None:
+        if len(labels) != 1:
+            raise DataError(
+                f"expected a {entries.noun} dataset, as there are {len(labels)} data sets",
+                place=str(file),
+                hint="Say which data set each row is for.",
+            )
+        return np.zeros(count(entries.values), np.int64), entries.values
+    position = {label: i for i, label in enumerate(labels)}
+    for row, label in enumerate(entries.labels):
+        if label not in position:
+            raise DataError(
+                f"expected the label of a data set: {listing(labels)}; got {label}",
+                place=entries.place(row),
+            )
+    return np.array([position[label] for label in entries.labels]), entries.values
+
+
+def _counted(layout: Layout) -> tuple[Variable, ...]:
+    return tuple(variable for variable in layout.of("context") if variable.length_of)
+
+
+def _not_counted(variables: Sequence[Variable]) -> tuple[Variable, ...]:
+    return tuple(v for v in variables if v.role != "context" or not v.length_of)
+
+
+def _load(source: Path | None, layout: Layout, wanted: Wanted, format: str | None) -> Loaded:
+    entries = formats.choose(source, format, lambda fmt: fmt.read_datasets)(Source(source), wanted)
+    labels = _unique_labels(entries)
+    for name, value in entries.values.items():
+        if isinstance(value, Ragged) and (value.row_size == 0).any():
+            empty = int(np.argmin(value.row_size))
+            raise DataError(
+                f"expected at least one member of {name} in data set {labels[empty]}; got none",
+                place=entries.place(empty),
+                hint="Leave the empty data set out.",
+            )
+    values = entries.values | _counts(entries, labels, layout)
+    ordered = {v.name: values[v.name] for v in layout.variables if v.name in values}
+    unused = [name for name in entries.unused if name.partition("[")[0] not in layout]
+    note = f"{Source(source)}: no use for the {entries.noun}s {listing(unused)}"
+    return Loaded(labels, ordered, (note,) if unused else ())
+
+
+def _unique_labels(entries: Entries) -> list[str]:
+    if entries.labels is None:
+        return [str(i) for i in range(count(entries.values))]
+    seen: dict[str, int] = {}
+    for i, label in enumerate(entries.labels):
+        if label in seen:
+            raise DataError(
+                f"expected each data set once; got {label} here and in "
+                f"{entries.place(seen[label])}",
+                place=entries.place(i),
+            )
+        seen[label] = i
+    return list(seen)
+
+
+def _counts(entries: Entries, labels: Sequence[str], layout: Layout) -> Datasets:
+    """The contexts that count members, `(dataset,)` int64; those in the file are verified."""
+    counts: Datasets = {}
+    for variable in _counted(layout):
+        first, *others = (
+            (name, value)
+            for name in variable.length_of
+            if isinstance(value := entries.values[name], Ragged)
+        )
+        given = entries.values.get(variable.name)
+        claims = [(name, value.row_size) for name, value in others]
+        if isinstance(given, np.ndarray):
+            claims.append((variable.name, given))
+        name, sizes = first[0], first[1].row_size
+        for claim, claimed in claims:
+            if not np.array_equal(claimed, sizes):
+                at = int(np.argmax(claimed != sizes))
+                got = f"{claim} = " if claim == variable.name else f"the length of {claim}, "
+                raise DataError(
+                    f"expected the length of {name}, {sizes[at]}, in data set {labels[at]}; "
+                    f"got {got}{claimed[at]}",
+                    place=entries.place(at),
+                    hint=f"{variable.name} is counted; it need not be in the file.",
+                )
+        counts[variable.name] = sizes
+    return counts
+
+
+def range_warnings(
+    datasets: Mapping[str, np.ndarray | Ragged], labels: Sequence[str], layout: Layout
+) -> list[str]:
+    """What lies outside the simulations, where the networks have never been; a sentence each.
+
+    Arguments:
+        datasets: As read.
+        labels: Of the data sets.
+        layout: With the ranges of the context over the pilot simulations.
+    """
+    warnings = []
+    for variable in layout.of("context"):
+        value = datasets.get(variable.name)
+        if value is None or variable.low is None or variable.high is None:
+            continue
+        numbers = value.values if isinstance(value, Ragged) else value
+        outside = (numbers < variable.low) | (numbers > variable.high)
+        if not outside.any():
+            continue
+        entry = np.flatnonzero(outside.reshape(len(numbers), -1).any(axis=1))
+        if isinstance(value, Ragged):
+            entry = np.unique(np.repeat(np.arange(len(value)), value.row_size)[entry])
+        found = numbers[outside]
+        span = f"{found.min():g}" + (f" to {found.max():g}" if found.min() < found.max() else "")
+        where = listing([labels[i] for i in entry.tolist()])
+        warnings.append(
+            f"{variable.name} is {span} in data set{'s'[: len(entry) - 1]} {where}: outside the "
+            f"simulated {variable.low:g} to {variable.high:g}"
+        )
+    return warnings
+
+
+def write_simulations(
+    target: Path | None,
+    datasets: Datasets,
+    layout: Layout,
+    *,
+    format: str | None = None,
+    labels: Sequence[str] | None = None,
+) -> None:
+    """Write data sets with everything that they come from, as `read_datasets` reads them.
+
+    Arguments:
+        target: None is standard output.
+        datasets: Of the model; what the layout doesn't name is left out.
+        layout: The variables of the model.
+        format: A format's name; by default that of the extension, CSV for standard output.
+        labels: Of the data sets; by default their indices.
+
+    Errors:
+        UsageError: No such format, or one that can't hold these data sets.
+        OutputError: The file can't be written.
+    """
+    write = formats.choose(target, format, lambda fmt: fmt.write_datasets)
+    if labels is None:
+        labels = [str(i) for i in range(count(datasets))]
+    with output(target) as stream, output_errors(target):
+        write(stream, datasets, layout, labels)

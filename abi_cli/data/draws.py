@@ -1,0 +1,117 @@
+"""Posterior draws: what is known before the first one, and all of them together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from abi_cli.variables import Datasets, DrawBlock, Layout, Variable, element_names
+
+
+@dataclass(frozen=True)
+class DrawHeader:
+    """What is known about draws before the first one is made.
+
+    Arguments:
+        labels: Of the data sets, in order.
+        parameters: What is drawn, in order.
+        draws: How many per data set.
+        seed: That they are made from.
+        provenance: Attributes of formats that take some, such as run and version.
+        index_base: The first index of draws and elements in CSV, and of elements in netCDF.
+        observed: The observables of the data sets, for formats that carry them.
+        constant: Their context, likewise.
+    """
+
+    labels: tuple[str, ...]
+    parameters: tuple[Variable, ...]
+    draws: int
+    seed: int
+    provenance: dict[str, str] = field(default_factory=dict)
+    index_base: int = 0
+    observed: Datasets | None = None
+    constant: Datasets | None = None
+
+    @classmethod
+    def of(
+        cls,
+        datasets: Datasets,
+        layout: Layout,
+        *,
+        labels: Iterable[str],
+        draws: int,
+        seed: int,
+        provenance: dict[str, str] | None = None,
+    ) -> DrawHeader:
+        """The header of draws given `datasets`, which it carries."""
+
+        def given(variables: Iterable[Variable]) -> Datasets:
+            return {v.name: datasets[v.name] for v in variables if v.name in datasets}
+
+        return cls(
+            labels=tuple(labels),
+            parameters=layout.of("parameter"),
+            draws=draws,
+            seed=seed,
+            provenance=provenance or {},
+            observed=given(layout.of("observable")),
+            constant=given(layout.of("context")),
+        )
+
+    def elements(self) -> tuple[str, ...]:
+        """Names of all scalars of a draw, in order: `beta[0]`, `beta[1]`, `sigma`."""
+        return tuple(
+            name for variable in self.parameters for name in variable.elements(base=self.index_base)
+        )
+
+    def shape(self, variable: Variable) -> tuple[int, ...]:
+        """Of all draws of a parameter, `(dataset, draw, *event)`."""
+        return (len(self.labels), self.draws, *variable.event)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """All draws of all data sets.
+
+    Arguments:
+        labels: Of the data sets.
+        values: Parameter name → `(dataset, draw, *event)`, float32.
+    """
+
+    labels: tuple[str, ...]
+    values: dict[str, np.ndarray]
+
+    def elements(self) -> dict[str, np.ndarray]:
+        """Name of a scalar → its draws `(dataset, draw)`: `beta[0]`, `beta[1]`, `sigma`."""
+        return {
+            element: flat[..., i]
+            for name, value in self.values.items()
+            for flat in [value.reshape(*value.shape[:2], -1)]
+            for i, element in enumerate(element_names(name, value.shape[2:]))
+        }
+
+
+def collect(header: DrawHeader, blocks: Iterable[DrawBlock]) -> Draws:
+    """All blocks in memory."""
+    values = {v.name: np.empty(header.shape(v), np.float32) for v in header.parameters}
+    for block in blocks:
+        for name, whole in values.items():
+            part = block.values[name]
+            datasets = slice(block.first_dataset, block.first_dataset + part.shape[0])
+            draws = slice(block.first_draw, block.first_draw + part.shape[1])
+            whole[datasets, draws] = part
+    return Draws(header.labels, values)
+
+
+def as_float32(values: np.ndarray) -> np.ndarray:
+    """Draws as they are held; what lies beyond float32 is infinite."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32, copy=False)
+
+
+def float32_text(values: np.ndarray) -> list[list[str]]:
+    """The shortest decimals that are read back as the same float32, as lists of `values`' shape."""
+    text: list[list[str]] = as_float32(values).astype("U").tolist()
+    return text

@@ -1,0 +1,143 @@
+"""What every reader makes of a file: one entry per data set, or per row of points.
+
+The readers of the formats differ in how they find the values of a variable; what is asked of them
+(`Wanted`), what they return (`Entries`) and what makes a number acceptable is the same for all.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from abi_cli.errors import DataError
+from abi_cli.variables import Datasets, Variable
+
+LABEL = "dataset"
+"""The column, key or array that names the data sets."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The variables that are looked for in a file.
+
+    Arguments:
+        required: Their absence is an error.
+        optional: Read where they are there.
+    """
+
+    required: tuple[Variable, ...]
+    optional: tuple[Variable, ...]
+
+    def found(
+        self,
+        names: Sequence[str],
+        *,
+        noun: str,
+        spell: Callable[[Variable], tuple[str, ...]],
+        place: str,
+    ) -> tuple[Variable, ...]:
+        """The variables that the file has.
+
+        Arguments:
+            names: What the file has, spelled as in the file.
+            noun: What the format calls one of them: column, key, array.
+            spell: A variable's names in this format; all of them or none must be there.
+            place: The file.
+
+        Errors:
+            DataError: A required variable is missing, or one in part.
+        """
+        known = set(names)
+        present = []
+        for variable in (*self.required, *self.optional):
+            missing = [name for name in spell(variable) if name not in known]
+            if not missing:
+                present.append(variable)
+            elif variable in self.required or len(missing) < len(spell(variable)):
+                raise _missing(missing, names, noun=noun, place=place)
+        return tuple(present)
+
+
+def _missing(missing: list[str], names: Sequence[str], *, noun: str, place: str) -> DataError:
+    wanted = f"{noun}s {listing(missing)}" if len(missing) > 1 else f"the {noun} {missing[0]}"
+    lower = {name.lower(): name for name in names}
+    nearest = difflib.get_close_matches(missing[0].lower(), lower, n=1)
+    hint = (
+        f"Did you mean {lower[nearest[0]]}? Rename it to {missing[0]}."
+        if nearest
+        else f"Add the {noun}, or give the one that holds it this name."
+    )
+    return DataError(f"expected {wanted}; got {listing(names) or 'none'}", place=place, hint=hint)
+
+
+@dataclass(frozen=True)
+class Entries:
+    """What was read, one entry per data set or per row of points.
+
+    Arguments:
+        labels: The label of each entry; None where the file has none.
+        values: Variable name → `(entry, *event)` or a `Ragged`; finite, whole where they must be.
+        unused: Names in the file that no variable answers to.
+        noun: What the format calls such a name: column, key, array.
+        place: Where an entry begins, such as `data.csv, row 3`.
+    """
+
+    labels: tuple[str, ...] | None
+    values: Datasets
+    unused: tuple[str, ...]
+    noun: str
+    place: Callable[[int], str]
+
+
+def check_numbers(
+    values: np.ndarray, variable: Variable, place: Callable[[tuple[int, ...]], str]
+) -> np.ndarray:
+    """`values` as the model needs them: finite, float64, or int64 where they are whole numbers.
+
+    Arguments:
+        values: Numbers of any kind, any shape.
+        variable: Whose values they are.
+        place: Where the value of an index of `values` stands in the file.
+
+    Errors:
+        DataError: A value is missing or infinite, or not whole where the model has whole numbers.
+    """
+    finite = np.isfinite(values)
+    if not finite.all():
+        at = _first(~finite)
+        missing = bool(np.isnan(values[at]))
+        raise DataError(
+            "expected a number; got a missing value (NaN)"
+            if missing
+            else f"expected a finite number; got {values[at]}",
+            place=place(at),
+            hint="This model has no place for missing values: fill it in, or leave the row out."
+            if missing
+            else None,
+        )
+    if not variable.integer:
+        return values.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # beyond int64: found by the comparison
+        whole = values.astype(np.int64)
+    if not np.array_equal(whole, values):
+        at = _first(whole != values)
+        raise DataError(
+            f"expected a whole number, as {variable.name} is in the model; got {values[at]}",
+            place=place(at),
+        )
+    return whole
+
+
+def _first(mask: np.ndarray) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.unravel_index(int(np.argmax(mask)), mask.shape))
+
+
+def listing(names: Iterable[str], *, most: int = 8) -> str:
+    """Names in a sentence: `a, b, c and 12 more`."""
+    names = list(names)
+    if len(names) <= most:
+        return ", ".join(names)
+    return f"{', '.join(names[:most])} and {len(names) - most} more"

@@ -1,0 +1,121 @@
+"""Where bytes come from and go to: files that appear whole, and the standard streams."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from abi_cli.errors import DataError, OutputError
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file to read, or standard input.
+
+    Arguments:
+        path: None is standard input.
+    """
+
+    path: Path | None
+
+    def __str__(self) -> str:
+        return "standard input" if self.path is None else str(self.path)
+
+    @contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """Its bytes.
+
+        Errors:
+            DataError: It isn't there, or can't be read.
+        """
+        if self.path is None:
+            yield cast(BinaryIO, sys.stdin.buffer)
+            return
+        try:
+            with self.path.open("rb") as stream:
+                yield stream
+        except FileNotFoundError:
+            raise DataError("there is no such file", place=str(self)) from None
+        except IsADirectoryError:
+            raise DataError("expected a file; got a folder", place=str(self)) from None
+        except OSError as error:
+            raise DataError(f"cannot be read: {error.strerror}", place=str(self)) from error
+
+    @contextmanager
+    def open_seekable(self) -> Iterator[BinaryIO]:
+        """Its bytes, for formats that are not read from front to back.
+
+        Errors:
+            DataError: It isn't there, or can't be read.
+        """
+        with self.open() as stream:
+            yield stream if stream.seekable() else io.BytesIO(stream.read())
+
+
+@contextmanager
+def output(target: Path | None) -> Iterator[BinaryIO]:
+    """A stream of bytes to `target`, which appears whole when the context ends well, or not at all.
+
+    Arguments:
+        target: None is standard output. A device or a named pipe is written to directly.
+
+    Errors:
+        OutputError: The file can't be made, or the disk is full. Errors of the caller's own pass.
+    """
+    if target is None:
+        stream = cast(BinaryIO, sys.stdout.buffer)
+        yield stream
+        with output_errors(target):
+            stream.flush()
+        return
+    with output_errors(target):
+        path = target.resolve()
+        whole = not path.exists() or path.is_file()
+        written = path.with_name(f".{path.name}.{os.getpid()}.tmp") if whole else path
+        stream = written.open("wb")
+    try:
+        yield stream
+        with output_errors(target):
+            stream.close()
+            if whole:
+                written.replace(path)
+    finally:
+        with suppress(OSError):  # after a failure only, which is on its way already
+            stream.close()
+        if whole:
+            written.unlink(missing_ok=True)
+
+
+def scratch_folder(target: Path | None) -> Path | None:
+    """Where temporary files beside `target` go: its own disk, or the system's default (None)."""
+    folder = None if target is None else target.resolve().parent
+    return folder if folder is not None and os.access(folder, os.W_OK) else None
+
+
+@contextmanager
+def output_errors(target: Path | None) -> Iterator[None]:
+    """Turn the system's errors of writing into ours; a broken pipe stays what it is.
+
+    Errors:
+        OutputError: Any `OSError` other than a broken pipe.
+    """
+    place = "standard output" if target is None else str(target)
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except FileNotFoundError as error:
+        raise OutputError(
+            "the folder does not exist", place=place, hint="Make the folder first."
+        ) from error
+    except OSError as error:
+        hint = "Free some space, then run it again." if error.errno == errno.ENOSPC else None
+        reason = error.strerror or str(error)  # HDF5 gives a text only
+        raise OutputError(f"cannot be written: {reason}", place=place, hint=hint) from error

@@ -1,0 +1,157 @@
+"""netCDF in the layout of ArviZ's InferenceData: draws with the data they are given.
+
+posterior       beta (chain, draw, dataset, beta_dim_0), …; draws are independent: one chain
+observed_data   x (obs, …) and row_size (dataset), CF's contiguous ragged arrays
+constant_data   N (dataset), …
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from abi_cli.data.draws import DrawHeader, Draws
+from abi_cli.data.entries import LABEL
+from abi_cli.data.files import Source
+from abi_cli.errors import DataError
+from abi_cli.variables import Datasets, DrawBlock, Ragged
+
+if TYPE_CHECKING:
+    import h5netcdf
+
+_CHUNK = 1 << 18
+"""Draws of a variable that are stored together: 1 MiB of float32, the size of HDF5's cache."""
+
+
+@contextmanager
+def write_draws(
+    stream: BinaryIO, header: DrawHeader, scratch: Path | None
+) -> Iterator[Callable[[DrawBlock], None]]:
+    """Groups posterior, observed_data and constant_data; memory holds one block.
+
+    HDF5 writes here and there, so the file grows in a temporary one and is then copied.
+    """
+    import h5netcdf
+
+    with tempfile.NamedTemporaryFile(dir=scratch, prefix=".abi-", suffix=".nc") as file:
+        with h5netcdf.File(file.name, "w") as root:
+            for name, text in header.provenance.items():
+                root.attrs[name] = text
+            root.attrs["seed"] = header.seed
+            _write_given(root, "observed_data", header.observed, header)
+            _write_given(root, "constant_data", header.constant, header)
+            posterior = _group(root, "posterior", header.labels)
+            _index(posterior, "chain", range(1))
+            _index(posterior, "draw", range(header.draws))
+            for variable in header.parameters:
+                shape = (1, header.draws, len(header.labels), *variable.event)
+                dimensions = _event_dimensions(
+                    posterior, variable.name, variable.event, header.index_base
+                )
+                posterior.create_variable(
+                    variable.name,
+                    ("chain", "draw", LABEL, *dimensions),
+                    np.dtype("<f4"),
+                    chunks=_chunks(shape),
+                )
+
+            def append(block: DrawBlock) -> None:
+                datasets, draws = block.shape
+                at = (
+                    0,
+                    slice(block.first_draw, block.first_draw + draws),
+                    slice(block.first_dataset, block.first_dataset + datasets),
+                )
+                for name, values in block.values.items():
+                    posterior[name][at] = np.swapaxes(values, 0, 1)
+
+            yield append
+        file.seek(0)
+        shutil.copyfileobj(file, stream, 1 << 20)
+
+
+def _chunks(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Chunks of all draws of a few data sets, or of a part of the draws of one."""
+    _, draws, datasets, *event = shape
+    room = max(1, _CHUNK // int(np.prod(event, dtype=np.int64)))
+    per_chunk = min(draws, room)
+    return (1, per_chunk, min(datasets, max(1, room // per_chunk)), *event)
+
+
+def _group(root: h5netcdf.File, name: str, labels: Sequence[str]) -> h5netcdf.Group:
+    import h5py
+
+    group = root.create_group(name)
+    group.dimensions[LABEL] = len(labels)
+    texts = np.array(labels, dtype=object)
+    group.create_variable(LABEL, (LABEL,), h5py.string_dtype(), data=texts)
+    return group
+
+
+def _index(group: h5netcdf.Group, name: str, values: Sequence[int]) -> None:
+    group.dimensions[name] = len(values)
+    group.create_variable(name, (name,), data=np.array(values, dtype=np.int64))
+
+
+def _event_dimensions(
+    group: h5netcdf.Group, name: str, event: tuple[int, ...], base: int
+) -> tuple[str, ...]:
+    names = tuple(f"{name}_dim_{axis}" for axis in range(len(event)))
+    for dimension, size in zip(names, event, strict=True):
+        _index(group, dimension, range(base, base + size))
+    return names
+
+
+def _write_given(
+    root: h5netcdf.File, name: str, datasets: Datasets | None, header: DrawHeader
+) -> None:
+    """A group of what the posteriors are given, if there is any."""
+    if not datasets:
+        return
+    group = _group(root, name, header.labels)
+    sizes = [value.row_size for value in datasets.values() if isinstance(value, Ragged)]
+    common = all(np.array_equal(size, sizes[0]) for size in sizes)
+    for variable, value in datasets.items():
+        if isinstance(value, Ragged):
+            suffix = "" if common else f"_{variable}"
+            obs = f"obs{suffix}"
+            if obs not in group.dimensions:
+                group.dimensions[obs] = len(value.values)
+                row_size = group.create_variable(f"row_size{suffix}", (LABEL,), data=value.row_size)
+                row_size.attrs["sample_dimension"] = obs
+            array, first = value.values, obs
+        else:
+            array, first = value, LABEL
+        dimensions = _event_dimensions(group, variable, array.shape[1:], header.index_base)
+        group.create_variable(variable, (first, *dimensions), data=array)
+
+
+def read_draws(source: Source) -> Draws:
+    """Draws as `write_draws` leaves them.
+
+    Errors:
+        DataError: No netCDF file, or another layout.
+    """
+    import h5netcdf
+
+    with source.open_seekable() as stream:
+        try:
+            with h5netcdf.File(stream, "r") as root:
+                posterior = root["posterior"]
+                labels = tuple(str(label) for label in posterior[LABEL][:])
+                values = {
+                    name: np.ascontiguousarray(np.swapaxes(variable[0], 0, 1), np.float32)
+                    for name, variable in posterior.variables.items()
+                    if variable.dimensions[:3] == ("chain", "draw", LABEL)
+                }
+        except (OSError, KeyError) as error:
+            raise DataError(
+                f"expected draws in netCDF, in a group posterior; {error}", place=str(source)
+            ) from None
+    return Draws(labels, values)

@@ -1,0 +1,205 @@
+"""Delimited text with a header, read column by column in bounded memory."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from abi_cli.data.entries import LABEL
+from abi_cli.data.files import Source
+from abi_cli.errors import DataError
+
+_ROWS_AT_ONCE = 65_536
+_MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "."})
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of numbers, with the data set that each row belongs to.
+
+    Arguments:
+        source: Where it was read.
+        labels: The labels of the data sets, first seen first; None without a label column.
+        codes: `(row,)`, the index in `labels` of each row's; zeros without a label column.
+        columns: Column name → `(row,)` float64, finite.
+        unused: The columns that were not chosen.
+        numbers: `(row,)`, which row of the file it is; the header is row 1.
+    """
+
+    source: Source
+    labels: tuple[str, ...] | None
+    codes: np.ndarray
+    columns: dict[str, np.ndarray]
+    unused: tuple[str, ...]
+    numbers: np.ndarray
+
+    def place(self, row: int, column: str | None = None) -> str:
+        """Where a row, or a cell of it, stands in the file."""
+        where = f"{self.source}, row {self.numbers[row]}"
+        return where if column is None else f"{where}, column {column}"
+
+
+def read_table(
+    source: Source, choose: Callable[[Sequence[str]], Sequence[str]], *, delimiter: str
+) -> Table:
+    """Read the columns that `choose` picks from the header; all of them hold numbers.
+
+    Rows without any text are skipped: spreadsheets leave them at the end.
+
+    Errors:
+        DataError: No text, no header or rows, rows of another length, cells that are no numbers.
+    """
+    with _rows(source, delimiter) as rows:
+        _, header = next(rows, (1, None))
+        if header is None:
+            raise DataError("the file is empty", place=str(source), hint=_EXPECTED)
+        header = [name.strip() for name in header]
+        _check_header(header, source, delimiter)
+        names = choose(header)
+        at = [header.index(name) for name in names]
+        label_at = header.index(LABEL) if LABEL in header else None
+        code_of: defaultdict[str, int] = defaultdict(lambda: len(code_of))
+
+        columns: list[list[np.ndarray]] = [[] for _ in names]
+        codes: list[np.ndarray] = []
+        numbers: list[np.ndarray] = []
+        while block := list(islice(rows, _ROWS_AT_ONCE)):
+            number, cells = zip(*block, strict=True)
+            _check_widths(cells, number, len(header), source)
+            by_column = list(zip(*cells, strict=True))
+            for column, name, i in zip(columns, names, at, strict=True):
+                column.append(_numbers(by_column[i], number, f"column {name}", source))
+            if label_at is None:
+                codes.append(np.zeros(len(block), np.int64))
+            else:
+                labels = _labels(by_column[label_at], number, source)
+                codes.append(np.fromiter(map(code_of.__getitem__, labels), np.int64, len(labels)))
+            numbers.append(np.array(number))
+
+    if not numbers:
+        raise DataError("there are no rows below the header", place=str(source), hint=_EXPECTED)
+    return Table(
+        source=source,
+        labels=None if label_at is None else tuple(code_of),
+        codes=np.concatenate(codes),
+        columns={name: np.concatenate(column) for name, column in zip(names, columns, strict=True)},
+        unused=tuple(name for name in header if name not in {*names, LABEL}),
+        numbers=np.concatenate(numbers),
+    )
+
+
+_EXPECTED = "Expected a header with the names of the columns, and rows of numbers below it."
+
+
+@contextmanager
+def _rows(source: Source, delimiter: str) -> Iterator[Iterator[tuple[int, list[str]]]]:
+    """The rows that hold any text, with their numbers."""
+    with source.open() as stream:
+        # a byte order mark, as spreadsheets write it, is no part of the first name
+        text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+        reader = csv.reader(text, delimiter=delimiter, skipinitialspace=True, strict=True)
+        numbered = enumerate(reader, start=1)
+        try:
+            yield (row for row in numbered if any(row[1]))
+        except UnicodeDecodeError:
+            raise DataError(
+                "expected UTF-8 text; got other bytes",
+                place=str(source),
+                hint="Save it as CSV in UTF-8, or name its --format.",
+            ) from None
+        except csv.Error as error:
+            raise DataError(
+                f"expected delimited text; {error}", place=f"{source}, line {reader.line_num}"
+            ) from None
+        finally:
+            text.detach()  # closing the stream is left to who opened it
+
+
+def _check_header(header: list[str], source: Source, delimiter: str) -> None:
+    twice = [name for name in dict.fromkeys(header) if header.count(name) > 1]
+    if twice:
+        raise DataError(
+            f"expected each column once; got {twice[0]!r} {header.count(twice[0])} times",
+            place=f"{source}, row 1",
+            hint="Rename or remove the columns that are not meant.",
+        )
+    other = next((mark for mark in ",;\t" if mark != delimiter and mark in header[0]), None)
+    if len(header) == 1 and other is not None:
+        hint = {
+            ",": "Read it with --format csv.",
+            "\t": "Read it with --format tsv.",
+            ";": "Write it with commas between the columns and points in the numbers.",
+        }[other]
+        raise DataError(
+            f"expected columns separated by {delimiter!r}; got {other!r}",
+            place=f"{source}, row 1",
+            hint=hint,
+        )
+
+
+def _check_widths(
+    cells: Sequence[Sequence[str]], number: Sequence[int], width: int, source: Source
+) -> None:
+    widths = list(map(len, cells))
+    if widths.count(width) == len(widths):
+        return
+    row = next(i for i, found in enumerate(widths) if found != width)
+    raise DataError(
+        f"expected {width} cells, as in the header; got {widths[row]}",
+        place=f"{source}, row {number[row]}",
+        hint="Put text that holds the separator in double quotes.",
+    )
+
+
+def _numbers(
+    texts: Sequence[str], number: Sequence[int], column: str, source: Source
+) -> np.ndarray:
+    """`(row,)` float64, finite."""
+    try:
+        values = np.fromiter(map(float, texts), np.float64, len(texts))
+    except ValueError:
+        values = np.array([np.nan])
+    # Python reads 1_000 as a number, a person may have meant anything
+    if np.isfinite(values).all() and "_" not in "".join(texts):
+        return values
+    row = next(i for i, text in enumerate(texts) if not _is_number(text))
+    text = texts[row].strip()
+    if text.lower() in _MISSING:
+        found = f"{text!r}, a missing value" if text else "an empty cell"
+        hint = "This model has no place for missing values: fill it in, or leave the row out."
+    else:
+        found = repr(text)
+        hint = (
+            "Write decimals with a point."
+            if _is_number(text.replace(",", "."))
+            else "Correct the cell, or leave the row out."
+        )
+    raise DataError(
+        f"expected a number; got {found}",
+        place=f"{source}, row {number[row]}, {column}",
+        hint=hint,
+    )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return bool(np.isfinite(float(text))) and "_" not in text
+    except ValueError:
+        return False
+
+
+def _labels(texts: Sequence[str], number: Sequence[int], source: Source) -> list[str]:
+    labels = list(map(str.strip, texts))
+    if "" in labels:
+        raise DataError(
+            "expected the label of a data set; got an empty cell",
+            place=f"{source}, row {number[labels.index('')]}, column {LABEL}",
+        )
+    return labels
