@@ -59,7 +59,7 @@ class Adapter:
         """
         steps = tuple(steps)
         states = []
-        data = pilot
+        data = _in_double(pilot)
         for number, step in enumerate(steps):
             with _placed(number, step):
                 _check_found(step, data)
@@ -114,7 +114,7 @@ class Adapter:
             raise DataError(
                 f"Expected {', '.join(sorted(self.conditions))}; got no {' and no '.join(missing)}"
             )
-        adapted = dict(data)
+        adapted = _in_double(data)
         for number in range(len(self.steps)):
             adapted = self._step(number, adapted)
         return adapted
@@ -122,7 +122,7 @@ class Adapter:
     def trace(self, data: Mapping[str, Value]) -> list[tuple[Step, Datasets]]:
         """Each step with what the data sets are after it."""
         rows = []
-        adapted = dict(data)
+        adapted = _in_double(data)
         for number, step in enumerate(self.steps):
             adapted = self._step(number, adapted)
             rows.append((step, adapted))
@@ -135,10 +135,7 @@ class Adapter:
             data: Any variables that `forward` makes; draws as `inference_variables (row, dim)`,
                 with data sets and draws in one axis.
         """
-        out: Datasets = {
-            name: on_array(value, lambda array: array.astype(np.float64))
-            for name, value in data.items()
-        }
+        out = _in_double(data)
         target = out.get(INFERENCE_VARIABLES)
         if isinstance(target, np.ndarray):
             out[INFERENCE_VARIABLES] = target.reshape(len(target), *self.event)
@@ -161,7 +158,7 @@ class Adapter:
             AdapterError: A step has no density.
         """
         log_det = no_change(parameters)
-        data = dict(parameters)
+        data = _in_double(parameters)
         for number, (step, state) in enumerate(zip(self.steps, self.states, strict=True)):
             with _placed(number, step):
                 log_det = log_det + step.log_det(data, state)
@@ -171,7 +168,7 @@ class Adapter:
     def in_support(self, parameters: Mapping[str, Value]) -> np.ndarray:
         """Which data sets have finite parameters that every step accepts, `(dataset,)` bool."""
         rows = np.flatnonzero(every(parameters, parameters, np.isfinite))
-        data = take(parameters, rows)
+        data = take(_in_double(parameters), rows)
         for number, (step, state) in enumerate(zip(self.steps, self.states, strict=True)):
             inside = np.flatnonzero(step.in_support(data, state))
             rows, data = rows[inside], self._step(number, take(data, inside))
@@ -210,6 +207,15 @@ class Adapter:
         step = self.steps[number]
         with _placed(number, step):
             return step.forward(data, self.states[number])
+
+
+def _in_double(data: Mapping[str, Value]) -> Datasets:
+    """`data` with draws, which are single precision, in the precision of the steps."""
+    return {name: on_array(value, _widened) for name, value in data.items()}
+
+
+def _widened(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float64, copy=False) if array.dtype.kind == "f" else array
 
 
 @contextmanager

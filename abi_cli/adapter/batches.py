@@ -112,15 +112,17 @@ def _padded(name: str, ragged: Ragged, size: int | None) -> tuple[np.ndarray, np
     values = _single(name, ragged.values, ragged.row_size)
     member = np.arange(size) < ragged.row_size[:, None]
     padded = np.zeros((len(ragged), size, *(event or (1,))), dtype=np.float32)
-    # Members lie in the order in which a mask walks through a padded array.
-    padded[member] = values.reshape(len(values), -1)
+    # A mask walks through a padded array in the order in which members lie. Seen as one item each
+    # they are copied several times faster than number by number.
+    item = np.dtype((np.void, padded.itemsize * padded.shape[-1]))
+    padded.view(item)[..., 0][member] = values.reshape(-1, padded.shape[-1]).view(item)[:, 0]
     return padded, member.astype(np.float32)
 
 
 def _single(name: str, array: np.ndarray, row_size: np.ndarray | None = None) -> np.ndarray:
     """In single precision, where everything has to be finite."""
     with np.errstate(over="ignore"):
-        single = array.astype(np.float32)
+        single = array.astype(np.float32, order="C")
     finite = np.isfinite(single)
     if not finite.all():
         index = np.unravel_index(int(finite.argmin()), finite.shape)

@@ -49,7 +49,7 @@ class Broadcast(Step):
     def inverse(self, data: Mapping[str, Value], state: State) -> Datasets:
         """The first of the repetitions."""
         found = present(data, self.keys)
-        return {**data, **{key: _first(data[key], state[f"{key}.event"]) for key in found}}
+        return {**data, **{key: _first(key, data[key], state[f"{key}.event"]) for key in found}}
 
     def log_det(self, data: Mapping[str, Value], state: State) -> np.ndarray:
         """Zero where nothing is repeated, else there is no density."""
@@ -109,10 +109,20 @@ class Broadcast(Step):
         return {axis % rank for axis in exclude}
 
 
-def _first(value: Value, event: np.ndarray) -> np.ndarray:
+def _first(key: str, value: Value, event: np.ndarray) -> np.ndarray:
     """One repetition, in the shape it had: `(dataset, *event)`."""
-    array = value.values[value.starts()][:, None] if isinstance(value, Ragged) else value
+    if isinstance(value, Ragged):
+        empty = np.flatnonzero(value.row_size == 0)
+        if len(empty):
+            raise AdapterError(
+                f"Expected members to take {key} back from; got none in data set {empty[0]}",
+                variable=key,
+                row=int(empty[0]),
+            )
+        array = value.values[value.starts()][:, None]
+    else:
+        array = value
     # Repeated axes are those where the event had none, or one of length one.
     before = np.concatenate([np.ones(array.ndim - 1 - len(event), dtype=np.int64), event])
-    once = array[(slice(None), *(slice(None, int(size)) for size in before))]
+    once: np.ndarray = array[(slice(None), *(slice(None, int(size)) for size in before))]
     return once.reshape(len(array), *event)

@@ -47,8 +47,8 @@ class Step(Part):
     Steps are frozen and know only their options. What is learned from the pilot simulations is a
     `State`, made by `fit` and handed to every other method, so that a step can be used again.
 
-    To add one, write a class in a module `parts*.py` of this package and add an example of it to
-    `EXAMPLES` in `tests/test_adapter_steps.py`, which checks the laws below:
+    To add one, write a class in a module `parts*.py` of this package and an example of it in
+    `tests/adapter_examples.py`; `tests/test_adapter_laws.py` then checks what follows:
 
     1. Decorate it with `@part("step", "its_name")`; its docstring is its help, its fields are its
        options, its validators refuse options that make no sense.
@@ -57,8 +57,8 @@ class Step(Part):
        inverse all but parameters): what is absent is left out, what is present is transformed.
     3. `forward` returns a new dict and changes no array in place. Values outside the domain raise
        an `AdapterError`: `require` does it.
-    4. `inverse` undoes `forward`: the same names, shapes and numbers come back. It is given
-       float64.
+    4. `inverse` undoes `forward`: the same names, shapes and numbers come back. Both are given
+       float64, or integers.
     5. `log_det` is the logarithm of the absolute Jacobian determinant of `forward`, summed over the
        variables that are present. It is abstract on purpose: a step that keeps volumes says so by
        `no_change`, one that has no density raises an `AdapterError`.
@@ -73,7 +73,10 @@ class Step(Part):
 
     @abstractmethod
     def flow(self) -> dict[str, tuple[str, ...]]:
-        """What it writes and from what: `{written: (read, ...)}`; all else passes unchanged."""
+        """What each variable that it writes is made from, `{written: (read, ...)}`.
+
+        A variable that is made from itself alone need not be named.
+        """
 
     def fit(self, data: Mapping[str, Value]) -> State:
         """Learn from the pilot simulations, as they arrive at this step."""
