@@ -1,0 +1,35 @@
+"""Can these posteriors be trusted? Metrics, a verdict and pictures, from draws of any origin.
+
+- `scalars`: lays parameters out as scalars and reads their draws, once;
+- `uniformity`, `bands`: what the ranks of exact posteriors look like, and how far these are off;
+- `metrics`, `verdict`: numbers, and what they amount to;
+- `plots`, `plots_pairs`, `style`: the pictures;
+- `report`: all of it, written into a folder.
+
+Everything here is NumPy, SciPy and matplotlib; matplotlib is imported when the first picture is
+drawn.
+"""
+
+from abi_cli.diagnostics.metrics import ElementMetrics, Metrics, measure
+from abi_cli.diagnostics.report import Inputs, diagnose
+from abi_cli.diagnostics.scalars import Scalars, Summary, element_labels, flatten, summarize
+from abi_cli.diagnostics.uniformity import Uniformity
+from abi_cli.diagnostics.verdict import ElementVerdict, Limits, Outcome, Verdict
+
+__all__ = [
+    "ElementMetrics",
+    "ElementVerdict",
+    "Inputs",
+    "Limits",
+    "Metrics",
+    "Outcome",
+    "Scalars",
+    "Summary",
+    "Uniformity",
+    "Verdict",
+    "diagnose",
+    "element_labels",
+    "flatten",
+    "measure",
+    "summarize",
+]

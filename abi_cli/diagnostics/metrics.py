@@ -1,0 +1,258 @@
+r"""What is known of a posterior from data sets whose parameters are known.
+
+True parameters θₙ come from the prior, data from them, and draws θₙ₁ … θₙₛ from the posterior that
+is being judged, with mean mₙ and standard deviation sₙ. If it is exact, θₙ is one more draw from
+the same distribution: every statement below that starts with "exact posteriors give" follows from
+that exchangeability alone. Two kinds of metric answer two questions:
+
+- *how much is learned*: error, contraction, correlation. No right value, but the error can be held
+  against what the posterior itself expects: E[(mₙ − θₙ)²] = E[sₙ²] for exact posteriors;
+- *is it honest*: z-scores, calibration error, uniform ranks. The right values are known, and no
+  more than honest: the prior, taken as posterior, is right in all of these. Only the first kind
+  tells that it has learned nothing.
+
+Everything is computed from a `Summary`, one element (scalar parameter) at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from abi_cli.diagnostics.scalars import Scalars, Summary
+from abi_cli.diagnostics.uniformity import Uniformity, uniformity
+from abi_cli.diagnostics.verdict import DEFAULT_LIMITS, Limits, Verdict, judge
+
+SCHEMA = "abi.metrics/1"
+
+LEVELS = np.linspace(0.005, 0.995, 20)
+"""Levels of the central intervals whose coverage the calibration error compares."""
+
+IDLE = 0.05
+"""A posterior contracted by less than this might as well be the prior."""
+
+
+@dataclass(frozen=True)
+class ElementMetrics:
+    """All metrics of one scalar parameter; each is defined by the function of its name.
+
+    Arguments:
+        rmse_expected: What the posteriors themselves expect `rmse` to be.
+        nrmse_normaliser: What `nrmse` divides by, in words.
+    """
+
+    rmse: float
+    rmse_expected: float
+    nrmse: float
+    nrmse_normaliser: str
+    contraction: float
+    correlation: float
+    z_score_mean: float
+    z_score_sd: float
+    calibration_error: float
+    uniformity: Uniformity
+
+    def to_config(self) -> dict[str, Any]:
+        """As plain JSON values, flat."""
+        flat = asdict(self)
+        return flat | flat.pop("uniformity") | {"p_uniform": self.uniformity.p}
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """The diagnosis in numbers.
+
+    Arguments:
+        datasets, draws: How many data sets, and draws of each, it rests on.
+        parameters: Element name, such as `beta[0]`, → its metrics.
+        labels: Element name → label.
+        exact: Metric → the value that exact posteriors would give at this number of data sets.
+        skipped: Elements left out, and why.
+        notes: What the verdict, which is about honesty, doesn't say.
+        verdict: What it amounts to.
+    """
+
+    datasets: int
+    draws: int
+    parameters: Mapping[str, ElementMetrics]
+    labels: Mapping[str, str]
+    exact: Mapping[str, float]
+    skipped: Mapping[str, str]
+    notes: tuple[str, ...]
+    verdict: Verdict
+
+    def to_config(self) -> dict[str, Any]:
+        """As plain JSON values: the content of `metrics.json`."""
+        return {
+            "schema": SCHEMA,
+            "datasets": self.datasets,
+            "draws": self.draws,
+            "verdict": self.verdict.to_config(),
+            "exact": dict(self.exact),
+            "parameters": {
+                name: {"label": self.labels[name], **element.to_config()}
+                for name, element in self.parameters.items()
+            },
+            "skipped": dict(self.skipped),
+            "notes": list(self.notes),
+        }
+
+
+def measure(scalars: Scalars, summary: Summary, *, limits: Limits = DEFAULT_LIMITS) -> Metrics:
+    """All metrics of all elements, and the verdict on them."""
+    datasets = summary.truth.shape[1]
+    columns = {
+        "rmse": rmse(summary),
+        "rmse_expected": rmse_expected(summary),
+        "nrmse": nrmse(summary),
+        "contraction": contraction(summary),
+        "correlation": correlation(summary),
+        "z_score_mean": z_scores(summary).mean(axis=1),
+        "z_score_sd": z_scores(summary).std(axis=1, ddof=1),
+        "calibration_error": calibration_error(summary),
+    }
+    parameters = {
+        name: ElementMetrics(
+            nrmse_normaliser="sd of the true values",
+            uniformity=uniformity(summary.pit[k]),
+            **{metric: float(values[k]) for metric, values in columns.items()},
+        )
+        for k, name in enumerate(scalars.names)
+    }
+    return Metrics(
+        datasets=datasets,
+        draws=summary.draws,
+        parameters=parameters,
+        labels=dict(zip(scalars.names, scalars.labels, strict=True)),
+        exact={
+            "z_score_mean": 0.0,
+            "z_score_sd": 1.0,
+            "calibration_error": exact_calibration_error(datasets),
+            "mean_score": 0.0,
+            "sd_ratio": 1.0,
+        },
+        skipped=scalars.skipped,
+        notes=_notes(parameters),
+        verdict=judge(
+            {name: element.uniformity for name, element in parameters.items()},
+            datasets=datasets,
+            limits=limits,
+        ),
+    )
+
+
+def _notes(parameters: Mapping[str, ElementMetrics]) -> tuple[str, ...]:
+    idle = [name for name, element in parameters.items() if element.contraction < IDLE]
+    if not idle:
+        return ()
+    return (
+        f"Posteriors of {', '.join(idle)} are as wide as the prior. Either the data don't inform "
+        "them, or the network doesn't read the data: uniform ranks can't tell these apart.",
+    )
+
+
+def rmse(summary: Summary) -> np.ndarray:
+    """Root mean square error of the posterior mean, `(element,)`, in the parameter's unit.
+
+    √( (1/N) Σₙ (mₙ − θₙ)² )
+    """
+    return np.sqrt(np.mean((summary.mean - summary.truth) ** 2, axis=1))
+
+
+def rmse_expected(summary: Summary) -> np.ndarray:
+    """The `rmse` that the posteriors expect of themselves, `(element,)`.
+
+    √( (1 + 1/S) (1/N) Σₙ sₙ² ), where 1/S is for the mean of S draws. Exact posteriors give about
+    the same as `rmse`; posteriors that are too narrow give less.
+    """
+    return np.sqrt((1 + 1 / summary.draws) * np.mean(summary.sd**2, axis=1))
+
+
+def nrmse(summary: Summary) -> np.ndarray:
+    """`rmse` divided by the standard deviation of the true values, `(element,)`.
+
+    0 is perfect knowledge; 1 is what the prior's mean achieves without looking at the data.
+    """
+    return rmse(summary) / summary.truth.std(axis=1, ddof=1)
+
+
+def contractions(summary: Summary) -> np.ndarray:
+    """How much narrower than the prior each posterior is, `(element, dataset)`.
+
+    1 − sₙ² / var(θ), with the variance of the true values for the prior's. Not clipped: a posterior
+    wider than the prior gives a negative value.
+
+    References:
+        Schad, Betancourt & Vasishth (2021), Toward a principled Bayesian workflow in cognitive
+        science, arXiv 1904.12765.
+    """
+    return 1 - summary.sd**2 / summary.truth.var(axis=1, ddof=1)[:, None]
+
+
+def contraction(summary: Summary) -> np.ndarray:
+    """Median over data sets of `contractions`, `(element,)`: 1 is certainty, 0 the prior."""
+    return np.median(contractions(summary), axis=1)
+
+
+def correlation(summary: Summary) -> np.ndarray:
+    """Pearson correlation of posterior medians and true values over data sets, `(element,)`.
+
+    0 where all medians are the same, as they are if the prior is taken for the posterior.
+    """
+    x = summary.median - summary.median.mean(axis=1, keepdims=True)
+    y = summary.truth - summary.truth.mean(axis=1, keepdims=True)
+    size = np.sqrt(np.sum(x**2, axis=1) * np.sum(y**2, axis=1))
+    return np.divide(np.sum(x * y, axis=1), size, out=np.zeros_like(size), where=size > 0)
+
+
+def z_scores(summary: Summary) -> np.ndarray:
+    """How far each posterior mean is from the truth in posterior sds, `(element, dataset)`.
+
+    (mₙ − θₙ) / sₙ: positive where the posterior lies too high. Over data sets, exact posteriors
+    give mean 0 and sd 1, of whatever shape they are. A posterior without width gives 0 if it is
+    right and ±∞, shown as the largest finite number, if not.
+
+    References:
+        Schad, Betancourt & Vasishth (2021), arXiv 1904.12765.
+    """
+    error = summary.mean - summary.truth
+    largest = np.finfo(np.float32).max
+    smallest = np.finfo(np.float64).tiny
+    return np.clip(error / np.maximum(summary.sd, smallest), -largest, largest)
+
+
+def calibration_error(summary: Summary) -> np.ndarray:
+    """How far the coverage of central intervals is from their level, `(element,)`.
+
+    The central interval of level α covers the truth where |2u − 1| ≤ α, u being the (randomized)
+    probability integral transform. The error is the median over 20 levels, 0.005 to 0.995, of
+    |share of data sets covered − α|. Exact posteriors give `exact_calibration_error`.
+    """
+    return np.median(np.abs(coverage(summary.pit) - LEVELS), axis=1)
+
+
+def coverage(pit: np.ndarray) -> np.ndarray:
+    """Share of data sets whose central interval covers the truth, `(element, level)`.
+
+    Arguments:
+        pit: `(element, dataset)`.
+    """
+    distance = np.sort(np.abs(2 * pit - 1), axis=1)
+    return np.stack([np.searchsorted(row, LEVELS, side="right") for row in distance]) / len(pit.T)
+
+
+@lru_cache(maxsize=16)
+def exact_calibration_error(datasets: int) -> float:
+    """The mean `calibration_error` of exact posteriors with this many data sets.
+
+    Not 0: it is 0.016 at 200 data sets and shrinks as 1/√N. Coverages of exact posteriors are
+    cumulative multinomial shares, of which 4,000 are drawn from a fixed seed.
+    """
+    rng = np.random.default_rng(0)
+    shares = np.diff(LEVELS, prepend=0.0, append=1.0)
+    covered = np.cumsum(rng.multinomial(datasets, shares, size=4_000), axis=1)[:, :-1] / datasets
+    return float(np.median(np.abs(covered - LEVELS), axis=1).mean())
