@@ -1,3 +1,53 @@
-"""Amortized Bayesian inference from the shell."""
+"""Amortized Bayesian inference from the shell.
+
+A map of the package. A file imports only from lines below its own, or from its own folder:
+
+    cli, options   the commands: signatures, help, exit codes
+    console/       what people and pipes see: tables, progress, errors, JSON
+    workflow/      one function per command, values in, values out; the door from Python
+    run            the run folder: what is in it, writing it whole, reading it back
+    data/          data sets and draws in and out: csv, jsonl, npz, netcdf
+    diagnostics/   metrics, verdict, pictures; NumPy and SciPy only, for draws from anywhere
+    training/      blocks of batches, optimizers, schedules, callbacks
+    approximator   the networks behind one adapter: loss, sample, log_prob
+    adapter/       invertible steps between the user's scale and the networks'; NumPy only
+    model/         the generative model: user functions, seeds, simulating in many processes
+    networks/      the words for networks in a spec
+    nn/            the mathematics in Keras: shapes in, shapes out
+    spec/          reading YAML with positions, schema, overrides, defaults
+    backend        TensorFlow, JAX or PyTorch: the choice, and all that differs
+    registry, variables, listener, errors
+
+and data goes one way:
+
+    spec → simulate → adapt → pad → (summary → inference) learn → run folder
+         → sample → inverse adapt → draws → diagnose
+
+From Python, `load` opens a run and `workflow` has the rest:
+
+    import abi_cli
+    draws = abi_cli.load("runs/regression").sample("data.csv", draws=1000)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from abi_cli.workflow import Posterior
+
+__all__ = ["__version__", "load"]
 
 __version__ = "0.1.0"
+
+
+def load(path: Path | str) -> Posterior:
+    """Open a run folder for sampling; see `abi_cli.workflow.load` for its options.
+
+    Errors:
+        RunError: It is no run, or one whose training has not come to its end.
+    """
+    from abi_cli import workflow  # not at import: `abi --help` has no use for it
+
+    return workflow.load(path)

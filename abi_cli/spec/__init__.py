@@ -47,6 +47,7 @@ __all__ = [
     "dump_spec",
     "nearest",
     "parse_spec",
+    "read_source",
     "read_spec",
     "refuse_variable_name",
     "validate",
@@ -66,6 +67,16 @@ def read_spec(path: Path, *, overrides: Sequence[str] = ()) -> Spec:
     Errors:
         SpecError: There is no such file, or it is no text.
         InvalidSpecError: With every problem of the file and the overrides.
+    """
+    source = read_source(path)
+    return parse_spec(source.text, source=source.name, overrides=overrides)
+
+
+def read_source(path: Path) -> Source:
+    """The text of a spec as it was written, with the name that problems call it by.
+
+    Errors:
+        SpecError: There is no such file, or it is no text.
     """
     name = "<standard input>" if path == Path("-") else str(path)
     try:
@@ -90,7 +101,7 @@ def read_spec(path: Path, *, overrides: Sequence[str] = ()) -> Spec:
             place=name,
             hint="Is it a YAML file? If so, save it as UTF-8",
         ) from None
-    return parse_spec(text, source=name, overrides=overrides)
+    return Source(name, text)
 
 
 def parse_spec(text: str, *, source: str = "spec", overrides: Sequence[str] = ()) -> Spec:

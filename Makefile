@@ -1,0 +1,60 @@
+# make run   sets up and does the main job: train, sample posteriors of real data, diagnose
+# make test  sets up and passes all tests
+#
+# Both make .venv with what they need; made again, they do only what is out of date.
+
+# TensorFlow has wheels for these versions of Python.
+PYTHON := $(firstword $(foreach python,python3 python3.13 python3.12 python3.11,$(shell \
+	$(python) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
+	&& echo $(python))))
+
+BIN := .venv/bin
+RUN := runs/regression
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
+
+.PHONY: run test lint soak bench clean
+.DELETE_ON_ERROR:
+
+run: $(RUN)/anscombe.csv $(RUN)/anscombe.nc $(RUN)/diagnostics/metrics.json
+	@echo
+	$(BIN)/abi summary $(RUN)/anscombe.csv
+	@echo
+	@echo "The run is in $(RUN), posterior draws of four real data sets in $(RUN)/anscombe.csv,"
+	@echo "pictures in $(RUN)/diagnostics/figures:"
+	@ls $(RUN)/diagnostics/figures
+
+$(RUN)/model.keras: specs/regression.yaml specs/regression.py | .venv/installed
+	$(BIN)/abi train specs/regression.yaml -o $(RUN) --force
+
+$(RUN)/anscombe.csv $(RUN)/anscombe.nc: $(RUN)/model.keras specs/data/anscombe.csv
+	$(BIN)/abi sample $(RUN) specs/data/anscombe.csv -n 2000 -o $@ --force
+
+$(RUN)/diagnostics/metrics.json: $(RUN)/model.keras
+	$(BIN)/abi diagnose $(RUN)
+
+test: lint
+	$(BIN)/pytest -m "not soak"
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+soak: .venv/installed-dev
+	$(BIN)/pytest -m soak -rA
+
+bench: .venv/installed-dev
+	$(BIN)/python -m tests.bench
+
+.venv/installed: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed; none is on the PATH."; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) -e .
+	@touch $@
+
+.venv/installed-dev: .venv/installed
+	$(PIP) -e '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

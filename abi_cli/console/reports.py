@@ -1,0 +1,315 @@
+"""How the result of each command looks: a table for people, a document for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from abi_cli.console.terminal import Console, duration
+
+if TYPE_CHECKING:
+    from abi_cli.data import Summary
+    from abi_cli.workflow import Check, Description, Diagnosis, Receipt, Target
+    from abi_cli.workflow.checking import View
+    from abi_cli.workflow.describing import PartDescription
+    from abi_cli.workflow.posterior import Densities
+    from abi_cli.workflow.simulating import Written
+
+_NUMBERS = ("mean", "sd", "min", "max")
+_SETS_SHOWN = 20
+
+
+def number(value: float) -> str:
+    """Four significant digits; whole numbers as they are."""
+    if value == int(value) and abs(value) < 1e6:
+        return f"{value:.0f}".replace("-", "−")
+    return f"{value:.4g}".replace("-", "−")
+
+
+def _cells(view: View) -> tuple[str, ...]:
+    return tuple(map(number, (view.mean, view.sd, view.low, view.high)))
+
+
+def show_check(console: Console, check: Check) -> None:
+    """The rehearsal: what was executed, what came out, the way through the adapter, findings."""
+    if console.json:
+        found = asdict(check)
+        console.document("check", {**found, "layout": check.layout.to_config()})
+        return
+    console.facts(
+        {
+            "spec": check.name,
+            "executed": ", ".join(check.files),
+            "simulated": f"{check.rows:,} data sets in {duration(check.seconds)}",
+        }
+    )
+    console.heading("\nWhat the model generates")
+    roles = {
+        element: variable.role + _counted(variable.length_of)
+        for variable in check.layout.variables
+        for element in variable.elements()
+    }
+    console.table(
+        ("variable", "role", *_NUMBERS),
+        [(view.name, roles[view.name], *_cells(view)) for view in check.ranges],
+    )
+    console.heading("\nThe way to the networks")
+    rows = []
+    for step in check.steps:
+        title = step.title
+        for view in step.variables:
+            rows.append((title, view.name, view.shape, *_cells(view)))
+            title = ""
+        if step.dropped and not step.variables:
+            rows.append((title, f"without {', '.join(step.dropped)}", *[""] * 5))
+    console.table(("step", "variable", "shape", *_NUMBERS), rows)
+    console.text("")
+    for finding in check.findings:
+        console.text(f"{finding.severity}: {finding.message}")
+        if finding.hint:
+            console.text(f"  {finding.hint}")
+    if not check.errors:
+        console.text(
+            "ok: it simulates, adapts, does without the parameters as inference must, "
+            "and comes back"
+        )
+
+
+def _counted(observables: Sequence[str]) -> str:
+    return f", counts {', '.join(observables)}" if observables else ""
+
+
+def show_training(console: Console, receipt: Receipt) -> None:
+    """What was made and where, how long each part took, how good it looks, what to type next."""
+    run, seconds = receipt.run, dict(receipt.seconds)
+    if console.json:
+        console.document(
+            "training",
+            {
+                "run": str(run.path),
+                "seed": run.manifest.seed,
+                "backend": run.manifest.backend,
+                "epochs": len(receipt.history),
+                "simulations": receipt.simulations,
+                "weights": receipt.weights,
+                "seconds": seconds,
+                "last": receipt.history[-1],
+            },
+        )
+        return
+    total = seconds.pop("total")
+    parts = ", ".join(f"{part} {duration(took)}" for part, took in seconds.items())
+    console.facts(
+        {
+            "run": f"{run.path} (seed {run.manifest.seed}, {run.manifest.backend})",
+            "learned": f"{receipt.weights:,} weights from {receipt.simulations:,} simulations",
+            "time": f"{duration(total)}: {parts}",
+            "loss": _loss(receipt.history),
+            "next": f"abi diagnose {run.path}",
+            "": f"abi sample {run.path} DATA.csv -o draws.csv",
+        },
+        aside=True,
+    )
+
+
+def _loss(history: Sequence[Mapping[str, float]]) -> str:
+    """The last loss and whether more training would lower it."""
+    losses = [row["loss"] for row in history]
+    last = history[-1]
+    text = f"{last['loss']:.3f}"
+    if "val_loss" in last:
+        text += f", {last['val_loss']:.3f} on validation data"
+    tenth = max(1, len(losses) // 10)
+    if len(losses) < 2 * tenth + 1:
+        return f"{text} nats after {len(losses)} epochs"
+    now, before = losses[-tenth:], losses[-2 * tenth : -tenth]
+    gain = sum(before) / tenth - sum(now) / tenth
+    trend = f"still falling by {gain:.3f}" if gain > 0.02 else "level"
+    return f"{text} nats, {trend} over the last {tenth} of {len(losses)} epochs"
+
+
+def show_written(console: Console, written: Written) -> None:
+    """A receipt for a file."""
+    if console.json and written.path is not None:
+        console.document(
+            "written", {"path": str(written.path), "what": written.what, "seed": written.seed}
+        )
+        return
+    where = "standard output" if written.path is None else str(written.path)
+    console.note(
+        f"wrote {written.what} to {where} (seed {written.seed}) in {duration(written.seconds)}"
+    )
+
+
+def show_summary(console: Console, summary: Summary) -> None:
+    """Posteriors in a table, one row per data set and scalar."""
+    if console.json:
+        rows = [
+            {"dataset": label, "parameter": element, **figures}
+            for label, element, figures in summary.rows()
+        ]
+        console.document("summary", {"rows": rows})
+        return
+    table = []
+    previous = None
+    for label, element, figures in islice(summary.rows(), _SETS_SHOWN * len(summary.elements)):
+        table.append(("" if label == previous else label, element, *map(number, figures.values())))
+        previous = label
+    console.table(("data set", "parameter", "mean", "sd", "mcse", "median", "5 %", "95 %"), table)
+    if len(summary.labels) > _SETS_SHOWN:
+        console.note(
+            f"{_SETS_SHOWN} of {len(summary.labels):,} data sets are shown; --json has them all"
+        )
+
+
+def show_diagnosis(console: Console, diagnosis: Diagnosis) -> None:
+    """Metrics per scalar parameter, the verdict, and where the pictures are."""
+    metrics = diagnosis.metrics
+    if console.json:
+        document = metrics.to_config()
+        del document["schema"]
+        console.document("metrics", {**document, "folder": str(diagnosis.folder)})
+        return
+    rows = []
+    for name, element in metrics.parameters.items():
+        label = metrics.labels[name]
+        rows.append(
+            (
+                name if label == name else f"{label} ({name})",
+                f"{element.nrmse:.3f}",
+                f"{element.contraction:.3f}",
+                f"{element.z_score_mean:+.2f} ± {element.z_score_sd:.2f}".replace("-", "−"),
+                f"{element.calibration_error:.3f}",
+                f"{element.uniformity.p:.3f}",
+                metrics.verdict.parameters[name].outcome.value,
+            )
+        )
+    exact = (
+        "exact posteriors give",
+        "",
+        "",
+        "+0.00 ± 1.00",
+        f"{metrics.exact['calibration_error']:.3f}",
+        "uniform",
+        "",
+    )
+    console.heading(f"{metrics.datasets:,} data sets, {metrics.draws:,} draws each")
+    columns = ("parameter", "NRMSE", "contraction", "z-score", "calibration error", "SBC p", "")
+    console.table(columns, [*rows, exact])
+    for name, why in metrics.skipped.items():
+        console.note(f"{name} is left out: {why}")
+    console.text(f"\n{metrics.verdict.outcome.value}: {metrics.verdict.sentence}")
+    console.note(f"metrics and pictures are in {diagnosis.folder}")
+
+
+def write_densities(console: Console, densities: Densities, target: Target) -> None:
+    """One row per value asked about, as CSV or JSON."""
+    from abi_cli.run import write_text
+
+    values = [float(value) for value in densities.log_prob]
+    if console.json:
+        console.document("log-prob", {"dataset": list(densities.labels), "log_prob": values})
+        return
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(("dataset", "log_prob"))
+    rows.writerows(zip(densities.labels, values, strict=True))
+    if target.path is None:
+        sys.stdout.write(text.getvalue())
+    else:
+        target.claim()
+        write_text(target.path, text.getvalue())
+        console.note(f"wrote {len(values):,} log densities to {target.path}")
+
+
+def show_run(console: Console, description: Description) -> None:
+    """What a run folder holds."""
+    manifest = description.run.manifest
+    if console.json:
+        console.document("run", _run_document(description))
+        return
+    last = description.history[-1] if description.history else {}
+    losses = ", ".join(f"{name} {number(value)}" for name, value in last.items() if "loss" in name)
+    verdict = description.verdict
+    console.facts(
+        {
+            "run": f"{description.run.path} ({manifest.name}, begun {manifest.created})",
+            "command": " ".join(manifest.command),
+            "seed": str(manifest.seed),
+            "versions": ", ".join(f"{name} {text}" for name, text in manifest.versions.items()),
+            "trained": f"{len(description.history)} epochs in "
+            f"{duration(manifest.timings['total'])}, {losses}"
+            if manifest.trained
+            else "not to its end",
+            "verdict": f"{verdict['outcome']}: {verdict['sentence']}" if verdict else "none yet",
+        }
+    )
+    console.heading("\nVariables, with the range seen in training")
+    console.table(
+        ("variable", "role", "shape", "min", "max"),
+        [
+            (
+                variable.name,
+                variable.role + _counted(variable.length_of),
+                ("members × " if variable.ragged else "") + str(variable.event),
+                "" if variable.low is None else number(variable.low),
+                "" if variable.high is None else number(variable.high),
+            )
+            for variable in description.layout.variables
+        ],
+    )
+    console.heading("\nWhat the adapter learned from the pilot")
+    console.table(
+        ("step", "what", "values"),
+        [
+            (state.step, name, _values(values))
+            for state in description.adapter
+            for name, values in state.values.items()
+        ],
+    )
+    console.heading("\nFiles")
+    console.table(
+        ("file", "KiB"),
+        [(name, f"{size / 1024:.1f}") for name, size in description.files.items()],
+    )
+
+
+def _run_document(description: Description) -> dict[str, Any]:
+    return {
+        "path": str(description.run.path),
+        **asdict(description.run.manifest),
+        "spec": description.spec.model_dump(mode="json", by_alias=True),
+        "adapter": [asdict(state) for state in description.adapter],
+        "history": description.history,
+        "verdict": description.verdict,
+        "files": description.files,
+    }
+
+
+def _values(values: object) -> str:
+    """A list in short."""
+    if not isinstance(values, list):
+        return str(values)
+    shown = [number(value) if isinstance(value, float) else str(value) for value in values[:6]]
+    return ", ".join(shown) + (", …" if len(values) > len(shown) else "")
+
+
+def show_parts(console: Console, parts: Sequence[PartDescription]) -> None:
+    """The vocabulary of specs."""
+    if console.json:
+        console.document("parts", {"parts": [asdict(part) for part in parts]})
+        return
+    kind = ""
+    for part in parts:
+        if part.kind != kind:
+            kind = part.kind
+            console.heading(f"{kind}")
+        console.text(f"  {part.name}: {part.help.splitlines()[0]}")
+        for option in part.options:
+            default = "required" if option.default is None else option.default
+            console.text(f"      {option.name} ({default}): {option.help}".rstrip(": "))

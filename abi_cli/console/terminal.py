@@ -1,0 +1,243 @@
+"""Two streams: what was asked for goes to standard output, everything else to standard error."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from abi_cli.errors import AbiError, UserFunctionError
+from abi_cli.listener import Listener, Progress
+
+if TYPE_CHECKING:
+    import rich.console
+
+    from abi_cli.console.progress import Display
+
+_PIPE_WIDTH = 160
+"""Columns that a table may take where nobody says how wide the page is."""
+
+
+class Console(Listener):
+    """Where a command's results, progress and errors go.
+
+    Arguments:
+        progress: `auto` (a bar on a terminal, else lines), `plain`, `json` or `none`.
+        json: Results as JSON documents instead of tables.
+        quiet: Nothing but errors on standard error.
+        verbose: Time and memory at the end.
+        traceback: Python's traceback with every error.
+    """
+
+    def __init__(
+        self,
+        *,
+        progress: str = "auto",
+        json: bool = False,
+        quiet: bool = False,
+        verbose: bool = False,
+        traceback: bool = False,
+    ):
+        self.json = json
+        self._progress = "none" if quiet else progress
+        self._quiet, self._verbose, self._traceback = quiet, verbose, traceback
+        self._begun = time.perf_counter()
+
+    @property
+    def interactive(self) -> bool:
+        """Whether somebody looks at standard output."""
+        return sys.stdout.isatty()
+
+    @cached_property
+    def _out(self) -> rich.console.Console:
+        from rich.console import Console as Rich
+
+        return Rich(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+
+    @cached_property
+    def _err(self) -> rich.console.Console:
+        from rich.console import Console as Rich
+
+        return Rich(stderr=True, highlight=False)
+
+    @cached_property
+    def _display(self) -> Display:
+        from abi_cli.console import progress
+
+        style = self._progress
+        if style == "auto":
+            style = "bar" if sys.stderr.isatty() else "plain"
+        return progress.DISPLAYS[style](self._err)
+
+    def say(self, text: str, *, style: str = "") -> None:
+        """A line to whoever started this, unless they want quiet."""
+        if not self._quiet:
+            self._err.print(text, style=style, markup=False, soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        """Something worth knowing, on standard error."""
+        self._tell("note", text)
+
+    def warn(self, text: str, *, hint: str | None = None) -> None:
+        """Something that may not be what was meant, on standard error."""
+        self._tell("warning", f"{text}\n{hint}" if hint else text)
+
+    def _tell(self, event: str, text: str) -> None:
+        if self._quiet:
+            return
+        if self._progress == "json":
+            self._event(event, text=text)
+            return
+        style = {"note": "dim", "warning": "yellow"}[event]
+        self._labelled(event, text, style=style)
+
+    @contextmanager
+    def task(self, title: str, total: int | None = None, unit: str = "") -> Iterator[Progress]:
+        """Show a piece of work in the way that was asked for."""
+        if self._progress == "none":
+            with super().task(title, total, unit) as silent:
+                yield silent
+        else:
+            with self._display.task(title, total, unit) as shown:
+                yield shown
+
+    def error(self, error: AbiError) -> None:
+        """Say what went wrong and what to do about it."""
+        if self._traceback:
+            traceback.print_exception(error)
+        if self._progress == "json":
+            self._event("error", text=str(error), code=error.exit_code)
+            return
+        message = f"{error.place}: {error.message}" if error.place else error.message
+        self._labelled("error", message, style="bold red")
+        if isinstance(error, UserFunctionError):
+            for frame in error.frames:
+                self._err.print(frame.rstrip("\n"), style="dim", markup=False, soft_wrap=True)
+        if error.hint:
+            self._labelled("hint", error.hint, style="cyan")
+
+    def failure(self, text: str) -> None:
+        """An operating system's refusal that nobody saw coming."""
+        self.error(AbiError(text, hint="Look at free space, permissions and open-file limits."))
+
+    def bug(self, error: Exception) -> None:
+        """Own up."""
+        hint = "Please report it, with what the same command prints with --traceback."
+        name = type(error).__name__
+        self.error(AbiError(f"this is a bug in abi: {name}: {error}", hint=hint))
+        if self._traceback:
+            traceback.print_exception(error)
+
+    def stopped(self, how: str) -> None:
+        """Say that a signal ended the command."""
+        if not self._quiet:
+            self._labelled("abi", how, style="bold")
+
+    def farewell(self) -> None:
+        """At the end, with -v: time and memory."""
+        if not self._verbose:
+            return
+        import resource
+
+        mebibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        seconds = duration(time.perf_counter() - self._begun)
+        self.note(f"{seconds} in all, at most {mebibytes:.0f} MiB of memory")
+
+    def _labelled(self, label: str, text: str, *, style: str) -> None:
+        from rich.text import Text
+
+        self._err.print(Text.assemble((f"{label}: ", style), text), soft_wrap=True)
+
+    def _event(self, event: str, **fields: object) -> None:
+        sys.stderr.write(to_json({"event": event, **fields}) + "\n")
+
+    def document(self, schema: str, content: Mapping[str, Any]) -> None:
+        """A JSON document on standard output; what is not a finite number becomes null."""
+        sys.stdout.write(to_json({"schema": f"abi.{schema}/1", **content}, indent=2) + "\n")
+
+    def heading(self, text: str) -> None:
+        """A line above a table, on standard output."""
+        self._out.print(text, style="bold", markup=False, soft_wrap=True)
+
+    def text(self, text: str) -> None:
+        """A line on standard output."""
+        self._out.print(text, markup=False, soft_wrap=True)
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table on standard output: numbers to the right, words to the left."""
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+        for index, column in enumerate(columns):
+            cells = [row[index] for row in rows if row[index]]
+            numeric = bool(cells) and all(_is_number(cell) for cell in cells)
+            table.add_column(
+                Text(column),
+                justify="right" if numeric else "left",
+                no_wrap=numeric,
+                overflow="fold",
+            )
+        for row in rows:
+            table.add_row(*map(Text, row))
+        self._out.print(table)
+
+    def facts(self, facts: Mapping[str, str], *, aside: bool = False) -> None:
+        """Names and what they stand for, one a line.
+
+        Arguments:
+            aside: On standard error, as a receipt is.
+        """
+        from rich.table import Table
+        from rich.text import Text
+
+        if aside and self._quiet:
+            return
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(style="bold", no_wrap=True)
+        grid.add_column(overflow="fold")
+        for name, value in facts.items():
+            grid.add_row(Text(name), Text(value))
+        (self._err if aside else self._out).print(grid)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell.replace("−", "-").removesuffix("%"))
+    except ValueError:
+        return False
+    return True
+
+
+def to_json(content: Any, *, indent: int | None = None) -> str:
+    """As JSON that every reader takes: what is not a finite number becomes null."""
+    return json.dumps(_finite(content), indent=indent, ensure_ascii=False)
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    if isinstance(content, Mapping):
+        return {str(key): _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return content
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 0.4 s, 12 s, 2 min 5 s, 1 h 3 min."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,35 @@
+"""What the commands do, as functions of values: nothing here prints.
+
+The public door from Python. `load` opens a run for sampling; `train`, `sample`, `diagnose`,
+`simulate`, `log_prob`, `check`, `summary`, `show` and `parts` are the commands of the same names.
+What they have to say on their way goes to a `Listener`, which is silent unless told otherwise.
+"""
+
+from abi_cli.workflow.checking import Check, Finding, check
+from abi_cli.workflow.describing import Description, parts, show, summary
+from abi_cli.workflow.diagnosing import Diagnosis, diagnose
+from abi_cli.workflow.posterior import Posterior, load, log_prob, sample
+from abi_cli.workflow.request import Compute, Target
+from abi_cli.workflow.simulating import simulate
+from abi_cli.workflow.training import Receipt, train
+
+__all__ = [
+    "Check",
+    "Compute",
+    "Description",
+    "Diagnosis",
+    "Finding",
+    "Posterior",
+    "Receipt",
+    "Target",
+    "check",
+    "diagnose",
+    "load",
+    "log_prob",
+    "parts",
+    "sample",
+    "show",
+    "simulate",
+    "summary",
+    "train",
+]

@@ -1,0 +1,277 @@
+"""A rehearsal of a spec without training: what it runs, what that gives, whether it fits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+
+from abi_cli.adapter import Adapter, network_inputs
+from abi_cli.errors import AbiError
+from abi_cli.listener import Listener
+from abi_cli.model.simulator import Simulator
+from abi_cli.model.streams import Purpose
+from abi_cli.variables import Datasets, Layout, Ragged, Value, concatenate, count, element_names
+from abi_cli.workflow.request import Model, read_model
+
+_ROWS = 1024
+"""Rows that a rehearsal simulates, unless a second is over before."""
+_SECONDS = 1.0
+_ROUND_TRIP = 1e-5
+"""Largest error of a round trip through the adapter, in units of the variable's sd."""
+
+
+class Severity(StrEnum):
+    """How bad a finding is."""
+
+    error = "error"
+    warning = "warning"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that a rehearsal came upon."""
+
+    severity: Severity
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class View:
+    """One variable at one place of the way, in numbers.
+
+    Arguments:
+        shape: Such as `(2,)`, or `5…14 × (2,)` for sets of so many members.
+    """
+
+    name: str
+    shape: str
+    mean: float
+    sd: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class StepView:
+    """What a step of the adapter changed; the first one is the simulator.
+
+    Arguments:
+        dropped: Variables that are gone after it.
+    """
+
+    title: str
+    variables: tuple[View, ...]
+    dropped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a rehearsal found.
+
+    Arguments:
+        files: The user's modules that were executed.
+        rows: How many data sets were simulated, and in how many `seconds`.
+        layout: The variables of the model; None where simulating them is as far as it got.
+        ranges: Every scalar element of every variable as simulated.
+        steps: The way through the adapter.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    rows: int
+    seconds: float
+    layout: Layout
+    ranges: tuple[View, ...]
+    steps: tuple[StepView, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings that training would fail on."""
+        return tuple(f for f in self.findings if f.severity is Severity.error)
+
+
+def check(
+    source: Path,
+    *,
+    overrides: Sequence[str] = (),
+    seed: int | None = None,
+    listener: Listener | None = None,
+) -> Check:
+    """Simulate a few data sets, adapt them, leave the parameters out, and go back.
+
+    Errors:
+        SpecError: The spec can't be read at all.
+        UserFunctionError: A function raised or returned what it must not.
+    """
+    listener = listener or Listener()
+    model = read_model(source, overrides=overrides)
+    seed = model.spec.seed if seed is None else seed
+    begun = time.perf_counter()
+    data = _pilot(model.simulator, seed=seed, listener=listener)
+    seconds = time.perf_counter() - begun
+    layout = model.simulator.layout(data)
+    model.simulator.check_reproducible(seed)
+    steps, findings = _adapt(model, data, layout)
+    return Check(
+        name=model.spec.name,
+        files=tuple(map(str, model.files())),
+        rows=count(data),
+        seconds=seconds,
+        layout=layout,
+        ranges=tuple(
+            view for variable in layout.variables for view in _elements(data, variable.name)
+        ),
+        steps=steps,
+        findings=(*findings, *_constants(data, layout)),
+    )
+
+
+def _pilot(simulator: Simulator, *, seed: int, listener: Listener) -> Datasets:
+    """As many rows, in whole chunks, as a second allows, and `_ROWS` at most."""
+    parts: list[Datasets] = []
+    begun = time.perf_counter()
+    with listener.task("simulating", _ROWS, "data sets") as progress:
+        for start in range(0, _ROWS, simulator.chunk):
+            stop = min(start + simulator.chunk, _ROWS)
+            parts.append(
+                simulator.simulate(seed=seed, purpose=Purpose.PILOT, start=start, stop=stop)
+            )
+            progress.advance(stop - start)
+            # Two chunks at least: within one, context is the same everywhere.
+            if len(parts) > 1 and time.perf_counter() - begun > _SECONDS:
+                break
+    return concatenate(parts)
+
+
+def _adapt(
+    model: Model, data: Datasets, layout: Layout
+) -> tuple[tuple[StepView, ...], list[Finding]]:
+    """The way through the adapter and what is wrong on it."""
+    steps = [StepView("simulated", tuple(_view(name, value) for name, value in data.items()))]
+    try:
+        adapter = Adapter.fit(model.spec.adapter, data)
+        before: Mapping[str, Value] = data
+        for step, after in adapter.trace(data):
+            steps.append(_changes(step.name, before, after))
+            before = after
+        network_inputs(before)
+        findings = [
+            *_lost_parameters(adapter, layout),
+            *_without_parameters(adapter, data, before, layout),
+            *_round_trip(adapter, data, before, layout),
+        ]
+    except AbiError as error:
+        message = f"{error.place}: {error.message}" if error.place else error.message
+        findings = [Finding(Severity.error, message, error.hint or "")]
+    return tuple(steps), findings
+
+
+def _changes(title: str, before: Mapping[str, Value], after: Mapping[str, Value]) -> StepView:
+    changed = [name for name, value in after.items() if value is not before.get(name)]
+    return StepView(
+        title,
+        tuple(_view(name, after[name]) for name in changed),
+        tuple(name for name in before if name not in after),
+    )
+
+
+def _lost_parameters(adapter: Adapter, layout: Layout) -> list[Finding]:
+    return [
+        Finding(
+            Severity.error,
+            f"the parameter {variable.name} does not reach inference_variables",
+            "Concatenate it with the others, or leave it out of `parameters`.",
+        )
+        for variable in layout.of("parameter")
+        if variable.name not in adapter.parameters
+    ]
+
+
+def _without_parameters(
+    adapter: Adapter, data: Datasets, adapted: Mapping[str, Value], layout: Layout
+) -> list[Finding]:
+    """At inference there are no parameters: the networks must be told the same all the same."""
+    known = {variable.name for variable in layout.of("context", "observable")}
+    told = adapter.forward({name: value for name, value in data.items() if name in known})
+    return [
+        Finding(
+            Severity.error,
+            f"{name} is not the same without the parameters, as it is at inference",
+            "A step makes it of a parameter.",
+        )
+        for name in ("summary_variables", "inference_conditions")
+        if name in adapted and not (name in told and _equal(adapted[name], told[name]))
+    ]
+
+
+def _round_trip(
+    adapter: Adapter, data: Datasets, adapted: Mapping[str, Value], layout: Layout
+) -> list[Finding]:
+    """Draws go back through the adapter: parameters must come out as they went in."""
+    back = adapter.inverse({"inference_variables": adapted["inference_variables"]})
+    findings = []
+    for variable in layout.of("parameter"):
+        there, again = _array(data[variable.name]), _array(back.get(variable.name, np.zeros(0)))
+        if there.shape != again.shape:
+            problem = f"comes back with shape {again.shape[1:]} instead of {there.shape[1:]}"
+        else:
+            error = float(np.max(np.abs(again - there)) / (float(np.std(there)) or 1.0))
+            if error <= _ROUND_TRIP:
+                continue
+            problem = f"comes back off by {error:.1g} of its sd"
+        findings.append(
+            Finding(Severity.error, f"{variable.name} {problem} after all steps and their inverse")
+        )
+    return findings
+
+
+def _constants(data: Datasets, layout: Layout) -> list[Finding]:
+    return [
+        Finding(
+            Severity.warning,
+            f"{variable.name} is always {_array(data[variable.name]).flat[0]:g}",
+            "Nothing can be learned about it, or from it.",
+        )
+        for variable in layout.variables
+        if _array(data[variable.name]).size and np.ptp(_array(data[variable.name])) == 0
+    ]
+
+
+def _array(value: Value) -> np.ndarray:
+    return value.values if isinstance(value, Ragged) else value
+
+
+def _equal(one: Value, other: Value) -> bool:
+    return np.array_equal(_array(one), _array(other))
+
+
+def _view(name: str, value: Value) -> View:
+    array = _array(value)
+    shape = str(array.shape[1:])
+    if isinstance(value, Ragged):
+        least, most = value.row_size.min(), value.row_size.max()
+        members = f"{least}" if least == most else f"{least}…{most}"
+        shape = f"{members} × {shape}"
+    return _numbers(name, shape, array)
+
+
+def _numbers(name: str, shape: str, array: np.ndarray) -> View:
+    array = array.astype(np.float64)
+    return View(
+        name, shape, float(array.mean()), float(array.std()), float(array.min()), float(array.max())
+    )
+
+
+def _elements(data: Datasets, name: str) -> list[View]:
+    """Every scalar element over data sets, members included."""
+    array = _array(data[name])
+    flat = array.reshape(len(array), -1)
+    names = element_names(name, array.shape[1:])
+    return [_numbers(label, "()", flat[:, k]) for k, label in enumerate(names)]

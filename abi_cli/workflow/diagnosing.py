@@ -1,0 +1,94 @@
+"""Diagnosing: do the posteriors of a run cover the truth as often as they claim to?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from abi_cli.data import DrawHeader, collect
+from abi_cli.diagnostics import Inputs, Metrics
+from abi_cli.diagnostics import diagnose as measure
+from abi_cli.listener import Listener
+from abi_cli.model.streams import Purpose
+from abi_cli.run import DIAGNOSTICS, Run, open_run, replacing
+from abi_cli.variables import Ragged
+from abi_cli.workflow.posterior import open_approximator
+from abi_cli.workflow.request import (
+    USUAL_COMPUTE,
+    USUAL_PLACE,
+    Compute,
+    Target,
+    read_model,
+    tell_files,
+)
+from abi_cli.workflow.simulating import Rows, simulate_rows
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The metrics of a run and the folder with them and their pictures."""
+
+    run: Run
+    metrics: Metrics
+    folder: Path
+
+
+def diagnose(
+    path: Path,
+    *,
+    datasets: int = 200,
+    draws: int = 1000,
+    seed: int | None = None,
+    target: Target = USUAL_PLACE,
+    compute: Compute = USUAL_COMPUTE,
+    listener: Listener | None = None,
+) -> Diagnosis:
+    """Simulate fresh data sets with the run's own code, sample them, compare with the truth.
+
+    Arguments:
+        path: The run folder.
+        datasets, draws: How many data sets, and posterior draws of each.
+        seed: Of both; the run's by default.
+        target: A folder; RUN/diagnostics by default, which is replaced.
+
+    Errors:
+        RunError, UserFunctionError, OutputError: As they say.
+    """
+    listener = listener or Listener()
+    run = open_run(path)
+    target.claim()
+    seed = run.manifest.seed if seed is None else seed
+    model = read_model(path)
+    tell_files(model, listener)
+    simulated = simulate_rows(
+        Rows(model.simulator, seed, Purpose.DIAGNOSE, 0, datasets, {}),
+        compute=compute,
+        listener=listener,
+    )
+    approximator = open_approximator(run, compute, listener)
+    header = DrawHeader.of(
+        simulated, run.layout, labels=map(str, range(datasets)), draws=draws, seed=seed
+    )
+    blocks = approximator.sample(simulated, draws=draws, seed=seed, listener=listener)
+    truths = {
+        variable.name: value
+        for variable in run.layout.of("parameter")
+        if not isinstance(value := simulated[variable.name], Ragged)
+    }
+    folder = target.path or run.path / DIAGNOSTICS
+    with replacing(folder) as place:
+        metrics = measure(
+            Inputs(
+                estimates=collect(header, blocks).values,
+                truths=truths,
+                labels={
+                    name: section.labels for name, section in (model.spec.parameters or {}).items()
+                },
+                prior=truths,
+                history=run.history(),
+                seed=seed,
+            ),
+            place,
+            listener=listener,
+        )
+    return Diagnosis(run, metrics, folder)

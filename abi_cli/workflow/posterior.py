@@ -1,0 +1,278 @@
+"""Posteriors of data sets, from a run: draws and densities. None of its Python is executed."""
+
+from __future__ import annotations
+
+import csv
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from abi_cli import __version__, backend
+from abi_cli.data import (
+    DrawHeader,
+    Draws,
+    Loaded,
+    Summary,
+    collect,
+    open_draws,
+    range_warnings,
+    read_datasets,
+    read_parameters,
+    summarize,
+)
+from abi_cli.listener import Listener
+from abi_cli.run import MODEL, Run, open_run
+from abi_cli.variables import DrawBlock, take
+from abi_cli.workflow.request import STDIN, USUAL_COMPUTE, USUAL_PLACE, Compute, Target, need_piped
+from abi_cli.workflow.simulating import Written
+
+if TYPE_CHECKING:
+    from abi_cli.approximator import Approximator
+
+Columns = Mapping[str, Sequence[float | str]]
+"""A table by columns; a pandas DataFrame serves, too."""
+
+
+def open_approximator(run: Run, compute: Compute, listener: Listener) -> Approximator:
+    """Load the networks of a run, with the backend that is wanted."""
+    file = run.model_file()
+    chosen = backend.select(
+        compute.backend, spec_backend=run.manifest.backend, device=compute.device
+    )
+    with listener.task(f"loading {chosen}"):
+        from abi_cli.approximator import load_approximator
+
+        return load_approximator(file)
+
+
+def _load_data(run: Run, data: Path, listener: Listener) -> Loaded:
+    """Read data sets for a run and say what is odd about them."""
+    need_piped(data)
+    loaded = read_datasets(None if data == STDIN else data, run.layout)
+    for note in loaded.notes:
+        listener.note(note)
+    for warning in range_warnings(loaded.datasets, loaded.labels, run.layout):
+        listener.warn(warning)
+    return loaded
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Posterior draws that are about to be made; use it once, for a table or for a file."""
+
+    run: Run
+    loaded: Loaded
+    draws: int
+    seed: int
+    compute: Compute
+    target: Target
+    listener: Listener
+
+    def header(self) -> DrawHeader:
+        """What a file of these draws says about itself."""
+        return DrawHeader.of(
+            self.loaded.datasets,
+            self.run.layout,
+            labels=self.loaded.labels,
+            draws=self.draws,
+            seed=self.seed,
+            provenance={
+                "abi": __version__,
+                "run": self.run.manifest.name,
+                "model_sha256": self.run.manifest.hashes[MODEL],
+            },
+        )
+
+    def blocks(self) -> Iterator[DrawBlock]:
+        """The draws, block after block."""
+        approximator = open_approximator(self.run, self.compute, self.listener)
+        return approximator.sample(
+            self.loaded.datasets, draws=self.draws, seed=self.seed, listener=self.listener
+        )
+
+    def collect(self) -> Draws:
+        """All draws at once."""
+        return collect(self.header(), self.blocks())
+
+    def summary(self) -> Summary:
+        """Mean, sd, Monte Carlo error and quantiles instead of draws."""
+        return summarize(self.collect())
+
+    def write(self) -> Written:
+        """Write them to the target.
+
+        Errors:
+            OutputError: It can't be written.
+        """
+        begun = time.perf_counter()
+        header = self.header()
+        with open_draws(self.target.path, header, format=self.target.format) as writer:
+            for block in self.blocks():
+                writer.write(block)
+        sets = len(self.loaded.labels)
+        what = f"{sets:,} × {self.draws:,} posterior draws of {', '.join(header.elements())}"
+        return Written(self.target.path, what, self.seed, time.perf_counter() - begun)
+
+
+def sample(
+    path: Path,
+    data: Path,
+    *,
+    draws: int = 1000,
+    seed: int | None = None,
+    target: Target = USUAL_PLACE,
+    compute: Compute = USUAL_COMPUTE,
+    listener: Listener | None = None,
+) -> Sampling:
+    """Read data sets and make ready to draw from their posteriors.
+
+    Arguments:
+        path: The run folder.
+        data: A file of data sets, or `-` for standard input.
+        draws: How many per data set.
+        seed: The run's by default.
+
+    Errors:
+        RunError, DataError, OutputError: As they say.
+    """
+    listener = listener or Listener()
+    run = open_run(path)
+    target.claim()
+    loaded = _load_data(run, data, listener)
+    seed = run.manifest.seed if seed is None else seed
+    return Sampling(run, loaded, draws, seed, compute, target, listener)
+
+
+@dataclass(frozen=True)
+class Densities:
+    """Log posterior densities of given parameter values.
+
+    Arguments:
+        labels: The data set of each.
+        log_prob: `(row,)`, on the parameters' own scale, −inf outside their support.
+    """
+
+    labels: tuple[str, ...]
+    log_prob: np.ndarray
+
+
+def log_prob(
+    path: Path,
+    data: Path,
+    at: Path,
+    *,
+    compute: Compute = USUAL_COMPUTE,
+    listener: Listener | None = None,
+) -> Densities:
+    """Log posterior density of the parameter values in `at`, each given its data set.
+
+    Errors:
+        RunError, DataError: As they say.
+    """
+    listener = listener or Listener()
+    run = open_run(path)
+    loaded = _load_data(run, data, listener)
+    index, parameters = read_parameters(at, run.layout, loaded.labels)
+    approximator = open_approximator(run, compute, listener)
+    density = approximator.log_prob(take(loaded.datasets, index), parameters)
+    return Densities(tuple(loaded.labels[i] for i in index), density)
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """The posterior that a run has learned, for use from Python.
+
+    Example:
+        >>> posterior = abi_cli.load("runs/regression")  # doctest: +SKIP
+        >>> draws = posterior.sample({"x": [-1, 0, 1], "y": [1.2, 2, 3.1]})  # doctest: +SKIP
+        >>> draws.values["beta"].shape  # doctest: +SKIP
+        (1, 1000, 2)
+
+    Arguments:
+        run: The run folder.
+        compute: Backend and device.
+        listener: Hears notes, warnings and progress; None is silent.
+    """
+
+    run: Run
+    compute: Compute = USUAL_COMPUTE
+    listener: Listener | None = None
+
+    @cached_property
+    def approximator(self) -> Approximator:
+        """Its networks, loaded when they are first needed."""
+        return open_approximator(self.run, self.compute, self.listener or Listener())
+
+    def sample(
+        self, data: Path | str | Columns, *, draws: int = 1000, seed: int | None = None
+    ) -> Draws:
+        """Draws from the posterior of every data set.
+
+        Arguments:
+            data: A file, or a table with a column for every variable and, where it holds several
+                data sets, one called `dataset`: a mapping of columns or a pandas DataFrame.
+            draws: How many per data set.
+            seed: The run's by default.
+
+        Returns:
+            `values[parameter]` is `(dataset, draw, *event)`, float32.
+        """
+        loaded = self._load(data)
+        seed = self.run.manifest.seed if seed is None else seed
+        header = DrawHeader.of(
+            loaded.datasets, self.run.layout, labels=loaded.labels, draws=draws, seed=seed
+        )
+        return collect(header, self.approximator.sample(loaded.datasets, draws=draws, seed=seed))
+
+    def log_prob(self, data: Path | str | Columns, at: Path | str | Columns) -> np.ndarray:
+        """Log posterior density of every row of `at` given its data set, `(row,)`.
+
+        Arguments:
+            at: A table with a column for every element of the parameters, such as `beta[0]`, and
+                `dataset` where there are several.
+        """
+        loaded = self._load(data)
+        with _as_file(at) as file:
+            index, parameters = read_parameters(file, self.run.layout, loaded.labels)
+        return self.approximator.log_prob(take(loaded.datasets, index), parameters)
+
+    def _load(self, data: Path | str | Columns) -> Loaded:
+        with _as_file(data) as file:
+            return _load_data(self.run, file, self.listener or Listener())
+
+
+@contextmanager
+def _as_file(table: Path | str | Columns) -> Iterator[Path]:
+    """Files are read as they are, tables in memory by the same rules: as CSV."""
+    if isinstance(table, Path | str):
+        yield Path(table)
+        return
+    names = list(table)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "table.csv"
+        with file.open("w", newline="", encoding="utf-8") as stream:
+            rows = csv.writer(stream, lineterminator="\n")
+            rows.writerow(names)
+            rows.writerows(zip(*(table[name] for name in names), strict=True))
+        yield file
+
+
+def load(
+    path: Path | str,
+    *,
+    compute: Compute = USUAL_COMPUTE,
+    listener: Listener | None = None,
+) -> Posterior:
+    """Open a run for sampling; none of its Python is executed.
+
+    Errors:
+        RunError: It is no run, or one whose training has not come to its end.
+    """
+    return Posterior(open_run(Path(path)), compute, listener)

@@ -1,0 +1,128 @@
+"""What commands have in common: where to compute, where to write, which model is meant."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from abi_cli import run
+from abi_cli.errors import UsageError
+from abi_cli.listener import Listener
+from abi_cli.model.functions import loaded_files
+from abi_cli.model.simulator import Simulator
+from abi_cli.spec import Spec, parse_spec, read_source
+
+STDIN = Path("-")
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where and how wide to compute.
+
+    Arguments:
+        backend: tensorflow, jax or torch; None for KERAS_BACKEND, the spec's, TensorFlow.
+        device: cpu, gpu, gpu:1 …; None for what the backend prefers.
+        jobs: Processes that simulate; 0 for none beside this one, None for one per usable core.
+    """
+
+    backend: str | None = None
+    device: str | None = None
+    jobs: int | None = None
+
+    def workers(self) -> int:
+        """How many processes simulate."""
+        return usable_cores() if self.jobs is None else self.jobs
+
+
+def usable_cores() -> int:
+    """How many cores this process may use, which on a shared machine is not how many there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a result goes.
+
+    Arguments:
+        path: A file or folder; None for standard output, or for the command's usual place.
+        force: Move what is there to NAME.bak instead of refusing.
+        format: Name of the file format; None to go by the extension.
+    """
+
+    path: Path | None = None
+    force: bool = False
+    format: str | None = None
+
+    def claim(self) -> None:
+        """Refuse a place that is taken; with `force`, back up what is there.
+
+        Errors:
+            OutputError: Something is there and `force` is off.
+        """
+        if self.path is not None:
+            run.refuse_taken(self.path, force=self.force)
+            with run.writing(self.path):
+                run.back_up(self.path)
+
+
+USUAL_COMPUTE = Compute()
+USUAL_PLACE = Target()
+
+
+@dataclass(frozen=True)
+class Model:
+    """A spec and the simulator that it names.
+
+    Arguments:
+        base: The folder that its functions are relative to.
+        text: The spec as it was written.
+    """
+
+    spec: Spec
+    simulator: Simulator
+    base: Path
+    text: str
+
+    def files(self) -> tuple[Path, ...]:
+        """The modules of the spec's folder that its functions live in."""
+        return tuple(loaded_files(self.base))
+
+
+def read_model(source: Path, *, overrides: Sequence[str] = ()) -> Model:
+    """Read a spec and load its functions.
+
+    Arguments:
+        source: A spec file, a run folder, or `-` for standard input.
+
+    Errors:
+        SpecError: There is no such file, or it can't be used.
+    """
+    need_piped(source)
+    file = run.look(source).spec_file() if source.is_dir() else source
+    written = read_source(file)
+    spec = parse_spec(written.text, source=written.name, overrides=overrides)
+    base = file.parent
+    return Model(spec, Simulator.from_spec(spec, base), base, written.text)
+
+
+def need_piped(source: Path) -> None:
+    """Refuse to wait for somebody to type what should come through a pipe.
+
+    Errors:
+        UsageError: `source` is standard input, which is a terminal.
+    """
+    if source == STDIN and sys.stdin.isatty():
+        raise UsageError(
+            "- is standard input, and nothing is piped into it",
+            hint="Name a file, or pipe into the command: cat FILE | abi …",
+        )
+
+
+def tell_files(model: Model, listener: Listener) -> None:
+    """Say which of the user's files are executed."""
+    files = ", ".join(str(file) for file in model.files())
+    if files:
+        listener.note(f"executes {files}")

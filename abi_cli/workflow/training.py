@@ -1,0 +1,189 @@
+"""Training: from a spec to a run folder."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from abi_cli import __version__, backend, run
+from abi_cli.data import read_simulations
+from abi_cli.listener import Listener
+from abi_cli.model.streams import Purpose
+from abi_cli.model.workers import Workers
+from abi_cli.run import Run
+from abi_cli.spec import Spec, dump_spec
+from abi_cli.variables import Datasets
+from abi_cli.workflow.request import USUAL_COMPUTE, USUAL_PLACE, Compute, Model, Target, read_model
+
+_REHEARSAL = 8
+"""Rows that are simulated and adapted before anything is written or loaded."""
+_STORED_REHEARSAL = 256
+"""The same where stored simulations are read: enough to tell which context counts members."""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What training made.
+
+    Arguments:
+        run: The run folder.
+        history: One row per epoch.
+        seconds: Part of the work → seconds; `total` is the whole.
+        weights: How many weights were learned.
+        simulations: How many simulations they were learned from.
+    """
+
+    run: Run
+    history: list[dict[str, float]]
+    seconds: dict[str, float]
+    weights: int
+    simulations: int
+
+
+def train(
+    source: Path,
+    *,
+    target: Target = USUAL_PLACE,
+    data: Path | None = None,
+    overrides: Sequence[str] = (),
+    seed: int | None = None,
+    compute: Compute = USUAL_COMPUTE,
+    listener: Listener | None = None,
+) -> Receipt:
+    """Learn the posterior of a spec's model and leave a run folder.
+
+    Arguments:
+        source: A spec or a run folder, whose spec is trained anew.
+        target: The run folder; runs/NAME by default, NAME being the spec's.
+        data: Stored simulations to learn from instead of fresh ones.
+
+    Errors:
+        SpecError, DataError, UserFunctionError, Diverged, OutputError: As they say.
+    """
+    begun = time.perf_counter()
+    listener = listener or Listener()
+    model = read_model(source, overrides=overrides)
+    seed = model.spec.seed if seed is None else seed
+    path = target.path or Path("runs") / model.spec.name
+    run.refuse_taken(path, force=target.force)
+    stored = _rehearse(model, seed=seed, data=data)
+    # Processes that simulate start now, before the backend makes this one large.
+    with Workers(compute.workers() if stored is None else 0) as workers:
+        chosen = backend.select(
+            compute.backend, spec_backend=model.spec.backend, device=compute.device
+        )
+        from abi_cli.training.loop import Plan
+        from abi_cli.training.loop import train as learn
+
+        loaded = time.perf_counter()
+        texts, manifest = _first_files(model, seed=seed, backend=chosen, device=compute.device)
+        with run.begin(path, manifest, texts, force=target.force) as folder:
+            trained = learn(
+                Plan(
+                    spec=model.spec,
+                    simulator=model.simulator,
+                    workers=workers,
+                    seed=seed,
+                    stored=stored,
+                    listener=listener,
+                )
+            )
+            with run.replacing(path / run.MODEL) as place:
+                trained.approximator.save(place)
+            seconds = {
+                "starting": loaded - begun,
+                **trained.timings,
+                "total": time.perf_counter() - begun,
+            }
+            folder = run.finish(
+                folder,
+                history=trained.history,
+                layout=trained.layout,
+                timings={part: round(took, 3) for part, took in seconds.items()},
+            )
+    budget = model.spec.training
+    return Receipt(
+        run=folder,
+        history=trained.history,
+        seconds=seconds,
+        weights=trained.approximator.count_params(),
+        simulations=len(trained.history) * budget.num_batches * budget.batch_size,
+    )
+
+
+def _rehearse(model: Model, *, seed: int, data: Path | None) -> Datasets | None:
+    """Simulate and adapt a few rows, so that mistakes show before the backend is loaded.
+
+    Returns:
+        The stored simulations to learn from, where they are named.
+    """
+    from abi_cli.adapter import Adapter
+
+    rows = _REHEARSAL if data is None else _STORED_REHEARSAL
+    few = model.simulator.simulate(seed=seed, purpose=Purpose.PILOT, start=0, stop=rows)
+    stored = None if data is None else read_simulations(data, model.simulator.layout(few))
+    Adapter.fit(model.spec.adapter, few).forward(few)
+    return stored
+
+
+def _first_files(
+    model: Model, *, seed: int, backend: str, device: str | None
+) -> tuple[dict[str, str], run.Manifest]:
+    """The files that a run begins with, and its manifest."""
+    code = {file: f"{run.CODE}/{_inside(file, model.base)}" for file in model.files()}
+    spec = _as_run(model, code, seed=seed, backend=backend)
+    texts = {
+        run.SPEC: dump_spec(spec),
+        run.ORIGINAL: model.text,
+        **{name: file.read_text(encoding="utf-8") for file, name in code.items()},
+    }
+    manifest = run.Manifest(
+        name=spec.name,
+        seed=seed,
+        command=(Path(sys.argv[0]).name, *sys.argv[1:]),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        backend=backend,
+        device=device or "default",
+        versions={
+            "abi": __version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("numpy", "keras", backend)},
+        },
+    )
+    return texts, manifest
+
+
+def _inside(file: Path, base: Path) -> str:
+    """Where a module stands below the spec's folder; its bare name if it stands elsewhere."""
+    file, base = file.resolve(), base.resolve()
+    return file.relative_to(base).as_posix() if file.is_relative_to(base) else file.name
+
+
+def _as_run(model: Model, code: dict[Path, str], *, seed: int, backend: str) -> Spec:
+    """The spec with what was chosen written down, and its functions where their copies are."""
+    places = {file.resolve(): name for file, name in code.items()}
+
+    def moved(reference: str) -> str:
+        module, _, function = reference.rpartition(":")
+        copy = places.get((model.base / module).resolve())
+        return f"{copy}:{function}" if copy else reference
+
+    section = model.spec.model
+    functions = {
+        role: moved(reference)
+        for role in ("meta", "prior", "likelihood")
+        if (reference := getattr(section, role)) is not None
+    }
+    return model.spec.model_copy(
+        update={
+            "seed": seed,
+            "backend": backend,
+            "model": section.model_copy(update=functions),
+        }
+    )
