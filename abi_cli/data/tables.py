@@ -16,7 +16,8 @@ from abi_cli.data.entries import LABEL
 from abi_cli.data.files import Source
 from abi_cli.errors import DataError
 
-_ROWS_AT_ONCE = 65_536
+_ROWS_AT_ONCE = 512  # small enough to stay in the cache: half as fast with 16,384
+_EXPECTED = "Expected a header with the names of the columns, and rows of numbers below it."
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "."})
 
 
@@ -57,31 +58,29 @@ def read_table(
         DataError: No text, no header or rows, rows of another length, cells that are no numbers.
     """
     with _rows(source, delimiter) as rows:
-        _, header = next(rows, (1, None))
-        if header is None:
+        header_number, header = next(
+            ((n, row) for n, row in enumerate(rows, start=1) if any(row)), (0, [])
+        )
+        if not header:
             raise DataError("the file is empty", place=str(source), hint=_EXPECTED)
         header = [name.strip() for name in header]
         _check_header(header, source, delimiter)
         names = choose(header)
-        at = [header.index(name) for name in names]
         label_at = header.index(LABEL) if LABEL in header else None
         code_of: defaultdict[str, int] = defaultdict(lambda: len(code_of))
 
-        columns: list[list[np.ndarray]] = [[] for _ in names]
+        columns: dict[str, list[np.ndarray]] = {name: [] for name in names}
         codes: list[np.ndarray] = []
         numbers: list[np.ndarray] = []
-        while block := list(islice(rows, _ROWS_AT_ONCE)):
-            number, cells = zip(*block, strict=True)
-            _check_widths(cells, number, len(header), source)
-            by_column = list(zip(*cells, strict=True))
-            for column, name, i in zip(columns, names, at, strict=True):
-                column.append(_numbers(by_column[i], number, f"column {name}", source))
+        for texts, number in _blocks(rows, header_number + 1, len(header), source):
+            numbers.append(number)
+            for name, parts in columns.items():
+                parts.append(_numbers(texts[header.index(name)], number, name, source))
             if label_at is None:
-                codes.append(np.zeros(len(block), np.int64))
+                codes.append(np.zeros(len(number), np.int64))
             else:
-                labels = _labels(by_column[label_at], number, source)
+                labels = _labels(texts[label_at], number, source)
                 codes.append(np.fromiter(map(code_of.__getitem__, labels), np.int64, len(labels)))
-            numbers.append(np.array(number))
 
     if not numbers:
         raise DataError("there are no rows below the header", place=str(source), hint=_EXPECTED)
@@ -89,25 +88,20 @@ def read_table(
         source=source,
         labels=None if label_at is None else tuple(code_of),
         codes=np.concatenate(codes),
-        columns={name: np.concatenate(column) for name, column in zip(names, columns, strict=True)},
-        unused=tuple(name for name in header if name not in {*names, LABEL}),
+        columns={name: np.concatenate(parts) for name, parts in columns.items()},
+        unused=tuple(name for name in header if name not in columns and name != LABEL),
         numbers=np.concatenate(numbers),
     )
 
 
-_EXPECTED = "Expected a header with the names of the columns, and rows of numbers below it."
-
-
 @contextmanager
-def _rows(source: Source, delimiter: str) -> Iterator[Iterator[tuple[int, list[str]]]]:
-    """The rows that hold any text, with their numbers."""
+def _rows(source: Source, delimiter: str) -> Iterator[Iterator[list[str]]]:
     with source.open() as stream:
         # a byte order mark, as spreadsheets write it, is no part of the first name
         text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
         reader = csv.reader(text, delimiter=delimiter, skipinitialspace=True, strict=True)
-        numbered = enumerate(reader, start=1)
         try:
-            yield (row for row in numbered if any(row[1]))
+            yield reader
         except UnicodeDecodeError:
             raise DataError(
                 "expected UTF-8 text; got other bytes",
@@ -120,6 +114,26 @@ def _rows(source: Source, delimiter: str) -> Iterator[Iterator[tuple[int, list[s
             ) from None
         finally:
             text.detach()  # closing the stream is left to who opened it
+
+
+def _blocks(
+    rows: Iterator[list[str]], start: int, width: int, source: Source
+) -> Iterator[tuple[list[tuple[str, ...]], np.ndarray]]:
+    """Texts column by column, and the numbers `(row,)` of their rows, some rows at a time."""
+    while block := list(islice(rows, _ROWS_AT_ONCE)):
+        number = start + np.flatnonzero(np.fromiter(map(any, block), bool, len(block)))
+        start += len(block)
+        cells = block if len(number) == len(block) else list(filter(any, block))
+        widths = list(map(len, cells))
+        if widths.count(width) < len(widths):
+            row = next(i for i, found in enumerate(widths) if found != width)
+            raise DataError(
+                f"expected {width} cells, as in the header; got {widths[row]}",
+                place=f"{source}, row {number[row]}",
+                hint="Put text that holds the separator in double quotes.",
+            )
+        if cells:
+            yield list(zip(*cells, strict=True)), number
 
 
 def _check_header(header: list[str], source: Source, delimiter: str) -> None:
@@ -144,23 +158,7 @@ def _check_header(header: list[str], source: Source, delimiter: str) -> None:
         )
 
 
-def _check_widths(
-    cells: Sequence[Sequence[str]], number: Sequence[int], width: int, source: Source
-) -> None:
-    widths = list(map(len, cells))
-    if widths.count(width) == len(widths):
-        return
-    row = next(i for i, found in enumerate(widths) if found != width)
-    raise DataError(
-        f"expected {width} cells, as in the header; got {widths[row]}",
-        place=f"{source}, row {number[row]}",
-        hint="Put text that holds the separator in double quotes.",
-    )
-
-
-def _numbers(
-    texts: Sequence[str], number: Sequence[int], column: str, source: Source
-) -> np.ndarray:
+def _numbers(texts: Sequence[str], number: np.ndarray, column: str, source: Source) -> np.ndarray:
     """`(row,)` float64, finite."""
     try:
         values = np.fromiter(map(float, texts), np.float64, len(texts))
@@ -183,7 +181,7 @@ def _numbers(
         )
     raise DataError(
         f"expected a number; got {found}",
-        place=f"{source}, row {number[row]}, {column}",
+        place=f"{source}, row {number[row]}, column {column}",
         hint=hint,
     )
 
@@ -195,7 +193,7 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def _labels(texts: Sequence[str], number: Sequence[int], source: Source) -> list[str]:
+def _labels(texts: Sequence[str], number: np.ndarray, source: Source) -> list[str]:
     labels = list(map(str.strip, texts))
     if "" in labels:
         raise DataError(
