@@ -44,16 +44,15 @@ def read_datasets(source: Source, wanted: Wanted, *, delimiter: str) -> Entries:
         DataError: As `read_table`; a value differs within a data set that has one of it.
     """
     variables, table = _read(source, wanted, delimiter)
-    entries = _by_row(variables, table)
-    ragged = any(variable.ragged for variable in variables)
-    if table.labels is None and not ragged:
-        return entries
+    by_row = _by_row(variables, table)
+    if table.labels is None and not any(variable.ragged for variable in variables):
+        return Entries(None, by_row, table.unused, "column", table.place)
     order = np.argsort(table.codes, kind="stable")
     row_size = np.bincount(table.codes)
     starts = np.cumsum(row_size) - row_size
     values: Datasets = {}
     for variable in variables:
-        value = entries.values[variable.name]
+        value = by_row[variable.name]
         if isinstance(value, Ragged):
             values[variable.name] = Ragged(value.values[order], row_size)
         else:
@@ -63,8 +62,8 @@ def read_datasets(source: Source, wanted: Wanted, *, delimiter: str) -> Entries:
     return Entries(
         labels=table.labels,
         values=values,
-        unused=entries.unused,
-        noun=entries.noun,
+        unused=table.unused,
+        noun="column",
         place=lambda dataset: table.place(int(order[starts[dataset]])),
     )
 
@@ -75,7 +74,14 @@ def read_points(source: Source, wanted: Wanted, *, delimiter: str) -> Entries:
     Errors:
         DataError: As `read_table`.
     """
-    return _by_row(*_read(source, wanted, delimiter))
+    variables, table = _read(source, wanted, delimiter)
+    return Entries(
+        labels=None if table.labels is None else tuple(table.labels[i] for i in table.codes),
+        values=_by_row(variables, table),
+        unused=table.unused,
+        noun="column",
+        place=table.place,
+    )
 
 
 def _read(source: Source, wanted: Wanted, delimiter: str) -> tuple[tuple[Variable, ...], Table]:
@@ -92,8 +98,8 @@ def _read(source: Source, wanted: Wanted, delimiter: str) -> tuple[tuple[Variabl
     return variables, table
 
 
-def _by_row(variables: Sequence[Variable], table: Table) -> Entries:
-    """Each row an entry; what is ragged has one member in each."""
+def _by_row(variables: Sequence[Variable], table: Table) -> Datasets:
+    """Each row a data set; what is ragged has one member in each."""
     values: Datasets = {}
     for variable in variables:
         names = variable.elements()
@@ -103,14 +109,7 @@ def _by_row(variables: Sequence[Variable], table: Table) -> Entries:
         values[variable.name] = (
             Ragged(rows, np.ones(len(rows), np.int64)) if variable.ragged else rows
         )
-    labels = table.labels
-    return Entries(
-        labels=None if labels is None else tuple(labels[code] for code in table.codes),
-        values=values,
-        unused=table.unused,
-        noun="column",
-        place=table.place,
-    )
+    return values
 
 
 def _cell_place(table: Table, names: Sequence[str], at: tuple[int, ...]) -> str:
