@@ -26,7 +26,6 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from abi_cli.errors import OutputError, RunError, UsageError
 from abi_cli.variables import Layout
@@ -49,7 +48,7 @@ class Manifest:
         versions: Distribution → version of what its numbers depend on.
         hashes: File → SHA-256 of what the folder holds.
         backend, device: Where it was trained; the device as it was asked for.
-        layout: The variables, as `Layout.to_config`; empty until it is trained.
+        layout: The variables of the model; none until it is trained.
         timings: Part of the work → seconds.
         trained: Whether training came to its end.
     """
@@ -62,13 +61,13 @@ class Manifest:
     backend: str
     device: str
     hashes: dict[str, str] = field(default_factory=dict)
-    layout: list[dict[str, Any]] = field(default_factory=list)
+    layout: Layout = field(default_factory=lambda: Layout(()))
     timings: dict[str, float] = field(default_factory=dict)
     trained: bool = False
 
     def to_json(self) -> str:
         """As the text of manifest.json."""
-        document = {"schema": SCHEMA, **asdict(self)}
+        document = {"schema": SCHEMA, **asdict(self), "layout": self.layout.to_config()}
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
     @classmethod
@@ -82,7 +81,13 @@ class Manifest:
         if not isinstance(document, dict) or document.pop("schema", None) != SCHEMA:
             raise ValueError(f"expected a JSON object with schema {SCHEMA!r}")
         try:
-            return cls(**{**document, "command": tuple(document["command"])})
+            return cls(
+                **{
+                    **document,
+                    "command": tuple(document["command"]),
+                    "layout": Layout.from_config(document["layout"]),
+                }
+            )
         except (TypeError, KeyError) as error:
             raise ValueError(str(error)) from error
 
@@ -97,7 +102,7 @@ class Run:
     @property
     def layout(self) -> Layout:
         """The variables of its model."""
-        return Layout.from_config(self.manifest.layout)
+        return self.manifest.layout
 
     def spec_file(self) -> Path:
         """Its spec, trainable in place."""
@@ -252,7 +257,7 @@ def finish(
     write_history(run.path / HISTORY, history)
     manifest = replace(
         run.manifest,
-        layout=layout.to_config(),
+        layout=layout,
         timings=dict(timings),
         trained=True,
         hashes={

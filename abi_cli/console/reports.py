@@ -283,6 +283,7 @@ def _run_document(description: Description) -> dict[str, Any]:
     return {
         "path": str(description.run.path),
         **asdict(description.run.manifest),
+        "layout": description.layout.to_config(),
         "spec": description.spec.model_dump(mode="json", by_alias=True),
         "adapter": [asdict(state) for state in description.adapter],
         "history": description.history,

@@ -1,0 +1,91 @@
+"""The command line before any work: quick to start, helpful when called wrongly."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from abi_cli.cli import app
+
+HEAVY = ("keras", "tensorflow", "jax", "torch", "matplotlib", "pandas", "scipy", "numpy", "rich")
+
+
+def abi(*arguments: str):
+    return CliRunner().invoke(app, [*arguments], prog_name="abi")
+
+
+def modules_after(code: str) -> set[str]:
+    """The top-level modules that a fresh interpreter has loaded after `code`."""
+    finished = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules, file=sys.stderr)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {name.partition(".")[0] for name in finished.stderr.split()}
+
+
+def test_help_imports_nothing_heavy():
+    loaded = modules_after(
+        "from abi_cli.cli import app\n"
+        "try:\n    app(['--help'], prog_name='abi')\nexcept SystemExit:\n    pass"
+    )
+    assert not loaded & set(HEAVY)
+
+
+def test_importing_the_package_is_cheap():
+    assert not modules_after("import abi_cli; abi_cli.load") & {*HEAVY, "typer"}
+
+
+@pytest.mark.parametrize("workflow", ["workflow", "console.reports", "run"])
+def test_what_needs_no_network_imports_no_backend(workflow):
+    loaded = modules_after(f"import abi_cli.{workflow}")
+    assert not loaded & {"keras", "tensorflow", "jax", "torch", "matplotlib", "pandas"}
+
+
+def test_help_has_the_main_job_first():
+    text = abi("--help").stdout
+    places = [text.index(f"\n  {name} ") for name in ("check", "train", "sample", "diagnose")]
+    assert places == sorted(places)
+    assert text.index("The main job:") < places[0]
+    assert places[-1] < text.index("Beside it:") < text.index("\n  simulate ")
+
+
+@pytest.mark.parametrize("command", sorted(get_command(app).commands))
+def test_every_command_has_help_with_examples(command):
+    result = abi(command, "--help")
+    assert result.exit_code == 0
+    assert f"abi {command} " in result.stdout.partition("Examples:")[2]
+    for option in ("--json", "--quiet", "--progress", "--traceback"):
+        assert option in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("trian",), "Did you mean 'train'?"),
+        (("train",), "Missing argument 'SPEC'"),
+        (("train", "s.yaml", "--sede", "3"), "--seed"),
+        (("train", "s.yaml", "--seed", "-1"), "--seed"),
+        (("train", "s.yaml", "--backend", "thano"), "tensorflow"),
+        (("sample", "run", "d.csv", "-n", "0"), "--draws"),
+        (("sample", "run", "d.csv", "-n", "ten"), "--draws"),
+        (("list", "stpe"), "Expected a kind of part"),
+        (("simulate", "specs/regression.yaml", "--context", "N"), "NAME=NUMBER"),
+    ],
+)
+def test_a_wrong_call_is_refused_on_standard_error(arguments, message):
+    result = abi(*arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stdout == ""
+
+
+def test_the_version_is_one_line():
+    from abi_cli import __version__
+
+    assert abi("--version").stdout == f"abi {__version__}\n"
