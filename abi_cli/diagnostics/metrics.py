@@ -59,7 +59,8 @@ class ElementMetrics:
     def to_config(self) -> dict[str, Any]:
         """As plain JSON values, flat."""
         flat = asdict(self)
-        return flat | flat.pop("uniformity") | {"p_uniform": self.uniformity.p}
+        ranks = flat.pop("uniformity")
+        return {**flat, **ranks, "p_uniform": self.uniformity.p}
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,8 @@ def rmse(summary: Summary) -> np.ndarray:
 
     √( (1/N) Σₙ (mₙ − θₙ)² )
     """
-    return np.sqrt(np.mean((summary.mean - summary.truth) ** 2, axis=1))
+    error = summary.mean - summary.truth
+    return np.asarray(np.sqrt(np.mean(error**2, axis=1)))
 
 
 def rmse_expected(summary: Summary) -> np.ndarray:
@@ -169,7 +171,7 @@ def rmse_expected(summary: Summary) -> np.ndarray:
     √( (1 + 1/S) (1/N) Σₙ sₙ² ), where 1/S is for the mean of S draws. Exact posteriors give about
     the same as `rmse`; posteriors that are too narrow give less.
     """
-    return np.sqrt((1 + 1 / summary.draws) * np.mean(summary.sd**2, axis=1))
+    return np.asarray(np.sqrt((1 + 1 / summary.draws) * np.mean(summary.sd**2, axis=1)))
 
 
 def nrmse(summary: Summary) -> np.ndarray:
@@ -177,7 +179,7 @@ def nrmse(summary: Summary) -> np.ndarray:
 
     0 is perfect knowledge; 1 is what the prior's mean achieves without looking at the data.
     """
-    return rmse(summary) / summary.truth.std(axis=1, ddof=1)
+    return np.asarray(rmse(summary) / summary.truth.std(axis=1, ddof=1))
 
 
 def contractions(summary: Summary) -> np.ndarray:
@@ -190,12 +192,12 @@ def contractions(summary: Summary) -> np.ndarray:
         Schad, Betancourt & Vasishth (2021), Toward a principled Bayesian workflow in cognitive
         science, arXiv 1904.12765.
     """
-    return 1 - summary.sd**2 / summary.truth.var(axis=1, ddof=1)[:, None]
+    return np.asarray(1 - summary.sd**2 / summary.truth.var(axis=1, ddof=1)[:, None])
 
 
 def contraction(summary: Summary) -> np.ndarray:
     """Median over data sets of `contractions`, `(element,)`: 1 is certainty, 0 the prior."""
-    return np.median(contractions(summary), axis=1)
+    return np.asarray(np.median(contractions(summary), axis=1))
 
 
 def correlation(summary: Summary) -> np.ndarray:
@@ -206,7 +208,7 @@ def correlation(summary: Summary) -> np.ndarray:
     x = summary.median - summary.median.mean(axis=1, keepdims=True)
     y = summary.truth - summary.truth.mean(axis=1, keepdims=True)
     size = np.sqrt(np.sum(x**2, axis=1) * np.sum(y**2, axis=1))
-    return np.divide(np.sum(x * y, axis=1), size, out=np.zeros_like(size), where=size > 0)
+    return np.asarray(np.sum(x * y, axis=1) / np.where(size > 0, size, 1))
 
 
 def z_scores(summary: Summary) -> np.ndarray:
@@ -222,7 +224,7 @@ def z_scores(summary: Summary) -> np.ndarray:
     error = summary.mean - summary.truth
     largest = np.finfo(np.float32).max
     smallest = np.finfo(np.float64).tiny
-    return np.clip(error / np.maximum(summary.sd, smallest), -largest, largest)
+    return np.asarray(np.clip(error / np.maximum(summary.sd, smallest), -largest, largest))
 
 
 def calibration_error(summary: Summary) -> np.ndarray:
@@ -232,7 +234,7 @@ def calibration_error(summary: Summary) -> np.ndarray:
     probability integral transform. The error is the median over 20 levels, 0.005 to 0.995, of
     |share of data sets covered − α|. Exact posteriors give `exact_calibration_error`.
     """
-    return np.median(np.abs(coverage(summary.pit) - LEVELS), axis=1)
+    return np.asarray(np.median(np.abs(coverage(summary.pit) - LEVELS), axis=1))
 
 
 def coverage(pit: np.ndarray) -> np.ndarray:

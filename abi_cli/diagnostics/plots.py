@@ -36,7 +36,7 @@ def recovery(summary: Summary, labels: Sequence[str], *, remark: str = "") -> Fi
         f"the first {MOST_POINTS} of {datasets:,}" if datasets > MOST_POINTS else f"all {datasets}"
     )
     grid = style.grid(
-        len(labels),
+        labels,
         title="Recovery",
         subtitle=_sentences(
             f"Posterior median and 95 % interval of {shown} data sets. Points near the diagonal: "
@@ -52,7 +52,6 @@ def recovery(summary: Summary, labels: Sequence[str], *, remark: str = "") -> Fi
         covered = np.mean(
             (summary.low[k] <= summary.truth[k]) & (summary.truth[k] <= summary.high[k])
         )
-        axes.set_title(labels[k])
         style.note(axes, f"r = {correlation[k]:.3f}\n{100 * covered:.0f} % covered")
         if len(labels) > 4:  # both axes have the same ticks: once is enough where space is short
             axes.tick_params(labelleft=False)
@@ -106,7 +105,7 @@ def calibration_histogram(summary: Summary, labels: Sequence[str], *, remark: st
     datasets = summary.truth.shape[1]
     bins = histogram_bins(datasets)
     grid = style.grid(
-        len(labels),
+        labels,
         title="Rank histogram",
         subtitle=_sentences(
             f"Where the true value ranks among the posterior draws, in {datasets:,} data sets. "
@@ -123,7 +122,6 @@ def calibration_histogram(summary: Summary, labels: Sequence[str], *, remark: st
     top = 1.12 * max(high, *(int(count.max()) for count in counts))
     for k, axes in enumerate(grid.axes):
         draw_rank_histogram(axes, counts[k], datasets=datasets, band=(low, high))
-        axes.set_title(labels[k])
         axes.set_ylim(0, top)
         _share_labels(grid, k)
     return grid.figure
@@ -157,7 +155,7 @@ def calibration_ecdf(summary: Summary, labels: Sequence[str], *, remark: str = "
     """How far the distribution of ranks, and of distance ranks, is from uniform."""
     datasets = summary.truth.shape[1]
     grid = style.grid(
-        len(labels),
+        labels,
         title="ECDF difference",
         subtitle=_sentences(
             f"Ranks in {datasets:,} data sets: their ECDF minus that of uniform ranks. "
@@ -178,7 +176,6 @@ def calibration_ecdf(summary: Summary, labels: Sequence[str], *, remark: str = "
     top = 1.12 * max(np.abs(curves).max(), (band.upper - band.at).max())
     for k, axes in enumerate(grid.axes):
         draw_ecdf_difference(axes, *curves[k], band=band)
-        axes.set_title(labels[k])
         axes.set_ylim(-top, top)
         _share_labels(grid, k)
     style.legend(
@@ -210,12 +207,12 @@ def draw_ecdf_difference(
 def z_score_contraction(summary: Summary, labels: Sequence[str], *, remark: str = "") -> Figure:
     """How far off each posterior is, against how much it learned."""
     grid = style.grid(
-        len(labels),
+        labels,
         title="z-score and contraction",
         subtitle=_sentences(
             "One point for each data set. To the right: the data narrowed the posterior down, "
             "from the prior (0) to certainty (1). Height: how far the posterior mean is from the "
-            "truth, in posterior sds; about 95 % should lie within ±2. Beyond ±3 points are orange.",
+            "truth, in posterior sds; about 95 % should lie within ±2. Beyond ±3 they are orange.",
             remark,
         ),
         x_label="posterior contraction, 1 − var(posterior) / var(prior)",
@@ -227,7 +224,6 @@ def z_score_contraction(summary: Summary, labels: Sequence[str], *, remark: str 
     left = float(np.clip(contractions.min(), -1, 0)) - 0.04
     for k, axes in enumerate(grid.axes):
         draw_z_score_contraction(axes, contractions[k], scores[k], top=top)
-        axes.set_title(labels[k])
         axes.set_xlim(left, 1.04)
         style.plain_ticks(axes)
         axes.set_ylim(-top, top)
@@ -262,9 +258,10 @@ def loss(history: Sequence[Mapping[str, float]]) -> Figure:
     """
     epoch = np.array([row["epoch"] for row in history])
     width, height, rate_height = 7.0, 4.4, 0.75
+    validation = _column(history, "val_loss")
     lines = style.wrapped(
-        "What training minimises, averaged over each epoch. It should have levelled off, and "
-        "validation should not part from training.",
+        "What training minimises, averaged over each epoch. It should have levelled off"
+        + ("." if validation is None else ", and validation should not part from training."),
         width - 2 * style.MARGIN,
     )
     figure = Figure(figsize=(width, height))
@@ -276,19 +273,19 @@ def loss(history: Sequence[Mapping[str, float]]) -> Figure:
     foot = bottom if rates is None else bottom + rate_height + 0.2
     box = (left / width, foot / height, (width - left - 0.25) / width, (top - foot) / height)
     axes = figure.add_axes(box)
-    draw_loss(axes, epoch, _column(history, "loss"), _column(history, "val_loss"))
+    draw_loss(axes, epoch, _column(history, "loss"), validation)
     lowest = axes
     if rates is not None:
         axes.tick_params(labelbottom=False)
         lowest = figure.add_axes((box[0], bottom / height, box[2], rate_height / height))
         lowest.plot(epoch, rates, color=style.GREY)
-        lowest.set_ylim(0, 1.15 * rates.max())
+        lowest.set_ylim(0, 1.15 * rates.max() or 1)
         style.plain_ticks(lowest, x=8, y=2)
         lowest.set_ylabel("learning\nrate")
     lowest.set_xlabel("epoch")
     for each in (axes, lowest):
         each.set_xlim(epoch.min() - 0.5, epoch.max() + 0.5)
-        each.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+        each.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
         each.yaxis.set_label_coords(-0.5 / (width * box[2]), 0.5)
     return figure
 

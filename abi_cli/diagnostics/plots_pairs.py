@@ -118,7 +118,7 @@ def _strongest(sample: Sample) -> str:
 def _margins(sample: Sample, *, title: str, subtitle: str) -> Figure:
     """Each parameter by itself."""
     grid = style.grid(
-        len(sample.labels),
+        sample.labels,
         title=title,
         subtitle=subtitle,
         x_label="value",
@@ -127,7 +127,6 @@ def _margins(sample: Sample, *, title: str, subtitle: str) -> Figure:
     )
     for k, axes in enumerate(grid.axes):
         draw_margin(axes, sample, k)
-        axes.set_title(sample.labels[k])
         style.plain_ticks(axes, x=3)
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
@@ -173,15 +172,16 @@ def _label_outside(axes: Axes, sample: Sample, row: int, column: int, figure: Fi
     few = 3 if len(sample.labels) <= 4 else 2
     style.plain_ticks(axes, x=few, y=few)
     width = axes.get_position().width * figure.get_figwidth()
+    size = style.label_size(sample.labels, width, most=11)
     if row == column:
         axes.set_yticks([])
     if row == len(sample.labels) - 1:
-        axes.set_xlabel(sample.labels[column], size=11)
+        axes.set_xlabel(sample.labels[column], size=size)
         axes.xaxis.set_label_coords(0.5, -0.4 / width)
     else:
         axes.tick_params(labelbottom=False)
     if column == 0 and row > 0:
-        axes.set_ylabel(sample.labels[row], size=11)
+        axes.set_ylabel(sample.labels[row], size=size)
         axes.yaxis.set_label_coords(-0.55 / width, 0.5)
     else:
         axes.tick_params(labelleft=False)

@@ -67,6 +67,8 @@ def diagnose(inputs: Inputs, out: Path, *, listener: Listener) -> Metrics:
     with listener.task("Metrics", total=len(scalars.names), unit="parameter") as progress:
         summary = summarize(scalars, seed=inputs.seed, progress=progress)
     metrics = measure(scalars, summary)
+    for note in metrics.notes:
+        listener.note(note)
 
     text = json.dumps(metrics.to_config(), indent=2, ensure_ascii=False, allow_nan=False)
     try:

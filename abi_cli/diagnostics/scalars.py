@@ -60,6 +60,7 @@ class Summary:
     """What the draws say about each element of each data set.
 
     Arguments:
+        draws: S, how many draws there are of each data set.
         truth: The value that the data were simulated with.
         mean, sd: Of the draws; sd with divisor S − 1.
         median, low, high: Quantiles 50 %, 2.5 % and 97.5 % of the draws.
@@ -69,11 +70,11 @@ class Summary:
             lies close to the centre, near 1 where it lies far out. The centre is the mean of the S
             draws *and* the truth, a symmetric function of S + 1 exchangeable values, so that this
             too is exactly uniform for exact posteriors.
-        draws: S, how many draws there are of each data set.
 
     All arrays are `(element, dataset)`, float64.
     """
 
+    draws: int
     truth: np.ndarray
     mean: np.ndarray
     sd: np.ndarray
@@ -82,12 +83,12 @@ class Summary:
     high: np.ndarray
     pit: np.ndarray
     distance_pit: np.ndarray
-    draws: int
 
     def take(self, index: Sequence[int]) -> Summary:
         """The elements `index`, in that order."""
         rows = list(index)
         return Summary(
+            self.draws,
             self.truth[rows],
             self.mean[rows],
             self.sd[rows],
@@ -96,7 +97,6 @@ class Summary:
             self.high[rows],
             self.pit[rows],
             self.distance_pit[rows],
-            self.draws,
         )
 
 
@@ -213,7 +213,7 @@ def summarize(scalars: Scalars, *, seed: int, progress: Progress) -> Summary:
     elements, datasets = scalars.truths.shape
     count = scalars.draws[0].shape[1]
     rng = np.random.default_rng(seed)
-    result = Summary(*(np.empty((elements, datasets)) for _ in range(8)), draws=count)
+    result = Summary(count, *(np.empty((elements, datasets)) for _ in range(8)))
     step = max(1, BLOCK // count)
 
     for k, draws in enumerate(scalars.draws):
@@ -273,7 +273,7 @@ def _quantile(ordered: np.ndarray, level: float) -> np.ndarray:
     below = int(place)
     above = min(below + 1, ordered.shape[1] - 1)
     low, high = ordered[:, below].astype(np.float64), ordered[:, above].astype(np.float64)
-    return low + (place - below) * (high - low)
+    return np.asarray(low + (place - below) * (high - low))
 
 
 def _pit(draws: np.ndarray, value: np.ndarray, jitter: np.ndarray) -> np.ndarray:
@@ -282,7 +282,7 @@ def _pit(draws: np.ndarray, value: np.ndarray, jitter: np.ndarray) -> np.ndarray
     ties = np.count_nonzero(draws == value, axis=1)
     pit = (below + jitter * (ties + 1)) / (draws.shape[1] + 1)
     tiny = np.finfo(np.float64).eps
-    return np.clip(pit, tiny, 1 - tiny)
+    return np.asarray(np.clip(pit, tiny, 1 - tiny))
 
 
 def _check_finite(scalars: Scalars, summary: Summary, element: int) -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib as mpl
+from matplotlib import style as mpl_style
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -64,6 +64,9 @@ MARGIN = 0.25
 TITLE_SIZE, SUBTITLE_SIZE, LINE = 12.0, 8.5, 0.165
 """Points, points, and the inches between two lines of a subtitle."""
 
+LONGEST_LABEL = 22
+"""Characters; what is longer loses its middle."""
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -91,9 +94,8 @@ class Grid:
 @contextmanager
 def styled() -> Iterator[None]:
     """The style of every picture, for as long as one is being drawn."""
-    with mpl.rc_context():
-        mpl.rcdefaults()  # whatever the user's own matplotlibrc says
-        mpl.rcParams.update(STYLE)
+    # Whatever the user's own matplotlibrc says.
+    with mpl_style.context(STYLE, after_reset=True):
         yield
 
 
@@ -117,7 +119,7 @@ def panel_size(panels: int) -> float:
 
 
 def grid(
-    panels: int,
+    labels: Sequence[str],
     *,
     title: str,
     subtitle: str,
@@ -128,11 +130,12 @@ def grid(
     """A figure of square panels under a heading.
 
     Arguments:
-        panels: How many.
+        labels: `(element,)`, the titles of the panels.
         title, subtitle: What it shows, and what a reader should see in it.
         x_label, y_label: What is along the axes of every panel.
         gap: Inches between panels, sideways and downwards, for their ticks and titles.
     """
+    panels = len(labels)
     columns = grid_columns(panels)
     rows = math.ceil(panels / columns)
     side = panel_size(panels)
@@ -145,12 +148,14 @@ def grid(
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     heading(figure, title=title, lines=lines)
+    size = label_size(labels, side, most=10)
     axes = []
-    for panel in range(panels):
+    for panel, label in enumerate(labels):
         row, column = divmod(panel, columns)
         x = left + column * (side + gap[0])
         y = height - top - side - row * (side + gap[1])
         axes.append(figure.add_axes((x / width, y / height, side / width, side / height)))
+        axes[-1].set_title(label, size=size)
     middle_x = (left + (width - left - MARGIN) / 2) / width
     middle_y = (bottom + (height - bottom - top) / 2) / height
     figure.text(middle_x, MARGIN * 0.7 / height, x_label, ha="center", va="bottom")
@@ -159,12 +164,20 @@ def grid(
 
 
 def printable(label: str) -> str:
-    """A label that can be drawn: dollars that are no formula stand for themselves."""
+    """A label that can be drawn: not too long, and dollars that are no formula as they are."""
     try:
         MathTextParser("path").parse(label)
     except ValueError:
-        return label.replace("$", r"\$")
-    return label
+        label = label.replace("$", r"\$")
+    if "$" in label or len(label) <= LONGEST_LABEL:
+        return label
+    return f"{label[:11]}…{label[-10:]}"
+
+
+def label_size(labels: Sequence[str], inches: float, *, most: float) -> float:
+    """The size, in points and at most `most`, at which the longest label fits a panel."""
+    longest = max((len(label) for label in labels if "$" not in label), default=1)
+    return float(min(most, 72 * inches / (0.62 * longest)))
 
 
 def wrapped(text: str, inches: float) -> list[str]:

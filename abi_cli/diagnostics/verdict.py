@@ -7,6 +7,7 @@ intervals of both sizes lie within the limits; in between the honest answer is "
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -102,6 +103,17 @@ def judge(
     return Verdict(worst, _sentence(worst, guilty, datasets=datasets, limits=limits), verdicts)
 
 
+def datasets_needed(limits: Limits) -> int:
+    """How many data sets nearly always suffice to see that exact posteriors are within limits.
+
+    An interval of 90 % reaches 1.65 standard errors to either side of an estimate that itself is
+    seldom more than 2.8 of them off, so 4.45 must fit into the limit. The standard error of the
+    mean normal score is 1/√N, that of the logarithm of the sd ratio 1/√(2N).
+    """
+    tightest = min(limits.mean_score, math.sqrt(2) * math.log(limits.sd_ratio))
+    return int(float(f"{(4.45 / tightest) ** 2:.1g}"))
+
+
 def _judge_one(element: Uniformity, *, family: int, limits: Limits) -> ElementVerdict:
     # Each of three tests of each parameter, at its share of the level.
     level = limits.p / (3 * family)
@@ -151,7 +163,7 @@ def _sentence(outcome: Outcome, guilty: Mapping[str, str], *, datasets: int, lim
     if outcome is Outcome.CANNOT_TELL:
         return (
             f"No fault found, but {datasets:,} data sets are too few to rule out posteriors off by "
-            f"{size} ({_listed(list(guilty))})."
+            f"{size} ({_listed(list(guilty))}): about {datasets_needed(limits):,} usually tell."
         )
     faults = _listed([f"{name} is {fault}" for name, fault in guilty.items()])
     if outcome is Outcome.WARN:
