@@ -1,0 +1,307 @@
+"""The posterior approximator: a summary network and an inference network behind one adapter.
+
+With simulated pairs (θ, y) from p(θ) p(y | θ), adapted to t(θ) and inputs x(y), the networks
+minimize the negative log density of the truth,
+
+    loss = − mean log q(t(θ) | s(x), c),
+
+whose expectation differs from the mean Kullback–Leibler divergence of the approximate from the true
+posteriors only by a constant (Papamakarios & Murray 2016, arXiv:1605.06376; Radev et al. 2020,
+arXiv:2003.06281). Draws are made from NumPy's counter-based noise and mapped back to the user's
+scale; densities are those of the user's scale, by the log-determinant of the adapter.
+
+`keras.saving.load_model` opens a saved approximator once this module is imported;
+`load_approximator` opens it by this package's own registry alone, without Keras's class lookup.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from abi_cli import backend, registry
+from abi_cli.adapter.adapter import (
+    INFERENCE_CONDITIONS,
+    INFERENCE_VARIABLES,
+    SUMMARY_VARIABLES,
+    Adapter,
+)
+from abi_cli.adapter.batches import SUMMARY_MASK, bucket_of, network_inputs
+from abi_cli.errors import RunError
+from abi_cli.listener import Listener
+from abi_cli.model.streams import noise
+from abi_cli.networks.network import InferenceNetwork, SummaryNetwork
+from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged, Value, count, take
+
+NOISE_BLOCK = 1024
+"""Draws whose noise shares one key: draws don't depend on how they are asked for."""
+
+ROWS = 16_384
+"""Draws made by one call of the compiled sampler, over data sets and draws."""
+
+CONDITION_ROWS = 256
+"""Data sets summarized by one call."""
+
+
+@keras.saving.register_keras_serializable("abi")
+class Approximator(keras.Model):
+    """Networks with the adapter and layout that give their inputs and outputs a meaning.
+
+    Arguments:
+        adapter: Fitted.
+        layout: The model's variables, as seen in the pilot.
+        summary: Config of the summary network; None where there is nothing to summarize.
+        inference: Config of the inference network.
+        widths: Length of the vectors `summary_variables` and `inference_conditions`, where present.
+        buckets: Sizes that sets are padded to, ascending; empty without sets or series.
+        seed: Of the networks' structure and first weights.
+    """
+
+    def __init__(
+        self,
+        adapter: Adapter,
+        layout: Layout,
+        *,
+        summary: SummaryNetwork | None,
+        inference: InferenceNetwork,
+        widths: Mapping[str, int],
+        buckets: tuple[int, ...],
+        seed: int,
+    ):
+        super().__init__(name="approximator")
+        self.adapter = adapter
+        self.layout = layout
+        self.buckets = tuple(buckets)
+        self._config = {"summary": summary, "inference": inference, "widths": dict(widths)}
+        self._seed = seed
+        keras.utils.set_random_seed(seed)
+        conditions = widths.get(INFERENCE_CONDITIONS, 0)
+        self.summary_network = None
+        if SUMMARY_VARIABLES in widths:
+            if summary is None:
+                conditions += widths[SUMMARY_VARIABLES]
+            else:
+                self.summary_network = summary.build(widths[SUMMARY_VARIABLES])
+                conditions += summary.summary_dim
+        self.inference_network = inference.build(adapter.dim, conditions, seed)
+        self.built = True
+        self._conditions = backend.compiled(self.conditions)
+        self._inverse = backend.compiled(self.inference_network.inverse)
+        self._density = backend.compiled(self.inference_network.log_prob)
+
+    def conditions(self, inputs: Mapping[str, Any]) -> Any:
+        """What the inference network is told of each data set, `(batch, conditions)`."""
+        parts = []
+        if SUMMARY_VARIABLES in inputs:
+            x = inputs[SUMMARY_VARIABLES]
+            if self.summary_network is not None:
+                x = self.summary_network(x, inputs[SUMMARY_MASK])
+            parts.append(x)
+        if INFERENCE_CONDITIONS in inputs:
+            parts.append(inputs[INFERENCE_CONDITIONS])
+        return ops.concatenate(parts, axis=-1)
+
+    def batch_loss(self, batch: Mapping[str, Any]) -> Any:
+        """Mean negative log density of the adapted parameters of one batch."""
+        log_prob = self.inference_network.log_prob(
+            batch[INFERENCE_VARIABLES], self.conditions(batch)
+        )
+        return -ops.mean(log_prob)
+
+    def mean_loss(self, adapted: Datasets) -> float:
+        """Mean negative log density of adapted parameters of any number of data sets."""
+        told = self.told(adapted)
+        theta = network_inputs({INFERENCE_VARIABLES: adapted[INFERENCE_VARIABLES]})
+        return -float(self._log_q(theta[INFERENCE_VARIABLES], told).mean())
+
+    def _log_q(self, theta: np.ndarray, told: np.ndarray) -> np.ndarray:
+        """Log density of adapted parameters, row by row, in compiled calls of one shape."""
+        log_q = np.empty(len(theta))
+        for first in range(0, len(theta), ROWS):
+            index = np.arange(first, min(first + ROWS, len(theta)))
+            padded = np.resize(index, _round_up(len(index), ROWS))
+            chunk = backend.to_numpy(self._density(theta[padded], told[padded]))
+            log_q[index] = chunk[: len(index)]
+        return log_q
+
+    def train_step(self, *arguments: Any) -> Any:
+        """Learn one block of batches (see `backend.train_block`)."""
+        return backend.train_block(self, *arguments)
+
+    @property
+    def metrics(self) -> list[Any]:
+        """None: the loss of a block is reported as it is."""
+        return []
+
+    def initialize(self, inputs: Mapping[str, np.ndarray]) -> None:
+        """Let the networks scale themselves on pilot data, before training."""
+        if self.summary_network is not None:
+            self.summary_network.adapt(inputs[SUMMARY_VARIABLES], inputs[SUMMARY_MASK])
+
+    def told(self, datasets: Mapping[str, Value]) -> np.ndarray:
+        """The conditions of adapted data sets, `(dataset, conditions)`, float32."""
+        adapted = {
+            name: value
+            for name, value in datasets.items()
+            if name in (SUMMARY_VARIABLES, INFERENCE_CONDITIONS)
+        }
+        rows = count(adapted)
+        size = np.zeros(rows, np.int64)
+        summarized = adapted.get(SUMMARY_VARIABLES)
+        if isinstance(summarized, Ragged):
+            size = bucket_of(summarized.row_size, self.buckets)
+        told: np.ndarray | None = None
+        for bucket in np.unique(size):
+            members = np.flatnonzero(size == bucket)
+            for first in range(0, len(members), CONDITION_ROWS):
+                index = members[first : first + CONDITION_ROWS]
+                padded = np.resize(index, _round_up(len(index), CONDITION_ROWS))
+                inputs = network_inputs(take(adapted, padded), size=int(bucket) or None)
+                chunk = backend.to_numpy(self._conditions(inputs))[: len(index)]
+                if told is None:
+                    told = np.empty((rows, chunk.shape[1]), np.float32)
+                told[index] = chunk
+        if told is None:
+            raise ValueError("Expected at least one data set; got none")
+        return told
+
+    def sample(
+        self,
+        datasets: Mapping[str, Value],
+        *,
+        draws: int,
+        seed: int,
+        listener: Listener | None = None,
+    ) -> Iterator[DrawBlock]:
+        """Posterior draws, block after block, in bounded memory.
+
+        The noise of a draw is keyed by the seed, its data set's place and its number alone.
+
+        Arguments:
+            datasets: Context and observables on the user's scale; parameters are not looked at.
+            draws: How many for each data set.
+        """
+        told = self.told(self.adapter.forward(self._observed(datasets)))
+        per_call = _round_up(min(draws, NOISE_BLOCK), NOISE_BLOCK)
+        together = max(1, ROWS // per_call) if draws <= NOISE_BLOCK else 1
+        together = _round_up(min(together, len(told)), together)
+        listener = listener or Listener()
+        with listener.task("sampling", total=len(told) * draws, unit="draws") as progress:
+            for first in range(0, len(told), together):
+                group = np.arange(first, min(first + together, len(told)))
+                c = told[np.resize(group, together)][:, None, :]
+                for start in range(0, draws, NOISE_BLOCK):
+                    number = min(NOISE_BLOCK, draws - start)
+                    z = np.zeros((together, per_call, self.adapter.dim), np.float32)
+                    for place, dataset in enumerate(group):
+                        z[place, :number] = noise(
+                            seed,
+                            int(dataset),
+                            draw_block=start // NOISE_BLOCK,
+                            shape=(number, self.adapter.dim),
+                        )
+                    theta = backend.to_numpy(self._inverse(z, c))[: len(group), :number]
+                    yield DrawBlock(first, start, self._on_users_scale(theta))
+                    progress.advance(len(group) * number)
+
+    def _observed(self, datasets: Mapping[str, Value]) -> Datasets:
+        inferred = {variable.name for variable in self.layout.of("parameter", "nuisance")}
+        return {name: value for name, value in datasets.items() if name not in inferred}
+
+    def _on_users_scale(self, theta: np.ndarray) -> dict[str, np.ndarray]:
+        shape = theta.shape[:2]
+        rows = theta.reshape(-1, theta.shape[-1])
+        parameters = self.adapter.inverse({INFERENCE_VARIABLES: rows})
+        return {
+            variable.name: np.asarray(parameters[variable.name], np.float32).reshape(
+                *shape, *variable.event
+            )
+            for variable in self.layout.of("parameter")
+        }
+
+    def log_prob(
+        self, datasets: Mapping[str, Value], parameters: Mapping[str, Value]
+    ) -> np.ndarray:
+        """Log posterior density of row i of `parameters` given data set i, `(dataset,)`, float64.
+
+        It is the density on the user's scale, −inf outside the support.
+        """
+        observed = self._observed(datasets)
+        told = self.told(self.adapter.forward(observed))
+        inside = self.adapter.in_support(parameters)
+        density = np.full(len(told), -math.inf)
+        rows = np.flatnonzero(inside)
+        if not len(rows):
+            return density
+        supported = take(parameters, rows)
+        adapted = self.adapter.forward({**take(observed, rows), **supported})
+        theta = network_inputs({INFERENCE_VARIABLES: adapted[INFERENCE_VARIABLES]})[
+            INFERENCE_VARIABLES
+        ]
+        log_q = self._log_q(theta, told[rows])
+        density[rows] = log_q + self.adapter.log_det(supported)
+        return density
+
+    def get_config(self) -> dict[str, Any]:
+        """Everything but the weights, as plain JSON values."""
+        summary, inference = self._config["summary"], self._config["inference"]
+        return {
+            "adapter": self.adapter.to_config(),
+            "layout": self.layout.to_config(),
+            "summary": None if summary is None else summary.to_config(),
+            "inference": inference.to_config(),
+            "widths": self._config["widths"],
+            "buckets": list(self.buckets),
+            "seed": self._seed,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Approximator:  # noqa: ARG003  # Keras's signature
+        """Back from `get_config`, every part looked up in this package's registry."""
+        summary = config["summary"]
+        return cls(
+            Adapter.from_config(config["adapter"]),
+            Layout.from_config(config["layout"]),
+            summary=summary and registry.from_config("summary network", summary),
+            inference=registry.from_config("inference network", config["inference"]),
+            widths=config["widths"],
+            buckets=tuple(config["buckets"]),
+            seed=config["seed"],
+        )
+
+
+def _round_up(number: int, most: int) -> int:
+    """The next power of two, `most` at the most: few shapes are compiled, little is wasted."""
+    return min(most, 1 << max(number - 1, 0).bit_length())
+
+
+def load_approximator(path: Path) -> Approximator:
+    """Open a `model.keras` by this package's own registry.
+
+    Errors:
+        RunError: The file is missing, damaged or not one of ours.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive, TemporaryDirectory() as folder:
+            config = json.loads(archive.read("config.json"))
+            if config.get("registered_name") != "abi>Approximator":
+                raise RunError(f"Expected an approximator in {path}; got {config.get('class_name')}")
+            approximator = Approximator.from_config(config["config"])
+            weights = archive.extract("model.weights.h5", folder)
+            approximator.load_weights(weights)
+    except FileNotFoundError:
+        raise RunError(f"No {path}", hint="Has this run been trained to its end?") from None
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
+        raise RunError(
+            f"{path} can't be opened: {error}", hint="Train again, or restore it from a copy."
+        ) from error
+    return approximator

@@ -1,0 +1,35 @@
+"""What every network named in a spec must offer. Its mathematics lives in `abi_cli.nn`."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+from abi_cli.registry import Part
+
+if TYPE_CHECKING:
+    import keras
+
+
+class SummaryNetwork(Part):
+    """Turns the observables of a data set into a vector of fixed length.
+
+    The layer that `build` returns is called as `layer(x, mask)` with `x (batch, obs, dim)` and
+    `mask (batch, obs)`, gives `(batch, summary_dim)`, and may scale itself in `adapt(x, mask)`.
+    """
+
+    @abstractmethod
+    def build(self, dim: int) -> keras.Layer:
+        """The built layer for members of `dim` features."""
+
+
+class InferenceNetwork(Part):
+    """A conditional distribution of the parameters.
+
+    The layer that `build` returns has `log_prob(theta (batch, dim), c (batch, conditions))` and
+    `inverse(z (dataset, draw, dim), c (dataset, 1, conditions))`.
+    """
+
+    @abstractmethod
+    def build(self, dim: int, conditions: int, seed: int) -> keras.Layer:
+        """The built layer for `dim` parameters given so many conditions; `seed` of its choices."""

@@ -1,0 +1,201 @@
+"""From rows of simulations to blocks of padded batches, off the training thread.
+
+A task is a range of rows. Workers simulate and adapt it; one thread gathers what they return by
+bucket of size, and as soon as a bucket holds enough data sets, shuffles them and pads them into a
+block. What a block holds depends on the seed and its place in the training alone.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from abi_cli.adapter.adapter import SUMMARY_VARIABLES
+from abi_cli.adapter.batches import bucket_of, network_inputs
+from abi_cli.variables import Datasets, Ragged, concatenate, count, take
+
+Block = dict[str, np.ndarray]
+"""Network inputs `(step, batch, …)` with `rate (step,)` and `steps ()`."""
+
+SINGLE_BUCKET_STEPS = 32
+"""Steps of a block: long enough to hide what one compiled call costs besides its steps."""
+
+SEVERAL_BUCKETS_STEPS = 16
+"""Shorter where a block holds sets of one size, so that sizes take turns more often."""
+
+
+@dataclass(frozen=True)
+class BlockPlan:
+    """How a training is cut into blocks.
+
+    Arguments:
+        epochs, num_batches, batch_size: As in the spec.
+        buckets: Sizes that sets are padded to; empty without sets.
+        seed: Of the shuffling.
+        rate: Steps of the training → learning rates relative to the peak.
+    """
+
+    epochs: int
+    num_batches: int
+    batch_size: int
+    buckets: tuple[int, ...]
+    seed: int
+    rate: Callable[[np.ndarray], np.ndarray]
+
+    @property
+    def length(self) -> int:
+        """Steps that the arrays of a block have room for."""
+        steps = SEVERAL_BUCKETS_STEPS if len(self.buckets) > 1 else SINGLE_BUCKET_STEPS
+        return min(steps, self.num_batches)
+
+    @property
+    def blocks_per_epoch(self) -> int:
+        """The last one of an epoch may be short."""
+        return -(-self.num_batches // self.length)
+
+    def steps(self, block: int) -> int:
+        """How many steps a block of the training has."""
+        return min(self.length, self.num_batches - block % self.blocks_per_epoch * self.length)
+
+    def first_step(self, block: int) -> int:
+        """The place of its first step in the training."""
+        epoch, place = divmod(block, self.blocks_per_epoch)
+        return epoch * self.num_batches + place * self.length
+
+    def make(self, number: int, adapted: Datasets, bucket: int) -> Block:
+        """Block `number` of adapted data sets, shuffled, all padded to `bucket` members."""
+        steps = self.steps(number)
+        rows = np.random.default_rng([self.seed, number]).permutation(count(adapted))
+        inputs = network_inputs(take(adapted, rows), size=bucket or None)
+        room = self.length * self.batch_size
+        block = {
+            name: np.resize(array, (room, *array.shape[1:])).reshape(
+                self.length, self.batch_size, *array.shape[1:]
+            )
+            for name, array in inputs.items()
+        }
+        place = self.first_step(number) + np.arange(self.length)
+        block["rate"] = self.rate(place).astype(np.float32)
+        block["steps"] = np.asarray(steps, np.int32)
+        return block
+
+    def empty(self, adapted: Datasets, bucket: int) -> Block:
+        """A block of the same shapes in which no step is run: it only compiles."""
+        rows = np.resize(np.arange(count(adapted)), self.length * self.batch_size)
+        block = self.make(0, take(adapted, rows), bucket)
+        return {**block, "steps": np.asarray(0, np.int32)}
+
+
+@dataclass
+class _Pool:
+    """Adapted data sets of one bucket that wait for their block, in the order of their rows."""
+
+    datasets: Datasets
+    rows: np.ndarray
+
+    def add(self, datasets: Datasets, rows: np.ndarray) -> None:
+        self.datasets = concatenate([self.datasets, datasets])
+        self.rows = np.concatenate([self.rows, rows])
+
+    def remove(self, number: int) -> Datasets:
+        first = take(self.datasets, slice(0, number))
+        self.datasets = take(self.datasets, slice(number, None))
+        self.rows = self.rows[number:]
+        return first
+
+
+def gathered(parts: Iterator[Datasets], plan: BlockPlan) -> Iterator[Block]:
+    """The blocks of the training from adapted data sets in the order of their rows.
+
+    A block is made of the bucket that is the first to hold enough, so blocks don't depend on how
+    the rows were divided into parts. What is left when the last block is full is dropped.
+    """
+    pools: dict[int, _Pool] = {}
+    number, seen = 0, 0
+    total = plan.epochs * plan.blocks_per_epoch
+    for part in parts:
+        for bucket, index in _by_bucket(part, plan.buckets):
+            members = take(part, index)
+            if bucket in pools:
+                pools[bucket].add(members, seen + index)
+            else:
+                pools[bucket] = _Pool(members, seen + index)
+        seen += count(part)
+        while number < total:
+            needed = plan.steps(number) * plan.batch_size
+            complete = [
+                (pool.rows[needed - 1], bucket)
+                for bucket, pool in pools.items()
+                if len(pool.rows) >= needed
+            ]
+            if not complete:
+                break
+            _, bucket = min(complete)
+            yield plan.make(number, pools[bucket].remove(needed), bucket)
+            number += 1
+        if number == total:
+            return
+
+
+def _by_bucket(part: Datasets, buckets: tuple[int, ...]) -> list[tuple[int, np.ndarray]]:
+    summarized = part.get(SUMMARY_VARIABLES)
+    if not isinstance(summarized, Ragged):
+        return [(0, np.arange(count(part)))]
+    bucket = bucket_of(summarized.row_size, buckets)
+    return [(int(size), np.flatnonzero(bucket == size)) for size in np.unique(bucket)]
+
+
+class Ahead:
+    """Blocks made by a thread of their own, a few ahead of the training, with a wait clock.
+
+    An error of the thread is raised where the next block is asked for.
+
+    Attributes:
+        waited: Seconds that the consumer has waited for blocks so far.
+    """
+
+    def __init__(self, blocks: Iterator[Block], *, ahead: int = 3):
+        self.waited = 0.0
+        self._queue: queue.Queue[Block | BaseException | None] = queue.Queue(ahead)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._fill, args=(blocks,), daemon=True)
+        self._thread.start()
+
+    def _fill(self, blocks: Iterator[Block]) -> None:
+        try:
+            for block in blocks:
+                if not self._put(block):
+                    return
+            self._put(None)
+        except BaseException as error:  # noqa: BLE001  # handed to the consumer, whatever it is
+            self._put(error)
+
+    def _put(self, item: Block | BaseException | None) -> bool:
+        while not self._stopped.is_set():
+            try:
+                self._queue.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def __iter__(self) -> Iterator[Block]:
+        while True:
+            began = time.perf_counter()
+            item = self._queue.get()
+            self.waited += time.perf_counter() - began
+            if item is None:
+                return
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+
+    def stop(self) -> None:
+        """End the thread; blocks not asked for are dropped."""
+        self._stopped.set()
+        self._thread.join(timeout=5.0)

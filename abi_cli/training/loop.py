@@ -1,0 +1,226 @@
+"""Training, from a spec and a simulator to a trained approximator.
+
+    pilot → layout, adapter, buckets → networks → blocks → `fit`
+
+The networks are compiled while the workers make the first simulations, once for each bucket.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from abi_cli import backend
+from abi_cli.adapter.adapter import (
+    INFERENCE_CONDITIONS,
+    INFERENCE_VARIABLES,
+    SUMMARY_VARIABLES,
+    Adapter,
+)
+from abi_cli.adapter.batches import bucket_of, bucket_sizes, network_inputs
+from abi_cli.approximator import Approximator
+from abi_cli.errors import SpecError
+from abi_cli.listener import Listener
+from abi_cli.model.simulator import Simulator
+from abi_cli.model.workers import Workers
+from abi_cli.spec import Spec
+from abi_cli.training.blocks import Ahead, Block, BlockPlan, gathered
+from abi_cli.training.sources import Fresh, Source, Stored
+from abi_cli.training.watch import DivergenceGuard, EpochLog, Meters
+from abi_cli.variables import Datasets, Layout, Ragged, take
+
+INITIAL_ROWS = 2_048
+"""Pilot data sets on which the networks scale themselves before training."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be trained, from what.
+
+    Arguments:
+        spec: Of the run.
+        simulator: The model; None where it learns from stored simulations alone.
+        workers: Started; they simulate and adapt.
+        stored: Simulations to learn from instead of fresh ones, with a part held out.
+        seed: Of the run.
+        listener: Hears of progress.
+    """
+
+    spec: Spec
+    simulator: Simulator
+    workers: Workers
+    seed: int
+    stored: Datasets | None = None
+    listener: Listener = field(default_factory=Listener)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training leaves.
+
+    Arguments:
+        history: A row per epoch: epoch, loss, val_loss where validated, learning_rate, seconds.
+        timings: Seconds that each part took, by name.
+        pilot: The simulations that the adapter learned from.
+    """
+
+    approximator: Approximator
+    history: list[dict[str, float]]
+    layout: Layout
+    timings: dict[str, float]
+    pilot: Datasets
+
+
+def train(plan: Plan) -> Trained:
+    """Learn the posterior that a spec describes.
+
+    Errors:
+        SpecError: The adapter or the networks don't fit the model.
+        UserFunctionError: A simulation failed.
+        Diverged: The loss stayed not finite after several rollbacks.
+    """
+    clock = _Clock()
+    training, schedule = plan.spec.training, plan.spec.training.learning_rate
+    source: Source = Fresh(plan.simulator, plan.workers, training, seed=plan.seed)
+    if plan.stored is not None:
+        source = Stored(plan.stored, training, seed=plan.seed)
+    with clock("pilot"):
+        pilot = source.pilot()
+        layout = plan.simulator.layout(pilot)
+        adapter = Adapter.fit(plan.spec.adapter, pilot)
+        head = take(adapter.forward(pilot), slice(0, INITIAL_ROWS))
+    with clock("networks"):
+        approximator = _approximator(plan, adapter, layout, pilot)
+        buckets = approximator.buckets
+        approximator.initialize(network_inputs(head))
+        approximator.compile(
+            optimizer=training.optimizer.build(schedule.peak), jit_compile=backend.compiles()
+        )
+    total = training.epochs * source.num_batches
+    blocks = BlockPlan(
+        epochs=training.epochs,
+        num_batches=source.num_batches,
+        batch_size=training.batch_size,
+        buckets=buckets,
+        seed=plan.seed,
+        rate=lambda step: schedule.relative(step, total),
+    )
+    ahead = Ahead(gathered(source.parts(adapter), blocks))
+    try:
+        with clock("compiling"):
+            example = _compile(approximator, blocks, head)
+        with clock("training"):
+            history = _fit(plan, approximator, blocks, ahead, source, example)
+    finally:
+        ahead.stop()
+    clock.seconds["waiting for data"] = ahead.waited
+    return Trained(approximator, history, layout, clock.seconds, pilot)
+
+
+class _Clock:
+    """Seconds by name."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - began
+
+
+def _approximator(
+    plan: Plan, adapter: Adapter, layout: Layout, pilot: Datasets
+) -> Approximator:
+    adapted = adapter.forward(take(pilot, slice(0, 1)))
+    widths = {
+        name: inputs.shape[-1]
+        for name, inputs in network_inputs(adapted).items()
+        if name in (SUMMARY_VARIABLES, INFERENCE_CONDITIONS)
+    }
+    summarized = adapter.forward(pilot).get(SUMMARY_VARIABLES)
+    summary = plan.spec.networks.summary
+    if summarized is not None and isinstance(summarized, Ragged) and summary is None:
+        raise SpecError(
+            "The sets in summary_variables need a summary network",
+            hint="networks:\n  summary: deep_set",
+            place="networks.summary",
+        )
+    if summary is not None and not isinstance(summarized, Ragged):
+        raise SpecError(
+            f"Expected a set in summary_variables for the summary network {summary.name}; "
+            f"got {'a fixed shape' if summarized is not None else 'none'}",
+            hint="Name the observables in as_set and concatenate them into summary_variables, "
+            "or leave networks.summary out.",
+            place="networks.summary",
+        )
+    buckets = bucket_sizes(summarized.row_size) if isinstance(summarized, Ragged) else ()
+    return Approximator(
+        adapter,
+        layout,
+        summary=summary,
+        inference=plan.spec.networks.inference,
+        widths=widths,
+        buckets=buckets,
+        seed=plan.seed,
+    )
+
+
+def _compile(approximator: Approximator, blocks: BlockPlan, head: Datasets) -> Block:
+    """Run an empty block of every shape, so that training never pauses; gives one of them."""
+    empty = [blocks.empty(_fitting(head, bucket), bucket) for bucket in blocks.buckets or (0,)]
+    approximator.fit(
+        backend.feed(iter(empty), empty[0]), steps_per_epoch=len(empty), epochs=1, verbose=0
+    )
+    return empty[0]
+
+
+def _fitting(adapted: Datasets, bucket: int) -> Datasets:
+    """The data sets that fit into a bucket."""
+    summarized = adapted.get(SUMMARY_VARIABLES)
+    if not isinstance(summarized, Ragged):
+        return adapted
+    return take(adapted, np.flatnonzero(summarized.row_size <= bucket))
+
+
+def _fit(
+    plan: Plan,
+    approximator: Approximator,
+    blocks: BlockPlan,
+    ahead: Ahead,
+    source: Source,
+    example: Block,
+) -> list[dict[str, float]]:
+    held_out = source.validation(approximator.adapter)
+    total = blocks.epochs * blocks.num_batches
+    with plan.listener.task("training", total=total, unit="steps") as progress:
+        log = EpochLog(
+            Meters(
+                steps=blocks.steps,
+                relative_rate=lambda epoch: float(
+                    blocks.rate(np.array([(epoch + 1) * blocks.num_batches - 1]))[0]
+                ),
+                waited=lambda: ahead.waited,
+                simulated=lambda: source.seconds,
+                validate=(lambda: approximator.mean_loss(held_out)) if held_out else None,
+            ),
+            progress,
+        )
+        approximator.fit(
+            backend.feed(iter(ahead), example),
+            steps_per_epoch=blocks.blocks_per_epoch,
+            epochs=blocks.epochs,
+            shuffle=False,
+            verbose=0,
+            callbacks=[
+                DivergenceGuard(plan.listener),
+                log,
+                *(callback.build() for callback in plan.spec.training.callbacks),
+            ],
+        )
+    return log.rows
