@@ -144,7 +144,10 @@ def read_draws(source: Source) -> Draws:
         try:
             with h5netcdf.File(stream, "r") as root:
                 posterior = root["posterior"]
-                labels = tuple(str(label) for label in posterior[LABEL][:])
+                labels = tuple(
+                    label.decode() if isinstance(label, bytes) else str(label)
+                    for label in posterior[LABEL][:]
+                )
                 values = {
                     name: np.ascontiguousarray(np.swapaxes(variable[0], 0, 1), np.float32)
                     for name, variable in posterior.variables.items()

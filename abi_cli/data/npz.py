@@ -139,9 +139,7 @@ def write_datasets(
     """What is ragged flat with its `row_size`, everything else as it is."""
     present = [variable.name for variable in layout.variables if variable.name in datasets]
     sizes = {n: v.row_size for n in present if isinstance(v := datasets[n], Ragged)}
-    common = all(
-        np.array_equal(size, other) for size, *others in [sizes.values()] for other in others
-    )
+    common = len({size.tobytes() for size in sizes.values()}) <= 1
     with zipfile.ZipFile(stream, "w") as archive:
         _add(archive, LABEL, np.array(labels, dtype="U"))
         for name in present:
