@@ -51,7 +51,8 @@ Keys = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), AfterValidator(_di
 class Part(BaseModel):
     """A named part of a spec: its fields are its options."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # No infinite numbers: JSON has none, so configs would silently turn them into null.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: ClassVar[str]
     name: ClassVar[str]
