@@ -14,6 +14,7 @@ import numpy as np
 from abi_cli import registry
 from abi_cli.adapter.step import AdapterError, State, Step, event_of, every, no_change, on_array
 from abi_cli.errors import DataError
+from abi_cli.registry import Part
 from abi_cli.variables import Datasets, Ragged, Value, count, take
 
 INFERENCE_VARIABLES = "inference_variables"
@@ -50,17 +51,20 @@ class Adapter:
     event: tuple[int, ...]
 
     @classmethod
-    def fit(cls, steps: Iterable[Step], pilot: Datasets) -> Adapter:
+    def fit(cls, steps: Iterable[Part], pilot: Datasets) -> Adapter:
         """Learn from pilot simulations, which have all variables of the model.
+
+        Arguments:
+            steps: As a spec has them: parts of the kind `step`.
 
         Errors:
             AdapterError: A step asks for what isn't there or can't take it, or nothing reaches
                 `inference_variables`.
         """
-        steps = tuple(steps)
+        chain = tuple(_as_step(part) for part in steps)
         states = []
         data = _in_double(pilot)
-        for number, step in enumerate(steps):
+        for number, step in enumerate(chain):
             with _placed(number, step):
                 _check_found(step, data)
                 states.append(step.fit(data))
@@ -81,7 +85,7 @@ class Adapter:
                 place="adapter",
                 variable=INFERENCE_VARIABLES,
             )
-        return cls(steps, tuple(states), event_of(target))
+        return cls(chain, tuple(states), event_of(target))
 
     @property
     def dim(self) -> int:
@@ -190,17 +194,12 @@ class Adapter:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Adapter:
         """Back from `to_config`, from JSON too."""
-        steps = []
-        for entry in config["steps"]:
-            step = registry.from_config("step", entry)
-            if not isinstance(step, Step):
-                raise TypeError(f"Expected {step.name} to be a Step; got {type(step).__name__}")
-            steps.append(step)
+        steps = tuple(_as_step(registry.from_config("step", entry)) for entry in config["steps"])
         states = tuple(
             {name: _array_from_config(array) for name, array in state.items()}
             for state in config["states"]
         )
-        return cls(tuple(steps), states, tuple(config["event"]))
+        return cls(steps, states, tuple(config["event"]))
 
     def _step(self, number: int, data: Mapping[str, Value]) -> Datasets:
         """Forward through one step."""
@@ -216,6 +215,12 @@ def _in_double(data: Mapping[str, Value]) -> Datasets:
 
 def _widened(array: np.ndarray) -> np.ndarray:
     return array.astype(np.float64, copy=False) if array.dtype.kind == "f" else array
+
+
+def _as_step(part: Part) -> Step:
+    if not isinstance(part, Step):
+        raise TypeError(f"Expected {part.name} to be a Step; got {type(part).__name__}")
+    return part
 
 
 @contextmanager
