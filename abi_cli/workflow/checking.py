@@ -15,7 +15,16 @@ from abi_cli.errors import AbiError
 from abi_cli.listener import Listener
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.streams import Purpose
-from abi_cli.variables import Datasets, Layout, Ragged, Value, concatenate, count, element_names
+from abi_cli.variables import (
+    Datasets,
+    Layout,
+    Ragged,
+    Value,
+    concatenate,
+    count,
+    element_names,
+    take,
+)
 from abi_cli.workflow.request import Model, read_model
 
 _ROWS = 1024
@@ -117,7 +126,6 @@ def check(
     data = _pilot(model.simulator, seed=seed, listener=listener)
     seconds = time.perf_counter() - begun
     layout = model.simulator.layout(data)
-    model.simulator.check_reproducible(seed)
     steps, findings = _adapt(model, data, layout)
     return Check(
         name=model.spec.name,
@@ -129,7 +137,11 @@ def check(
             view for variable in layout.variables for view in _elements(data, variable.name)
         ),
         steps=steps,
-        findings=(*findings, *_constants(data, layout)),
+        findings=(
+            *_unrepeatable(model.simulator, data, seed=seed),
+            *findings,
+            *_constants(data, layout),
+        ),
     )
 
 
@@ -138,16 +150,33 @@ def _pilot(simulator: Simulator, *, seed: int, listener: Listener) -> Datasets:
     parts: list[Datasets] = []
     begun = time.perf_counter()
     with listener.task("simulating", _ROWS, "data sets") as progress:
-        for start in range(0, _ROWS, simulator.chunk):
-            stop = min(start + simulator.chunk, _ROWS)
+        rows = simulator.unit * max(1, 16 // simulator.unit)
+        for start in range(0, _ROWS, rows):
+            stop = min(start + rows, _ROWS)
             parts.append(
                 simulator.simulate(seed=seed, purpose=Purpose.PILOT, start=start, stop=stop)
             )
             progress.advance(stop - start)
-            # Two chunks at least: within one, context is the same everywhere.
+            # Two of them at least: within a chunk, the context is the same everywhere.
             if len(parts) > 1 and time.perf_counter() - begun > _SECONDS:
                 break
     return concatenate(parts)
+
+
+def _unrepeatable(simulator: Simulator, data: Datasets, *, seed: int) -> list[Finding]:
+    """The first rows once more, after all others: a row depends on nothing but its number."""
+    rows = min(4 * simulator.unit, count(data))
+    again = simulator.simulate(seed=seed, purpose=Purpose.PILOT, start=0, stop=rows)
+    before = take(data, slice(0, rows))
+    return [
+        Finding(
+            Severity.error,
+            f"{name} is another when the same row is simulated again",
+            "Draw from `rng` or np.random inside the functions, and let nothing outlast a call.",
+        )
+        for name in again
+        if not _equal(again[name], before[name])
+    ]
 
 
 def _adapt(

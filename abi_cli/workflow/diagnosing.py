@@ -5,23 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from abi_cli.data import DrawHeader, collect
 from abi_cli.diagnostics import Inputs, Metrics
 from abi_cli.diagnostics import diagnose as measure
 from abi_cli.listener import Listener
 from abi_cli.model.streams import Purpose
 from abi_cli.run import DIAGNOSTICS, Run, open_run, replacing
-from abi_cli.variables import Ragged
+from abi_cli.variables import Datasets
 from abi_cli.workflow.posterior import open_approximator
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
     USUAL_PLACE,
     Compute,
+    Model,
     Target,
     read_model,
     tell_files,
 )
 from abi_cli.workflow.simulating import Rows, simulate_rows
+
+_PRIOR_DRAWS = 1000
+"""For the picture of the prior."""
 
 
 @dataclass(frozen=True)
@@ -70,21 +76,16 @@ def diagnose(
         simulated, run.layout, labels=map(str, range(datasets)), draws=draws, seed=seed
     )
     blocks = approximator.sample(simulated, draws=draws, seed=seed, listener=listener)
-    truths = {
-        variable.name: value
-        for variable in run.layout.of("parameter")
-        if not isinstance(value := simulated[variable.name], Ragged)
-    }
     folder = target.path or run.path / DIAGNOSTICS
     with replacing(folder) as place:
         metrics = measure(
             Inputs(
                 estimates=collect(header, blocks).values,
-                truths=truths,
+                truths=_parameters(simulated, run),
                 labels={
                     name: section.labels for name, section in (model.spec.parameters or {}).items()
                 },
-                prior=truths,
+                prior=_prior(model, run, seed),
                 history=run.history(),
                 seed=seed,
             ),
@@ -92,3 +93,20 @@ def diagnose(
             listener=listener,
         )
     return Diagnosis(run, metrics, folder)
+
+
+def _parameters(datasets: Datasets, run: Run) -> dict[str, np.ndarray]:
+    """Those of the variables that are inferred."""
+    return {
+        variable.name: value
+        for variable in run.layout.of("parameter")
+        if isinstance(value := datasets[variable.name], np.ndarray)
+    }
+
+
+def _prior(model: Model, run: Run, seed: int) -> dict[str, np.ndarray]:
+    """Draws from the prior alone, for which no data need be simulated."""
+    causes = model.simulator.simulate_causes(
+        seed=seed, purpose=Purpose.DIAGNOSE, start=0, stop=_PRIOR_DRAWS
+    )
+    return _parameters(causes, run)

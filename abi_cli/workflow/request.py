@@ -88,7 +88,7 @@ class Model:
 
     def files(self) -> tuple[Path, ...]:
         """The modules of the spec's folder that its functions live in."""
-        return tuple(loaded_files(self.base))
+        return loaded_files(self.base)
 
 
 def read_model(source: Path, *, overrides: Sequence[str] = ()) -> Model:

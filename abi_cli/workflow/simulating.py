@@ -121,14 +121,14 @@ def simulate_rows(rows: Rows, *, compute: Compute, listener: Listener) -> Datase
 
     What comes out does not depend on how it was shared out.
     """
-    chunk = rows.simulator.chunk
+    unit = rows.simulator.unit
     with listener.task("simulating", rows.stop - rows.start, "data sets") as progress:
         begun = time.perf_counter()
-        first = replace(rows, stop=min(rows.start + chunk, rows.stop))
+        first = replace(rows, stop=min(rows.start + unit, rows.stop))
         parts = [first.simulate()]
         progress.advance(count(parts[0]))
         each = (time.perf_counter() - begun) / (first.stop - first.start)
-        share = chunk * max(1, round(_TASK / each / chunk))
+        share = unit * max(1, round(_TASK / each / unit))
         tasks = [
             replace(rows, start=start, stop=min(start + share, rows.stop))
             for start in range(first.stop, rows.stop, share)
