@@ -96,7 +96,7 @@ def probability_inside(lower: np.ndarray, upper: np.ndarray, *, count: int) -> f
     for low, high in zip(lower, upper, strict=True):
         reached = np.convolve(state, increment)
         first = max(int(low), start)
-        state = reached[first - start : int(high) + 1 - start]
+        state = reached[first - start : max(int(high) + 1, first) - start]
         start = first
         if not state.size:
             return 0.0

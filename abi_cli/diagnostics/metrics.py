@@ -249,12 +249,12 @@ def coverage(pit: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=16)
 def exact_calibration_error(datasets: int) -> float:
-    """The mean `calibration_error` of exact posteriors with this many data sets.
+    """The median `calibration_error` of exact posteriors with this many data sets.
 
-    Not 0: it is 0.016 at 200 data sets and shrinks as 1/√N. Coverages of exact posteriors are
+    Not 0: it is 0.017 at 200 data sets and shrinks as 1/√N. Coverages of exact posteriors are
     cumulative multinomial shares, of which 4,000 are drawn from a fixed seed.
     """
     rng = np.random.default_rng(0)
     shares = np.diff(LEVELS, prepend=0.0, append=1.0)
     covered = np.cumsum(rng.multinomial(datasets, shares, size=4_000), axis=1)[:, :-1] / datasets
-    return float(np.median(np.abs(covered - LEVELS), axis=1).mean())
+    return float(np.median(np.median(np.abs(covered - LEVELS), axis=1)))

@@ -226,9 +226,9 @@ def plain_ticks(axes: Axes, *, x: int = 4, y: int = 4) -> None:
 
 
 def short(value: float) -> str:
-    """A number as short as it may be, with a true minus sign."""
-    text = f"{0.0 if abs(value) < 1e-12 else value:.4g}"
-    return text.replace("e+0", "e").replace("e-0", "e-").replace("-", "−")
+    """A number as short as it may be, with a true minus sign: 0.25, 1200, 3e6."""
+    text = f"{value + 0.0:.4g}"  # + 0.0, or zero may be negative
+    return text.replace("e+0", "e").replace("e+", "e").replace("e-0", "e-").replace("-", "−")
 
 
 def fixed(value: float) -> str:

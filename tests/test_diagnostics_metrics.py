@@ -1,0 +1,193 @@
+"""Every metric on posteriors that are right, too wide, too narrow, shifted, and the prior."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from abi_cli.diagnostics import Metrics, Outcome
+from abi_cli.diagnostics.metrics import exact_calibration_error
+from abi_cli.diagnostics.verdict import DEFAULT_LIMITS, Limits, datasets_needed
+from tests.diagnostics_examples import (
+    CONTRACTION,
+    SD,
+    metrics_of,
+    metrics_of_one,
+    posterior,
+    prior_as_posterior,
+)
+from tests.oracles import ExactRegression, simulate_regression
+
+N, S = 3_000, 300
+
+
+@pytest.fixture(scope="module")
+def cases() -> dict[str, Metrics]:
+    draws = {
+        "right": posterior(datasets=N, draws=S),
+        "wide": posterior(datasets=N, draws=S, width=1.25),
+        "narrow": posterior(datasets=N, draws=S, width=0.8),
+        "high": posterior(datasets=N, draws=S, shift=0.25),
+        "low": posterior(datasets=N, draws=S, shift=-0.25),
+        "prior": prior_as_posterior(datasets=N, draws=S),
+    }
+    return {name: metrics_of_one(*case) for name, case in draws.items()}
+
+
+@pytest.mark.parametrize(
+    ("metric", "expected", "within"),
+    [
+        ("rmse", {"right": SD, "wide": SD, "narrow": SD, "high": 1.03 * SD, "prior": 1}, 0.03),
+        ("rmse_expected", {"right": SD, "wide": 1.25 * SD, "narrow": 0.8 * SD, "prior": 1}, 0.03),
+        ("nrmse", {"right": SD, "high": 1.03 * SD, "prior": 1}, 0.03),
+        (
+            "contraction",
+            {
+                "right": CONTRACTION,
+                "high": CONTRACTION,
+                "wide": 1 - 1.5625 * (1 - CONTRACTION),
+                "narrow": 1 - 0.64 * (1 - CONTRACTION),
+                "prior": 0,
+            },
+            0.03,
+        ),
+        (
+            "correlation",
+            {"right": CONTRACTION**0.5, "wide": CONTRACTION**0.5, "prior": 0},
+            0.04,
+        ),
+        ("z_score_mean", {"right": 0, "wide": 0, "high": 0.25, "low": -0.25, "prior": 0}, 0.06),
+        ("z_score_sd", {"right": 1, "wide": 0.8, "narrow": 1.25, "high": 1, "prior": 1}, 0.05),
+    ],
+)
+def test_metrics(cases, metric, expected, within):
+    found = {name: getattr(cases[name].parameters["theta"], metric) for name in expected}
+    assert found == pytest.approx(expected, abs=within)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected", "within"),
+    [
+        ("sd_ratio", {"right": 1, "wide": 1.25, "narrow": 0.8, "high": 1, "prior": 1}, 0.05),
+        # θ ranks higher where the posterior lies lower
+        ("mean_score", {"right": 0, "wide": 0, "high": -0.25, "low": 0.25, "prior": 0}, 0.06),
+    ],
+)
+def test_sizes_of_faults(cases, size, expected, within):
+    found = {name: getattr(cases[name].parameters["theta"].uniformity, size) for name in expected}
+    assert found == pytest.approx(expected, abs=within)
+
+
+def test_calibration_error(cases):
+    error = {name: case.parameters["theta"].calibration_error for name, case in cases.items()}
+    exact = cases["right"].exact["calibration_error"]
+    assert error["right"] < 3 * exact
+    assert error["prior"] < 3 * exact
+    assert error["wide"] > 10 * exact
+    assert error["narrow"] > 10 * exact
+
+
+def test_the_calibration_error_of_exact_posteriors_is_not_zero():
+    assert exact_calibration_error(200) == pytest.approx(0.0165, abs=0.001)
+    found = [
+        metrics_of_one(*posterior(datasets=200, draws=40, seed=seed))
+        .parameters["theta"]
+        .calibration_error
+        for seed in range(300)
+    ]
+    assert np.median(found) == pytest.approx(exact_calibration_error(200), rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("case", "outcome", "says"),
+    [
+        ("right", Outcome.PASS, "No posterior is off by more than 10 % in width or 0.1 sd"),
+        ("prior", Outcome.PASS, "as far as 3,000 data sets tell"),
+        ("wide", Outcome.FAIL, "theta is 2[0-9] % too wide"),
+        ("narrow", Outcome.FAIL, "theta is [12][0-9] % too narrow"),
+        ("high", Outcome.FAIL, "theta is 0.[23][0-9] sd too high"),
+        ("low", Outcome.FAIL, "theta is 0.[23][0-9] sd too low"),
+    ],
+)
+def test_verdicts(cases, case, outcome, says):
+    verdict = cases[case].verdict
+    assert verdict.outcome is outcome
+    assert verdict.parameters["theta"].outcome is outcome
+    assert re.search(says, verdict.sentence)
+
+
+def test_few_data_sets_can_not_tell():
+    verdict = metrics_of_one(*posterior(datasets=200, draws=S)).verdict
+    assert verdict.outcome is Outcome.CANNOT_TELL
+    assert "200 data sets are too few" in verdict.sentence
+    assert "about 2,000 usually tell" in verdict.sentence
+
+
+def test_a_detectable_but_small_fault_warns():
+    verdict = metrics_of_one(*posterior(datasets=20_000, draws=100, width=0.95)).verdict
+    assert verdict.outcome is Outcome.WARN
+    assert "Detectably not exact, by less than 10 % in width" in verdict.sentence
+
+
+def test_the_data_sets_needed_follow_the_limits():
+    assert datasets_needed(DEFAULT_LIMITS) == 2_000
+    assert datasets_needed(Limits(mean_score=0.05)) == 8_000
+    assert datasets_needed(Limits(sd_ratio=1.05)) == 4_000
+
+
+def test_one_bad_parameter_among_thirty_is_found():
+    """And it alone, though thirty p-values are looked at."""
+    cases = [posterior(datasets=500, draws=100, seed=seed) for seed in range(30)]
+    cases[7] = posterior(datasets=500, draws=100, width=0.75, seed=7)
+    metrics = metrics_of(
+        {"theta": np.stack([draws for draws, _ in cases], axis=-1)},
+        {"theta": np.stack([truth for _, truth in cases], axis=-1)},
+    )
+    failed = [k for k, v in metrics.verdict.parameters.items() if v.outcome is Outcome.FAIL]
+    assert failed == ["theta[7]"]
+    assert metrics.verdict.outcome is Outcome.FAIL
+
+
+def test_only_contraction_tells_the_prior_from_a_posterior(cases):
+    assert cases["right"].notes == ()
+    assert "theta are as wide as the prior" in cases["prior"].notes[0]
+
+
+def test_exact_posteriors_of_the_regression_do_not_fail():
+    """The real thing: skewed, bounded, of every width."""
+    rng = np.random.default_rng(8)
+    data = simulate_regression(500, rng)
+    beta, sigma = ExactRegression.given(data["x"], data["y"]).draws(400, rng)
+    truths = {"beta": data["beta"], "sigma": data["sigma"]}
+    metrics = metrics_of({"beta": beta, "sigma": sigma}, truths)
+    assert metrics.verdict.outcome in {Outcome.PASS, Outcome.CANNOT_TELL}
+    for element in metrics.parameters.values():
+        assert element.rmse == pytest.approx(element.rmse_expected, rel=0.25)
+
+    narrow = sigma.mean(axis=1, keepdims=True) + 0.7 * (sigma - sigma.mean(axis=1, keepdims=True))
+    verdict = metrics_of({"beta": beta, "sigma": narrow}, truths).verdict
+    assert verdict.parameters["sigma"].outcome is Outcome.FAIL
+    assert verdict.parameters["beta[0]"].outcome is not Outcome.FAIL
+
+
+def test_posteriors_without_width_have_metrics_too():
+    truth = np.random.default_rng(9).standard_normal(50)
+    for error in (0.0, 1.0):
+        draws = np.repeat((truth + error)[:, None], 20, axis=1)
+        config = metrics_of_one(draws, truth).to_config()
+        assert json.dumps(config, allow_nan=False)
+
+
+def test_metrics_are_plain_json(cases):
+    config = json.loads(json.dumps(cases["narrow"].to_config(), allow_nan=False))
+    assert config["schema"] == "abi.metrics/1"
+    assert (config["datasets"], config["draws"]) == (N, S)
+    assert config["verdict"]["outcome"] == "fail"
+    theta = config["parameters"]["theta"]
+    assert theta["label"] == "theta"
+    assert theta["nrmse_normaliser"] == "sd of the true values"
+    assert theta["p_uniform"] < 1e-6
+    assert set(config["exact"]) <= set(theta)
