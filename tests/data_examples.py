@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from abi_cli.data import DrawHeader
+from abi_cli.data.formats import FORMATS
 from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged, Value, Variable
+
+OF_DATASETS = tuple(f.name for f in FORMATS if f.read_datasets and f.write_datasets)
+OF_DRAWS = tuple(f.name for f in FORMATS if f.read_draws and f.write_draws)
 
 LINE = Layout(
     (

@@ -16,9 +16,8 @@ from hypothesis.extra.numpy import arrays
 from abi_cli.data import Draws, collect, open_draws, read_draws, summarize
 from abi_cli.errors import DataError, OutputError, UsageError
 from abi_cli.variables import DrawBlock
-from tests.data_examples import LINE, draw_header, draw_values, in_blocks, some
+from tests.data_examples import LINE, OF_DRAWS, draw_header, draw_values, in_blocks, some
 
-FORMATS = ("csv", "tsv", "jsonl", "npz", "nc")
 BLOCKS = {
     "one": {"datasets": 5},
     "several data sets": {"datasets": 2},
@@ -41,7 +40,7 @@ def assert_same(actual, labels, values):
 
 
 @pytest.mark.parametrize("blocks", BLOCKS.values(), ids=BLOCKS)
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", OF_DRAWS)
 def test_draws_come_back_to_the_last_bit(tmp_path, format, blocks):
     header = draw_header(5, 7)
     values = draw_values(header)
@@ -139,7 +138,7 @@ def test_npz_holds_seed_and_labels(tmp_path):
         assert arrays["seed"] == 7
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", OF_DRAWS)
 def test_standard_output_gets_the_same_bytes_as_a_file(tmp_path, capfdbinary, format):
     header = draw_header(2, 3)
     values = draw_values(header)
@@ -152,7 +151,7 @@ def test_standard_output_gets_the_same_bytes_as_a_file(tmp_path, capfdbinary, fo
 # --- nothing half-written
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", OF_DRAWS)
 def test_a_failure_leaves_what_was_there(tmp_path, format):
     header = draw_header(4, 3)
     target = tmp_path / f"draws.{format}"
@@ -178,7 +177,7 @@ def test_missing_draws_are_a_failure(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", OF_DRAWS)
 def test_a_full_disk_is_an_output_error(format):
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
@@ -243,7 +242,7 @@ BAD_DRAWS = {
 @pytest.mark.parametrize(("content", "message"), BAD_DRAWS.values(), ids=BAD_DRAWS)
 def test_other_files_are_refused(tmp_path, content, message, request):
     format = request.node.callspec.id
-    path = tmp_path / f"draws.{format if format in FORMATS else 'csv'}"
+    path = tmp_path / f"draws.{format if format in OF_DRAWS else 'csv'}"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(DataError, match=message):
         read_draws(path)

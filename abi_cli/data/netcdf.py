@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from abi_cli.data.draws import DrawHeader, Draws
+from abi_cli.data.draws import DrawHeader, Draws, as_float32
 from abi_cli.data.entries import LABEL
 from abi_cli.data.files import Source
 from abi_cli.errors import DataError
@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 18
 """Draws of a variable that are stored together: 1 MiB of float32, the size of HDF5's cache."""
+
+_UNREADABLE = (
+    *(OSError, KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError),
+    MemoryError,
+)
+"""What HDF5 and h5py raise on other files and damaged ones."""
 
 
 @contextmanager
@@ -138,23 +144,22 @@ def read_draws(source: Source) -> Draws:
     Errors:
         DataError: No netCDF file, or another layout.
     """
-    import h5netcdf
+    import h5py  # h5netcdf prints a traceback when a file isn't one of its own
 
     with source.open_seekable() as stream:
         try:
-            with h5netcdf.File(stream, "r") as root:
+            with h5py.File(stream, "r") as root:
                 posterior = root["posterior"]
-                labels = tuple(
-                    label.decode() if isinstance(label, bytes) else str(label)
-                    for label in posterior[LABEL][:]
-                )
+                labels = tuple(posterior[LABEL].asstr()[:].tolist())
                 values = {
-                    name: np.ascontiguousarray(np.swapaxes(variable[0], 0, 1), np.float32)
-                    for name, variable in posterior.variables.items()
-                    if variable.dimensions[:3] == ("chain", "draw", LABEL)
+                    name: np.ascontiguousarray(as_float32(np.swapaxes(variable[0], 0, 1)))
+                    for name, variable in posterior.items()
+                    if not variable.is_scale  # the coordinates are
                 }
-        except (OSError, KeyError) as error:
+        except _UNREADABLE as error:
             raise DataError(
                 f"expected draws in netCDF, in a group posterior; {error}", place=str(source)
             ) from None
+    if any(value.shape[:1] != (len(labels),) for value in values.values()) or not values:
+        raise DataError("expected draws (chain, draw, dataset, …)", place=str(source))
     return Draws(labels, values)

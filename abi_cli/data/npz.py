@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -21,6 +22,11 @@ from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged, Value, Variab
 
 _ROW_SIZE = "row_size"
 _SEED = "seed"
+_UNREADABLE = (
+    *(ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, MemoryError),
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+)
+"""What NumPy and zipfile raise on other files and damaged ones."""
 
 
 def read_entries(source: Source, wanted: Wanted) -> Entries:
@@ -71,7 +77,7 @@ def _arrays(source: Source) -> Iterator[Mapping[str, np.ndarray]]:
                 raise DataError("expected named arrays (.npz); got a single one", place=str(source))
             with arrays:
                 yield arrays
-        except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        except _UNREADABLE as error:
             raise DataError(
                 f"expected arrays of numbers in NPZ; {error}", place=str(source)
             ) from None
