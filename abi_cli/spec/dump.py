@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import io
-import math
 import sys
 
 import yaml
 
-from abi_cli.spec.reader import CORE_RESOLVERS
+from abi_cli.spec import dialect
 from abi_cli.spec.schema import Spec
 
 WIDEST = 96
@@ -35,7 +34,7 @@ def dump_spec(spec: Spec) -> str:
 class _Dumper(yaml.SafeDumper):
     """Writes the dialect that `reader` reads, so that what needs quotes there has them."""
 
-    yaml_implicit_resolvers = CORE_RESOLVERS
+    yaml_implicit_resolvers = dialect.RESOLVERS
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002  PyYAML's signature
         return True
@@ -45,12 +44,16 @@ class _Dumper(yaml.SafeDumper):
         super().increase_indent(flow, False)
 
     def _represent_number(self, value: float) -> yaml.ScalarNode:
-        text = repr(value)
-        if not math.isfinite(value):
-            text = ".nan" if math.isnan(value) else "-.inf" if value < 0 else ".inf"
-        return self.represent_scalar("tag:yaml.org,2002:float", text)
+        # PyYAML would write 1e-06 as 1.0e-06, for readers that know only YAML 1.1.
+        return self.represent_scalar(dialect.PREFIX + "float", repr(value))
+
+    def _represent_text(self, text: str) -> yaml.ScalarNode:
+        # Outside double quotes PyYAML folds some line breaks, such as U+0085, into others.
+        style = None if text.isprintable() else '"'
+        return self.represent_scalar(dialect.PREFIX + "str", text, style=style)
 
 
+_Dumper.add_representer(str, _Dumper._represent_text)
 _Dumper.add_representer(float, _Dumper._represent_number)
 
 

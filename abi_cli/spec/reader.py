@@ -1,20 +1,18 @@
 """YAML text to a tree in which every key and value knows where it was written.
 
-The dialect is the core schema of YAML 1.2: `5e-4` and `010` are numbers, `NO` and `1:30` are text,
-dates are text. PyYAML does the parsing, with its YAML 1.1 rules for plain scalars replaced. What
-YAML allows but a spec must not (a key twice, keys that are not text, tags) is a problem with its
-place; the rest of the file is read on.
+PyYAML does the parsing, in the dialect of `dialect.py`. What YAML allows but a spec must not (a key
+twice, keys that are not text, tags) is a problem with its place; the rest of the file is read on.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
+from abi_cli.spec import dialect
+from abi_cli.spec.dialect import Scalar
 from abi_cli.spec.problems import Code, InvalidSpecError, Path, Position, Problem, Source
 
 DEEPEST = 40
@@ -22,33 +20,6 @@ DEEPEST = 40
 
 MOST_NODES = 20_000
 """Keys and values of a spec, aliases expanded: a few anchors can stand for billions."""
-
-_TAG = "tag:yaml.org,2002:"
-
-CORE_SCHEMA = (
-    ("null", re.compile(r"~|null|Null|NULL|"), "~nN"),
-    ("bool", re.compile(r"true|True|TRUE|false|False|FALSE"), "tTfF"),
-    ("int", re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+"), "-+0123456789"),
-    (
-        "float",
-        re.compile(
-            r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
-            r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
-        ),
-        "-+.0123456789",
-    ),
-)
-"""What plain text is, by YAML 1.2's core schema: tag, pattern, possible first characters."""
-
-CORE_RESOLVERS: dict[str, list[tuple[str, re.Pattern[str]]]] = {
-    "": [(_TAG + "null", re.compile(""))]
-}
-"""The same as PyYAML looks it up: first character → tags and patterns, in order."""
-for _name, _pattern, _first in CORE_SCHEMA:
-    for _character in _first:
-        CORE_RESOLVERS.setdefault(_character, []).append(
-            (_TAG + _name, re.compile(rf"(?:{_pattern.pattern})\Z"))
-        )
 
 
 @dataclass(frozen=True)
@@ -59,7 +30,7 @@ class Entry:
     node: Node
 
 
-Content = str | int | float | bool | None | tuple["Node", ...] | dict[str, Entry]
+Content = Scalar | tuple["Node", ...] | dict[str, Entry]
 
 
 @dataclass(frozen=True)
@@ -76,13 +47,6 @@ class Node:
         if isinstance(self.value, tuple):
             return tuple(item.plain() for item in self.value)
         return self.value
-
-    def children(self) -> Iterator[tuple[str | int, Node]]:
-        """Keys or indices with their nodes; nothing for a scalar."""
-        if isinstance(self.value, dict):
-            yield from ((key, entry.node) for key, entry in self.value.items())
-        elif isinstance(self.value, tuple):
-            yield from enumerate(self.value)
 
     def child(self, key: str | int) -> Node | None:
         """The node under a key or index, if there is one."""
@@ -172,14 +136,14 @@ def read_document(source: Source, *, start: int = 0) -> Document:
 
 
 class _Loader(yaml.SafeLoader):
-    yaml_implicit_resolvers = CORE_RESOLVERS
+    yaml_implicit_resolvers = dialect.RESOLVERS
     depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         self.depth += 1
-        if self.depth > DEEPEST:
+        if self.depth > DEEPEST and parent is not None:
             complaint = f"more than {DEEPEST} levels of nesting"
-            raise yaml.composer.ComposerError(None, None, complaint, self.get_mark())
+            raise yaml.composer.ComposerError(None, None, complaint, parent.start_mark)
         node: yaml.Node | None = super().compose_node(parent, index)
         self.depth -= 1
         return node
@@ -197,33 +161,65 @@ def _compose(text: str) -> yaml.Node | None:
     return node
 
 
-_REMEDIES = (
-    ("character '\\t'", "Indent with spaces: YAML doesn't allow tabs"),
-    ("mapping values are not allowed", "One key to a line; quotes around text that has ': ' in it"),
-    ("cannot start any token", "Put text that begins with a special character in quotes"),
-    ("could not find expected ':'", "Write KEY: VALUE, with a space after the colon"),
-    ("expected ',' or", "Close the bracket, and put commas between its items"),
-    ("but found '<stream end>'", "Close the bracket"),
-    ("unexpected end of stream", "Close the quote"),
-    ("expected <block end>", "Indent all keys of a mapping, or dashes of a list, alike"),
-    ("undefined alias", "Put text that begins with * in quotes"),
-    ("single document", "Keep one spec to a file: no line but the first may be ---"),
+_COMPLAINTS = (
+    ("character '\\t'", "a tab where only spaces may be", "Indent with spaces"),
+    (
+        "mapping values are not allowed",
+        "a second ': ' on one line, or a line indented further than its key allows",
+        "Write one key to a line; put text that has ': ' in it in quotes",
+    ),
+    (
+        "cannot start any token",
+        "text can't begin with this character",
+        "Put the text in quotes",
+    ),
+    (
+        "could not find expected ':'",
+        "a key without a value",
+        "Write KEY: VALUE, with a space after the colon",
+    ),
+    (
+        "but got '<stream end>'",
+        "the bracket that opens on line {opened} is not closed",
+        "Close the bracket",
+    ),
+    (
+        "but found '<stream end>'",
+        "the bracket that opens on line {opened} is not closed",
+        "Close the bracket",
+    ),
+    (
+        "expected ',' or",
+        "neither a comma nor the end of the bracket that opens on line {opened}",
+        "Close the bracket, and put commas between its items",
+    ),
+    (
+        "unexpected end of stream",
+        "the quote that opens on line {opened} is not closed",
+        "Close the quote",
+    ),
+    (
+        "expected <block end>",
+        "this line is not indented like those above that it belongs to",
+        "Indent all keys of a mapping, or all dashes of a list, alike",
+    ),
+    ("undefined alias", "an alias without its anchor", "Put text that begins with * in quotes"),
+    ("another document", "a second spec begins here", "Keep one spec to a file"),
 )
-"""What to do about PyYAML's complaints: words of the complaint → remedy; the first that fits."""
+"""PyYAML's complaints in words for people: words of the complaint, what it means, the remedy."""
 
 
 def _syntax_problem(source: Source, error: yaml.MarkedYAMLError) -> Problem:
     complaint = error.problem or error.context or "can't be read"
     mark = error.problem_mark or error.context_mark
-    message = f"Expected YAML; {complaint}"
-    if error.context and error.context_mark:
-        message += f" ({error.context} that starts on line {error.context_mark.line + 1})"
-    remedy = next((remedy for words, remedy in _REMEDIES if words in complaint), None)
-    if mark is None:
-        return Problem((), message, remedy, Code.SYNTAX, Position(source))
-    return Problem(
-        (), message, remedy, Code.SYNTAX, Position(source, mark.line + 1, mark.column + 1, 1)
-    )
+    opened = error.context_mark.line + 1 if error.context_mark else 1
+    message, remedy = f"Expected YAML; {complaint}", None
+    for words, meaning, advice in _COMPLAINTS:
+        if words in complaint:
+            message, remedy = f"not YAML: {meaning.format(opened=opened)}", advice
+            break
+    position = Position(source, mark.line + 1, mark.column + 1, 1) if mark else Position(source)
+    return Problem((), message, remedy, Code.SYNTAX, position)
 
 
 class _Builder:
@@ -242,9 +238,9 @@ class _Builder:
         if self._count > MOST_NODES:
             message = f"more than {MOST_NODES:,} values: too many for a spec"
             raise self._fatal(path, message, position)
-        if isinstance(node, yaml.MappingNode) and node.tag == _TAG + "map":
+        if isinstance(node, yaml.MappingNode) and node.tag == dialect.PREFIX + "map":
             return Node(self._entries(node, path, (*above, node)), position)
-        if isinstance(node, yaml.SequenceNode) and node.tag == _TAG + "seq":
+        if isinstance(node, yaml.SequenceNode) and node.tag == dialect.PREFIX + "seq":
             items = (
                 self.build(item, (*path, index), (*above, node))
                 for index, item in enumerate(node.value)
@@ -258,9 +254,12 @@ class _Builder:
         entries: dict[str, Entry] = {}
         for key, value in mapping.value:
             position = self._position(key)
-            if not isinstance(key, yaml.ScalarNode) or key.tag != _TAG + "str":
+            if not isinstance(key, yaml.ScalarNode) or key.tag != dialect.PREFIX + "str":
                 hint = f"Quote it: '{key.value}'" if isinstance(key, yaml.ScalarNode) else None
                 self._note(path, Code.KEY, "Expected text as a key", hint, position)
+                continue
+            if _has_surrogate(key.value):
+                self._note(path, Code.KEY, _SURROGATE, None, position)
                 continue
             name = key.value
             here = (*path, name)
@@ -275,24 +274,20 @@ class _Builder:
             entries[name] = Entry(position, node)
         return entries
 
-    def _scalar(
-        self, node: yaml.Node, path: Path, position: Position
-    ) -> str | int | float | bool | None:
-        kind, text = node.tag.removeprefix(_TAG), node.value
-        if isinstance(node, yaml.ScalarNode) and kind == "str":
-            if not any("\ud800" <= character <= "\udfff" for character in text):
-                return str(text)
-            message = "Expected text; got half of a surrogate pair"
-            self._note(path, Code.SYNTAX, message, None, position)
-        elif isinstance(node, yaml.ScalarNode) and _is_plain(kind, text):
-            try:
-                return _PLAIN[kind](text)
-            except ValueError:  # Python refuses to convert thousands of digits
-                self._note(path, Code.VALUE, "number with too many digits", None, position)
-        else:
-            message = f"Expected a value without a tag; got {node.tag.replace(_TAG, '!!')!r}"
+    def _scalar(self, node: yaml.Node, path: Path, position: Position) -> Scalar:
+        if not isinstance(node, yaml.ScalarNode) or not dialect.is_scalar(node.tag, node.value):
+            tag = node.tag.replace(dialect.PREFIX, "!!")
+            message = f"Expected a value without a tag; got {tag!r}"
             hint = "Remove the tag, or put text that begins with ! in quotes"
             self._note(path, Code.SYNTAX, message, hint, position)
+        elif _has_surrogate(node.value):
+            self._note(path, Code.SYNTAX, _SURROGATE, None, position)
+        else:
+            try:
+                return dialect.scalar(node.tag, node.value)
+            except ValueError:
+                message = f"Expected a number; got one of {len(node.value):,} digits"
+                self._note(path, Code.VALUE, message, None, position)
         return None
 
     def _position(self, node: yaml.Node) -> Position:
@@ -313,23 +308,8 @@ class _Builder:
         return InvalidSpecError(self.problems, name=self.source.name)
 
 
-def _is_plain(kind: str, text: str) -> bool:
-    return any(kind == name and pattern.fullmatch(text) for name, pattern, _ in CORE_SCHEMA)
+_SURROGATE = "Expected text; got half of a surrogate pair"
 
 
-def _integer(text: str) -> int:
-    prefix = {"0o": 8, "0x": 16}
-    return int(text, prefix.get(text[:2], 10))
-
-
-def _float(text: str) -> float:
-    return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
-
-
-_PLAIN: dict[str, Callable[[str], int | float | bool | None]] = {
-    "null": lambda text: None,  # noqa: ARG005  every spelling of null is null
-    "bool": lambda text: text.lower() == "true",
-    "int": _integer,
-    "float": _float,
-}
-"""How plain text of each tag becomes a value."""
+def _has_surrogate(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)

@@ -63,6 +63,12 @@ def _function_reference(reference: str) -> str:
     )
 
 
+def _label(label: str) -> str:
+    if not label.strip():
+        raise refusal(Code.VALUE, "Expected a label; got empty text")
+    return label
+
+
 def _as_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
@@ -70,8 +76,7 @@ def _as_tuple(value: Any) -> Any:
 VariableName = Annotated[str, AfterValidator(_variable_name)]
 RunName = Annotated[str, AfterValidator(_run_name)]
 FunctionReference = Annotated[str, AfterValidator(_function_reference)]
-Label = Annotated[str, Field(min_length=1)]
-Labels = Annotated[tuple[Label, ...], BeforeValidator(_as_tuple)]
+Labels = Annotated[tuple[Annotated[str, AfterValidator(_label)], ...], BeforeValidator(_as_tuple)]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -83,7 +88,7 @@ def _by_default(kind: str, name: str) -> Callable[[], Part]:
 class Section(BaseModel):
     """A mapping of named fields: no others are allowed, and nothing changes once it is read."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ModelSection(Section):
@@ -145,7 +150,7 @@ class TrainingSection(Section):
         description="What turns gradients into steps.",
     )
     learning_rate: Annotated[Part, PartOf("schedule", number="constant")] = Field(
-        default_factory=_by_default("schedule", "cosine_decay"),
+        default_factory=_by_default("schedule", "warmup_cosine"),
         description="A schedule over the whole training, or a number for a constant rate.",
     )
     validation: int = Field(

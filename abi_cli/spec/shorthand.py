@@ -91,16 +91,23 @@ class PartOf:
         if isinstance(value, Part) and value.kind == self.kind:
             return value
         if not isinstance(value, dict) or not value:
-            hint = f"Write its name, or {{name: {{options}}}}. {_listing(self.kind)}"
+            hint = f"Write its name, or {{name: {{options}}}}. {self._title()}: {self._names()}"
             raise refusal(Code.PART, f"Expected {_a(self.kind)}; got {describe(value)}", hint=hint)
         if len(value) > 1:
             raise self._crowded(value)
         (name,) = value
         part = _find(self.kind, name)
         if part is None:
-            hint = suggestion(name, registry.names(self.kind), title=_title(self.kind))
+            hint = suggestion(name, registry.names(self.kind), title=self._title())
             raise refusal(Code.PART, f"unknown {self.kind} {name!r}", hint=hint, at=(name,))
         return _named(part).validate_python(value, strict=True)[name]
+
+    def _title(self) -> str:
+        alternative = " (or a number)" if self.number else ""
+        return f"{self.kind.capitalize()}s{alternative}"
+
+    def _names(self) -> str:
+        return ", ".join(registry.names(self.kind))
 
     def _crowded(self, value: dict[str, Any]) -> PydanticCustomError:
         """What is wrong where several keys stand in place of one part."""
@@ -109,13 +116,13 @@ class PartOf:
             other = next(name for name in value if name not in known)
             part = _find(self.kind, known[0])
             options = option_names(part) if part else ()
-            whose = "is an option of" if other in options else "stands beside"
-            return refusal(
-                Code.PART,
-                f"Expected one {self.kind} here; {other!r} {whose} {known[0]!r}",
-                hint=f"Options belong below the name: {known[0]}: {{{other}: …}}",
-                at=(other,),
-            )
+            hint = f"Options of {known[0]}: {', '.join(options)}"
+            whose = "stands beside"
+            if other in options:
+                hint = f"Options belong below the name: {known[0]}: {{{other}: …}}"
+                whose = "is an option of"
+            message = f"Expected one {self.kind} here; {other!r} {whose} {known[0]!r}"
+            return refusal(Code.PART, message, hint=hint, at=(other,))
         names = ", ".join(value)
         return refusal(
             Code.PART,
@@ -140,14 +147,6 @@ def _find(kind: str, name: str) -> type[Part] | None:
 
 def _a(kind: str) -> str:
     return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
-
-
-def _title(kind: str) -> str:
-    return f"{kind.capitalize()}s"
-
-
-def _listing(kind: str) -> str:
-    return f"{_title(kind)}: {', '.join(registry.names(kind))}"
 
 
 def option_names(model: type[BaseModel]) -> tuple[str, ...]:

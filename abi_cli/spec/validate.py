@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from abi_cli.registry import Part
+from abi_cli.spec import dialect
 from abi_cli.spec.problems import Code, InvalidSpecError, Path, Problem, nearest, suggestion
 from abi_cli.spec.reader import Document
 from abi_cli.spec.schema import Spec
@@ -33,11 +34,11 @@ _EXPECTED = {
     "model_attributes_type": "a mapping",
     "none_required": "nothing",
     "literal_error": "{expected}",
-    "greater_than": "a number above {gt}",
-    "greater_than_equal": "a number of at least {ge}",
-    "less_than": "a number below {lt}",
-    "less_than_equal": "a number of at most {le}",
-    "multiple_of": "a multiple of {multiple_of}",
+    "greater_than": "a number above {gt:g}",
+    "greater_than_equal": "a number of at least {ge:g}",
+    "less_than": "a number below {lt:g}",
+    "less_than_equal": "a number of at most {le:g}",
+    "multiple_of": "a multiple of {multiple_of:g}",
     "too_short": "a list of {min_length} or more",
     "too_long": "a list of {max_length} or fewer",
     "string_too_short": "text of {min_length} characters or more",
@@ -230,13 +231,8 @@ def _remedy(finding: _Finding, value: Any, models: Models) -> str | None:
 
 
 def _number_in(text: str) -> str | None:
-    """How to write a number that is there as text: in quotes, with separators, inf without dot."""
+    """How to write a number that is there as text: in quotes, or with separators."""
     stripped = text.replace("_", "").replace(",", "").strip()
-    try:
-        number = float(stripped)
-    except ValueError:
-        return None
-    if number != number or number in (float("inf"), -float("inf")):
-        sign = "-" if number < 0 else ""
-        return f"Write {sign}.{'nan' if number != number else 'inf'}"
-    return f"Write {stripped}, without quotes or separators"
+    if any(dialect.is_scalar(dialect.PREFIX + tag, stripped) for tag in ("int", "float")):
+        return f"Write {stripped}, without quotes or separators"
+    return None

@@ -1,6 +1,6 @@
 """Draw `anscombe.png`: four data sets and the regression lines that their posteriors allow.
 
-    python specs/pictures/anscombe.py runs/regression
+python specs/pictures/anscombe.py runs/regression
 """
 
 import csv
