@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import math
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -116,6 +116,19 @@ class Approximator(keras.Model):
             batch[INFERENCE_VARIABLES], self.conditions(batch)
         )
         return -ops.mean(log_prob)
+
+    def prepare(
+        self, optimizer: keras.Optimizer, clip: Callable[[list[Any]], list[Any]]
+    ) -> None:
+        """Make ready for `fit` with blocks of batches.
+
+        Arguments:
+            optimizer: Of all weights as one vector.
+            clip: Given the gradient of each array of weights, those to follow.
+        """
+        self.flat = backend.FlatWeights(self, clip)
+        optimizer.build([self.flat.variable])
+        self.compile(optimizer=optimizer, jit_compile=backend.compiles())
 
     def mean_loss(self, adapted: Datasets) -> float:
         """Mean negative log density of adapted parameters of any number of data sets."""

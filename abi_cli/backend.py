@@ -12,8 +12,10 @@ are to be run: the compiled program is the same for a full, a short and an empty
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ _MODULES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 def select(
     name: str | None = None, *, spec_backend: str | None = None, device: str | None = None
 ) -> str:
-    """Choose the backend: `name` > KERAS_BACKEND > the spec's > tensorflow; and where it runs.
+    """Choose the backend: `name` > KERAS_BACKEND > the spec's > tensorflow.
 
     A user's Keras configuration file is not read, and TensorFlow's own log lines are turned off.
 
@@ -90,33 +92,111 @@ def to_numpy(x: Any) -> np.ndarray:
     return array
 
 
-def scan_layers(
-    layer: Callable[[Any, Sequence[Any]], Any], carry: Any, stacked: Sequence[Any], depth: int
-) -> Any:
-    """Apply `carry = layer(carry, [w[l] for w in stacked])` for l = 0 … depth − 1.
+Layer = Callable[[Any, Sequence[Any], Any], Any]
+"""`carry, weights, shared → carry`, of tensors: one layer of a stack."""
+
+
+def scan_layers(layer: Layer, carry: Any, stacked: Sequence[Any], shared: Any) -> Any:
+    """Apply `carry = layer(carry, [w[l] for w in stacked], shared)` for l = 0, 1, ….
 
     The weights of all layers are stacked on a leading axis, so that the program holds one layer,
     whatever the depth: it compiles several times faster than the unrolled network. The gradient
-    flows through. A dict or tuple of tensors as `carry` keeps its structure and shapes.
+    flows to all three arguments, once; the backward pass keeps only the carries and recomputes
+    what is within a layer.
+
+    Arguments:
+        carry: A tuple of tensors; a layer gives back the same structure and shapes.
+        stacked: Tensors `(layer, …)`.
+        shared: A tensor that all layers are given, such as the conditions.
     """
-    backend = name()
-    if backend == "jax":
-        import jax
+    return _SCANS[name()](layer, carry, stacked, shared)
 
-        return jax.lax.scan(lambda c, w: (layer(c, w), None), carry, tuple(stacked))[0]
-    if backend == "tensorflow":
-        import tensorflow as tf
 
-        stacked = [tf.convert_to_tensor(w) for w in stacked]
-        return tf.while_loop(
-            lambda index, _: index < depth,
-            lambda index, c: (index + 1, layer(c, [w[index] for w in stacked])),
-            (tf.constant(0), carry),
+def _scan_jax(layer: Layer, carry: Any, stacked: Sequence[Any], shared: Any) -> Any:
+    import jax
+
+    def body(carry: Any, weights: Any) -> tuple[Any, None]:
+        return layer(carry, weights, shared), None
+
+    return jax.lax.scan(body, carry, tuple(stacked))[0]
+
+
+def _scan_tensorflow(layer: Layer, carry: Any, stacked: Sequence[Any], shared: Any) -> Any:
+    # TensorFlow's own gradient of a loop keeps every tensor within a layer and adds the gradients
+    # of a whole stack at each of its layers: half again as long to compile, and slower.
+    import tensorflow as tf
+
+    depth, many, weights = stacked[0].shape[0], len(carry), len(stacked)
+
+    def of(index: Any, stack: Sequence[Any]) -> list[Any]:
+        return [w[index] for w in stack]
+
+    def stacks(like: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(tf.zeros((depth, *tf.unstack(tf.shape(x))), x.dtype) for x in like)
+
+    def put(stack: Sequence[Any], index: Any, values: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(
+            tf.tensor_scatter_nd_update(s, [[index]], [v])
+            for s, v in zip(stack, values, strict=True)
+        )
+
+    @tf.custom_gradient
+    def run(*tensors: Any) -> Any:
+        carry, stacked, shared = tensors[:many], tensors[many:-1], tensors[-1]
+
+        def forward(index: Any, carry: Any, kept: Any) -> Any:
+            following = tuple(layer(carry, of(index, stacked), shared))
+            return index + 1, following, put(kept, index, carry)
+
+        _, out, kept = tf.while_loop(
+            lambda index, *_: index < depth,
+            forward,
+            (tf.constant(0), carry, stacks(carry)),
             maximum_iterations=depth,
-        )[1]
-    for index in range(depth):
-        carry = layer(carry, [w[index] for w in stacked])
+        )
+
+        def gradient(*upstream: Any) -> Any:
+            def backward(index: Any, up: Any, down: Any, down_shared: Any) -> Any:
+                inputs = (*of(index, kept), *of(index, stacked), shared)
+                with tf.GradientTape() as tape:
+                    tape.watch(inputs)
+                    y = layer(inputs[:many], inputs[many:-1], inputs[-1])
+                gradients = tape.gradient(
+                    y, inputs, up, unconnected_gradients=tf.UnconnectedGradients.ZERO
+                )
+                return (
+                    index - 1,
+                    tuple(gradients[:many]),
+                    put(down, index, gradients[many:-1]),
+                    down_shared + gradients[-1],
+                )
+
+            _, down_carry, down, down_shared = tf.while_loop(
+                lambda index, *_: index >= 0,
+                backward,
+                (
+                    tf.constant(depth - 1),
+                    tuple(upstream),
+                    tuple(tf.zeros_like(w) for w in stacked),
+                    tf.zeros_like(shared),
+                ),
+                maximum_iterations=depth,
+            )
+            return (*down_carry, *down, down_shared)
+
+        return out, gradient
+
+    out = run(*carry, *(tf.convert_to_tensor(w) for w in stacked), shared)
+    return tuple(out) if many > 1 else (out[0] if isinstance(out, (list, tuple)) else out,)
+
+
+def _scan_torch(layer: Layer, carry: Any, stacked: Sequence[Any], shared: Any) -> Any:
+    for weights in zip(*stacked, strict=True):
+        carry = layer(carry, weights, shared)
     return carry
+
+
+_SCANS = {"tensorflow": _scan_tensorflow, "jax": _scan_jax, "torch": _scan_torch}
 
 
 def compiles() -> bool:
@@ -145,12 +225,65 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return without_gradient
 
 
+class FlatWeights:
+    """All trainable weights of a model as one vector, for the optimizer.
+
+    An optimizer step costs a dozen operations for each array of weights: small in time, but most
+    of the compilation. On one vector it costs a dozen. What an optimizer does to arrays as a whole
+    (clipping by the norm of each) is done to the gradients before they are joined.
+
+    Arguments:
+        model: A `keras.Model` with `batch_loss(batch)`.
+        clip: Given the gradient of each array, those to follow.
+
+    Attributes:
+        variable: The vector, `(weights,)`, a `keras.Variable` that no model owns.
+    """
+
+    def __init__(self, model: Any, clip: Callable[[list[Any]], list[Any]]):
+        import keras
+
+        self._model, self._clip = model, clip
+        self.shapes = [tuple(weight.shape) for weight in model.trainable_variables]
+        self.sizes = [int(np.prod(shape)) for shape in self.shapes]
+        self.variable = keras.Variable(np.zeros(sum(self.sizes), np.float32), name="weights")
+
+    def join(self, arrays: Sequence[Any]) -> Any:
+        """Arrays of the weights' shapes as one vector."""
+        from keras import ops
+
+        return ops.concatenate([ops.reshape(array, (-1,)) for array in arrays])
+
+    def part(self, vector: Any) -> list[Any]:
+        """One vector as arrays of the weights' shapes."""
+        from keras import ops
+
+        parts = ops.split(vector, np.cumsum(self.sizes)[:-1].tolist())
+        return [ops.reshape(x, shape) for x, shape in zip(parts, self.shapes, strict=True)]
+
+    def loss(self, weights: Sequence[Any], fixed: Sequence[Any], batch: dict[str, Any]) -> Any:
+        """The batch's loss with these weights in place of the model's."""
+        import keras
+
+        model = self._model
+        mapping = [
+            *zip(model.trainable_variables, weights, strict=True),
+            *zip(model.non_trainable_variables, fixed, strict=True),
+        ]
+        with keras.StatelessScope(state_mapping=mapping):
+            return model.batch_loss(batch)
+
+    def gradient(self, gradients: list[Any]) -> Any:
+        """Clipped gradients as one vector."""
+        return self.join(self._clip(gradients))
+
+
 def train_block(model: Any, *arguments: Any) -> Any:
     """Keras's `train_step` for a block of batches, all its steps in one compiled call.
 
-    `model` is a `keras.Model` with an `optimizer` and `batch_loss(batch)`. The logs are the mean
-    `loss` over the steps that were run and `failed`, the first step whose loss was not finite
-    (−1 where all were).
+    `model` is a `keras.Model` with `flat`, its `FlatWeights`, for whose variable its `optimizer`
+    was built. The logs are the mean `loss` over the steps that were run and `failed`, the first
+    step whose loss was not finite (−1 where all were).
 
     Arguments:
         arguments: What Keras hands to `train_step`: the state, on JAX only, and a tuple with the
@@ -184,75 +317,77 @@ def _train_tensorflow(model: Any, data: Any) -> dict[str, Any]:
     import tensorflow as tf
 
     batches, rates, steps = _batches(data[0])
-    optimizer, weights = model.optimizer, model.trainable_variables
+    optimizer, flat, weights = model.optimizer, model.flat, model.trainable_variables
     base = tf.identity(optimizer.learning_rate)
+    fixed = [tf.identity(variable.value) for variable in model.non_trainable_variables]
+    flat.variable.assign(flat.join(weights))
 
     def step(index: Any, losses: Any) -> tuple[Any, Any]:
-        batch = {key: value[index] for key, value in batches.items()}
-        with tf.GradientTape() as tape:
-            loss = model.batch_loss(batch)
-        gradients = tape.gradient(loss, [weight.value for weight in weights])
+        parts = flat.part(tf.identity(flat.variable.value))
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(parts)
+            loss = flat.loss(parts, fixed, {key: value[index] for key, value in batches.items()})
+        gradient = flat.gradient(tape.gradient(loss, parts))
         optimizer.learning_rate = base * rates[index]
-        optimizer.apply(gradients, weights)
+        optimizer.apply([gradient], [flat.variable])
         return index + 1, tf.tensor_scatter_nd_update(losses, [[index]], [loss])
 
     _, losses = tf.while_loop(
         lambda index, _: index < steps, step, (tf.constant(0), tf.zeros_like(rates))
     )
     optimizer.learning_rate = base
+    for variable, value in zip(weights, flat.part(flat.variable.value), strict=True):
+        variable.assign(value)
     return _logs(losses, steps)
 
 
 def _train_jax(model: Any, state: Any, data: Any) -> tuple[dict[str, Any], Any]:
     import jax
-    import keras
 
     batches, rates, steps = _batches(data[0])
-    trainable, fixed, optimizer_state, metrics = state
-    optimizer = model.optimizer
-    rate_index = [id(v) for v in optimizer.variables].index(id(optimizer._learning_rate))
-    base = optimizer_state[rate_index]
+    weights, fixed, optimizer_state, metrics = state
+    optimizer, flat = model.optimizer, model.flat
+    rate = [variable is optimizer._learning_rate for variable in optimizer.variables].index(True)
+    base = optimizer_state[rate]
 
-    def loss_of(weights: Any, batch: Any) -> Any:
-        mapping = [
-            *zip(model.trainable_variables, weights, strict=True),
-            *zip(model.non_trainable_variables, fixed, strict=True),
-        ]
-        with keras.StatelessScope(state_mapping=mapping):
-            return model.batch_loss(batch)
+    def with_rate(optimizer_state: Sequence[Any], value: Any) -> list[Any]:
+        return [*optimizer_state[:rate], value, *optimizer_state[rate + 1 :]]
 
     def step(index: Any, carry: Any) -> Any:
-        weights, optimizer_state, losses = carry
+        vector, optimizer_state, losses = carry
         batch = {key: value[index] for key, value in batches.items()}
-        loss, gradients = jax.value_and_grad(loss_of)(weights, batch)
-        optimizer_state = list(optimizer_state)
-        optimizer_state[rate_index] = base * rates[index]
-        weights, optimizer_state = optimizer.stateless_apply(optimizer_state, gradients, weights)
-        return weights, optimizer_state, losses.at[index].set(loss)
+        loss, gradients = jax.value_and_grad(flat.loss)(flat.part(vector), fixed, batch)
+        (vector,), optimizer_state = optimizer.stateless_apply(
+            with_rate(optimizer_state, base * rates[index]), [flat.gradient(gradients)], [vector]
+        )
+        return vector, list(optimizer_state), losses.at[index].set(loss)
 
-    carry = (list(trainable), list(optimizer_state), jax.numpy.zeros_like(rates))
-    trainable, optimizer_state, losses = jax.lax.fori_loop(0, steps, step, carry)
-    optimizer_state = list(optimizer_state)
-    optimizer_state[rate_index] = base
-    return _logs(losses, steps), (trainable, fixed, optimizer_state, metrics)
+    carry = (flat.join(weights), list(optimizer_state), jax.numpy.zeros_like(rates))
+    vector, optimizer_state, losses = jax.lax.fori_loop(0, steps, step, carry)
+    optimizer_state = with_rate(optimizer_state, base)
+    return _logs(losses, steps), (flat.part(vector), fixed, optimizer_state, metrics)
 
 
 def _train_torch(model: Any, data: Any) -> dict[str, Any]:
     import torch
 
     batches, rates, steps = _batches(data[0])
-    optimizer, weights = model.optimizer, model.trainable_variables
+    optimizer, flat, weights = model.optimizer, model.flat, model.trainable_variables
     base = float(optimizer.learning_rate)
+    fixed = [variable.value for variable in model.non_trainable_variables]
     losses = torch.zeros_like(rates)
+    flat.variable.assign(flat.join([weight.value for weight in weights]))
     for index in range(int(steps)):
-        model.zero_grad()
-        loss = model.batch_loss({key: value[index] for key, value in batches.items()})
-        loss.backward()
+        parts = [x.detach().requires_grad_() for x in flat.part(flat.variable.value)]
+        loss = flat.loss(parts, fixed, {key: value[index] for key, value in batches.items()})
+        gradient = flat.gradient(list(torch.autograd.grad(loss, parts)))
         optimizer.learning_rate = base * float(rates[index])
         with torch.no_grad():
-            optimizer.apply([weight.value.grad for weight in weights], weights)
+            optimizer.apply([gradient], [flat.variable])
         losses[index] = loss.detach()
     optimizer.learning_rate = base
+    for variable, value in zip(weights, flat.part(flat.variable.value), strict=True):
+        variable.assign(value.detach())
     return _logs(losses, steps)
 
 

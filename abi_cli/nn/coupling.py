@@ -21,6 +21,7 @@ empty. All couplings' weights are stacked on a leading axis and looped (`backend
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -108,7 +109,7 @@ class AffineCouplingFlow(keras.Layer):
         tensors = [ops.convert_to_tensor(w) for w in stacked]
         return [ops.flip(w, axis=0) for w in tensors] if backwards else tensors
 
-    def _affine(self, kept: Any, c: Any, weights: list[Any]) -> tuple[Any, Any, Any]:
+    def _affine(self, kept: Any, c: Any, weights: Sequence[Any]) -> tuple[Any, Any, Any]:
         """Inner shift, log scale and outer shift, each `(…, dim)`."""
         _, w_x, w_c, b_1, w_2, b_2, w_a, w_b, b_a, b_b, skip_a, skip_s, skip_r = weights
         act = keras.activations.get(self.activation)
@@ -122,7 +123,7 @@ class AffineCouplingFlow(keras.Layer):
     def log_prob(self, theta: Any, c: Any) -> Any:
         """Log density `(batch,)` of `theta (batch, dim)` given `c (batch, conditions)`."""
 
-        def layer(carry: tuple[Any, Any], weights: list[Any]) -> tuple[Any, Any]:
+        def layer(carry: tuple[Any, Any], weights: Sequence[Any], c: Any) -> tuple[Any, Any]:
             x, log_det = carry
             m = weights[0]
             kept = x * m
@@ -131,19 +132,20 @@ class AffineCouplingFlow(keras.Layer):
             return y, log_det + ops.sum((1 - m) * a, axis=-1)
 
         carry = (theta, ops.zeros_like(theta[..., 0]))
-        z, log_det = scan_layers(layer, carry, self._stacked(backwards=False), self.depth)
+        z, log_det = scan_layers(layer, carry, self._stacked(backwards=False), c)
         return log_det - 0.5 * (ops.sum(ops.square(z), axis=-1) + self.dim * LOG_2PI)
 
     def inverse(self, z: Any, c: Any) -> Any:
         """Parameters `(dataset, draw, dim)` from noise of that shape and `c (dataset, 1, …)`."""
 
-        def layer(y: Any, weights: list[Any]) -> Any:
+        def layer(carry: tuple[Any], weights: Sequence[Any], c: Any) -> tuple[Any]:
+            (y,) = carry
             m = weights[0]
             kept = y * m
             s, a, b = self._affine(kept, c, weights)
-            return kept + (1 - m) * ((y - b) * ops.exp(-a) - s)
+            return (kept + (1 - m) * ((y - b) * ops.exp(-a) - s),)
 
-        return scan_layers(layer, z, self._stacked(backwards=True), self.depth)
+        return scan_layers(layer, (z,), self._stacked(backwards=True), c)[0]
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

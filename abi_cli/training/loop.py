@@ -97,9 +97,8 @@ def train(plan: Plan) -> Trained:
         approximator = _approximator(plan, adapter, layout, pilot)
         buckets = approximator.buckets
         approximator.initialize(network_inputs(head))
-        approximator.compile(
-            optimizer=training.optimizer.build(schedule.peak), jit_compile=backend.compiles()
-        )
+        optimizer = training.optimizer
+        approximator.prepare(optimizer.build(schedule.peak), optimizer.clip)
     total = training.epochs * source.num_batches
     blocks = BlockPlan(
         epochs=training.epochs,
@@ -175,7 +174,10 @@ def _compile(approximator: Approximator, blocks: BlockPlan, head: Datasets) -> B
     """Run an empty block of every shape, so that training never pauses; gives one of them."""
     empty = [blocks.empty(_fitting(head, bucket), bucket) for bucket in blocks.buckets or (0,)]
     approximator.fit(
-        backend.feed(iter(empty), empty[0]), steps_per_epoch=len(empty), epochs=1, verbose=0
+        backend.feed(iter(empty), empty[0]),
+        steps_per_epoch=len(empty),
+        shuffle=False,
+        verbose=0,
     )
     return empty[0]
 

@@ -30,7 +30,11 @@ class Optimizer(Part):
 
     @abstractmethod
     def build(self, learning_rate: float) -> keras.Optimizer:
-        """The Keras optimizer."""
+        """The Keras optimizer of one vector of weights."""
+
+    @abstractmethod
+    def clip(self, gradients: list[Any]) -> list[Any]:
+        """The gradient of each array of weights, clipped."""
 
 
 @part("optimizer", "adam")
@@ -57,10 +61,24 @@ class Adam(Optimizer):
         return options
 
     def build(self, learning_rate: float) -> keras.Optimizer:
-        """The Keras optimizer."""
+        """The Keras optimizer of one vector of weights."""
         import keras
 
-        return keras.optimizers.Adam(learning_rate, **self.model_dump())
+        return keras.optimizers.Adam(
+            learning_rate,
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
+            global_clipnorm=self.global_clipnorm,
+        )
+
+    def clip(self, gradients: list[Any]) -> list[Any]:
+        """Each gradient's norm at most `clipnorm`; the whole gradient's is the optimizer's work."""
+        from keras import ops
+
+        if self.clipnorm is None:
+            return gradients
+        return [g * ops.minimum(1.0, self.clipnorm / (ops.norm(g) + 1e-30)) for g in gradients]
 
 
 class Schedule(Part):
