@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from abi_cli.data import Draws, collect, open_draws, read_draws, summarize
+from abi_cli.data import DrawHeader, Draws, collect, open_draws, read_draws, summarize
 from abi_cli.errors import DataError, OutputError, UsageError
 from abi_cli.variables import DrawBlock
 from tests.data_examples import LINE, OF_DRAWS, draw_header, draw_values, in_blocks, some
@@ -261,12 +261,13 @@ def test_netcdf_is_inference_data(tmp_path):
     xarray = pytest.importorskip("xarray")
     arviz_stats = pytest.importorskip("arviz_stats")
     data = some(LINE, [5, 9, 14])
-    header = draw_header(
-        3,
-        50,
+    header = DrawHeader.of(
+        data,
+        LINE,
+        labels=["set 0", "set 1", "set 2"],
+        draws=50,
+        seed=7,
         provenance={"run": "regression"},
-        observed={"x": data["x"], "y": data["y"]},
-        constant={"N": data["N"]},
     )
     values = draw_values(header)
     write(tmp_path / "draws.nc", header, in_blocks(values, datasets=2))

@@ -36,6 +36,7 @@ BAD_TABLES = {
     "empty": ("", r"data\.csv: the file is empty"),
     "header only": ("dataset,x,y\n", r"data\.csv: there are no rows below the header"),
     "missing column": ("dataset,x,Y\na,1,2\n", r"row 1: expected the column y; got .*\n.* mean Y"),
+    "missing columns": ("a,b\n1,2\n", r"row 1: expected the columns x, y; got a, b"),
     "text": ("x,y\n1,2\nabc,4\n", r"row 3, column x: expected a number; got 'abc'"),
     "empty cell": ("x,y\n1,2\n3,\n", r"row 3, column y: expected a number; got an empty cell"),
     "missing value": ("x,y\n1,NA\n", r"row 2, column y: expected a number; got 'NA', a missing"),

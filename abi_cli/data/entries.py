@@ -48,29 +48,34 @@ class Wanted:
             place: The file.
 
         Errors:
-            DataError: A required variable is missing, or one in part.
+            DataError: Required variables are missing, or a variable in part.
         """
         known = set(names)
         present = []
+        missing = []
         for variable in (*self.required, *self.optional):
-            missing = [name for name in spell(variable) if name not in known]
-            if not missing:
+            absent = [name for name in spell(variable) if name not in known]
+            if not absent:
                 present.append(variable)
-            elif variable in self.required or len(missing) < len(spell(variable)):
-                raise _missing(missing, names, noun=noun, place=place)
+            elif variable in self.required or len(absent) < len(spell(variable)):
+                missing += absent
+        if missing:
+            raise _missing(missing, names, noun=noun, place=place)
         return tuple(present)
 
 
 def _missing(missing: list[str], names: Sequence[str], *, noun: str, place: str) -> DataError:
-    wanted = f"{noun}s {listing(missing)}" if len(missing) > 1 else f"the {noun} {missing[0]}"
+    wanted = f"{noun}s {listing(missing)}" if len(missing) > 1 else f"{noun} {missing[0]}"
     lower = {name.lower(): name for name in names}
-    nearest = difflib.get_close_matches(missing[0].lower(), lower, n=1)
-    hint = (
-        f"Did you mean {lower[nearest[0]]}? Rename it to {missing[0]}."
-        if nearest
-        else f"Add the {noun}, or give the one that holds it this name."
+    hint = f"Name what holds the values of {listing(missing)} so, or add it."
+    for name in missing:
+        nearest = difflib.get_close_matches(name.lower(), lower, n=1)
+        if nearest:
+            hint = f"Did you mean {lower[nearest[0]]}? Rename it to {name}."
+            break
+    return DataError(
+        f"expected the {wanted}; got {listing(names) or 'none'}", place=place, hint=hint
     )
-    return DataError(f"expected {wanted}; got {listing(names) or 'none'}", place=place, hint=hint)
 
 
 @dataclass(frozen=True)
