@@ -62,9 +62,6 @@ def without_parameters(datasets, layout):
     return {name: value for name, value in datasets.items() if name in kept}
 
 
-# --- what is written is read
-
-
 @pytest.mark.parametrize("format", OF_DATASETS)
 @pytest.mark.parametrize("layout", [LINE, RICH], ids=["line", "rich"])
 def test_simulations_come_back_to_the_last_bit(tmp_path, layout, format):
@@ -160,9 +157,6 @@ def test_any_number_and_label_come_back(tmp_path_factory, data, labels, format):
     assert_same(loaded.datasets, simulations)
 
 
-# --- long tables
-
-
 def test_rows_of_a_data_set_may_be_anywhere(write):
     loaded = read_datasets(write(LONG), LINE)
     assert loaded.labels == ["b", "a"]  # first seen first
@@ -217,9 +211,6 @@ def test_blocks_of_rows_leave_no_seam(write):
     np.testing.assert_array_equal(loaded.datasets["x"].values, order)
 
 
-# --- other formats
-
-
 def test_a_line_of_jsonl_is_a_data_set(write):
     text = '{"x": [1, 2], "y": [3, 4], "dataset": 5}\n\n{"y": [6], "x": [5.5], "dataset": "b"}\n'
     loaded = read_datasets(write(text, "data.jsonl"), LINE)
@@ -245,9 +236,6 @@ def test_arrays_without_row_size_are_one_data_set(tmp_path):
     assert loaded.notes[0].endswith("no use for the arrays extra")
 
 
-# --- parameters
-
-
 def test_points_are_read_in_any_order_and_number(write):
     path = write("sigma,dataset,beta[1],beta[0]\n1,b,2,3\n4,a,5,6\n7,b,8,9\n")
     index, parameters = read_parameters(path, LINE, ["a", "b", "c"])
@@ -268,9 +256,6 @@ def test_points_of_unknown_data_sets_are_refused(write):
     path = write("dataset,sigma,beta[1],beta[0]\na,1,2,3\nz,4,5,6\n")
     with pytest.raises(DataError, match=r"row 3: expected the label of a data set: a, b; got z"):
         read_parameters(path, LINE, ["a", "b"])
-
-
-# --- beyond the simulations
 
 
 def test_context_outside_the_simulations_is_said():

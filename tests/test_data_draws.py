@@ -148,9 +148,6 @@ def test_standard_output_gets_the_same_bytes_as_a_file(tmp_path, capfdbinary, fo
     assert_same(read_draws(piped), header.labels, values)
 
 
-# --- nothing half-written
-
-
 @pytest.mark.parametrize("format", OF_DRAWS)
 def test_a_failure_leaves_what_was_there(tmp_path, format):
     header = draw_header(4, 3)
@@ -226,8 +223,6 @@ def test_memory_holds_blocks_not_draws(tmp_path, format):
     assert peak < whole / 2
 
 
-# --- what is no file of draws
-
 BAD_DRAWS = {
     "csv": ("x,y\n1,2\n", "expected draws, with columns dataset and draw; got x, y"),
     "unequal": ("dataset,draw,mu\na,0,1\na,1,1\nb,0,1\n", "expected 2 draws of data set b"),
@@ -252,9 +247,6 @@ def test_an_unknown_format_is_refused_before_anything_is_made(tmp_path):
     with pytest.raises(UsageError, match="formats csv, tsv, jsonl, npz, nc; got 'xls'"):
         write(tmp_path / "draws.xls", draw_header(1, 1), [])
     assert not list(tmp_path.iterdir())
-
-
-# --- other programs
 
 
 def test_netcdf_is_inference_data(tmp_path):
@@ -287,9 +279,6 @@ def test_netcdf_is_inference_data(tmp_path):
 
         table = arviz_stats.summary(tree, var_names=["sigma"], kind="stats", round_to="none")
         np.testing.assert_allclose(table["mean"], values["sigma"].mean(axis=1), rtol=1e-5)
-
-
-# --- summaries
 
 
 def test_summaries_are_the_textbook_ones():

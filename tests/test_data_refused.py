@@ -123,9 +123,6 @@ def test_arrays_are_refused_with_their_names(tmp_path, arrays, message):
         read_datasets(tmp_path / "data.npz", LINE)
 
 
-# --- files
-
-
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     with pytest.raises(DataError, match="there is no such file"):
         read_datasets(tmp_path / "data.csv", LINE)
@@ -144,9 +141,6 @@ def test_an_unknown_format_names_the_known_ones(tmp_path):
 def test_output_into_a_missing_folder_is_refused(tmp_path):
     with pytest.raises(OutputError, match="the folder does not exist"):
         write_simulations(tmp_path / "no" / "sims.csv", some(LINE, [3]), LINE)
-
-
-# --- any bytes
 
 
 @given(content=st.binary(max_size=200), format=st.sampled_from(OF_DATASETS))
