@@ -1,6 +1,6 @@
 """The choice of backend, and the only code that differs between backends.
 
-`select` must run before Keras is first imported. Everything else assumes that it has.
+`select` must run before Keras is first imported: it imports it. Everything else assumes that it has.
 
 What differs: how a loop over stacked weights is written (`scan_layers`), how a block of batches is
 learnt in one compiled call (`BlockTrainer`), how blocks are fed (`feed`), how an inference function
@@ -57,7 +57,36 @@ def select(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     _choose_device(backend, device)
+    with _quiet():
+        import keras
+
+        keras.ops.convert_to_tensor(0.0)  # looks for devices, which is logged once more
     return backend
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep off the error stream what libraries write past Python, unless loading them fails.
+
+    TensorFlow logs which processors it found whatever its log level is.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as kept:
+        shown = os.dup(2)
+        own = sys.stderr
+        sys.stderr = os.fdopen(os.dup(shown), "w", buffering=1, encoding="utf-8")
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            os.write(shown, kept.read())
+            raise
+        finally:
+            os.dup2(shown, 2)
+            os.close(shown)
+            sys.stderr.close()
+            sys.stderr = own
 
 
 def _choose_device(backend: str, device: str | None) -> None:
