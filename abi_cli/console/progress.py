@@ -175,8 +175,9 @@ DISPLAYS: dict[str, type[Bar] | type[Plain] | type[Json]] = {
 
 
 def _done(done: float, total: float | None, unit: str) -> str:
-    counted = f"{done:,.0f}" if total is None else f"{done:,.0f}/{total:,.0f}"
-    return f"{counted} {unit}".rstrip()
+    if total is None:
+        return f"{done:,.0f} {unit}".rstrip() if done else ""
+    return f"{done:,.0f}/{total:,.0f} {unit}".rstrip()
 
 
 def _pace(speed: float | None, left: float | None, unit: str) -> str:

@@ -187,7 +187,9 @@ class Console(Listener):
             )
         for row in rows:
             table.add_row(*map(Text, row))
-        self._out.print(table)
+        with self._out.capture() as captured:
+            self._out.print(table)
+        sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
     def facts(self, facts: Mapping[str, str], *, aside: bool = False) -> None:
         """Names and what they stand for, one a line.
@@ -195,17 +197,14 @@ class Console(Listener):
         Arguments:
             aside: On standard error, as a receipt is.
         """
-        from rich.table import Table
         from rich.text import Text
 
         if aside and self._quiet:
             return
-        grid = Table.grid(padding=(0, 2))
-        grid.add_column(style="bold", no_wrap=True)
-        grid.add_column(overflow="fold")
+        width = max(map(len, facts))
         for name, value in facts.items():
-            grid.add_row(Text(name), Text(value))
-        (self._err if aside else self._out).print(grid)
+            line = Text.assemble((name.ljust(width), "bold"), f"  {value}")
+            (self._err if aside else self._out).print(line, soft_wrap=True)
 
 
 def _is_number(cell: str) -> bool:

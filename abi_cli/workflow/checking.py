@@ -55,7 +55,7 @@ class View:
     """One variable at one place of the way, in numbers.
 
     Arguments:
-        shape: Such as `(2,)`, or `5…14 × (2,)` for sets of so many members.
+        shape: Such as `(2,)`, or `5…14 × (2,)` for sets of so many members; `()` is a number.
     """
 
     name: str
@@ -149,17 +149,15 @@ def _pilot(simulator: Simulator, *, seed: int, listener: Listener) -> Datasets:
     """As many rows, in whole chunks, as a second allows, and `_ROWS` at most."""
     parts: list[Datasets] = []
     begun = time.perf_counter()
+    stop = 0
     with listener.task("simulating", _ROWS, "data sets") as progress:
-        rows = simulator.unit * max(1, 16 // simulator.unit)
-        for start in range(0, _ROWS, rows):
-            stop = min(start + rows, _ROWS)
+        # As many again each time, and two units at least: within one, the context is the same.
+        while len(parts) < 2 or (stop < _ROWS and time.perf_counter() - begun < _SECONDS / 2):
+            start, stop = stop, max(2 * stop, simulator.unit)
             parts.append(
                 simulator.simulate(seed=seed, purpose=Purpose.PILOT, start=start, stop=stop)
             )
             progress.advance(stop - start)
-            # Two of them at least: within a chunk, the context is the same everywhere.
-            if len(parts) > 1 and time.perf_counter() - begun > _SECONDS:
-                break
     return concatenate(parts)
 
 
@@ -203,7 +201,11 @@ def _adapt(
 
 
 def _changes(title: str, before: Mapping[str, Value], after: Mapping[str, Value]) -> StepView:
-    changed = [name for name, value in after.items() if value is not before.get(name)]
+    changed = [
+        name
+        for name, value in after.items()
+        if name not in before or not _equal(value, before[name])
+    ]
     return StepView(
         title,
         tuple(_view(name, after[name]) for name in changed),
@@ -293,9 +295,10 @@ def _view(name: str, value: Value) -> View:
 
 def _numbers(name: str, shape: str, array: np.ndarray) -> View:
     array = array.astype(np.float64)
-    return View(
-        name, shape, float(array.mean()), float(array.std()), float(array.min()), float(array.max())
-    )
+    mean, sd = float(array.mean()), float(array.std())
+    if abs(mean) < 1e-12 * sd:  # rounding
+        mean = 0.0
+    return View(name, shape, mean, sd, float(array.min()), float(array.max()))
 
 
 def _elements(data: Datasets, name: str) -> list[View]:

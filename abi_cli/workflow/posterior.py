@@ -43,10 +43,8 @@ Columns = Mapping[str, Sequence[float | str]]
 def open_approximator(run: Run, compute: Compute, listener: Listener) -> Approximator:
     """Load the networks of a run, with the backend that is wanted."""
     file = run.model_file()
-    chosen = backend.select(
-        compute.backend, spec_backend=run.manifest.backend, device=compute.device
-    )
-    with listener.task(f"loading {chosen}"):
+    with listener.task("loading the networks"):
+        backend.select(compute.backend, spec_backend=run.manifest.backend, device=compute.device)
         from abi_cli.approximator import load_approximator
 
         return load_approximator(file)

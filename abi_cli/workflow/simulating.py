@@ -121,21 +121,26 @@ def simulate_rows(rows: Rows, *, compute: Compute, listener: Listener) -> Datase
 
     What comes out does not depend on how it was shared out.
     """
-    unit = rows.simulator.unit
+    parts: list[Datasets] = []
     with listener.task("simulating", rows.stop - rows.start, "data sets") as progress:
-        begun = time.perf_counter()
-        first = replace(rows, stop=min(rows.start + unit, rows.stop))
-        parts = [first.simulate()]
-        progress.advance(count(parts[0]))
-        each = (time.perf_counter() - begun) / (first.stop - first.start)
-        share = unit * max(1, round(_TASK / each / unit))
+
+        def keep(part: Datasets) -> None:
+            parts.append(part)
+            progress.advance(count(part))
+
+        # Here first, twice as many each time: the last and largest part tells how long a row takes.
+        share, took, next_row = rows.simulator.unit, 0.0, rows.start
+        while next_row < rows.stop and took < _TASK / 2:
+            begun = time.perf_counter()
+            stop = min(next_row + share, rows.stop)
+            keep(replace(rows, start=next_row, stop=stop).simulate())
+            share, took, next_row = 2 * share, time.perf_counter() - begun, stop
         tasks = [
             replace(rows, start=start, stop=min(start + share, rows.stop))
-            for start in range(first.stop, rows.stop, share)
+            for start in range(next_row, rows.stop, share)
         ]
-        worth = each * (rows.stop - first.stop) > _WORTH_WORKERS
+        worth = len(tasks) * _TASK > _WORTH_WORKERS
         with Workers(compute.workers() if worth else 0) as workers:
             for part in workers.imap(Rows.simulate, tasks, ahead=4 * compute.workers() + 1):
-                parts.append(part)
-                progress.advance(count(part))
+                keep(part)
     return concatenate(parts)

@@ -75,11 +75,12 @@ def train(
     stored = _rehearse(model, seed=seed, data=data)
     # Processes that simulate start now, before the backend makes this one large.
     with Workers(compute.workers() if stored is None else 0) as workers:
-        chosen = backend.select(
-            compute.backend, spec_backend=model.spec.backend, device=compute.device
-        )
-        from abi_cli.training.loop import Plan
-        from abi_cli.training.loop import train as learn
+        with listener.task("loading the backend"):
+            chosen = backend.select(
+                compute.backend, spec_backend=model.spec.backend, device=compute.device
+            )
+            from abi_cli.training.loop import Plan
+            from abi_cli.training.loop import train as learn
 
         loaded = time.perf_counter()
         texts, manifest = _first_files(model, seed=seed, backend=chosen, device=compute.device)
