@@ -216,7 +216,7 @@ def test_given_mean_and_std_are_used():
         ({"standardize": {"include": "a", "exclude": "a"}}, "got a in both"),
         ({"standardize": {"mean": 1}}, "mean and std, or neither"),
         ({"standardize": {"mean": 1, "std": 0}}, "std to be positive"),
-        ({"standardize": {"mean": [1, float("nan")], "std": 1}}, "finite mean"),
+        ({"standardize": {"mean": [1, float("nan")], "std": 1}}, "finite number"),
         ({"sqrt": {"keys": "a", "epsilon": 1}}, "Extra inputs"),
     ],
 )
