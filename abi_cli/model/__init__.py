@@ -1,0 +1,1 @@
+"""The generative model: a person's functions, seeds, and simulating in many processes."""

@@ -1,0 +1,158 @@
+"""The functions that a spec names: found, loaded and asked what they take.
+
+Functions take what they name: other variables of the model by their names, `rng`, a NumPy
+Generator, and `batch_size`, which says that the function works on a whole chunk of data sets,
+whose axis comes first in what it gets and gives. All return a dict of arrays or numbers.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, cast
+
+from abi_cli.errors import SpecError, UserFunctionError
+from abi_cli.model.modules import described, own_frames, refresh, user_modules
+
+RNG = "rng"
+BATCH_SIZE = "batch_size"
+
+Known = dict[str, Any]
+"""Argument name → value, for a call of a function."""
+
+
+def loaded_files(base_dir: Path) -> tuple[Path, ...]:
+    """The files that functions of a folder needed so far, absolute: theirs, and those beside."""
+    return user_modules(base_dir.resolve()).files()
+
+
+@dataclass(frozen=True)
+class UserFunction:
+    """A function by its reference. It is looked up where it is used, so it can cross processes.
+
+    Arguments:
+        reference: `file.py:name` or `package.module:name`.
+        base_dir: The folder that the file is relative to, absolute.
+    """
+
+    reference: str
+    base_dir: Path
+
+    @classmethod
+    def load(cls, reference: str, base_dir: Path) -> UserFunction:
+        """The function, after making sure that it is there; files changed since are read again.
+
+        Errors:
+            SpecError: The file or the function isn't there, or its arguments have no names.
+            UserFunctionError: The file raised when it was imported.
+        """
+        base_dir = base_dir.resolve()
+        refresh(base_dir)
+        function = cls(reference, base_dir)
+        function.signature()
+        return function
+
+    @property
+    def name(self) -> str:
+        """Its name in its module."""
+        return self.reference.rpartition(":")[2]
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The function itself."""
+        module_reference = self.reference.rpartition(":")[0]
+        module = user_modules(self.base_dir).load(module_reference)
+        function: Any = getattr(module, self.name, None)
+        if callable(function):
+            return cast("Callable[..., Any]", function)
+        known = [name for name, value in vars(module).items() if inspect.isfunction(value)]
+        near = difflib.get_close_matches(self.name, known, n=1)
+        found = "no function" if function is None else f"a {type(function).__name__}"
+        raise SpecError(
+            f"expected a function {self.name} in {module_reference}; got {found} of this name",
+            hint=f"Did you mean {near[0]}?" if near else f"It has {', '.join(known) or 'none'}.",
+        )
+
+    def signature(self) -> dict[str, bool]:
+        """Argument name → whether it must be given. `*args` and `**kwargs` get nothing.
+
+        Errors:
+            SpecError: The function's arguments can't be given by name.
+        """
+        try:
+            parameters = inspect.signature(self.function).parameters.values()
+        except ValueError as error:  # some functions written in C
+            raise SpecError(
+                f"expected a function whose arguments have names; got {self.reference}",
+                hint="Call it from a Python function of your own.",
+            ) from error
+        if any(parameter.kind is parameter.POSITIONAL_ONLY for parameter in parameters):
+            raise SpecError(
+                f"expected arguments that can be given by name; got {self.reference}, "
+                "which takes some by position only",
+                hint="Remove the / from its signature.",
+            )
+        return {
+            parameter.name: parameter.default is parameter.empty
+            for parameter in parameters
+            if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        }
+
+    def taking(self, names: tuple[str, ...]) -> Callable[[Known], Any]:
+        """A call of the function with the arguments `names`, in its order, out of what is known."""
+        function = self.function
+        positional = [
+            parameter.name
+            for parameter in inspect.signature(function).parameters.values()
+            if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        ]
+        if tuple(positional[: len(names)]) != names:
+            return lambda known: function(**{name: known[name] for name in names})
+        match names:  # by position, which saves a microsecond a row
+            case ():
+                return lambda _known: function()
+            case (name,):
+                return lambda known: function(known[name])
+        pick = itemgetter(*names)
+        return lambda known: function(*pick(known))
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The names of all its arguments."""
+        return tuple(self.signature())
+
+    @property
+    def batched(self) -> bool:
+        """Whether it works on a whole chunk."""
+        return BATCH_SIZE in self.signature()
+
+    @property
+    def takes_rng(self) -> bool:
+        """Whether it is given a Generator; otherwise it may draw from global `np.random`."""
+        return RNG in self.signature()
+
+    @property
+    def place(self) -> str:
+        """Where it is: `regression.py:12 prior`."""
+        function = inspect.unwrap(self.function)
+        code = getattr(function, "__code__", None)
+        if code is None:
+            return self.reference
+        path = os.path.relpath(code.co_filename, self.base_dir)
+        shown = code.co_filename if path.startswith(os.pardir) else path
+        return f"{shown}:{code.co_firstlineno} {self.name}"
+
+    def raised(self, error: BaseException, *, draw: str) -> UserFunctionError:
+        """What to tell of an exception of the function's, raised at `draw`."""
+        reseeds = isinstance(error, TypeError) and "re-seed" in str(error)
+        return UserFunctionError(
+            f"{self.name} raised {described(error)} ({draw})",
+            hint="Remove np.random.seed: abi seeds np.random for every row." if reseeds else None,
+            place=self.place,
+            frames=own_frames(error, self.base_dir),
+        )

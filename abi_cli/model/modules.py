@@ -1,0 +1,225 @@
+"""A person's own Python files, imported without getting in anybody's way.
+
+A model's functions live in files beside the spec, which may import one another by their plain
+names (`import helpers`), as they could if they were run as scripts. Two specs may both have a
+`helpers.py`, and one may be called `queue.py` like a module that others need. So the modules of
+each folder are in `sys.modules` only while its code runs.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import os
+import re
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from types import ModuleType
+
+from abi_cli.errors import SpecError, UserFunctionError
+
+PACKAGE = Path(__file__).parents[1]
+
+
+class UserModules:
+    """The modules loaded from one folder.
+
+    Arguments:
+        base_dir: The folder that references are relative to, absolute.
+    """
+
+    def __init__(self, base_dir: Path) -> None:
+        self.base_dir = base_dir
+        self._modules: dict[str, ModuleType] = {}
+        self._loaded: dict[str, ModuleType] = {}
+        self._search = [str(base_dir)]
+        self._stamps: dict[Path, tuple[int, int] | None] = {}
+
+    def load(self, reference: str) -> ModuleType:
+        """The module `file.py` (relative to the folder) or `package.module`, executed once.
+
+        Errors:
+            SpecError: There is no such module.
+            UserFunctionError: Its own code raised while it was imported.
+        """
+        if reference in self._loaded:
+            return self._loaded[reference]
+        with self.at_hand():
+            importlib.invalidate_caches()
+            try:
+                if reference.endswith(".py"):
+                    module = self._load_file(self.base_dir / reference)
+                else:
+                    module = self._load_dotted(reference)
+            except (SpecError, UserFunctionError):
+                raise
+            except (Exception, SystemExit) as error:
+                raise UserFunctionError(
+                    f"importing {reference} raised {described(error)}",
+                    place=reference,
+                    frames=own_frames(error, self.base_dir),
+                ) from error
+        self._loaded[reference] = module
+        self._stamps = {path: _stamp(path) for path in self.files()}
+        return module
+
+    def _load_file(self, path: Path) -> ModuleType:
+        name = "_user_" + re.sub(r"\W", "_", os.path.relpath(path, self.base_dir))
+        if not path.is_file():
+            raise _no_file(path, self.base_dir)
+        self._extend_search(path.parent)
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise SpecError(f"expected a Python file; got {path.name}")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module  # dataclasses look for the module that they are defined in
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
+        self._modules[name] = module
+        return module
+
+    def _load_dotted(self, name: str) -> ModuleType:
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+                raise  # the module is there, but one that it imports isn't
+            raise SpecError(
+                f"expected a module that can be imported; got {name}: there is no {error.name}",
+                hint=f"A file beside the spec is written with its ending: {name}.py:function. "
+                "A package must be installed where abi is.",
+            ) from None
+
+    def _extend_search(self, folder: Path) -> None:
+        """Files import what is in their own folder, and in those around it up to the spec's."""
+        folders = [folder]
+        if folder.is_relative_to(self.base_dir):
+            while folders[-1] != self.base_dir:
+                folders.append(folders[-1].parent)
+        new = [str(folder) for folder in folders if str(folder) not in self._search]
+        self._search[:0] = new
+        sys.path[:0] = new
+
+    @contextmanager
+    def at_hand(self) -> Iterator[None]:
+        """The folder's modules can be imported by name, and what they print goes to stderr."""
+        before = set(sys.modules)
+        hidden = {name: sys.modules[name] for name in self._modules.keys() & before}
+        sys.modules.update(self._modules)
+        sys.path[:0] = self._search
+        no_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # no litter
+        try:
+            with redirect_stdout(sys.stderr):  # stdout is for data
+                yield
+        finally:
+            sys.dont_write_bytecode = no_bytecode
+            for folder in self._search:
+                if folder in sys.path:
+                    sys.path.remove(folder)
+            for name in sys.modules.keys() - before:
+                if name.partition(".")[0] not in before and self._owns(name, sys.modules[name]):
+                    self._modules[name] = sys.modules[name]
+            for name in self._modules:
+                sys.modules.pop(name, None)
+            sys.modules.update(hidden)
+
+    def _owns(self, name: str, module: ModuleType) -> bool:
+        """Whether a module was found through the search path: `helpers`, or `package.part`."""
+        for folder in self._search:
+            place = Path(folder, *name.split("."))
+            path = _file(module)
+            if path is None:
+                if str(place) in getattr(module, "__path__", ()):  # a package without __init__.py
+                    return True
+            elif path == place / "__init__.py" or (
+                path.parent == place.parent and path.name.partition(".")[0] == place.name
+            ):
+                return True
+        return False
+
+    def files(self) -> tuple[Path, ...]:
+        """The files that were loaded, sorted."""
+        paths = map(_file, self._modules.values())
+        return tuple(sorted(path for path in paths if path is not None))
+
+    def changed(self) -> bool:
+        """Whether a file is no longer as it was when it was loaded."""
+        return any(_stamp(path) != stamp for path, stamp in self._stamps.items())
+
+
+_known: dict[Path, UserModules] = {}
+
+
+def user_modules(base_dir: Path) -> UserModules:
+    """The modules of a folder (absolute), as they were loaded in this process."""
+    if base_dir not in _known:
+        _known[base_dir] = UserModules(base_dir)
+    return _known[base_dir]
+
+
+def refresh(base_dir: Path) -> None:
+    """Forget the modules of a folder (absolute) if one of its files was changed since."""
+    if base_dir in _known and _known[base_dir].changed():
+        del _known[base_dir]
+
+
+def described(error: BaseException) -> str:
+    """`ValueError: scale < 0`."""
+    name = type(error).__name__
+    return f"{name}: {error}" if str(error) else name
+
+
+def own_frames(error: BaseException, base_dir: Path) -> tuple[str, ...]:
+    """The frames of a traceback that lie in a folder; where none does, all but ours."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not Path(frame.filename).is_relative_to(PACKAGE) and "<frozen" not in frame.filename
+    ]
+    own = [frame for frame in frames if _is_own(Path(frame.filename), base_dir)]
+    lines = [
+        f"{_shown(frame.filename, base_dir)}:{frame.lineno} in {frame.name}\n    {frame.line}"
+        for frame in own or frames
+    ]
+    if isinstance(error, SyntaxError) and error.filename is not None:  # has no frame of its own
+        text = (error.text or "").strip()
+        lines.append(f"{_shown(error.filename, base_dir)}:{error.lineno}\n    {text}")
+    return tuple(lines)
+
+
+def _is_own(path: Path, base_dir: Path) -> bool:
+    return path.is_relative_to(base_dir) and "site-packages" not in path.parts
+
+
+def _shown(filename: str, base_dir: Path) -> str:
+    path = Path(filename)
+    return str(path.relative_to(base_dir)) if path.is_relative_to(base_dir) else filename
+
+
+def _file(module: ModuleType) -> Path | None:
+    file = getattr(module, "__file__", None)
+    return None if file is None else Path(file)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+def _no_file(path: Path, base_dir: Path) -> SpecError:
+    names = sorted(file.name for file in path.parent.glob("*.py"))
+    near = difflib.get_close_matches(path.name, names, n=1)
+    hint = f"Did you mean {near[0]}?" if near else "Paths are relative to the spec's folder."
+    return SpecError(
+        f"expected the file {_shown(str(path), base_dir)} in {base_dir}; there is none", hint=hint
+    )

@@ -1,0 +1,156 @@
+"""From what functions return, row by row or chunk by chunk, to arrays and `Ragged`s.
+
+Whole numbers become int64, and so do truth values; all other numbers become float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from abi_cli.variables import Ragged, Value
+
+
+class UnusableOutputError(ValueError):
+    """The values of a variable are not numbers, not of one shape, or not finite.
+
+    Arguments:
+        message: A sentence about the variable.
+        row: Which of the rows shows it.
+        varies: Whether the trouble is that the shape is another in each row.
+    """
+
+    def __init__(self, message: str, *, row: int = 0, varies: bool = False):
+        super().__init__(message)
+        self.message, self.row, self.varies = message, row, varies
+
+
+def stack(name: str, values: Sequence[object], *, ragged: bool, first_row: int) -> Value:
+    """One value a row as an array `(row, *event)`, or as a `Ragged` of their members.
+
+    Numbers make an array `(row,)` even where `ragged` is asked for: they have no members.
+
+    Errors:
+        UnusableOutputError: The values are not numbers, or not of one shape.
+    """
+    if ragged:
+        members = _each_as_array(name, values)
+        if any(value.ndim for value in members):
+            return _stack_members(name, members, first_row)
+    try:
+        stacked = np.asarray(values)  # ten times faster than np.stack
+    except ValueError:
+        arrays = _each_as_array(name, values)
+        _check_one_shape(name, [array.shape for array in arrays], first_row)
+        stacked = np.stack(arrays)
+    try:
+        return _as_numbers(name, stacked)
+    except UnusableOutputError:
+        for row, value in enumerate(values):
+            _as_numbers(name, np.asarray(value), row=row)
+        raise
+
+
+def _stack_members(name: str, members: list[np.ndarray], first_row: int) -> Ragged:
+    events = [value.shape[1:] if value.ndim else None for value in members]
+    if len(set(events)) > 1:
+        _check_one_shape(name, [value.shape for value in members], first_row)
+    row_size = np.fromiter(map(len, members), np.int64, len(members))
+    return Ragged(_as_numbers(name, np.concatenate(members)), row_size)
+
+
+def as_chunk(name: str, value: object, *, size: int) -> np.ndarray:
+    """What a function returned for a whole chunk as numbers `(size, *event)`.
+
+    Errors:
+        UnusableOutputError: It isn't an array of numbers whose first axis is that of the chunk.
+    """
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise UnusableOutputError(f"{name} is no array: its parts have different shapes") from None
+    if array.shape[:1] != (size,):
+        raise UnusableOutputError(
+            f"{name} must have {size} (batch_size) as its first axis; its shape is {array.shape}"
+        )
+    return _as_numbers(name, array)
+
+
+def as_members(value: Value) -> Value:
+    """`(row, members, *event)` as a `Ragged`; numbers `(row,)` stay, as they have no members."""
+    if isinstance(value, Ragged) or value.ndim == 1:
+        return value
+    rows, size, *event = value.shape
+    return Ragged(value.reshape(rows * size, *event), np.full(rows, size, np.int64))
+
+
+def join(name: str, parts: Sequence[Value], *, first_row: int) -> Value:
+    """The rows of all parts, one part after the other.
+
+    Errors:
+        UnusableOutputError: Their shapes differ.
+    """
+    arrays = [part.values if isinstance(part, Ragged) else part for part in parts]
+    row = first_row
+    for part, array in zip(parts, arrays, strict=True):
+        if array.shape[1:] != arrays[0].shape[1:]:
+            raise _varies(name, arrays[0].shape[1:], array.shape[1:], first_row, row)
+        row += len(part)
+    joined = np.concatenate(arrays)
+    sizes = [part.row_size for part in parts if isinstance(part, Ragged)]
+    return Ragged(joined, np.concatenate(sizes)) if sizes else joined
+
+
+def check_finite(name: str, value: Value) -> None:
+    """Refuse what training can't use.
+
+    Errors:
+        UnusableOutputError: A value is infinite or not a number.
+    """
+    array = value.values if isinstance(value, Ragged) else value
+    finite = np.isfinite(array)
+    if finite.all():
+        return
+    at = int(np.argmin(finite.reshape(len(array), -1).all(axis=1)))
+    row = at
+    if isinstance(value, Ragged):
+        row = int(np.searchsorted(np.cumsum(value.row_size), at, side="right"))
+    wrong = array[at][~finite[at]].flat[0] if array.ndim > 1 else array[at]
+    raise UnusableOutputError(f"{name} is {wrong}, which is not finite", row=row)
+
+
+def _each_as_array(name: str, values: Sequence[object]) -> list[np.ndarray]:
+    try:
+        return [np.asarray(value) for value in values]
+    except ValueError:
+        raise UnusableOutputError(f"{name} is no array: its parts have different shapes") from None
+
+
+def _check_one_shape(name: str, shapes: Sequence[tuple[int, ...]], first_row: int) -> None:
+    for row, shape in enumerate(shapes):
+        if shape != shapes[0]:
+            raise _varies(name, shapes[0], shape, first_row, first_row + row)
+
+
+def _varies(
+    name: str, one: tuple[int, ...], other: tuple[int, ...], one_row: int, other_row: int
+) -> UnusableOutputError:
+    if len(one) == len(other) == 1:
+        message = f"{name} has {one[0]} values in row {one_row} and {other[0]} in row {other_row}"
+    else:
+        message = f"{name} has shape {one} in row {one_row} and {other} in row {other_row}"
+    return UnusableOutputError(message, varies=True)
+
+
+def _as_numbers(name: str, array: np.ndarray, *, row: int = 0) -> np.ndarray:
+    """Whole numbers as int64, others as float64."""
+    kind = array.dtype.kind
+    if kind in "bi":
+        return array.astype(np.int64, copy=False)
+    if kind == "f":
+        return array.astype(np.float64, copy=False)
+    if kind == "u" and (not array.size or array.max() <= np.iinfo(np.int64).max):
+        return array.astype(np.int64)
+    example = array.flat[0] if array.size else array.dtype
+    raise UnusableOutputError(f"{name} must be made of real numbers; it holds {example!r}", row=row)

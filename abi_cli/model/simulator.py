@@ -1,0 +1,240 @@
+"""The generative model: meta draws the context, prior the parameters, likelihood the data.
+
+The unit of simulation is the chunk: one row where every function makes one draw, else `chunk`
+consecutive rows. Meta draws once per chunk. Row i is a function of seed, purpose, the chunk that i
+is in and its place there, and of nothing else: not of what was simulated before, nor of where.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from abi_cli.errors import SpecError
+from abi_cli.model.functions import UserFunction
+from abi_cli.model.modules import user_modules
+from abi_cli.model.simulation import Origin, Simulation, Stage
+from abi_cli.model.streams import Purpose, Streams
+from abi_cli.model.workers import Workers
+from abi_cli.spec import Spec
+from abi_cli.variables import Datasets, Layout, Ragged, Role, Value, Variable, concatenate
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """A model's functions, and what is known of their results. It can cross processes.
+
+    Arguments:
+        prior, likelihood: Draw the parameters, and the data given parameters and context.
+        meta: Draws the context, if there is any.
+        chunk: Rows of a unit where a function is batched.
+        ragged: Variables that are sets or series. A parameter never is.
+        parameters: Results of the prior to infer (None: all); the others are nuisance.
+    """
+
+    prior: UserFunction
+    likelihood: UserFunction
+    meta: UserFunction | None = None
+    chunk: int = 32
+    ragged: frozenset[str] = frozenset()
+    parameters: tuple[str, ...] | None = None
+
+    @classmethod
+    def from_spec(cls, spec: Spec, base_dir: Path) -> Simulator:
+        """The simulator of a spec whose functions are relative to `base_dir`.
+
+        Errors:
+            SpecError: A file or function isn't there.
+            UserFunctionError: A file raised when it was imported.
+        """
+        model = spec.model
+        return cls(
+            prior=UserFunction.load(model.prior, base_dir),
+            likelihood=UserFunction.load(model.likelihood, base_dir),
+            meta=None if model.meta is None else UserFunction.load(model.meta, base_dir),
+            chunk=model.chunk,
+            ragged=spec.ragged(),
+            parameters=None if spec.parameters is None else tuple(spec.parameters),
+        )
+
+    @property
+    def unit(self) -> int:
+        """Rows that are drawn from one stream. Blocks that start at multiples of it waste none."""
+        functions = (self.meta, self.prior, self.likelihood)
+        batched = any(function is not None and function.batched for function in functions)
+        return self.chunk if batched else 1
+
+    def simulate(
+        self,
+        *,
+        seed: int,
+        purpose: Purpose,
+        start: int,
+        stop: int,
+        context: Mapping[str, float] | None = None,
+    ) -> Datasets:
+        """Data sets start … stop − 1, with their context and parameters.
+
+        Arguments:
+            seed: Any non-negative integer.
+            purpose: What they are for; other purposes get other data sets.
+            context: Context variables to hold fixed. Others are drawn as they would be otherwise.
+
+        Returns:
+            Context, prior's results, likelihood's results, in this order: int64 where all values
+            are whole, else float64; scalars `(dataset,)`; sets and series as `Ragged`.
+
+        Errors:
+            UserFunctionError: A function raised, or returned what can't be used.
+            UsageError: `context` names no context of this model.
+        """
+        datasets, _ = self._run(Origin(seed, purpose, context or {}), start, stop, data=True)
+        return datasets
+
+    def simulate_causes(self, *, seed: int, purpose: Purpose, start: int, stop: int) -> Datasets:
+        """What `simulate` gives for the same arguments, without the data."""
+        datasets, _ = self._run(Origin(seed, purpose, {}), start, stop, data=False)
+        return datasets
+
+    def layout(self, pilot: Datasets) -> Layout:
+        """What the variables are, judging by simulated data sets.
+
+        Errors:
+            SpecError: The spec names a parameter that the prior doesn't return, or a parameter is
+                discrete.
+        """
+        _, stages = self._run(Origin(1, Purpose.PILOT, {}), 0, 1, data=False)
+        roles: dict[str, Role] = {}
+        for stage in stages:
+            roles |= dict.fromkeys(stage.keys, stage.role)
+        drawn = [name for name, role in roles.items() if role == "parameter"]
+        for name in self.parameters or ():
+            if name not in drawn:
+                near = difflib.get_close_matches(name, drawn, n=1)
+                raise SpecError(
+                    f"Expected parameters that {self.prior.name} returns, {', '.join(drawn)}; "
+                    f"got {name}",
+                    hint=f"Did you mean {near[0]}?" if near else None,
+                    place="parameters",
+                )
+        for name in drawn:
+            if self.parameters is not None and name not in self.parameters:
+                roles[name] = "nuisance"
+        variables = [
+            _variable(name, value, role=roles.get(name, "observable"), pilot=pilot)
+            for name, value in pilot.items()
+        ]
+        for variable in variables:
+            if variable.role == "parameter" and variable.integer:
+                raise SpecError(
+                    f"Expected parameters that vary continuously; got {variable.name}, whose "
+                    "values are all whole numbers",
+                    hint="If it is continuous, return floats. Otherwise let it be nuisance: list "
+                    "only the others under `parameters:`.",
+                    place=self.prior.place,
+                )
+        order: tuple[Role, ...] = ("context", "parameter", "nuisance", "observable")
+        return Layout(tuple(sorted(variables, key=lambda variable: order.index(variable.role))))
+
+    def check_reproducible(self, seed: int) -> None:
+        """Refuse functions whose results depend on anything but their row.
+
+        The first rows are simulated in order in this process, in the opposite order in another,
+        and without the likelihood, which must leave its arguments as they are.
+
+        Errors:
+            UserFunctionError: A row differs.
+        """
+        units, rows = 3, 3 * self.unit
+        origin = Origin(seed, Purpose.PILOT, {})
+        with Workers(1) as workers:
+            tasks = [(self, seed, unit * self.unit, self.unit) for unit in reversed(range(units))]
+            alone = workers.imap(_simulate_pilot, tasks, ahead=units)
+            datasets, stages = self._run(origin, 0, rows, data=True)
+            again = concatenate(reversed(list(alone)))
+        for stage in stages:
+            for name in stage.keys:
+                if not _equal(datasets[name], again[name]):
+                    raise stage.unusable(
+                        f"{name} differs when the same rows are simulated in another order, or in "
+                        f"another process ({origin})",
+                        hint="Draw from `rng` or np.random inside the function, not from a "
+                        "generator of the module, and keep nothing between calls.",
+                    )
+        for name, value in self._run(origin, 0, rows, data=False)[0].items():
+            if not _equal(datasets[name], value):
+                raise stages[-1].unusable(
+                    f"Expected a function that leaves its arguments alone; got one that changes "
+                    f"{name} ({origin})",
+                    hint=f"Work on a copy: {name} = {name}.copy()",
+                )
+
+    def _run(
+        self, origin: Origin, start: int, stop: int, *, data: bool
+    ) -> tuple[Datasets, tuple[Stage, ...]]:
+        if not 0 <= start < stop:
+            raise ValueError(f"Expected 0 ≤ start < stop; got {start}, {stop}")
+        sources: list[tuple[UserFunction, Role, frozenset[str]]] = []
+        if self.meta is not None:
+            sources.append((self.meta, "context", self.ragged))
+        nuisance_only = self.ragged.difference(self.parameters or self.ragged)
+        sources.append((self.prior, "parameter", nuisance_only))
+        if data:
+            sources.append((self.likelihood, "observable", self.ragged))
+        with ExitStack() as opened:
+            # Modules are loaded before the streams open: a seed set on import stays outside.
+            stages = tuple(
+                Stage(source, role=role, ragged=ragged, origin=origin)
+                for source, role, ragged in sources
+            )
+            for base_dir in {source.base_dir for source, _, _ in sources}:
+                opened.enter_context(user_modules(base_dir).at_hand())
+            streams = Streams(origin.seed, origin.purpose)
+            opened.enter_context(streams.everywhere())
+            chunk = self.chunk if any(stage.batched for stage in stages) else None
+            simulation = Simulation(stages, origin=origin, streams=streams, chunk=chunk)
+            return streams.run(lambda: simulation.rows(start, stop)), stages
+
+
+def _simulate_pilot(task: tuple[Simulator, int, int, int]) -> Datasets:
+    simulator, seed, start, rows = task
+    return simulator.simulate(seed=seed, purpose=Purpose.PILOT, start=start, stop=start + rows)
+
+
+def _equal(one: Value, other: Value) -> bool:
+    if isinstance(one, Ragged) and isinstance(other, Ragged):
+        same_sizes = np.array_equal(one.row_size, other.row_size)
+        return same_sizes and np.array_equal(one.values, other.values)
+    return (
+        isinstance(one, np.ndarray) and isinstance(other, np.ndarray) and np.array_equal(one, other)
+    )
+
+
+def _variable(name: str, value: Value, *, role: Role, pilot: Datasets) -> Variable:
+    ragged = isinstance(value, Ragged)
+    values = value.values if isinstance(value, Ragged) else value
+    integer = values.dtype.kind == "i"
+    scalar_context = role == "context" and not ragged and values.ndim == 1
+    lengths = tuple(
+        other
+        for other, observable in pilot.items()
+        if isinstance(observable, Ragged)
+        and integer
+        and scalar_context
+        and np.array_equal(observable.row_size, values)
+    )
+    return Variable(
+        name=name,
+        role=role,
+        ragged=ragged,
+        event=values.shape[1:],
+        integer=integer,
+        length_of=lengths,
+        low=float(values.min()) if values.size else None,
+        high=float(values.max()) if values.size else None,
+    )
