@@ -117,9 +117,7 @@ class Approximator(keras.Model):
         )
         return -ops.mean(log_prob)
 
-    def prepare(
-        self, optimizer: keras.Optimizer, clip: Callable[[list[Any]], list[Any]]
-    ) -> None:
+    def prepare(self, optimizer: keras.Optimizer, clip: Callable[[list[Any]], list[Any]]) -> None:
         """Make ready for `fit` with blocks of batches.
 
         Arguments:
@@ -307,7 +305,9 @@ def load_approximator(path: Path) -> Approximator:
         with zipfile.ZipFile(path) as archive, TemporaryDirectory() as folder:
             config = json.loads(archive.read("config.json"))
             if config.get("registered_name") != "abi>Approximator":
-                raise RunError(f"Expected an approximator in {path}; got {config.get('class_name')}")
+                raise RunError(
+                    f"Expected an approximator in {path}; got {config.get('class_name')}"
+                )
             approximator = Approximator.from_config(config["config"])
             weights = archive.extract("model.weights.h5", folder)
             approximator.load_weights(weights)

@@ -19,7 +19,6 @@ from keras import ops
 
 from abi_cli.nn.moments import masked_mean, regressions, statistics_of
 
-
 LINEAR = 10.0
 """So many pilot sds are passed on as they are."""
 

@@ -172,7 +172,7 @@ class Ahead:
                 if not self._put(block):
                     return
             self._put(None)
-        except BaseException as error:  # noqa: BLE001  # handed to the consumer, whatever it is
+        except BaseException as error:  # handed to the consumer, whatever it is
             self._put(error)
 
     def _put(self, item: Block | BaseException | None) -> bool:

@@ -17,11 +17,10 @@ import numpy as np
 from abi_cli import backend
 from abi_cli.adapter.adapter import (
     INFERENCE_CONDITIONS,
-    INFERENCE_VARIABLES,
     SUMMARY_VARIABLES,
     Adapter,
 )
-from abi_cli.adapter.batches import bucket_of, bucket_sizes, network_inputs
+from abi_cli.adapter.batches import bucket_sizes, network_inputs
 from abi_cli.approximator import Approximator
 from abi_cli.errors import SpecError
 from abi_cli.listener import Listener
@@ -133,9 +132,7 @@ class _Clock:
         self.seconds[name] = time.perf_counter() - began
 
 
-def _approximator(
-    plan: Plan, adapter: Adapter, layout: Layout, pilot: Datasets
-) -> Approximator:
+def _approximator(plan: Plan, adapter: Adapter, layout: Layout, pilot: Datasets) -> Approximator:
     adapted = adapter.forward(take(pilot, slice(0, 1)))
     widths = {
         name: inputs.shape[-1]

@@ -101,9 +101,7 @@ class Fresh:
         began = time.perf_counter()
         parts = list(self._simulate(Purpose.PILOT, self._ranges(0, least, 64)))
         row_seconds = (time.perf_counter() - began) / least
-        wanted = next(
-            (rows for rows in PILOT_ROWS if rows * row_seconds <= PILOT_SECONDS), least
-        )
+        wanted = next((rows for rows in PILOT_ROWS if rows * row_seconds <= PILOT_SECONDS), least)
         self._task_rows = int(min(TASK_ROWS, max(1.0, TASK_SECONDS / row_seconds)))
         start = count(concatenate(parts))
         parts += self._simulate(Purpose.PILOT, self._ranges(start, wanted, self._task_rows))

@@ -1,0 +1,93 @@
+"""Small networks, models and data for the tests of the engine, on whatever backend is chosen."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from abi_cli import backend, registry
+from abi_cli.adapter import Adapter, network_inputs
+from abi_cli.variables import Datasets, Layout, Ragged, Value, Variable, take
+
+backend.select()
+
+STEPS = [
+    {"as_set": {"keys": "x"}},
+    {"constrain": {"keys": "sigma", "lower": 0}},
+    {"standardize": {"include": ["mu", "sigma", "x"]}},
+    {"concatenate": {"keys": ["mu", "sigma"], "into": "inference_variables"}},
+    {"rename": {"from": "x", "to": "summary_variables"}},
+]
+
+LAYOUT = Layout(
+    (
+        Variable("mu", "parameter", ragged=False, event=()),
+        Variable("sigma", "parameter", ragged=False, event=()),
+        Variable("x", "observable", ragged=True, event=()),
+    )
+)
+
+
+def normal_sets(datasets: int, *, seed: int = 0, sizes: tuple[int, int] = (3, 9)) -> Datasets:
+    """Sets of normal members with unknown mean and sd, `x ~ N(mu, sigma)`."""
+    rng = np.random.default_rng(seed)
+    mu, sigma = rng.normal(size=datasets), rng.gamma(2.0, size=datasets)
+    size = rng.integers(*sizes, size=datasets)
+    values = np.repeat(mu, size) + np.repeat(sigma, size) * rng.normal(size=size.sum())
+    return {"mu": mu, "sigma": sigma, "x": Ragged(values, size)}
+
+
+def observed(datasets: Datasets) -> dict[str, Value]:
+    return {"x": datasets["x"]}
+
+
+def approximator(
+    *, seed: int = 1, buckets: tuple[int, ...] = (8,), depth: int = 5, width: int = 16
+):
+    """Untrained, with weights that make its posterior differ from data set to data set."""
+    from abi_cli.approximator import Approximator
+
+    pilot = normal_sets(512)
+    adapter = Adapter.fit([registry.from_config("step", step) for step in STEPS], pilot)
+    made = Approximator(
+        adapter,
+        LAYOUT,
+        summary=registry.get("summary network", "deep_set")(summary_dim=4, width=width),
+        inference=registry.get("inference network", "coupling_flow")(depth=depth, width=width),
+        widths={"summary_variables": 1},
+        buckets=buckets,
+        seed=seed,
+    )
+    made.initialize(network_inputs(adapter.forward(take(pilot, slice(0, 64)))))
+    return made
+
+
+def disturb(layer, *, seed: int = 0, scale: float = 0.1) -> None:
+    """Random values for all weights that start at zero."""
+    rng = np.random.default_rng(seed)
+    for weight in layer.trainable_variables:
+        value = backend.to_numpy(weight.value)
+        if not value.any():
+            weight.assign(rng.normal(scale=scale, size=value.shape))
+
+
+def ready(made, *, learning_rate: float = 1e-3):
+    """With our default optimizer."""
+    optimizer = registry.get("optimizer", "adam")()
+    made.prepare(optimizer.build(learning_rate), optimizer.clip)
+    return made
+
+
+def learn(made, blocks: list) -> list[float]:
+    """The loss of each block."""
+    history = made.fit(
+        backend.feed(iter(blocks), blocks[0]),
+        steps_per_epoch=1,
+        epochs=len(blocks),
+        shuffle=False,
+        verbose=0,
+    )
+    return history.history["loss"]
+
+
+def weights(made) -> list[np.ndarray]:
+    return [np.array(backend.to_numpy(weight.value)) for weight in made.trainable_variables]

@@ -1,0 +1,184 @@
+"""Blocks, schedules, steps and guards of training, on the backend that KERAS_BACKEND names."""
+
+import numpy as np
+import pytest
+
+from abi_cli import backend, registry
+from abi_cli.adapter import network_inputs
+from abi_cli.errors import Diverged
+from abi_cli.listener import Listener
+from abi_cli.training.blocks import Ahead, BlockPlan, gathered
+from abi_cli.variables import take
+from tests import engine
+
+
+def plan(**changes):
+    usual = {
+        "epochs": 2,
+        "num_batches": 5,
+        "batch_size": 4,
+        "buckets": (4, 8),
+        "seed": 3,
+        "rate": lambda step: 1.0 / (1 + step),
+    }
+    return BlockPlan(**{**usual, **changes})
+
+
+@pytest.fixture(scope="module")
+def adapted():
+    made = engine.approximator()
+    return made.adapter.forward(engine.normal_sets(400, seed=9))
+
+
+def parts(adapted, rows):
+    for first in range(0, 400, rows):
+        yield take(adapted, slice(first, min(first + rows, 400)))
+
+
+def same(one, other):
+    return all((one[name] == other[name]).all() for name in one)
+
+
+def test_blocks_do_not_depend_on_how_rows_are_divided(adapted):
+    made = [list(gathered(parts(adapted, rows), plan())) for rows in (400, 64, 7)]
+    assert len(made[0]) == 2 * plan().blocks_per_epoch
+    for blocks in made[1:]:
+        assert len(blocks) == len(made[0])
+        assert all(same(one, other) for one, other in zip(blocks, made[0], strict=True))
+
+
+def test_a_block_holds_sets_of_one_bucket_and_the_rates_of_its_steps(adapted):
+    blocks = list(gathered(parts(adapted, 50), plan(num_batches=40)))
+    sizes = {block["summary_mask"].shape[2] for block in blocks}
+    assert sizes == {4, 8}
+    assert [int(block["steps"]) for block in blocks] == [16, 16, 8] * 2
+    for block in blocks:
+        members = block["summary_mask"].sum(-1)
+        assert (members <= 4).all() or (members > 4).all()
+    np.testing.assert_allclose(blocks[1]["rate"], 1.0 / (1 + np.arange(16, 32)), rtol=1e-6)
+
+
+def test_no_data_set_is_learned_twice(adapted):
+    blocks = list(gathered(parts(adapted, 50), plan(num_batches=40, buckets=(8,))))
+    seen = np.concatenate(
+        [block["inference_variables"][: int(block["steps"])].reshape(-1, 2) for block in blocks]
+    )
+    assert len(np.unique(seen, axis=0)) == len(seen) == 2 * 40 * 4
+
+
+def test_an_error_of_the_feeding_thread_is_raised_where_blocks_are_used():
+    def failing():
+        yield {"a": np.zeros(1)}
+        raise ValueError("from the thread")
+
+    ahead = Ahead(failing())
+    blocks = iter(ahead)
+    next(blocks)
+    with pytest.raises(ValueError, match="from the thread"):
+        next(blocks)
+    ahead.stop()
+
+
+@pytest.mark.parametrize("word", registry.names("schedule"))
+def test_schedules_peak_at_one(word):
+    part = registry.get("schedule", word)
+    required = part.shorthand()
+    schedule = part(**({required: 1e-3} if required else {}))
+    rates = schedule.relative(np.arange(1000), 1000)
+    assert rates.max() == pytest.approx(1.0, abs=1e-3)
+    assert (rates > 0).all()
+    assert schedule.peak > 0
+
+
+def block_of(adapted, steps, *, made, room=6):
+    inputs = network_inputs(take(adapted, slice(0, room * 4)), size=8)
+    block = {name: x.reshape(room, 4, *x.shape[1:]) for name, x in inputs.items()}
+    return {**block, "rate": np.ones(room, "float32"), "steps": np.asarray(steps, np.int32)}
+
+
+def test_a_block_runs_as_many_steps_as_it_says(adapted):
+    """Six steps at once, as three and three, and none."""
+    full, halves = (engine.ready(engine.approximator()) for _ in range(2))
+    start = engine.weights(full)
+    whole = block_of(adapted, 6, made=full)
+    engine.learn(full, [{**whole, "steps": np.asarray(0, np.int32)}])
+    assert all((a == b).all() for a, b in zip(engine.weights(full), start, strict=True))
+    engine.learn(full, [whole])
+    first = {**whole, "steps": np.asarray(3, np.int32)}
+    rolled = {name: np.roll(x, -3, axis=0) if x.ndim else x for name, x in first.items()}
+    engine.learn(halves, [first, rolled])
+    for one, other in zip(engine.weights(full), engine.weights(halves), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_a_step_is_that_of_the_optimizer_on_the_mean_loss(adapted):
+    """The first step of Adam moves every weight by its rate against the sign of the gradient."""
+    made = engine.ready(engine.approximator(), learning_rate=1e-3)
+    engine.disturb(made.inference_network)
+    before = engine.weights(made)
+    block = block_of(adapted, 1, made=made)
+    engine.learn(made, [{**block, "rate": np.full(6, 0.5, "float32")}])
+    moved = np.concatenate(
+        [(b - a).ravel() for a, b in zip(before, engine.weights(made), strict=True)]
+    )
+    np.testing.assert_allclose(np.abs(moved[moved != 0]).max(), 5e-4, rtol=0.02)
+    assert float(backend.to_numpy(made.optimizer.learning_rate)) == pytest.approx(1e-3)
+
+
+def test_within_five_steps_every_weight_has_changed(adapted):
+    made = engine.ready(engine.approximator())
+    before = engine.weights(made)
+    engine.learn(made, [block_of(adapted, 5, made=made)])
+    for weight, a, b in zip(made.trainable_variables, before, engine.weights(made), strict=True):
+        assert (a != b).any(), weight.path
+
+
+def test_the_loss_falls(adapted):
+    made = engine.ready(engine.approximator(), learning_rate=3e-3)
+    block = block_of(adapted, 6, made=made)
+    losses = engine.learn(made, [block] * 15)
+    assert np.mean(losses[-5:]) < losses[0] - 0.3
+
+
+class Heard(Listener):
+    def __init__(self):
+        self.warnings = []
+
+    def warn(self, text, *, hint=None):
+        self.warnings.append(text)
+
+
+def test_a_loss_that_is_not_finite_rolls_back_and_halves_the_rate(adapted):
+    from abi_cli.training.watch import DivergenceGuard
+
+    made = engine.ready(engine.approximator(), learning_rate=1e-3)
+    block = block_of(adapted, 6, made=made)
+    poisoned = {**block, "inference_variables": block["inference_variables"].copy()}
+    poisoned["inference_variables"][2, 1] = np.nan
+    heard = Heard()
+
+    def fit(blocks):
+        made.fit(
+            backend.feed(iter(blocks), block),
+            steps_per_epoch=len(blocks),
+            shuffle=False,
+            verbose=0,
+            callbacks=[DivergenceGuard(heard)],
+        )
+
+    fit([block, poisoned])
+    assert len(heard.warnings) == 1
+    assert "block 2, step 3" in heard.warnings[0]
+    assert all(np.isfinite(w).all() for w in engine.weights(made))
+    assert float(backend.to_numpy(made.optimizer.learning_rate)) == pytest.approx(5e-4)
+    with pytest.raises(Diverged, match="learning_rate|rollbacks"):
+        fit([poisoned] * 4)
+
+
+def test_the_same_seed_learns_the_same_weights(adapted):
+    both = []
+    for _ in range(2):
+        made = engine.ready(engine.approximator(seed=4))
+        engine.learn(made, [block_of(adapted, 6, made=made)] * 2)
+        both.append(engine.weights(made))
+    assert all((a == b).all() for a, b in zip(*both, strict=True))
