@@ -149,10 +149,8 @@ class UserFunction:
 
     def raised(self, error: BaseException, *, draw: str) -> UserFunctionError:
         """What to tell of an exception of the function's, raised at `draw`."""
-        reseeds = isinstance(error, TypeError) and "re-seed" in str(error)
         return UserFunctionError(
             f"{self.name} raised {described(error)} ({draw})",
-            hint="Remove np.random.seed: abi seeds np.random for every row." if reseeds else None,
             place=self.place,
             frames=own_frames(error, self.base_dir),
         )

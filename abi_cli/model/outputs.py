@@ -152,5 +152,7 @@ def _as_numbers(name: str, array: np.ndarray, *, row: int = 0) -> np.ndarray:
         return array.astype(np.float64, copy=False)
     if kind == "u" and (not array.size or array.max() <= np.iinfo(np.int64).max):
         return array.astype(np.int64)
-    example = array.flat[0] if array.size else array.dtype
-    raise UnusableOutputError(f"{name} must be made of real numbers; it holds {example!r}", row=row)
+    examples = array.ravel()[:1].tolist() or [array.dtype]
+    raise UnusableOutputError(
+        f"{name} must be made of real numbers; it holds {examples[0]!r}", row=row
+    )

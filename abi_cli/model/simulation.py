@@ -87,7 +87,7 @@ class Stage:
         self.keys: tuple[str, ...] = ()
         self._take: Callable[[Known], Any] | None = None
         self._visible: tuple[str, ...] = ()
-        self._key_set: frozenset[str] = frozenset()
+        self._key_set: frozenset[str] | None = None
         self._fixed: Known = {}
 
     def call(self, known: Known, row: int) -> Known:
@@ -96,8 +96,7 @@ class Stage:
         What was not known at the first call, because it comes later, plays no part.
         """
         if self._take is None:
-            self._take = self.source.taking(self._choose_arguments(known))
-            self._visible = tuple(known)
+            return self._call_first(known, row)
         try:
             output = self._take(known)
         except (Exception, SystemExit) as error:
@@ -111,6 +110,19 @@ class Stage:
         if output.keys() != self._key_set:
             self._meet_keys(output, known, row)
         return output | self._fixed if self._fixed else output
+
+    def _call_first(self, known: Known, row: int) -> Known:
+        self._take = self.source.taking(self._choose_arguments(known))
+        self._visible = tuple(known)
+        bits = known[RNG].bit_generator
+        key = bits.state["state"]["key"]
+        output = self.call(known, row)
+        if not np.array_equal(bits.state["state"]["key"], key):
+            raise self.unusable(
+                f"{self.source.name} seeds np.random, so that all rows would be the same",
+                hint="Remove the call of np.random.seed: abi seeds np.random for each row.",
+            )
+        return output
 
     def unusable(self, message: str, *, hint: str | None = None) -> UserFunctionError:
         """The error to raise for a result that can't be used."""
@@ -159,7 +171,7 @@ class Stage:
         if array.ndim > self.batched:
             raise UsageError(f"Expected a single number to hold fixed; got {name}, an array")
         if array.dtype.kind in "biu":
-            if value != int(value):
+            if not float(value).is_integer():
                 raise UsageError(f"Expected a whole number for {name}; got {value}")
             value = int(value)
         return np.full(known[BATCH_SIZE], value) if self.batched else value
@@ -199,7 +211,7 @@ class Simulation:
         return take(datasets, slice(start - first, stop - first)) if self._chunk else datasets
 
     def _single_rows(self, start: int, stop: int) -> Datasets:
-        known: Known = {RNG: self._streams.rng, **self._origin.context}
+        known: Known = {**self._origin.context, RNG: self._streams.rng}
         outputs: list[tuple[Stage, list[Known]]] = [(stage, []) for stage in self._stages]
         for row in range(start, stop):  # the time of a cheap model is spent here
             self._streams.seek(row)
@@ -229,7 +241,7 @@ class Simulation:
         """The rows of one chunk, which are drawn from one stream."""
         first = unit * size
         self._streams.seek(unit)
-        shared: Known = {RNG: self._streams.rng, BATCH_SIZE: size, **self._origin.context}
+        shared: Known = {**self._origin.context, RNG: self._streams.rng, BATCH_SIZE: size}
         columns: Known = {}  # what each row has for itself, `(chunk, *event)`
         datasets: Datasets = {}
         for stage in self._stages:
@@ -262,7 +274,7 @@ class Simulation:
         outputs = []
         for place in range(size):
             own = {name: column[place] for name, column in columns.items()}
-            outputs.append(stage.call(shared | own, row=first + place))
+            outputs.append(stage.call(shared | own, first + place))
         return {name: [output[name] for output in outputs] for name in stage.keys}
 
     def _given(self, rows: int) -> Datasets:

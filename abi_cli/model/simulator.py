@@ -65,9 +65,12 @@ class Simulator:
     @property
     def unit(self) -> int:
         """Rows that are drawn from one stream. Blocks that start at multiples of it waste none."""
+        return self.chunk if self._batched else 1
+
+    @property
+    def _batched(self) -> bool:
         functions = (self.meta, self.prior, self.likelihood)
-        batched = any(function is not None and function.batched for function in functions)
-        return self.chunk if batched else 1
+        return any(function is not None and function.batched for function in functions)
 
     def simulate(
         self,
@@ -96,11 +99,6 @@ class Simulator:
         datasets, _ = self._run(Origin(seed, purpose, context or {}), start, stop, data=True)
         return datasets
 
-    def simulate_causes(self, *, seed: int, purpose: Purpose, start: int, stop: int) -> Datasets:
-        """What `simulate` gives for the same arguments, without the data."""
-        datasets, _ = self._run(Origin(seed, purpose, {}), start, stop, data=False)
-        return datasets
-
     def layout(self, pilot: Datasets) -> Layout:
         """What the variables are, judging by simulated data sets.
 
@@ -108,26 +106,9 @@ class Simulator:
             SpecError: The spec names a parameter that the prior doesn't return, or a parameter is
                 discrete.
         """
-        _, stages = self._run(Origin(1, Purpose.PILOT, {}), 0, 1, data=False)
-        roles: dict[str, Role] = {}
-        for stage in stages:
-            roles |= dict.fromkeys(stage.keys, stage.role)
-        drawn = [name for name, role in roles.items() if role == "parameter"]
-        for name in self.parameters or ():
-            if name not in drawn:
-                near = difflib.get_close_matches(name, drawn, n=1)
-                raise SpecError(
-                    f"Expected parameters that {self.prior.name} returns, {', '.join(drawn)}; "
-                    f"got {name}",
-                    hint=f"Did you mean {near[0]}?" if near else None,
-                    place="parameters",
-                )
-        for name in drawn:
-            if self.parameters is not None and name not in self.parameters:
-                roles[name] = "nuisance"
+        roles = self._roles(pilot)
         variables = [
-            _variable(name, value, role=roles.get(name, "observable"), pilot=pilot)
-            for name, value in pilot.items()
+            _variable(name, value, role=roles[name], pilot=pilot) for name, value in pilot.items()
         ]
         for variable in variables:
             if variable.role == "parameter" and variable.integer:
@@ -140,6 +121,32 @@ class Simulator:
                 )
         order: tuple[Role, ...] = ("context", "parameter", "nuisance", "observable")
         return Layout(tuple(sorted(variables, key=lambda variable: order.index(variable.role))))
+
+    def _roles(self, pilot: Datasets) -> dict[str, Role]:
+        """What each variable of simulated data sets is."""
+        # The prior is run for its keys, with context that only `simulate` was given, if any.
+        context = {
+            name: value[0].item()
+            for name in self.prior.arguments
+            if isinstance(value := pilot.get(name), np.ndarray) and value.ndim == 1
+        }
+        _, stages = self._run(Origin(1, Purpose.PILOT, context), 0, 1, data=False)
+        drawn = stages[-1].keys
+        parameters = drawn if self.parameters is None else self.parameters
+        for name in parameters:
+            if name not in drawn:
+                near = difflib.get_close_matches(name, drawn, n=1)
+                raise SpecError(
+                    f"Expected parameters that {self.prior.name} returns, {', '.join(drawn)}; "
+                    f"got {name}",
+                    hint=f"Did you mean {near[0]}?" if near else None,
+                    place="parameters",
+                )
+        names = list(pilot)
+        roles: dict[str, Role] = dict.fromkeys(names, "observable")
+        roles |= dict.fromkeys(names[: names.index(drawn[0])], "context")  # it comes first
+        roles |= dict.fromkeys(drawn, "nuisance")
+        return roles | dict.fromkeys(parameters, "parameter")
 
     def check_reproducible(self, seed: int) -> None:
         """Refuse functions whose results depend on anything but their row.
@@ -196,7 +203,7 @@ class Simulator:
                 opened.enter_context(user_modules(base_dir).at_hand())
             streams = Streams(origin.seed, origin.purpose)
             opened.enter_context(streams.everywhere())
-            chunk = self.chunk if any(stage.batched for stage in stages) else None
+            chunk = self.chunk if self._batched else None
             simulation = Simulation(stages, origin=origin, streams=streams, chunk=chunk)
             return streams.run(lambda: simulation.rows(start, stop)), stages
 

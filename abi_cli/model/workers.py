@@ -97,23 +97,23 @@ class Workers:
             UserFunctionError: A process died, of too little memory or of a crash in a library.
             Exception: What the function raised.
         """
-        if self._executor is None:
+        executor = self._executor
+        if executor is None:
             return map(function, tasks)
-        executor, waiting = self._executor, iter(tasks)
-        begun = deque(executor.submit(function, task) for task in islice(waiting, max(ahead, 1)))
-        return self._results(executor, function, waiting, begun)
+        submitted = (executor.submit(function, task) for task in tasks)
+        try:
+            begun = deque(islice(submitted, max(ahead, 1)))
+        except BrokenProcessPool as error:
+            raise self._died() from error
+        return self._results(submitted, begun)
 
     def _results(
-        self,
-        executor: ProcessPoolExecutor,
-        function: Callable[[Task], Result],
-        waiting: Iterator[Task],
-        begun: deque[Future[Result]],
+        self, submitted: Iterator[Future[Result]], begun: deque[Future[Result]]
     ) -> Iterator[Result]:
         try:
             while begun:
                 result = begun.popleft().result()
-                begun.extend(executor.submit(function, task) for task in islice(waiting, 1))
+                begun.extend(islice(submitted, 1))
                 yield result
         except BrokenProcessPool as error:
             raise self._died() from error
@@ -122,13 +122,15 @@ class Workers:
                 future.cancel()
 
     def _died(self) -> UserFunctionError:
-        codes = {process.exitcode for process in self._processes if process.exitcode}
-        how = ", ".join(
+        """The error to raise when a process ended by itself; the others were then terminated."""
+        codes = {process.exitcode for process in self._processes} - {None, 0, -signal.SIGTERM}
+        names = sorted(
             signal.Signals(-code).name if code < 0 else f"exit code {code}"
-            for code in sorted(code for code in codes if code is not None)
+            for code in codes
+            if code is not None
         )
         return UserFunctionError(
-            f"a process that simulated died ({how or 'no exit code'})",
+            f"a process that simulated died ({', '.join(names) or 'without saying why'})",
             hint="Did it run out of memory? Fewer processes need less: --jobs 1.",
         )
 

@@ -1,0 +1,169 @@
+"""Worker processes: the same results in the same order, whatever becomes of the processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import count, islice
+from pathlib import Path
+
+import pytest
+
+from abi_cli.errors import UserFunctionError
+from abi_cli.model.workers import Workers
+from abi_cli.variables import concatenate
+from tests.model_tasks import (
+    BATCHED,
+    ONE_DRAW,
+    SimulateRows,
+    assert_equal,
+    fail,
+    kill_itself,
+    modules_and_threads,
+    simulator,
+    square_slowly,
+    train_rows,
+)
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("keras", "tensorflow", "jax", "torch", "typer", "rich", "matplotlib")
+
+
+@pytest.fixture(scope="module")
+def workers():
+    with Workers(2) as workers:
+        yield workers
+
+
+@pytest.mark.parametrize("code", [ONE_DRAW, BATCHED], ids=["one draw", "batched"])
+def test_rows_do_not_depend_on_who_simulates_them(workers, tmp_path, code):
+    model = simulator(tmp_path, code)
+    ranges = [(start, start + 7) for start in range(0, 70, 7)]
+    expected = train_rows(model, 0, 70)
+    for pool in (workers, Workers(0)):
+        parts = list(pool.imap(SimulateRows(model), ranges, ahead=3))
+        assert_equal(concatenate(parts), expected)
+
+
+def test_results_come_in_order_and_tasks_may_be_endless(workers):
+    assert list(islice(workers.imap(square_slowly, count(), ahead=5), 8)) == [
+        number**2 for number in range(8)
+    ]
+
+
+@pytest.mark.parametrize("ahead", [1, 4])
+def test_no_more_is_begun_than_asked_for(workers, ahead):
+    drawn = []
+
+    def tasks():
+        for number in range(10):
+            drawn.append(number)
+            yield number
+
+    results = workers.imap(square_slowly, tasks(), ahead=ahead)
+    assert len(drawn) == ahead  # already before the first is asked for
+    for taken in range(1, 4):
+        next(results)
+        assert len(drawn) == ahead + taken
+    results.close()
+
+
+def test_nothing_is_begun_ahead_without_processes():
+    drawn = []
+    with Workers(0) as none:
+        results = none.imap(square_slowly, (drawn.append(n) or n for n in range(3)), ahead=5)
+        assert drawn == []
+        assert list(results) == [0, 1, 4]
+
+
+def test_errors_come_back_as_they_were(workers):
+    with pytest.raises(UserFunctionError) as caught:
+        list(workers.imap(fail, [3, 4], ahead=2))
+    error = caught.value
+    assert (error.message, error.hint, error.place, error.frames) == (
+        "row 3",
+        "a hint",
+        "a place",
+        ("a frame",),
+    )
+    assert list(workers.imap(square_slowly, [3], ahead=1)) == [9]
+
+
+def test_processes_are_light(workers):
+    names, threads, deaf = next(workers.imap(modules_and_threads, [0], ahead=1))
+    assert not [name for name in names if name.partition(".")[0] in HEAVY]
+    assert "abi_cli.cli" not in names
+    assert threads == "1"
+    assert deaf
+    assert os.environ.get("OMP_NUM_THREADS") != "1"
+
+
+def test_a_process_that_dies_is_told():
+    with Workers(1) as mortal, pytest.raises(UserFunctionError) as caught:
+        list(mortal.imap(kill_itself, [1], ahead=1))
+    assert "SIGKILL" in caught.value.message
+    assert "--jobs 1" in caught.value.hint
+
+
+SCRIPT = """
+import signal, sys
+sys.path.insert(0, {root!r})
+from abi_cli.model.workers import Workers
+from tests.model_tasks import say_and_sleep
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+try:
+    with Workers(2) as workers:  # no guard: it must not begin anew in each process
+        print("begun", flush=True)
+        list(workers.imap(say_and_sleep, [{folder!r}] * 2, ahead=2))
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)],
+)
+def test_processes_end_with_their_parent(tmp_path, end, code):
+    script = tmp_path / "script.py"
+    folder = tmp_path / "ids"
+    folder.mkdir()
+    script.write_text(SCRIPT.format(root=str(ROOT), folder=str(folder)))
+    parent = subprocess.Popen(
+        [sys.executable, script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    children = wait_for(lambda: [int(path.name) for path in folder.iterdir()], length=2)
+    if end is signal.SIGINT:
+        os.killpg(parent.pid, end)  # as a terminal does it
+    else:
+        parent.send_signal(end)
+    out, err = parent.communicate(timeout=30)
+    assert parent.returncode == code
+    assert out == "begun\n"
+    if end is not signal.SIGKILL:
+        assert err == ""
+    wait_for(lambda: [child for child in children if alive(child)], length=0)
+
+
+def wait_for(look, *, length):
+    """What `look` sees as soon as it has a length."""
+    until = time.monotonic() + 30
+    while len(seen := look()) != length:
+        assert time.monotonic() < until, seen
+        time.sleep(0.02)
+    return seen
+
+
+def alive(process):
+    """Whether a process runs, zombies not counted."""
+    try:
+        status = Path(f"/proc/{process}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
