@@ -18,8 +18,10 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -81,18 +83,18 @@ class Approximator(keras.Model):
         self.adapter = adapter
         self.layout = layout
         self.buckets = tuple(buckets)
-        self._config = {"summary": summary, "inference": inference, "widths": dict(widths)}
+        self._summary, self._inference, self._widths = summary, inference, dict(widths)
         self._seed = seed
-        keras.utils.set_random_seed(seed)
         conditions = widths.get(INFERENCE_CONDITIONS, 0)
         self.summary_network = None
-        if SUMMARY_VARIABLES in widths:
-            if summary is None:
-                conditions += widths[SUMMARY_VARIABLES]
-            else:
-                self.summary_network = summary.build(widths[SUMMARY_VARIABLES])
-                conditions += summary.summary_dim
-        self.inference_network = inference.build(adapter.dim, conditions, seed)
+        with _first_weights(seed):
+            if SUMMARY_VARIABLES in widths:
+                if summary is None:
+                    conditions += widths[SUMMARY_VARIABLES]
+                else:
+                    self.summary_network = summary.build(widths[SUMMARY_VARIABLES])
+                    conditions += summary.summary_dim
+            self.inference_network = inference.build(adapter.dim, conditions, seed)
         self.built = True
         self._conditions = backend.compiled(self.conditions)
         self._inverse = backend.compiled(self.inference_network.inverse)
@@ -264,13 +266,12 @@ class Approximator(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """Everything but the weights, as plain JSON values."""
-        summary, inference = self._config["summary"], self._config["inference"]
         return {
             "adapter": self.adapter.to_config(),
             "layout": self.layout.to_config(),
-            "summary": None if summary is None else summary.to_config(),
-            "inference": inference.to_config(),
-            "widths": self._config["widths"],
+            "summary": self._summary and self._summary.to_config(),
+            "inference": self._inference.to_config(),
+            "widths": self._widths,
             "buckets": list(self.buckets),
             "seed": self._seed,
         }
@@ -282,12 +283,28 @@ class Approximator(keras.Model):
         return cls(
             Adapter.from_config(config["adapter"]),
             Layout.from_config(config["layout"]),
-            summary=summary and registry.from_config("summary network", summary),
-            inference=registry.from_config("inference network", config["inference"]),
+            summary=summary
+            and registry.expected(registry.from_config("summary network", summary), SummaryNetwork),
+            inference=registry.expected(
+                registry.from_config("inference network", config["inference"]), InferenceNetwork
+            ),
             widths=config["widths"],
             buckets=tuple(config["buckets"]),
             seed=config["seed"],
         )
+
+
+@contextmanager
+def _first_weights(seed: int) -> Iterator[None]:
+    """Keras draws the seeds of its initializers from `random`; its own function to seed that loads
+    TensorFlow, whichever the backend.
+    """
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)
 
 
 def _round_up(number: int, most: int) -> int:

@@ -1,9 +1,9 @@
 """The choice of backend, and the only code that differs between backends.
 
-`select` must run before Keras is first imported: it imports it. Everything else assumes that it has.
+`select` must run before Keras is first imported: it imports it. Everything else assumes that.
 
 What differs: how a loop over stacked weights is written (`scan_layers`), how a block of batches is
-learnt in one compiled call (`BlockTrainer`), how blocks are fed (`feed`), how an inference function
+learnt in one compiled call (`train_block`), how blocks are fed (`feed`), how an inference function
 is compiled (`compiled`). A block is a dict of arrays whose leading axis is that of the steps, with
 `rate (step,)`, the learning rate relative to the optimizer's own, and `steps ()`, how many of them
 are to be run: the compiled program is the same for a full, a short and an empty block.
@@ -155,7 +155,7 @@ def _scan_tensorflow(layer: Layer, carry: Any, stacked: Sequence[Any], shared: A
     # of a whole stack at each of its layers: half again as long to compile, and slower.
     import tensorflow as tf
 
-    depth, many, weights = stacked[0].shape[0], len(carry), len(stacked)
+    depth, many = stacked[0].shape[0], len(carry)
 
     def of(index: Any, stack: Sequence[Any]) -> list[Any]:
         return [w[index] for w in stack]
@@ -239,11 +239,11 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     if backend == "jax":
         import jax
 
-        return jax.jit(function)  # type: ignore[no-any-return]  # JAX is skipped by the type check
+        return jax.jit(function)
     if backend == "tensorflow":
         import tensorflow as tf
 
-        return tf.function(function, jit_compile=True, autograph=False)  # type: ignore[no-any-return]  # as above
+        return tf.function(function, jit_compile=True, autograph=False)
 
     import torch
 
@@ -420,7 +420,11 @@ def _train_torch(model: Any, data: Any) -> dict[str, Any]:
     return _logs(losses, steps)
 
 
-_TRAINERS = {"tensorflow": _train_tensorflow, "jax": _train_jax, "torch": _train_torch}
+_TRAINERS: dict[str, Callable[..., Any]] = {
+    "tensorflow": _train_tensorflow,
+    "jax": _train_jax,
+    "torch": _train_torch,
+}
 
 
 def feed(blocks: Iterator[dict[str, np.ndarray]], example: dict[str, np.ndarray]) -> Any:

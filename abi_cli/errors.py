@@ -7,7 +7,7 @@ ours and exits with 70.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class AbiError(Exception):
@@ -76,7 +76,7 @@ class UserFunctionError(AbiError):
         super().__init__(message, hint=hint, place=place)
         self.frames = frames
 
-    def __reduce__(self):  # crosses process borders whole
+    def __reduce__(self) -> tuple[Any, ...]:  # crosses process borders whole
         return _rebuild, (self.message, self.hint, self.place, self.frames)
 
 

@@ -24,7 +24,12 @@ class Listener:
         """Something that may not be what was meant."""
 
     @contextmanager
-    def task(self, title: str, total: int | None = None, unit: str = "") -> Iterator[Progress]:
+    def task(
+        self,
+        title: str,  # noqa: ARG002  # the contract; a silent listener shows nothing
+        total: int | None = None,  # noqa: ARG002  # as above
+        unit: str = "",  # noqa: ARG002  # as above
+    ) -> Iterator[Progress]:
         """A piece of work of `total` units (None where unknown), as a context."""
         yield _Silent()
 

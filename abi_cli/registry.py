@@ -30,7 +30,7 @@ HOMES = {
     "schedule": "abi_cli.training",
     "callback": "abi_cli.training",
 }
-"""Kind of part → the package whose modules named `parts*` or `*_parts` define its built-in parts."""
+"""Kind of part → the package whose modules `parts*` or `*_parts` define its built-in parts."""
 
 
 def _as_tuple(value: Any) -> Any:
@@ -138,6 +138,17 @@ def get(kind: str, name: str) -> type[Part]:
         return _parts[kind, name]
     except KeyError:
         raise UnknownPart(kind, name, names(kind)) from None
+
+
+def expected(part: Part, contract: type[P]) -> P:
+    """The part, known to keep a contract such as `Step`.
+
+    Errors:
+        TypeError: It was registered under that kind but doesn't.
+    """
+    if not isinstance(part, contract):
+        raise TypeError(f"Expected {part.name} to be a {contract.__name__}; got {type(part)}")
+    return part
 
 
 def from_config(kind: str, config: dict[str, Any]) -> Part:

@@ -80,15 +80,16 @@ def concatenate(parts: Iterable[Mapping[str, Value]]) -> Datasets:
     """The data sets of all parts, one after the other; every part has the same variables."""
     parts = list(parts)
     joined: Datasets = {}
-    for name, first in parts[0].items():
+    for name in parts[0]:
         values = [part[name] for part in parts]
-        if isinstance(first, Ragged):
+        ragged = [value for value in values if isinstance(value, Ragged)]
+        if ragged:
             joined[name] = Ragged(
-                np.concatenate([value.values for value in values]),
-                np.concatenate([value.row_size for value in values]),
+                np.concatenate([value.values for value in ragged]),
+                np.concatenate([value.row_size for value in ragged]),
             )
         else:
-            joined[name] = np.concatenate(values)
+            joined[name] = np.concatenate([np.asarray(value) for value in values])
     return joined
 
 

@@ -40,9 +40,7 @@ def observed(datasets: Datasets) -> dict[str, Value]:
     return {"x": datasets["x"]}
 
 
-def approximator(
-    *, seed: int = 1, buckets: tuple[int, ...] = (8,), depth: int = 5, width: int = 16
-):
+def approximator(*, seed: int = 1, buckets: tuple[int, ...] = (8,)):
     """Untrained, with weights that make its posterior differ from data set to data set."""
     from abi_cli.approximator import Approximator
 
@@ -51,8 +49,8 @@ def approximator(
     made = Approximator(
         adapter,
         LAYOUT,
-        summary=registry.get("summary network", "deep_set")(summary_dim=4, width=width),
-        inference=registry.get("inference network", "coupling_flow")(depth=depth, width=width),
+        summary=registry.get("summary network", "deep_set")(summary_dim=4, width=16),
+        inference=registry.get("inference network", "coupling_flow")(depth=5, width=16),
         widths={"summary_variables": 1},
         buckets=buckets,
         seed=seed,
@@ -75,6 +73,23 @@ def ready(made, *, learning_rate: float = 1e-3):
     optimizer = registry.get("optimizer", "adam")()
     made.prepare(optimizer.build(learning_rate), optimizer.clip)
     return made
+
+
+class Learner:
+    """A ready approximator that can go back to its first state: compiled once for many tests."""
+
+    def __init__(self):
+        self.made = ready(approximator())
+        self.first = [np.array(backend.to_numpy(x.value)) for x in self._variables()]
+
+    def _variables(self):
+        return [*self.made.variables, *self.made.optimizer.variables]
+
+    def fresh(self, *, learning_rate: float = 1e-3):
+        for variable, value in zip(self._variables(), self.first, strict=True):
+            variable.assign(value)
+        self.made.optimizer.learning_rate = learning_rate
+        return self.made
 
 
 def learn(made, blocks: list) -> list[float]:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -126,7 +127,7 @@ def test_a_run_of_one_backend_loads_on_the_other(posterior, tmp_path):
     other = "jax" if engine.backend.name() == "tensorflow" else "tensorflow"
     code = f"""
         import sys
-        sys.path.insert(0, {os.getcwd()!r})
+        sys.path.insert(0, {str(Path.cwd())!r})
         from pathlib import Path
         import numpy as np
         from tests import engine

@@ -61,7 +61,7 @@ class Adapter:
             AdapterError: A step asks for what isn't there or can't take it, or nothing reaches
                 `inference_variables`.
         """
-        chain = tuple(_as_step(part) for part in steps)
+        chain = tuple(registry.expected(part, Step) for part in steps)
         states = []
         data = _in_double(pilot)
         for number, step in enumerate(chain):
@@ -194,7 +194,10 @@ class Adapter:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Adapter:
         """Back from `to_config`, from JSON too."""
-        steps = tuple(_as_step(registry.from_config("step", entry)) for entry in config["steps"])
+        steps = tuple(
+            registry.expected(registry.from_config("step", entry), Step)
+            for entry in config["steps"]
+        )
         states = tuple(
             {name: _array_from_config(array) for name, array in state.items()}
             for state in config["states"]
@@ -215,12 +218,6 @@ def _in_double(data: Mapping[str, Value]) -> Datasets:
 
 def _widened(array: np.ndarray) -> np.ndarray:
     return array.astype(np.float64, copy=False) if array.dtype.kind == "f" else array
-
-
-def _as_step(part: Part) -> Step:
-    if not isinstance(part, Step):
-        raise TypeError(f"Expected {part.name} to be a Step; got {type(part).__name__}")
-    return part
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""The vocabulary of networks in a spec: configs whose `build` loads `nn` when it is called."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
+from pydantic import Field, PositiveInt
+
 from abi_cli.registry import Part
 
 if TYPE_CHECKING:
@@ -17,6 +19,10 @@ class SummaryNetwork(Part):
     The layer that `build` returns is called as `layer(x, mask)` with `x (batch, obs, dim)` and
     `mask (batch, obs)`, gives `(batch, summary_dim)`, and may scale itself in `adapt(x, mask)`.
     """
+
+    summary_dim: PositiveInt = Field(
+        16, description="Length of the summary; at least the number of parameters, better twice."
+    )
 
     @abstractmethod
     def build(self, dim: int) -> keras.Layer:

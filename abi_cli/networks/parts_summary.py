@@ -19,9 +19,6 @@ Activation = Literal["elu", "gelu", "mish", "relu", "silu", "softplus", "tanh"]
 class DeepSet(SummaryNetwork):
     """For sets: exchangeable members, in any number. Pools what each says and their regressions."""
 
-    summary_dim: PositiveInt = Field(
-        16, description="Length of the summary; at least the number of parameters, better twice."
-    )
     width: PositiveInt = Field(64, description="Width of the member and summary networks.")
     depth: PositiveInt = Field(2, description="Hidden layers of the member network.")
     moment_features: PositiveInt = Field(
@@ -34,5 +31,5 @@ class DeepSet(SummaryNetwork):
         from abi_cli.nn.deep_set import DeepSet as Layer
 
         layer = Layer(**self.model_dump())
-        layer.build((None, None, dim))
+        layer.build((1, 1, dim))
         return layer

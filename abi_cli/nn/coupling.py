@@ -41,7 +41,7 @@ def coupling_masks(dim: int, depth: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     masks = np.zeros((depth, dim), "float32")
     for first in range(1, depth, 2):
-        kept = rng.permutation(dim)[: (dim + 1) // 2] if dim > 1 else []
+        kept = rng.permutation(dim)[: (dim + 1) // 2 if dim > 1 else 0]
         masks[first, kept] = 1.0
         if first + 1 < depth and dim > 1:
             masks[first + 1] = 1.0 - masks[first]

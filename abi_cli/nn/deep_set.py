@@ -59,7 +59,7 @@ class DeepSet(keras.Layer):
         self.moment_features = moment_features
         self.activation = activation
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[int, ...]) -> None:
         """Make the weights for members of `input_shape[-1]` features."""
         dim = input_shape[-1]
         features = min(dim, self.moment_features)
@@ -114,7 +114,9 @@ class DeepSet(keras.Layer):
         return self.skip(s) + self.bend(self.hidden(s))
 
     def compute_output_shape(
-        self, input_shape: tuple[int | None, ...], mask_shape: tuple[int | None, ...] | None = None
+        self,
+        input_shape: tuple[int | None, ...],
+        mask_shape: tuple[int | None, ...] | None = None,  # noqa: ARG002  # as `call` takes it
     ) -> tuple[int | None, ...]:
         """`(batch, summary_dim)`."""
         return (input_shape[0], self.summary_dim)

@@ -1,0 +1,1 @@
+"""Learning: blocks of batches, optimizers, schedules, callbacks, and the loop over them."""

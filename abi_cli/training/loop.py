@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from abi_cli import backend
+from abi_cli import backend, registry
 from abi_cli.adapter.adapter import (
     INFERENCE_CONDITIONS,
     SUMMARY_VARIABLES,
@@ -26,8 +26,10 @@ from abi_cli.errors import SpecError
 from abi_cli.listener import Listener
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.workers import Workers
+from abi_cli.networks.network import InferenceNetwork, SummaryNetwork
 from abi_cli.spec import Spec
 from abi_cli.training.blocks import Ahead, Block, BlockPlan, gathered
+from abi_cli.training.parts import Callback, Optimizer, Schedule
 from abi_cli.training.sources import Fresh, Source, Stored
 from abi_cli.training.watch import DivergenceGuard, EpochLog, Meters
 from abi_cli.variables import Datasets, Layout, Ragged, take
@@ -83,7 +85,9 @@ def train(plan: Plan) -> Trained:
         Diverged: The loss stayed not finite after several rollbacks.
     """
     clock = _Clock()
-    training, schedule = plan.spec.training, plan.spec.training.learning_rate
+    training = plan.spec.training
+    schedule = registry.expected(training.learning_rate, Schedule)
+    optimizer = registry.expected(training.optimizer, Optimizer)
     source: Source = Fresh(plan.simulator, plan.workers, training, seed=plan.seed)
     if plan.stored is not None:
         source = Stored(plan.stored, training, seed=plan.seed)
@@ -96,7 +100,6 @@ def train(plan: Plan) -> Trained:
         approximator = _approximator(plan, adapter, layout, pilot)
         buckets = approximator.buckets
         approximator.initialize(network_inputs(head))
-        optimizer = training.optimizer
         approximator.prepare(optimizer.build(schedule.peak), optimizer.clip)
     total = training.epochs * source.num_batches
     blocks = BlockPlan(
@@ -140,7 +143,8 @@ def _approximator(plan: Plan, adapter: Adapter, layout: Layout, pilot: Datasets)
         if name in (SUMMARY_VARIABLES, INFERENCE_CONDITIONS)
     }
     summarized = adapter.forward(pilot).get(SUMMARY_VARIABLES)
-    summary = plan.spec.networks.summary
+    named = plan.spec.networks.summary
+    summary = None if named is None else registry.expected(named, SummaryNetwork)
     if summarized is not None and isinstance(summarized, Ragged) and summary is None:
         raise SpecError(
             "The sets in summary_variables need a summary network",
@@ -160,7 +164,7 @@ def _approximator(plan: Plan, adapter: Adapter, layout: Layout, pilot: Datasets)
         adapter,
         layout,
         summary=summary,
-        inference=plan.spec.networks.inference,
+        inference=registry.expected(plan.spec.networks.inference, InferenceNetwork),
         widths=widths,
         buckets=buckets,
         seed=plan.seed,
@@ -195,6 +199,7 @@ def _fit(
     source: Source,
     example: Block,
 ) -> list[dict[str, float]]:
+    callbacks = [registry.expected(part, Callback) for part in plan.spec.training.callbacks]
     held_out = source.validation(approximator.adapter)
     total = blocks.epochs * blocks.num_batches
     with plan.listener.task("training", total=total, unit="steps") as progress:
@@ -219,7 +224,10 @@ def _fit(
             callbacks=[
                 DivergenceGuard(plan.listener),
                 log,
-                *(callback.build() for callback in plan.spec.training.callbacks),
+                *(
+                    registry.expected(part, Callback).build()
+                    for part in plan.spec.training.callbacks
+                ),
             ],
         )
     return log.rows

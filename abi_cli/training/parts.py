@@ -168,7 +168,7 @@ class Callback(Part):
 
 @part("callback", "early_stopping")
 class EarlyStopping(Callback):
-    """Stop when the monitored loss has not improved for `patience` epochs; keep the best weights."""
+    """Stop when the monitored loss has stopped improving; keep the best weights."""
 
     monitor: str = Field("val_loss", description="A column of history.csv.")
     min_delta: NonNegativeFloat = Field(0.0, description="What counts as an improvement.")

@@ -1,4 +1,4 @@
-"""Where training data come from: fresh simulations for every batch, or stored ones again and again."""
+"""Where training data come from: fresh simulations for every batch, or stored ones in passes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TASKS_AHEAD = 8
 
 @dataclass(frozen=True)
 class Simulated:
-    """What a worker does with a range of rows: simulate it, and adapt it where there is an adapter."""
+    """What a worker does with a range of rows: simulate it, and adapt it if there is an adapter."""
 
     simulator: Simulator
     seed: int
