@@ -192,7 +192,7 @@ def _where_runs_are(path: Path) -> str:
 
 @contextlib.contextmanager
 def begin(
-    path: Path, manifest: Manifest, texts: Mapping[str, str], *, force: bool
+    path: Path, manifest: Manifest, files: Mapping[str, bytes], *, force: bool
 ) -> Iterator[Run]:
     """A new run folder with its first files, for as long as it takes to train.
 
@@ -201,7 +201,7 @@ def begin(
 
     Arguments:
         path: Where; refused where something is, unless `force` moves a run to `NAME.bak`.
-        texts: File, relative to the folder → its text.
+        files: Name, relative to the folder → content.
 
     Errors:
         OutputError: The place is taken, or nothing can be written there.
@@ -213,11 +213,11 @@ def begin(
         first = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
         try:
             first.chmod(0o777 & ~_umask())
-            for name, text in texts.items():
+            for name, content in files.items():
                 (first / name).parent.mkdir(parents=True, exist_ok=True)
-                (first / name).write_text(text, encoding="utf-8")
+                (first / name).write_bytes(content)
             manifest = replace(
-                manifest, hashes={name: digest(first / name) for name in sorted(texts)}
+                manifest, hashes={name: digest(first / name) for name in sorted(files)}
             )
             (first / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
             first.rename(path)

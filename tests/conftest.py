@@ -1,7 +1,23 @@
-"""Settings of the whole suite."""
+"""Settings of the whole suite, and what is dear enough to be made once."""
 
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("abi", deadline=None)
 settings.load_profile("abi")
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the regression spec that was trained for a moment, by the command line."""
+    from tests.cli import SMALL, SPECS, abi
+
+    path = tmp_path_factory.mktemp("runs") / "regression"
+    result = abi("train", SPECS / "regression.yaml", "-o", path, *SMALL)
+    assert result.exit_code == 0, result.stderr
+    return path

@@ -94,7 +94,7 @@ def test_plain_progress_is_a_line_at_every_tenth(capsys, monkeypatch):
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 10
     assert lines[0] == "training: 10/100 steps, loss 9, 1 steps/s, 1 min 30 s left"
-    assert lines[-1].startswith("training: 100/100 steps, loss 99, in ")
+    assert lines[-1].startswith("training: 100/100 steps, loss 99, done in ")
 
 
 def test_short_work_is_not_worth_a_line(capsys):

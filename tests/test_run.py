@@ -20,12 +20,12 @@ MANIFEST = run.Manifest(
     backend="tensorflow",
     device="default",
 )
-TEXTS = {"spec.yaml": "name: toy\n", "code/toy.py": "x = 1\n"}
+FILES = {"spec.yaml": b"name: toy\n", "code/toy.py": b"x = 1\n"}
 LAYOUT = Layout((Variable("mu", "parameter", ragged=False, event=(2,), low=-1.0, high=1.0),))
 
 
 def trained(path: Path, *, force: bool = False) -> run.Run:
-    with run.begin(path, MANIFEST, TEXTS, force=force) as folder:
+    with run.begin(path, MANIFEST, FILES, force=force) as folder:
         (path / run.MODEL).write_bytes(b"weights")
         return run.finish(
             folder, history=[{"epoch": 1, "loss": 0.5}], layout=LAYOUT, timings={"total": 1.5}
@@ -39,11 +39,11 @@ def test_what_is_written_is_read_back(tmp_path):
     assert read.layout == LAYOUT
     assert read.history() == [{"epoch": 1.0, "loss": 0.5}]
     assert read.model_file().read_bytes() == b"weights"
-    assert set(read.manifest.hashes) == {*TEXTS, run.MODEL, run.HISTORY}
+    assert set(read.manifest.hashes) == {*FILES, run.MODEL, run.HISTORY}
 
 
 def test_the_folder_has_its_first_files_before_training_begins(tmp_path):
-    with run.begin(tmp_path / "toy", MANIFEST, TEXTS, force=False):
+    with run.begin(tmp_path / "toy", MANIFEST, FILES, force=False):
         there = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
     assert there == {"toy/spec.yaml", "toy/code/toy.py", "toy/manifest.json"}
 
@@ -62,7 +62,8 @@ def test_a_failure_after_a_checkpoint_keeps_the_folder(tmp_path):
             (tmp_path / "toy" / run.STATE).mkdir()
             raise KeyboardInterrupt
 
-    pytest.raises(KeyboardInterrupt, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert not run.look(tmp_path / "toy").manifest.trained
 
 
@@ -95,7 +96,8 @@ def test_a_file_keeps_its_place_until_it_is_replaced(tmp_path):
             place.write_text("half")
             raise ZeroDivisionError
 
-    pytest.raises(ZeroDivisionError, failing)
+    with pytest.raises(ZeroDivisionError):
+        failing()
     assert file.read_text() == "old"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["draws.csv", "draws.csv.bak"]
 
@@ -120,7 +122,7 @@ def test_what_can_not_be_written_says_where(tmp_path):
 
 
 def _unfinished(path: Path) -> None:
-    with run.begin(path, MANIFEST, TEXTS, force=False):
+    with run.begin(path, MANIFEST, FILES, force=False):
         pass
 
 

@@ -76,7 +76,7 @@ class _Done(rich.progress.ProgressColumn):
 class _Pace(rich.progress.ProgressColumn):
     def render(self, task: rich.progress.Task) -> Text:
         if task.finished or task.stop_time is not None:
-            return Text(f"in {duration(task.elapsed or 0)}", style="dim")
+            return Text(f"done in {duration(task.elapsed or 0)}", style="dim")
         return Text(_pace(task.speed, task.time_remaining, task.fields["unit"]), style="dim")
 
 
@@ -127,7 +127,7 @@ class _PlainTask:
         left = None
         if speed and self._total and self._done < self._total:
             left = (self._total - self._done) / speed
-        pace = _pace(speed, left, self._unit) if left else f"in {duration(elapsed)}"
+        pace = _pace(speed, left, self._unit) if left else f"done in {duration(elapsed)}"
         parts = [_done(self._done, self._total, self._unit), _figures(self._known), pace]
         line = f"{self._title}: {', '.join(part for part in parts if part)}"
         self._console.print(line, markup=False, soft_wrap=True)

@@ -64,7 +64,7 @@ def diagnose(inputs: Inputs, out: Path, *, listener: Listener) -> Metrics:
     datasets = scalars.truths.shape[1]
     if not 0 <= inputs.shown < datasets:
         raise DataError(f"Expected a data set between 0 and {datasets - 1}; got {inputs.shown}")
-    with listener.task("Metrics", total=len(scalars.names), unit="parameter") as progress:
+    with listener.task("measuring", total=len(scalars.names), unit="parameters") as progress:
         summary = summarize(scalars, seed=inputs.seed, progress=progress)
     metrics = measure(scalars, summary)
     for note in metrics.notes:
@@ -91,7 +91,7 @@ def _draw_all(
 ) -> None:
     from abi_cli.diagnostics import style  # here, because matplotlib takes a while to import
 
-    with listener.task("Pictures", total=len(pictures), unit="picture") as progress:
+    with listener.task("drawing", total=len(pictures), unit="pictures") as progress:
         for name, draw in pictures.items():
             style.save(draw, folder / f"{name}.png")
             progress.advance()

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from abi_cli.adapter import Adapter, network_inputs
-from abi_cli.errors import AbiError
+from abi_cli.errors import AbiError, UserFunctionError
 from abi_cli.listener import Listener
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.streams import Purpose
@@ -23,7 +23,6 @@ from abi_cli.variables import (
     concatenate,
     count,
     element_names,
-    take,
 )
 from abi_cli.workflow.request import Model, read_model
 
@@ -129,7 +128,7 @@ def check(
     steps, findings = _adapt(model, data, layout)
     return Check(
         name=model.spec.name,
-        files=tuple(map(str, model.files())),
+        files=model.file_names(),
         rows=count(data),
         seconds=seconds,
         layout=layout,
@@ -138,7 +137,7 @@ def check(
         ),
         steps=steps,
         findings=(
-            *_unrepeatable(model.simulator, data, seed=seed),
+            *_unrepeatable(model.simulator, seed=seed),
             *findings,
             *_constants(data, layout),
         ),
@@ -161,20 +160,18 @@ def _pilot(simulator: Simulator, *, seed: int, listener: Listener) -> Datasets:
     return concatenate(parts)
 
 
-def _unrepeatable(simulator: Simulator, data: Datasets, *, seed: int) -> list[Finding]:
-    """The first rows once more, after all others: a row depends on nothing but its number."""
-    rows = min(4 * simulator.unit, count(data))
-    again = simulator.simulate(seed=seed, purpose=Purpose.PILOT, start=0, stop=rows)
-    before = take(data, slice(0, rows))
-    return [
-        Finding(
-            Severity.error,
-            f"{name} is another when the same row is simulated again",
-            "Draw from `rng` or np.random inside the functions, and let nothing outlast a call.",
-        )
-        for name in again
-        if not _equal(again[name], before[name])
-    ]
+def _unrepeatable(simulator: Simulator, *, seed: int) -> list[Finding]:
+    """Whether rows depend on anything but their number."""
+    try:
+        simulator.check_reproducible(seed)
+    except UserFunctionError as error:
+        return [_finding(error)]
+    return []
+
+
+def _finding(error: AbiError) -> Finding:
+    message = f"{error.place}: {error.message}" if error.place else error.message
+    return Finding(Severity.error, message, error.hint or "")
 
 
 def _adapt(
@@ -195,8 +192,7 @@ def _adapt(
             *_round_trip(adapter, data, before, layout),
         ]
     except AbiError as error:
-        message = f"{error.place}: {error.message}" if error.place else error.message
-        findings = [Finding(Severity.error, message, error.hint or "")]
+        findings = [_finding(error)]
     return tuple(steps), findings
 
 

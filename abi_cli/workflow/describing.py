@@ -20,7 +20,7 @@ from abi_cli.variables import Layout
 
 @dataclass(frozen=True)
 class LearnedState:
-    """What a step of the adapter learned from the pilot, as plain lists."""
+    """What a step of the adapter learned from the pilot, as plain lists; nothing in some steps."""
 
     step: str
     values: dict[str, Any]
@@ -31,7 +31,7 @@ class Description:
     """What a run folder holds.
 
     Arguments:
-        adapter: The steps that learned something; empty before training has ended.
+        adapter: Its steps; none before training has ended.
         verdict: What the last diagnosis said; None before there is one.
         files: File or folder, relative to the run → its size in bytes.
     """

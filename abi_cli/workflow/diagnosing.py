@@ -19,15 +19,11 @@ from abi_cli.workflow.request import (
     USUAL_COMPUTE,
     USUAL_PLACE,
     Compute,
-    Model,
     Target,
     read_model,
     tell_files,
 )
 from abi_cli.workflow.simulating import Rows, simulate_rows
-
-_PRIOR_DRAWS = 1000
-"""For the picture of the prior."""
 
 
 @dataclass(frozen=True)
@@ -76,16 +72,17 @@ def diagnose(
         simulated, run.layout, labels=map(str, range(datasets)), draws=draws, seed=seed
     )
     blocks = approximator.sample(simulated, draws=draws, seed=seed, listener=listener)
+    truths = _parameters(simulated, run)
     folder = target.path or run.path / DIAGNOSTICS
     with replacing(folder) as place:
         metrics = measure(
             Inputs(
                 estimates=collect(header, blocks).values,
-                truths=_parameters(simulated, run),
+                truths=truths,
                 labels={
                     name: section.labels for name, section in (model.spec.parameters or {}).items()
                 },
-                prior=_prior(model, run, seed),
+                prior=truths,
                 history=run.history(),
                 seed=seed,
             ),
@@ -102,11 +99,3 @@ def _parameters(datasets: Datasets, run: Run) -> dict[str, np.ndarray]:
         for variable in run.layout.of("parameter")
         if isinstance(value := datasets[variable.name], np.ndarray)
     }
-
-
-def _prior(model: Model, run: Run, seed: int) -> dict[str, np.ndarray]:
-    """Draws from the prior alone, for which no data need be simulated."""
-    causes = model.simulator.simulate_causes(
-        seed=seed, purpose=Purpose.DIAGNOSE, start=0, stop=_PRIOR_DRAWS
-    )
-    return _parameters(causes, run)

@@ -21,6 +21,7 @@ from abi_cli.data import (
     Loaded,
     Summary,
     collect,
+    formats,
     open_draws,
     range_warnings,
     read_datasets,
@@ -111,8 +112,9 @@ class Sampling:
         """
         begun = time.perf_counter()
         header = self.header()
+        blocks = self.blocks()  # networks that can't be loaded show before anything is written
         with open_draws(self.target.path, header, format=self.target.format) as writer:
-            for block in self.blocks():
+            for block in blocks:
                 writer.write(block)
         sets = len(self.loaded.labels)
         what = f"{sets:,} × {self.draws:,} posterior draws of {', '.join(header.elements())}"
@@ -142,6 +144,7 @@ def sample(
     """
     listener = listener or Listener()
     run = open_run(path)
+    formats.choose(target.path, target.format, lambda fmt: fmt.write_draws)
     target.claim()
     loaded = _load_data(run, data, listener)
     seed = run.manifest.seed if seed is None else seed

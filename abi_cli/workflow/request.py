@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from abi_cli import run
-from abi_cli.errors import UsageError
+from abi_cli.errors import OutputError, UsageError
 from abi_cli.listener import Listener
 from abi_cli.model.functions import loaded_files
 from abi_cli.model.simulator import Simulator
@@ -57,15 +57,21 @@ class Target:
     format: str | None = None
 
     def claim(self) -> None:
-        """Refuse a place that is taken; with `force`, back up what is there.
+        """Refuse a place that is taken or can't be; with `force`, back up what is there.
 
         Errors:
-            OutputError: Something is there and `force` is off.
+            OutputError: Something is there and `force` is off, or there is no such folder.
         """
-        if self.path is not None:
-            run.refuse_taken(self.path, force=self.force)
-            with run.writing(self.path):
-                run.back_up(self.path)
+        if self.path is None:
+            return
+        run.refuse_taken(self.path, force=self.force)
+        if not self.path.parent.is_dir():
+            raise OutputError(
+                f"can't write {self.path}: there is no folder {self.path.parent}",
+                hint=f"mkdir -p {self.path.parent}",
+            )
+        with run.writing(self.path):
+            run.back_up(self.path)
 
 
 USUAL_COMPUTE = Compute()
@@ -77,7 +83,7 @@ class Model:
     """A spec and the simulator that it names.
 
     Arguments:
-        base: The folder that its functions are relative to.
+        base: The folder that its functions are relative to, absolute.
         text: The spec as it was written.
     """
 
@@ -87,8 +93,22 @@ class Model:
     text: str
 
     def files(self) -> tuple[Path, ...]:
-        """The modules of the spec's folder that its functions live in."""
-        return loaded_files(self.base)
+        """The modules that its functions live in and, from the spec's folder, what they import."""
+        sources = (self.simulator.meta, self.simulator.prior, self.simulator.likelihood)
+        named = {
+            (self.base / module).resolve()
+            for source in sources
+            if source and (module := source.reference.rpartition(":")[0]).endswith(".py")
+        }
+        return tuple(sorted(named.union(loaded_files(self.base))))
+
+    def file_names(self) -> tuple[str, ...]:
+        """The same for people: relative to where they are, if they are below that."""
+        here = Path.cwd().resolve()
+        return tuple(
+            str(file.relative_to(here) if file.is_relative_to(here) else file)
+            for file in self.files()
+        )
 
 
 def read_model(source: Path, *, overrides: Sequence[str] = ()) -> Model:
@@ -104,7 +124,7 @@ def read_model(source: Path, *, overrides: Sequence[str] = ()) -> Model:
     file = run.look(source).spec_file() if source.is_dir() else source
     written = read_source(file)
     spec = parse_spec(written.text, source=written.name, overrides=overrides)
-    base = file.parent
+    base = file.parent.resolve()
     return Model(spec, Simulator.from_spec(spec, base), base, written.text)
 
 
@@ -123,6 +143,4 @@ def need_piped(source: Path) -> None:
 
 def tell_files(model: Model, listener: Listener) -> None:
     """Say which of the user's files are executed."""
-    files = ", ".join(str(file) for file in model.files())
-    if files:
-        listener.note(f"executes {files}")
+    listener.note(f"executes {', '.join(model.file_names())}")

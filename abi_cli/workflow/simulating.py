@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from abi_cli.data import write_simulations
+from abi_cli.data import formats, write_simulations
 from abi_cli.errors import UsageError
 from abi_cli.listener import Listener
 from abi_cli.model.simulator import Simulator
@@ -65,6 +65,7 @@ def simulate(
     model = read_model(source, overrides=overrides)
     if source.is_dir():
         tell_files(model, listener)
+    formats.choose(target.path, target.format, lambda fmt: fmt.write_datasets)
     target.claim()
     seed = model.spec.seed if seed is None else seed
     simulated = simulate_rows(

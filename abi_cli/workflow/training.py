@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -83,8 +83,8 @@ def train(
             from abi_cli.training.loop import train as learn
 
         loaded = time.perf_counter()
-        texts, manifest = _first_files(model, seed=seed, backend=chosen, device=compute.device)
-        with run.begin(path, manifest, texts, force=target.force) as folder:
+        files, manifest = _first_files(model, seed=seed, backend=chosen, device=compute.device)
+        with run.begin(path, manifest, files, force=target.force) as folder:
             trained = learn(
                 Plan(
                     spec=model.spec,
@@ -135,14 +135,14 @@ def _rehearse(model: Model, *, seed: int, data: Path | None) -> Datasets | None:
 
 def _first_files(
     model: Model, *, seed: int, backend: str, device: str | None
-) -> tuple[dict[str, str], run.Manifest]:
+) -> tuple[dict[str, bytes], run.Manifest]:
     """The files that a run begins with, and its manifest."""
-    code = {file: f"{run.CODE}/{_inside(file, model.base)}" for file in model.files()}
+    code = {file: _place(file, model.base) for file in model.files()}
     spec = _as_run(model, code, seed=seed, backend=backend)
-    texts = {
-        run.SPEC: dump_spec(spec),
-        run.ORIGINAL: model.text,
-        **{name: file.read_text(encoding="utf-8") for file, name in code.items()},
+    files = {
+        run.SPEC: dump_spec(spec).encode(),
+        run.ORIGINAL: model.text.encode(),
+        **{name: file.read_bytes() for file, name in code.items()},
     }
     manifest = run.Manifest(
         name=spec.name,
@@ -157,22 +157,28 @@ def _first_files(
             **{name: version(name) for name in ("numpy", "keras", backend)},
         },
     )
-    return texts, manifest
+    return files, manifest
 
 
-def _inside(file: Path, base: Path) -> str:
-    """Where a module stands below the spec's folder; its bare name if it stands elsewhere."""
-    file, base = file.resolve(), base.resolve()
-    return file.relative_to(base).as_posix() if file.is_relative_to(base) else file.name
+def _place(file: Path, base: Path) -> str:
+    """Where a run keeps a module: in code/, as it stands below the spec's folder.
+
+    A run that is trained again keeps its code/ as it is; a module from elsewhere keeps its name.
+    """
+    if not file.is_relative_to(base):
+        return f"{run.CODE}/{file.name}"
+    inside = file.relative_to(base).as_posix()
+    again = (base / run.MANIFEST).is_file() and inside.startswith(f"{run.CODE}/")
+    return inside if again else f"{run.CODE}/{inside}"
 
 
-def _as_run(model: Model, code: dict[Path, str], *, seed: int, backend: str) -> Spec:
+def _as_run(model: Model, code: Mapping[Path, str], *, seed: int, backend: str) -> Spec:
     """The spec with what was chosen written down, and its functions where their copies are."""
-    places = {file.resolve(): name for file, name in code.items()}
 
     def moved(reference: str) -> str:
         module, _, function = reference.rpartition(":")
-        copy = places.get((model.base / module).resolve())
+        file = module if module.endswith(".py") else f"{module.replace('.', '/')}.py"
+        copy = code.get((model.base / file).resolve())
         return f"{copy}:{function}" if copy else reference
 
     section = model.spec.model

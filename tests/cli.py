@@ -1,0 +1,38 @@
+"""Calling the command line from tests, and a small run to call it on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from typer.testing import CliRunner, Result
+
+from abi_cli.cli import app
+
+ROOT = Path(__file__).parents[1]
+SPECS = ROOT / "specs"
+ANSCOMBE = SPECS / "data" / "anscombe.csv"
+
+SMALL = ("-s", "training.epochs=2", "-s", "training.num_batches=4", "-j", "0")
+"""Far too short to learn anything, long enough to go through everything."""
+
+
+def abi(*arguments: object, stdin: str | bytes | None = None) -> Result:
+    """Run a command in this process."""
+    return CliRunner().invoke(app, [*map(str, arguments)], input=stdin, prog_name="abi")
+
+
+def abi_process(
+    *arguments: object, cwd: Path = ROOT, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own, as a shell would."""
+    return subprocess.run(
+        [sys.executable, "-c", "from abi_cli.cli import main; main()", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, **environment},
+        check=False,
+    )
