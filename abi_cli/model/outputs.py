@@ -36,7 +36,7 @@ def stack(name: str, values: Sequence[object], *, ragged: bool, first_row: int) 
     """
     if ragged:
         members = _each_as_array(name, values)
-        if any(value.ndim for value in members):
+        if members[0].ndim:
             return _stack_members(name, members, first_row)
     try:
         stacked = np.asarray(values)  # ten times faster than np.stack
@@ -53,11 +53,16 @@ def stack(name: str, values: Sequence[object], *, ragged: bool, first_row: int) 
 
 
 def _stack_members(name: str, members: list[np.ndarray], first_row: int) -> Ragged:
-    events = [value.shape[1:] if value.ndim else None for value in members]
-    if len(set(events)) > 1:
-        _check_one_shape(name, [value.shape for value in members], first_row)
+    try:
+        joined = np.concatenate(members)
+    except ValueError:
+        events = [value.shape[1:] if value.ndim else None for value in members]
+        row = next(row for row, event in enumerate(events) if event != events[0])
+        raise _varies(
+            name, members[0].shape, members[row].shape, first_row, first_row + row
+        ) from None
     row_size = np.fromiter(map(len, members), np.int64, len(members))
-    return Ragged(_as_numbers(name, np.concatenate(members)), row_size)
+    return Ragged(_as_numbers(name, joined), row_size)
 
 
 def as_chunk(name: str, value: object, *, size: int) -> np.ndarray:
