@@ -32,7 +32,7 @@ FILES = {
     "empty_cell.csv": DATA.replace("0.3", ""),
     "empty.csv": "",
     "header.csv": HEADER,
-    "empty_set.jsonl": '{"dataset": "I", "x": [1], "y": [1]}\n{"dataset": "II", "x": [], "y": []}\n',
+    "empty_set.jsonl": '{"dataset": "I", "x": [1], "y": [1]}\n{"dataset": 2, "x": [], "y": []}\n',
     "lengths.jsonl": '{"dataset": "I", "x": [1, 2, 3], "y": [1, 2]}\n',
     "short.csv": HEADER + "A,0.1,1\nA,0.2,2\n",
     "unused.csv": DATA.replace("\n", ",9\n").replace("y,9", "y,z"),
