@@ -3,9 +3,11 @@
 With simulated pairs (θ, y) from p(θ) p(y | θ), adapted to t(θ) and inputs x(y), the networks
 minimize the negative log density of the truth,
 
-    loss = − mean log q(t(θ) | s(x), c),
+    loss = − mean log q(t(θ) | s(x), c),    log q(t | s, c) = log f((t − m) / d | s, c) − Σ log d,
 
-whose expectation differs from the mean Kullback–Leibler divergence of the approximate from the true
+where f is the inference network's density and m, d are mean and sd of the parameters given plain
+statistics of the data, fitted to the pilot and held fixed (`nn.standardization`). The expectation
+of the loss differs from the mean Kullback–Leibler divergence of the approximate from the true
 posteriors only by a constant (Papamakarios & Murray 2016, arXiv:1605.06376; Radev et al. 2020,
 arXiv:2003.06281). Draws are made from NumPy's counter-based noise and mapped back to the user's
 scale; densities are those of the user's scale, by the log-determinant of the adapter.
@@ -42,6 +44,7 @@ from abi_cli.errors import RunError
 from abi_cli.listener import Listener
 from abi_cli.model.streams import noise
 from abi_cli.networks.network import InferenceNetwork, SummaryNetwork
+from abi_cli.nn.standardization import ConditionalStandardization
 from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged, Value, count, take
 
 NOISE_BLOCK = 1024
@@ -52,6 +55,13 @@ ROWS = 16_384
 
 CONDITION_ROWS = 256
 """Data sets summarized by one call."""
+
+
+INITIAL_ROWS = 1_024
+"""Pilot data sets on which networks scale themselves, and that are summarized at once meanwhile."""
+
+FITTED_ROWS = 10_240
+"""Pilot data sets to which the parameters' mean and sd given the data are fitted."""
 
 
 @keras.saving.register_keras_serializable("abi")
@@ -85,20 +95,58 @@ class Approximator(keras.Model):
         self.buckets = tuple(buckets)
         self._summary, self._inference, self._widths = summary, inference, dict(widths)
         self._seed = seed
-        conditions = widths.get(INFERENCE_CONDITIONS, 0)
+        conditions = statistics = widths.get(INFERENCE_CONDITIONS, 0)
         self.summary_network = None
         with _first_weights(seed):
             if SUMMARY_VARIABLES in widths:
+                width = widths[SUMMARY_VARIABLES]
                 if summary is None:
-                    conditions += widths[SUMMARY_VARIABLES]
+                    conditions, statistics = conditions + width, statistics + width
                 else:
-                    self.summary_network = summary.build(widths[SUMMARY_VARIABLES])
+                    self.summary_network = summary.build(width)
                     conditions += summary.summary_dim
+                    statistics += self.summary_network.statistics_dim
             self.inference_network = inference.build(adapter.dim, conditions, seed)
+        self.standardization = ConditionalStandardization(dim=adapter.dim)
+        self.standardization.build((1, statistics))
+        self._ends = conditions, conditions + adapter.dim
         self.built = True
-        self._conditions = backend.compiled(self.conditions)
-        self._inverse = backend.compiled(self.inference_network.inverse)
-        self._density = backend.compiled(self.inference_network.log_prob)
+        self._tell = backend.compiled(self.tell)
+        self._inverse = backend.compiled(self.inverse)
+        self._density = backend.compiled(self.log_density)
+
+    def statistics(self, inputs: Mapping[str, Any]) -> Any:
+        """What can be said of each data set without any weights, `(batch, statistics)`."""
+        parts = []
+        if SUMMARY_VARIABLES in inputs:
+            x = inputs[SUMMARY_VARIABLES]
+            if self.summary_network is not None:
+                x = self.summary_network.statistics(x, inputs[SUMMARY_MASK])
+            parts.append(x)
+        if INFERENCE_CONDITIONS in inputs:
+            parts.append(inputs[INFERENCE_CONDITIONS])
+        return ops.concatenate(parts, axis=-1)
+
+    def tell(self, inputs: Mapping[str, Any]) -> Any:
+        """All that the posterior depends on: conditions, mean and log sd, `(batch, told)`."""
+        return ops.concatenate(
+            [self.conditions(inputs), *self.standardization(self.statistics(inputs))], axis=-1
+        )
+
+    def _heard(self, told: Any) -> tuple[Any, Any, Any]:
+        first, second = self._ends
+        return told[..., :first], told[..., first:second], told[..., second:]
+
+    def log_density(self, theta: Any, told: Any) -> Any:
+        """Log density `(batch,)` of adapted parameters `theta (batch, dim)`."""
+        c, mean, log_sd = self._heard(told)
+        z = (theta - mean) * ops.exp(-log_sd)
+        return self.inference_network.log_prob(z, c) - ops.sum(log_sd, axis=-1)
+
+    def inverse(self, z: Any, told: Any) -> Any:
+        """Adapted parameters of noise `z (dataset, draw, dim)` given `told (dataset, 1, …)`."""
+        c, mean, log_sd = self._heard(told)
+        return mean + ops.exp(log_sd) * self.inference_network.inverse(z, c)
 
     def conditions(self, inputs: Mapping[str, Any]) -> Any:
         """What the inference network is told of each data set, `(batch, conditions)`."""
@@ -114,10 +162,7 @@ class Approximator(keras.Model):
 
     def batch_loss(self, batch: Mapping[str, Any]) -> Any:
         """Mean negative log density of the adapted parameters of one batch."""
-        log_prob = self.inference_network.log_prob(
-            batch[INFERENCE_VARIABLES], self.conditions(batch)
-        )
-        return -ops.mean(log_prob)
+        return -ops.mean(self.log_density(batch[INFERENCE_VARIABLES], self.tell(batch)))
 
     def prepare(self, optimizer: keras.Optimizer, clip: Callable[[list[Any]], list[Any]]) -> None:
         """Make ready for `fit` with blocks of batches.
@@ -155,13 +200,20 @@ class Approximator(keras.Model):
         """None: the loss of a block is reported as it is."""
         return []
 
-    def initialize(self, inputs: Mapping[str, np.ndarray]) -> None:
-        """Let the networks scale themselves on pilot data, before training."""
+    def initialize(self, adapted: Datasets) -> None:
+        """Let the networks scale themselves on adapted pilot data sets, before training."""
+        few = network_inputs(take(adapted, slice(0, INITIAL_ROWS)))
         if self.summary_network is not None:
-            self.summary_network.adapt(inputs[SUMMARY_VARIABLES], inputs[SUMMARY_MASK])
+            self.summary_network.adapt(few[SUMMARY_VARIABLES], few[SUMMARY_MASK])
+        statistics, theta = [], []
+        for first in range(0, min(count(adapted), FITTED_ROWS), INITIAL_ROWS):
+            chunk = network_inputs(take(adapted, slice(first, first + INITIAL_ROWS)))
+            statistics.append(backend.to_numpy(self.statistics(chunk)))
+            theta.append(chunk[INFERENCE_VARIABLES])
+        self.standardization.adapt(np.concatenate(statistics), np.concatenate(theta))
 
     def told(self, datasets: Mapping[str, Value]) -> np.ndarray:
-        """The conditions of adapted data sets, `(dataset, conditions)`, float32."""
+        """What `tell` says of adapted data sets, `(dataset, told)`, float32."""
         adapted = {
             name: value
             for name, value in datasets.items()
@@ -179,7 +231,7 @@ class Approximator(keras.Model):
                 index = members[first : first + CONDITION_ROWS]
                 padded = np.resize(index, _round_up(len(index), CONDITION_ROWS))
                 inputs = network_inputs(take(adapted, padded), size=int(bucket) or None)
-                chunk = backend.to_numpy(self._conditions(inputs))[: len(index)]
+                chunk = backend.to_numpy(self._tell(inputs))[: len(index)]
                 if told is None:
                     told = np.empty((rows, chunk.shape[1]), np.float32)
                 told[index] = chunk
@@ -204,27 +256,34 @@ class Approximator(keras.Model):
             draws: How many for each data set.
         """
         told = self.told(self.adapter.forward(self._observed(datasets)))
-        per_call = _round_up(min(draws, NOISE_BLOCK), NOISE_BLOCK)
-        together = max(1, ROWS // per_call) if draws <= NOISE_BLOCK else 1
-        together = _round_up(min(together, len(told)), together)
+        at_once = _round_up(draws, ROWS)
+        together = _round_up(len(told), ROWS // at_once)
         listener = listener or Listener()
         with listener.task("sampling", total=len(told) * draws, unit="draws") as progress:
             for first in range(0, len(told), together):
-                group = np.arange(first, min(first + together, len(told)))
+                group = range(first, min(first + together, len(told)))
                 c = told[np.resize(group, together)][:, None, :]
-                for start in range(0, draws, NOISE_BLOCK):
-                    number = min(NOISE_BLOCK, draws - start)
-                    z = np.zeros((together, per_call, self.adapter.dim), np.float32)
+                for start in range(0, draws, at_once):
+                    number = min(at_once, draws - start)
+                    z = np.zeros((together, at_once, self.adapter.dim), np.float32)
                     for place, dataset in enumerate(group):
-                        z[place, :number] = noise(
-                            seed,
-                            int(dataset),
-                            draw_block=start // NOISE_BLOCK,
-                            shape=(number, self.adapter.dim),
-                        )
+                        z[place, :number] = self._noise(seed, dataset, start, number)
                     theta = backend.to_numpy(self._inverse(z, c))[: len(group), :number]
                     yield DrawBlock(first, start, self._on_users_scale(theta))
                     progress.advance(len(group) * number)
+
+    def _noise(self, seed: int, dataset: int, start: int, number: int) -> np.ndarray:
+        """Noise of draws start … start + number − 1, `(draw, dim)`; start begins a noise block."""
+        blocks = [
+            noise(
+                seed,
+                dataset,
+                draw_block=(start + done) // NOISE_BLOCK,
+                shape=(min(NOISE_BLOCK, number - done), self.adapter.dim),
+            )
+            for done in range(0, number, NOISE_BLOCK)
+        ]
+        return np.concatenate(blocks)
 
     def _observed(self, datasets: Mapping[str, Value]) -> Datasets:
         inferred = {variable.name for variable in self.layout.of("parameter", "nuisance")}

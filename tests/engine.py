@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from abi_cli import backend, registry
-from abi_cli.adapter import Adapter, network_inputs
-from abi_cli.variables import Datasets, Layout, Ragged, Value, Variable, take
+from abi_cli.adapter import Adapter
+from abi_cli.variables import Datasets, Layout, Ragged, Value, Variable
 
 backend.select()
 
@@ -55,7 +55,7 @@ def approximator(*, seed: int = 1, buckets: tuple[int, ...] = (8,)):
         buckets=buckets,
         seed=seed,
     )
-    made.initialize(network_inputs(adapter.forward(take(pilot, slice(0, 64)))))
+    made.initialize(adapter.forward(pilot))
     return made
 
 

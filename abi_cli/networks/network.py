@@ -17,7 +17,10 @@ class SummaryNetwork(Part):
     """Turns the observables of a data set into a vector of fixed length.
 
     The layer that `build` returns is called as `layer(x, mask)` with `x (batch, obs, dim)` and
-    `mask (batch, obs)`, gives `(batch, summary_dim)`, and may scale itself in `adapt(x, mask)`.
+    `mask (batch, obs)`, gives `(batch, summary_dim)`. It has `adapt(x, mask)`, in which it
+    may scale itself on pilot data, and `statistics(x, mask) (batch, statistics_dim)`: what
+    can be said of a data set without any weights, by which the parameters are standardized
+    (`nn.standardization`).
     """
 
     summary_dim: PositiveInt = Field(

@@ -19,7 +19,7 @@ class CouplingFlow(InferenceNetwork):
     """A normalizing flow of affine couplings: exact densities and fast draws."""
 
     depth: PositiveInt = Field(
-        9, description="Number of couplings: one that moves all parameters, then pairs."
+        7, description="Number of couplings: one that moves all parameters, then pairs."
     )
     width: PositiveInt = Field(64, description="Width of the two hidden layers of a coupling.")
     activation: Activation = Field("silu", description="Nonlinearity.")

@@ -22,7 +22,7 @@ class DeepSet(SummaryNetwork):
     width: PositiveInt = Field(64, description="Width of the member and summary networks.")
     depth: PositiveInt = Field(2, description="Hidden layers of the member network.")
     moment_features: PositiveInt = Field(
-        8, description="How many features of a member are regressed on each other."
+        8, description="Members of up to so many features have them regressed on each other."
     )
     activation: Activation = Field("silu", description="Nonlinearity.")
 

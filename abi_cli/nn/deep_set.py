@@ -1,13 +1,11 @@
 """Summary network for exchangeable members: pool what each says, and how they vary together.
 
-    h_n = φ(x_n),    s = (mean of h, regressions of x, log N),    summary = A s + ρ(s)
+    h_n = φ(x_n),    s = (mean of h, statistics of x),    summary = A s + ρ(s)
 
 Means of learned embeddings are the deep set of Zaheer et al. (2017, arXiv:1703.06114), which can
-represent any function of a set; the pooled regressions (`nn.moments`) hand over its second moments
-in coordinates that stay sharp where members almost lie on a line; and the linear path A lets them
-reach the inference network unbent. The statistics s are scaled once, to mean 0 and sd 1 over pilot
-data sets, and grow only logarithmically beyond ten sds: coefficients have heavy tails in small
-sets. Padding is masked everywhere.
+represent any function of a set; the statistics, pooled regressions (`nn.moments`) and log N, hand
+over its second moments in coordinates that stay sharp where members almost lie on a line; and the
+linear path A lets them reach the inference network unbent. Padding is masked everywhere.
 """
 
 from __future__ import annotations
@@ -15,18 +13,11 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
-from abi_cli.nn.moments import masked_mean, regressions, statistics_of
-
-LINEAR = 10.0
-"""So many pilot sds are passed on as they are."""
-
-
-def tamed(s: Any) -> Any:
-    """The identity up to `LINEAR` in size, logarithmic beyond."""
-    beyond = ops.maximum(ops.abs(s) - LINEAR, 0.0)
-    return ops.sign(s) * (ops.minimum(ops.abs(s), LINEAR) + ops.log1p(beyond))
+from abi_cli.nn.moments import masked_mean, regressions, spreads, spreads_of, statistics_of
+from abi_cli.nn.standardization import Scaling
 
 
 @keras.saving.register_keras_serializable("abi")
@@ -37,8 +28,8 @@ class DeepSet(keras.Layer):
         summary_dim: Length of the summary.
         width: Width of the member and summary networks φ and ρ.
         depth: Hidden layers of φ.
-        moment_features: How many of the members' own features enter the regressions; more are
-            projected linearly onto so many.
+        moment_features: Up to so many features of a member are regressed on each other; of more
+            only means and variances are pooled.
         activation: Nonlinearity of φ and ρ.
     """
 
@@ -62,55 +53,45 @@ class DeepSet(keras.Layer):
     def build(self, input_shape: tuple[int, ...]) -> None:
         """Make the weights for members of `input_shape[-1]` features."""
         dim = input_shape[-1]
-        features = min(dim, self.moment_features)
-        self.statistics = self.width + statistics_of(features) + 1
+        self.regressed = dim <= self.moment_features
+        self.statistics_dim = (statistics_of(dim) if self.regressed else spreads_of(dim)) + 1
 
         def dense(units: int, inputs: int, *, activation: str | None = None) -> keras.layers.Dense:
             layer = keras.layers.Dense(units, activation=activation, dtype=self.dtype_policy)
             layer.build((None, inputs))
             return layer
 
-        widths = [dim, *[self.width] * self.depth]
         self.member = [
-            dense(self.width, inputs, activation=self.activation) for inputs in widths[:-1]
+            dense(self.width, inputs, activation=self.activation)
+            for inputs in [dim, *[self.width] * (self.depth - 1)]
         ]
-        self.projection = dense(features, dim) if features < dim else None
-        self.location = self.add_weight(
-            shape=(self.statistics,), initializer="zeros", trainable=False, name="location"
-        )
-        self.scale = self.add_weight(
-            shape=(self.statistics,), initializer="ones", trainable=False, name="scale"
-        )
-        self.hidden = dense(self.width, self.statistics, activation=self.activation)
+        pooled = self.width + self.statistics_dim
+        self.scaling = Scaling(dtype=self.dtype_policy)
+        self.scaling.build((1, pooled))
+        self.hidden = dense(self.width, pooled, activation=self.activation)
         self.bend = dense(self.summary_dim, self.width)
-        self.skip = dense(self.summary_dim, self.statistics)
+        self.skip = dense(self.summary_dim, pooled)
         super().build(input_shape)
 
-    def pooled(self, x: Any, mask: Any) -> Any:
-        """What is pooled over the members, `(batch, statistics)`, before it is scaled."""
+    def statistics(self, x: Any, mask: Any) -> Any:
+        """What is pooled without any weights, `(batch, statistics)`."""
+        moments = regressions(x, mask) if self.regressed else spreads(x, mask)
+        size = ops.log(ops.sum(mask, axis=1, keepdims=True) + 1.0)
+        return ops.concatenate([moments, size], axis=-1)
+
+    def _pooled(self, x: Any, mask: Any) -> Any:
         h = x
         for layer in self.member:
             h = layer(h)
-        features = x if self.projection is None else self.projection(x)
-        return ops.concatenate(
-            [
-                masked_mean(h, mask),
-                regressions(features, mask),
-                ops.log(ops.sum(mask, axis=1, keepdims=True) + 1.0),
-            ],
-            axis=-1,
-        )
+        return ops.concatenate([masked_mean(h, mask), self.statistics(x, mask)], axis=-1)
 
-    def adapt(self, x: Any, mask: Any) -> None:
-        """Scale the pooled statistics to mean 0 and sd 1 over these sets, once, before training."""
-        statistics = ops.convert_to_numpy(self.pooled(x, mask)).astype("float64")
-        sd = statistics.std(axis=0)
-        self.location.assign(statistics.mean(axis=0))
-        self.scale.assign([s if s > 1e-6 else 1.0 for s in sd])
+    def adapt(self, x: np.ndarray, mask: np.ndarray) -> None:
+        """Scale what is pooled to mean 0 and sd 1 over these sets, once, before training."""
+        self.scaling.adapt(ops.convert_to_numpy(self._pooled(x, mask)))
 
     def call(self, x: Any, mask: Any) -> Any:
         """Summaries `(batch, summary_dim)` of sets `x (batch, obs, dim)`."""
-        s = tamed((self.pooled(x, mask) - self.location) / self.scale)
+        s = self.scaling(self._pooled(x, mask))
         return self.skip(s) + self.bend(self.hidden(s))
 
     def compute_output_shape(

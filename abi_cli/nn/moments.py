@@ -44,6 +44,20 @@ def masked_mean(x: Any, mask: Any) -> Any:
     )
 
 
+def spreads_of(features: int) -> int:
+    """How many numbers `spreads` gives for so many features."""
+    return 2 * features
+
+
+def spreads(features: Any, mask: Any) -> Any:
+    """Means and log variances, `(batch, 2 k)`, of features `(batch, obs, k)`."""
+    mean = masked_mean(features, mask)
+    residual = (features - mean[:, None, :]) * mask[:, :, None]
+    return ops.concatenate(
+        [mean, ops.log(masked_mean(ops.square(residual), mask) + FLOOR)], axis=-1
+    )
+
+
 def regressions(features: Any, mask: Any) -> Any:
     """Means, log residual variances, coefficients and intercepts: `(batch, statistics)`.
 

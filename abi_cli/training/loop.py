@@ -34,9 +34,6 @@ from abi_cli.training.sources import Fresh, Source, Stored
 from abi_cli.training.watch import DivergenceGuard, EpochLog, Meters
 from abi_cli.variables import Datasets, Layout, Ragged, take
 
-INITIAL_ROWS = 2_048
-"""Pilot data sets on which the networks scale themselves before training."""
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -95,11 +92,11 @@ def train(plan: Plan) -> Trained:
         pilot = source.pilot()
         layout = plan.simulator.layout(pilot)
         adapter = Adapter.fit(plan.spec.adapter, pilot)
-        head = take(adapter.forward(pilot), slice(0, INITIAL_ROWS))
+        adapted = adapter.forward(pilot)
     with clock("networks"):
-        approximator = _approximator(plan, adapter, layout, pilot)
+        approximator = _approximator(plan, adapter, layout, adapted)
         buckets = approximator.buckets
-        approximator.initialize(network_inputs(head))
+        approximator.initialize(adapted)
         approximator.prepare(optimizer.build(schedule.peak), optimizer.clip)
     total = training.epochs * source.num_batches
     blocks = BlockPlan(
@@ -113,7 +110,7 @@ def train(plan: Plan) -> Trained:
     ahead = Ahead(gathered(source.parts(adapter), blocks))
     try:
         with clock("compiling"):
-            example = _compile(approximator, blocks, head)
+            example = _compile(approximator, blocks, adapted)
         with clock("training"):
             history = _fit(plan, approximator, blocks, ahead, source, example)
     finally:
@@ -135,14 +132,13 @@ class _Clock:
         self.seconds[name] = time.perf_counter() - began
 
 
-def _approximator(plan: Plan, adapter: Adapter, layout: Layout, pilot: Datasets) -> Approximator:
-    adapted = adapter.forward(take(pilot, slice(0, 1)))
+def _approximator(plan: Plan, adapter: Adapter, layout: Layout, adapted: Datasets) -> Approximator:
     widths = {
         name: inputs.shape[-1]
-        for name, inputs in network_inputs(adapted).items()
+        for name, inputs in network_inputs(take(adapted, slice(0, 1))).items()
         if name in (SUMMARY_VARIABLES, INFERENCE_CONDITIONS)
     }
-    summarized = adapter.forward(pilot).get(SUMMARY_VARIABLES)
+    summarized = adapted.get(SUMMARY_VARIABLES)
     named = plan.spec.networks.summary
     summary = None if named is None else registry.expected(named, SummaryNetwork)
     if summarized is not None and isinstance(summarized, Ragged) and summary is None:
@@ -171,9 +167,9 @@ def _approximator(plan: Plan, adapter: Adapter, layout: Layout, pilot: Datasets)
     )
 
 
-def _compile(approximator: Approximator, blocks: BlockPlan, head: Datasets) -> Block:
+def _compile(approximator: Approximator, blocks: BlockPlan, adapted: Datasets) -> Block:
     """Run an empty block of every shape, so that training never pauses; gives one of them."""
-    empty = [blocks.empty(_fitting(head, bucket), bucket) for bucket in blocks.buckets or (0,)]
+    empty = [blocks.empty(_fitting(adapted, bucket), bucket) for bucket in blocks.buckets or (0,)]
     approximator.fit(
         backend.feed(iter(empty), empty[0]),
         steps_per_epoch=len(empty),
@@ -224,10 +220,7 @@ def _fit(
             callbacks=[
                 DivergenceGuard(plan.listener),
                 log,
-                *(
-                    registry.expected(part, Callback).build()
-                    for part in plan.spec.training.callbacks
-                ),
+                *(callback.build() for callback in callbacks),
             ],
         )
     return log.rows
