@@ -124,8 +124,8 @@ class ConditionalStandardization(keras.Layer):
     def call(self, statistics: Any) -> tuple[Any, Any]:
         """Mean and log sd; a log sd stays within what the pilot has shown."""
         u = self._regressors(statistics)
-        log_sd = ops.clip(ops.matmul(u, self.log_sd), self.lowest, self.highest)
-        return ops.matmul(u, self.mean), log_sd
+        log_sd = ops.minimum(ops.matmul(u, self.log_sd), self.highest)
+        return ops.matmul(u, self.mean), ops.maximum(log_sd, self.lowest)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

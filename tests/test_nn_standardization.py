@@ -1,0 +1,57 @@
+"""Parameters standardized given statistics of the data."""
+
+import numpy as np
+import pytest
+
+from abi_cli import backend
+from tests import engine  # noqa: F401  # chooses the backend
+
+
+def heteroscedastic(datasets, *, seed=0):
+    """θ | u ~ N(1 + 2 u₁, exp(−3 + 2 u₂)²): posteriors whose widths differ a thousandfold."""
+    rng = np.random.default_rng(seed)
+    u = rng.normal(size=(datasets, 3))
+    log_sd = -3 + 2 * u[:, 1]
+    return u, 1 + 2 * u[:, 0] + np.exp(log_sd) * rng.normal(size=datasets), log_sd
+
+
+def test_mean_and_log_sd_are_found_where_widths_differ_a_thousandfold():
+    from abi_cli.nn.standardization import fit
+
+    u, theta, _ = heteroscedastic(8000)
+    mean, log_sd = fit(np.column_stack([np.ones(len(u)), u]), theta)
+    np.testing.assert_allclose(mean, [1, 2, 0, 0], atol=1e-3)
+    np.testing.assert_allclose(log_sd, [-3, 0, 2, 0], atol=0.05)
+
+
+@pytest.mark.parametrize("datasets", [20, 60, 500])
+def test_statistics_that_say_nothing_change_nothing(datasets):
+    """Or next to nothing: what is fitted predicts new data sets no worse than a constant."""
+    from abi_cli.nn.standardization import fit
+
+    rng = np.random.default_rng(datasets)
+    u = np.column_stack([np.ones(datasets), rng.normal(size=(datasets, 12))])
+    mean, log_sd = fit(u, rng.normal(size=datasets))
+    fresh = np.column_stack([np.ones(5000), rng.normal(size=(5000, 12))])
+    theta = rng.normal(size=5000)
+    score = np.mean(0.5 * ((theta - fresh @ mean) * np.exp(-fresh @ log_sd)) ** 2 + fresh @ log_sd)
+    assert score < 0.5 + 0.1
+
+
+def test_the_layer_has_unit_residuals_and_stays_within_what_the_pilot_has_shown():
+    from abi_cli.nn.standardization import ConditionalStandardization
+
+    u, theta, truth = heteroscedastic(4000)
+    layer = ConditionalStandardization(dim=1)
+    layer.build((1, 3))
+    statistics = (5 + 10 * u).astype("float32")
+    before = [backend.to_numpy(x) for x in layer(statistics[:5])]
+    assert not before[0].any()
+    assert not before[1].any()
+    layer.adapt(statistics, theta[:, None])
+    mean, log_sd = (backend.to_numpy(x)[:, 0] for x in layer(statistics))
+    residual = (theta - mean) * np.exp(-log_sd)
+    assert residual.std() == pytest.approx(1.0, abs=0.05)
+    assert abs(log_sd - truth).max() < 0.5
+    _, beyond = layer(1e6 * np.ones((2, 3), "float32"))
+    assert backend.to_numpy(beyond).max() <= log_sd.max() + 1e-5
