@@ -30,7 +30,7 @@ $(RUN)/anscombe.csv $(RUN)/anscombe.nc: $(RUN)/model.keras specs/data/anscombe.c
 	$(BIN)/abi sample $(RUN) specs/data/anscombe.csv -n 2000 -o $@ --force
 
 $(RUN)/diagnostics/metrics.json: $(RUN)/model.keras
-	$(BIN)/abi diagnose $(RUN)
+	$(BIN)/abi diagnose $(RUN) --datasets 2000
 
 test: lint
 	$(BIN)/pytest -m "not soak"

@@ -52,7 +52,7 @@ class _Commands(TyperGroup):
 
 
 def _examples(*lines: str) -> str:
-    """Examples at the end of a command's help, after the mark that keeps Typer from filling them."""
+    """Examples at the end of a help text, after the mark that keeps Typer from filling them."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 

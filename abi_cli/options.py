@@ -158,10 +158,10 @@ def _ending(console: Console) -> Iterator[None]:
         console.error(error)
         raise typer.Exit(error.exit_code) from None
     except _Terminated:
-        console.stopped("terminated")
+        console.stopped("by SIGTERM")
         raise typer.Exit(143) from None
     except KeyboardInterrupt:
-        console.stopped("interrupted")
+        console.stopped("by Ctrl-C")
         raise typer.Exit(130) from None
     except OSError as error:
         console.failure(str(error))

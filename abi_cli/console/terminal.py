@@ -94,7 +94,7 @@ class Console(Listener):
         if self._progress == "json":
             self._event(event, text=text)
             return
-        style = {"note": "dim", "warning": "yellow"}[event]
+        style = {"note": "dim", "warning": "yellow", "stopped": "bold"}[event]
         self._labelled(event, text, style=style)
 
     @contextmanager
@@ -136,8 +136,7 @@ class Console(Listener):
 
     def stopped(self, how: str) -> None:
         """Say that a signal ended the command."""
-        if not self._quiet:
-            self._labelled("abi", how, style="bold")
+        self._tell("stopped", how)
 
     def farewell(self) -> None:
         """At the end, with -v: time and memory."""
