@@ -6,6 +6,7 @@ Whole numbers become int64, and so do truth values; all other numbers become flo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ class UnusableOutputError(ValueError):
         self.message, self.row, self.varies = message, row, varies
 
 
-def stack(name: str, values: Sequence[object], *, ragged: bool, first_row: int) -> Value:
+def stack(name: str, values: Sequence[Any], *, ragged: bool, first_row: int) -> Value:
     """One value a row as an array `(row, *event)`, or as a `Ragged` of their members.
 
     Numbers make an array `(row,)` even where `ragged` is asked for: they have no members.
@@ -35,34 +36,29 @@ def stack(name: str, values: Sequence[object], *, ragged: bool, first_row: int) 
         UnusableOutputError: The values are not numbers, or not of one shape.
     """
     if ragged:
-        members = _each_as_array(name, values)
-        if members[0].ndim:
-            return _stack_members(name, members, first_row)
+        try:
+            joined = np.concatenate(values)
+        except ValueError:
+            _check_members(name, values, first_row)
+        else:
+            row_size = np.fromiter(map(len, values), np.int64, len(values))
+            return Ragged(_as_numbers(name, joined, values), row_size)
     try:
         stacked = np.asarray(values)  # ten times faster than np.stack
     except ValueError:
         arrays = _each_as_array(name, values)
         _check_one_shape(name, [array.shape for array in arrays], first_row)
         stacked = np.stack(arrays)
-    try:
-        return _as_numbers(name, stacked)
-    except UnusableOutputError:
-        for row, value in enumerate(values):
-            _as_numbers(name, np.asarray(value), row=row)
-        raise
+    return _as_numbers(name, stacked, values)
 
 
-def _stack_members(name: str, members: list[np.ndarray], first_row: int) -> Ragged:
-    try:
-        joined = np.concatenate(members)
-    except ValueError:
-        events = [value.shape[1:] if value.ndim else None for value in members]
-        row = next(row for row, event in enumerate(events) if event != events[0])
-        raise _varies(
-            name, members[0].shape, members[row].shape, first_row, first_row + row
-        ) from None
-    row_size = np.fromiter(map(len, members), np.int64, len(members))
-    return Ragged(_as_numbers(name, joined), row_size)
+def _check_members(name: str, values: Sequence[Any], first_row: int) -> None:
+    """Refuse what could not be joined, unless they are plain numbers."""
+    members = _each_as_array(name, values)
+    events = [value.shape[1:] if value.ndim else None for value in members]
+    for row, event in enumerate(events):
+        if event != events[0]:
+            raise _varies(name, members[0].shape, members[row].shape, first_row, first_row + row)
 
 
 def as_chunk(name: str, value: object, *, size: int) -> np.ndarray:
@@ -79,7 +75,7 @@ def as_chunk(name: str, value: object, *, size: int) -> np.ndarray:
         raise UnusableOutputError(
             f"{name} must have {size} (batch_size) as its first axis; its shape is {array.shape}"
         )
-    return _as_numbers(name, array)
+    return _as_numbers(name, array, list(array))
 
 
 def as_members(value: Value) -> Value:
@@ -125,7 +121,7 @@ def check_finite(name: str, value: Value) -> None:
     raise UnusableOutputError(f"{name} is {wrong}, which is not finite", row=row)
 
 
-def _each_as_array(name: str, values: Sequence[object]) -> list[np.ndarray]:
+def _each_as_array(name: str, values: Sequence[Any]) -> list[np.ndarray]:
     try:
         return [np.asarray(value) for value in values]
     except ValueError:
@@ -148,8 +144,12 @@ def _varies(
     return UnusableOutputError(message, varies=True)
 
 
-def _as_numbers(name: str, array: np.ndarray, *, row: int = 0) -> np.ndarray:
-    """Whole numbers as int64, others as float64."""
+def _as_numbers(name: str, array: np.ndarray, values: Sequence[Any]) -> np.ndarray:
+    """Whole numbers as int64, others as float64.
+
+    Arguments:
+        values: What each row gave to the array, to find the row to blame.
+    """
     kind = array.dtype.kind
     if kind in "bi":
         return array.astype(np.int64, copy=False)
@@ -157,7 +157,9 @@ def _as_numbers(name: str, array: np.ndarray, *, row: int = 0) -> np.ndarray:
         return array.astype(np.float64, copy=False)
     if kind == "u" and (not array.size or array.max() <= np.iinfo(np.int64).max):
         return array.astype(np.int64)
-    examples = array.ravel()[:1].tolist() or [array.dtype]
+    wrong = [row for row, value in enumerate(values) if np.asarray(value).dtype.kind not in "bifu"]
+    row = wrong[0] if wrong else 0
+    examples = np.ravel(values[row])[:1].tolist() or [array.dtype]
     raise UnusableOutputError(
         f"{name} must be made of real numbers; it holds {examples[0]!r}", row=row
     )

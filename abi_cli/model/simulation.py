@@ -76,6 +76,7 @@ class Stage:
     Attributes:
         signature: Argument name → whether it must be given.
         keys: Names of its results, known after the first call.
+        take: The function of what is known, without checks; there after the first call.
     """
 
     def __init__(
@@ -85,44 +86,60 @@ class Stage:
         self.signature = source.signature()
         self.batched = BATCH_SIZE in self.signature
         self.keys: tuple[str, ...] = ()
-        self._take: Callable[[Known], Any] | None = None
+        self.take: Callable[[Known], Known]
         self._visible: tuple[str, ...] = ()
-        self._key_set: frozenset[str] | None = None
-        self._fixed: Known = {}
 
     def call(self, known: Known, row: int) -> Known:
         """The function's results for what is known; the same keys in every call.
 
         What was not known at the first call, because it comes later, plays no part.
         """
-        if self._take is None:
+        if not self.keys:
             return self._call_first(known, row)
         try:
-            output = self._take(known)
+            output = self.take(known)
         except (Exception, SystemExit) as error:
-            values = {name: known[name] for name in self._visible}
-            raise self.source.raised(error, draw=self.origin.row(row, values)) from error
-        if not isinstance(output, dict):
-            raise self.unusable(
-                f"Expected a dict of numbers and arrays; got {type(output).__name__}",
-                hint='Return one like {"x": x, "y": y}.',
-            )
-        if output.keys() != self._key_set:
-            self._meet_keys(output, known, row)
-        return output | self._fixed if self._fixed else output
+            raise self.failed(error, known, row) from error
+        self.check(output, row)
+        return output
 
     def _call_first(self, known: Known, row: int) -> Known:
-        self._take = self.source.taking(self._choose_arguments(known))
+        function = self.source.taking(self._choose_arguments(known))
         self._visible = tuple(known)
         bits = known[RNG].bit_generator
         key = bits.state["state"]["key"]
-        output = self.call(known, row)
+        try:
+            output = function(known)
+        except (Exception, SystemExit) as error:
+            raise self.failed(error, known, row) from error
         if not np.array_equal(bits.state["state"]["key"], key):
             raise self.unusable(
                 f"{self.source.name} seeds np.random, so that all rows would be the same",
                 hint="Remove the call of np.random.seed: abi seeds np.random for each row.",
             )
-        return output
+        self.check(output, row)
+        self.keys = tuple(output)
+        fixed = self._check_keys(output, known)
+        self.take = (lambda known: function(known) | fixed) if fixed else function
+        return output | fixed
+
+    def check(self, output: Any, row: int) -> None:
+        """Refuse what is no dict, or has not the keys of the first row."""
+        if not isinstance(output, dict):
+            raise self.unusable(
+                f"Expected a dict of numbers and arrays; got {type(output).__name__} "
+                f"(row {row} of {self.origin})",
+                hint='Return one like {"x": x, "y": y}.',
+            )
+        if not output or (self.keys and output.keys() != set(self.keys)):
+            expected = f"{', '.join(self.keys)} as in the first row" if self.keys else "variables"
+            got = ", ".join(map(str, output)) or "an empty dict"
+            raise self.unusable(f"Expected {expected}; got {got} (row {row} of {self.origin})")
+
+    def failed(self, error: BaseException, known: Known, row: int) -> UserFunctionError:
+        """The error to raise where the function raised one."""
+        values = {name: known[name] for name in self._visible}
+        return self.source.raised(error, draw=self.origin.row(row, values))
 
     def unusable(self, message: str, *, hint: str | None = None) -> UserFunctionError:
         """The error to raise for a result that can't be used."""
@@ -139,12 +156,9 @@ class Stage:
                 )
         return tuple(name for name in self.signature if name in known)
 
-    def _meet_keys(self, output: dict[Any, Any], known: Known, row: int) -> None:
-        """Learn the keys of the first result; they are those of all."""
-        if self.keys or not output:
-            expected = f"{', '.join(self.keys)} as in the first row" if self.keys else "variables"
-            got = ", ".join(map(str, output)) or "an empty dict"
-            raise self.unusable(f"Expected {expected}; got {got} (row {row} of {self.origin})")
+    def _check_keys(self, output: Known, known: Known) -> Known:
+        """Refuse names that can't be variables; the values of those that are held fixed."""
+        fixed: Known = {}
         for name in output:
             refusal = refuse_variable_name(str(name))
             if refusal:
@@ -155,14 +169,13 @@ class Stage:
                         f"Expected a context variable to hold fixed; got {name}, "
                         f"which {self.source.name} draws",
                     )
-                self._fixed[name] = self._fix(name, output[name], known)
+                fixed[name] = self._fix(name, output[name], known)
             elif name in known:
                 raise self.unusable(
                     f"{self.source.name} returns {name}, which the model has already",
                     hint="Rename one of the two.",
                 )
-        self.keys = tuple(output)
-        self._key_set = frozenset(output)
+        return fixed
 
     def _fix(self, name: str, drawn: object, known: Known) -> object:
         """The fixed value of a context variable, in the form in which the function draws it."""
@@ -212,13 +225,13 @@ class Simulation:
 
     def _single_rows(self, start: int, stop: int) -> Datasets:
         known: Known = {**self._origin.context, RNG: self._streams.rng}
-        outputs: list[tuple[Stage, list[Known]]] = [(stage, []) for stage in self._stages]
-        for row in range(start, stop):  # the time of a cheap model is spent here
-            self._streams.seek(row)
-            for stage, made in outputs:
-                output = stage.call(known, row)
-                known.update(output)
-                made.append(output)
+        outputs: list[tuple[Stage, list[Known]]] = []
+        self._streams.seek(start)
+        for stage in self._stages:
+            output = stage.call(known, start)
+            known.update(output)
+            outputs.append((stage, [output]))
+        self._repeat(range(start + 1, stop), known, outputs)
         datasets = self._given(stop - start)
         for stage, made in outputs:
             for name in stage.keys:
@@ -227,6 +240,31 @@ class Simulation:
                 with self._blaming(stage, name, datasets, start):
                     datasets[name] = stack(name, column, ragged=ragged, first_row=start)
         return datasets
+
+    def _repeat(self, rows: range, known: Known, outputs: list[tuple[Stage, list[Known]]]) -> None:
+        """Append the results of more rows. A cheap model's time goes here: checks come after."""
+        seek = self._streams.seek
+        calls = [(stage.take, made) for stage, made in outputs]
+        row = rows.start
+        try:
+            for row in rows:
+                seek(row)
+                for take_known, made in calls:
+                    output = take_known(known)
+                    made.append(output)
+                    known.update(output)
+        except (Exception, SystemExit) as error:
+            self._check_outputs(outputs, rows.start - 1)  # what is no dict can't update another
+            stage = next(stage for stage, made in outputs if len(made) == row - rows.start + 1)
+            raise stage.failed(error, known, row) from error
+        self._check_outputs(outputs, rows.start - 1)
+
+    def _check_outputs(self, outputs: list[tuple[Stage, list[Known]]], first: int) -> None:
+        for stage, made in outputs:
+            keys = set(stage.keys)
+            if not all(isinstance(output, dict) and output.keys() == keys for output in made):
+                for row, output in enumerate(made, first):
+                    stage.check(output, row)
 
     def _chunks(self, units: range, size: int) -> Datasets:
         parts = [self._unit(unit, size) for unit in units]

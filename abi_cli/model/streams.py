@@ -115,8 +115,9 @@ class Streams:
             try:
                 yield
             finally:
-                set_bit_generator(bits)
-                np.random.set_state(state)  # noqa: NPY002
+                set_bit_generator(bits)  # as it was left, but for the cached normal
+                if state["has_gauss"]:
+                    np.random.set_state(state)  # noqa: NPY002
                 random.setstate(python_state)
 
     def seek(self, unit: int) -> None:
