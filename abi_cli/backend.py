@@ -11,6 +11,8 @@ are to be run: the compiled program is the same for a full, a short and an empty
 
 from __future__ import annotations
 
+import logging
+import math
 import os
 import sys
 import tempfile
@@ -32,7 +34,9 @@ def select(
 ) -> str:
     """Choose the backend: `name` > KERAS_BACKEND > the spec's > tensorflow.
 
-    A user's Keras configuration file is not read, and TensorFlow's own log lines are turned off.
+    A user's Keras configuration file is not read, TensorFlow's own log lines are turned off, and
+    what JAX compiles is kept between runs in the user's cache. (TensorFlow's compiled code is not:
+    it gains little, and warns of features of the processor.)
 
     Arguments:
         device: `cpu`, `gpu`, `gpu:1`, or None for what the backend prefers.
@@ -56,6 +60,9 @@ def select(
     os.environ["KERAS_HOME"] = str(Path(tempfile.gettempdir()) / "abi-keras-home-unused")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "abi" / "jax"
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
     _choose_device(backend, device)
     with _quiet():
         import keras
@@ -85,8 +92,8 @@ def _quiet() -> Iterator[None]:
         finally:
             os.dup2(shown, 2)
             os.close(shown)
-            sys.stderr.close()
-            sys.stderr = own
+            sys.stderr = own  # the other stays open: loggers made meanwhile write to it
+            logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 def _choose_device(backend: str, device: str | None) -> None:
@@ -302,9 +309,16 @@ class FlatWeights:
         with keras.StatelessScope(state_mapping=mapping):
             return model.batch_loss(batch)
 
-    def gradient(self, gradients: list[Any]) -> Any:
-        """Clipped gradients as one vector."""
-        return self.join(self._clip(gradients))
+    def gradient(self, loss: Any, gradients: list[Any]) -> tuple[Any, Any]:
+        """The loss, not a number where a gradient is not finite, and the clipped gradients joined.
+
+        A finite loss may have a gradient that is not, and the weights would be lost one step later.
+        """
+        from keras import ops
+
+        vector = self.join(gradients)
+        checked = ops.where(ops.isfinite(ops.sum(vector)), loss, math.nan)
+        return checked, self.join(self._clip(gradients))
 
 
 def train_block(model: Any, *arguments: Any) -> Any:
@@ -356,7 +370,7 @@ def _train_tensorflow(model: Any, data: Any) -> dict[str, Any]:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(parts)
             loss = flat.loss(parts, fixed, {key: value[index] for key, value in batches.items()})
-        gradient = flat.gradient(tape.gradient(loss, parts))
+        loss, gradient = flat.gradient(loss, tape.gradient(loss, parts))
         optimizer.learning_rate = base * rates[index]
         optimizer.apply([gradient], [flat.variable])
         return index + 1, tf.tensor_scatter_nd_update(losses, [[index]], [loss])
@@ -386,8 +400,9 @@ def _train_jax(model: Any, state: Any, data: Any) -> tuple[dict[str, Any], Any]:
         vector, optimizer_state, losses = carry
         batch = {key: value[index] for key, value in batches.items()}
         loss, gradients = jax.value_and_grad(flat.loss)(flat.part(vector), fixed, batch)
+        loss, gradient = flat.gradient(loss, gradients)
         (vector,), optimizer_state = optimizer.stateless_apply(
-            with_rate(optimizer_state, base * rates[index]), [flat.gradient(gradients)], [vector]
+            with_rate(optimizer_state, base * rates[index]), [gradient], [vector]
         )
         return vector, list(optimizer_state), losses.at[index].set(loss)
 
@@ -409,7 +424,7 @@ def _train_torch(model: Any, data: Any) -> dict[str, Any]:
     for index in range(int(steps)):
         parts = [x.detach().requires_grad_() for x in flat.part(flat.variable.value)]
         loss = flat.loss(parts, fixed, {key: value[index] for key, value in batches.items()})
-        gradient = flat.gradient(list(torch.autograd.grad(loss, parts)))
+        loss, gradient = flat.gradient(loss, list(torch.autograd.grad(loss, parts)))
         optimizer.learning_rate = base * float(rates[index])
         with torch.no_grad():
             optimizer.apply([gradient], [flat.variable])

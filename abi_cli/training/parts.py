@@ -138,11 +138,13 @@ class CosineDecay(Schedule):
 class WarmupCosine(Schedule):
     """A linear rise to the peak, then down along half a cosine: our default.
 
-    Near the largest stable rate most of the gain comes in the last third of the decay, which has to
-    reach almost zero; the rise keeps the first steps, before Adam knows the gradients' scale, safe.
+    Most of the gain comes in the last third of the decay, which has to reach almost zero; the rise
+    keeps the first steps, before Adam knows the gradients' scale, safe. At a peak of 2e-3 the mean
+    KL from the exact posteriors is 0.015 on `specs/regression.yaml` and 0.046 on
+    `specs/conjugate.yaml`; 5e-3 gives 0.015 on the first and diverges on the second.
     """
 
-    peak_learning_rate: PositiveFloat = Field(5e-3, description="The largest rate.")
+    peak_learning_rate: PositiveFloat = Field(2e-3, description="The largest rate.")
     warmup: float = Field(0.05, ge=0, lt=1, description="Share of the steps that the rise takes.")
     alpha: float = Field(1e-3, ge=0, le=1, description="The last rate, as a share of the largest.")
 
