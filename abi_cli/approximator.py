@@ -12,20 +12,15 @@ posteriors only by a constant (Papamakarios & Murray 2016, arXiv:1605.06376; Rad
 arXiv:2003.06281). Draws are made from NumPy's counter-based noise and mapped back to the user's
 scale; densities are those of the user's scale, by the log-determinant of the adapter.
 
-`keras.saving.load_model` opens a saved approximator once this module is imported;
-`load_approximator` opens it by this package's own registry alone, without Keras's class lookup.
+How it is kept in a file is written in `abi_cli.archive`.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import random
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import keras
@@ -40,7 +35,6 @@ from abi_cli.adapter.adapter import (
     Adapter,
 )
 from abi_cli.adapter.batches import SUMMARY_MASK, bucket_of, network_inputs
-from abi_cli.errors import RunError
 from abi_cli.listener import Listener
 from abi_cli.model.streams import noise
 from abi_cli.networks.network import InferenceNetwork, SummaryNetwork
@@ -57,10 +51,10 @@ CONDITION_ROWS = 256
 """Data sets summarized by one call."""
 
 
-INITIAL_ROWS = 1_024
+INITIAL_ROWS = 1_000
 """Pilot data sets on which networks scale themselves, and that are summarized at once meanwhile."""
 
-FITTED_ROWS = 10_240
+FITTED_ROWS = 10_000
 """Pilot data sets to which the parameters' mean and sd given the data are fitted."""
 
 
@@ -205,10 +199,11 @@ class Approximator(keras.Model):
         few = network_inputs(take(adapted, slice(0, INITIAL_ROWS)))
         if self.summary_network is not None:
             self.summary_network.adapt(few[SUMMARY_VARIABLES], few[SUMMARY_MASK])
+        compiled = backend.compiled(self.statistics)
         statistics, theta = [], []
         for first in range(0, min(count(adapted), FITTED_ROWS), INITIAL_ROWS):
             chunk = network_inputs(take(adapted, slice(first, first + INITIAL_ROWS)))
-            statistics.append(backend.to_numpy(self.statistics(chunk)))
+            statistics.append(backend.to_numpy(compiled(chunk)))
             theta.append(chunk[INFERENCE_VARIABLES])
         self.standardization.adapt(np.concatenate(statistics), np.concatenate(theta))
 
@@ -369,28 +364,3 @@ def _first_weights(seed: int) -> Iterator[None]:
 def _round_up(number: int, most: int) -> int:
     """The next power of two, `most` at the most: few shapes are compiled, little is wasted."""
     return min(most, 1 << max(number - 1, 0).bit_length())
-
-
-def load_approximator(path: Path) -> Approximator:
-    """Open a `model.keras` by this package's own registry.
-
-    Errors:
-        RunError: The file is missing, damaged or not one of ours.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive, TemporaryDirectory() as folder:
-            config = json.loads(archive.read("config.json"))
-            if config.get("registered_name") != "abi>Approximator":
-                raise RunError(
-                    f"Expected an approximator in {path}; got {config.get('class_name')}"
-                )
-            approximator = Approximator.from_config(config["config"])
-            weights = archive.extract("model.weights.h5", folder)
-            approximator.load_weights(weights)
-    except FileNotFoundError:
-        raise RunError(f"No {path}", hint="Has this run been trained to its end?") from None
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
-        raise RunError(
-            f"{path} can't be opened: {error}", hint="Train again, or restore it from a copy."
-        ) from error
-    return approximator

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from abi_cli.archive import save_approximator
 from abi_cli.errors import RunError
 from abi_cli.variables import Ragged, take
 from tests import engine
@@ -110,10 +111,10 @@ def test_draws_and_density_agree(posterior):
 def test_saved_and_loaded_draws_are_the_same_bits(posterior, tmp_path):
     import keras
 
-    from abi_cli.approximator import load_approximator
+    from abi_cli.archive import load_approximator
 
     path = tmp_path / "model.keras"
-    posterior.save(path)
+    save_approximator(posterior, path)
     datasets = engine.normal_sets(4)
     before = drawn(posterior, datasets, 30)
     for loaded in (load_approximator(path), keras.saving.load_model(path)):
@@ -123,7 +124,7 @@ def test_saved_and_loaded_draws_are_the_same_bits(posterior, tmp_path):
 
 def test_a_run_of_one_backend_loads_on_the_other(posterior, tmp_path):
     path = tmp_path / "model.keras"
-    posterior.save(path)
+    save_approximator(posterior, path)
     other = "jax" if engine.backend.name() == "tensorflow" else "tensorflow"
     code = f"""
         import sys
@@ -131,7 +132,7 @@ def test_a_run_of_one_backend_loads_on_the_other(posterior, tmp_path):
         from pathlib import Path
         import numpy as np
         from tests import engine
-        from abi_cli.approximator import load_approximator
+        from abi_cli.archive import load_approximator
         loaded = load_approximator(Path({str(path)!r}))
         (block,) = loaded.sample(engine.observed(engine.normal_sets(4)), draws=30, seed=5)
         np.savez({str(tmp_path / "draws.npz")!r}, **block.values)
@@ -146,7 +147,7 @@ def test_a_run_of_one_backend_loads_on_the_other(posterior, tmp_path):
 
 @pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 not a zip", b"x" * 1000])
 def test_what_is_no_model_is_refused(tmp_path, content):
-    from abi_cli.approximator import load_approximator
+    from abi_cli.archive import load_approximator
 
     path = tmp_path / "model.keras"
     if content is not None:

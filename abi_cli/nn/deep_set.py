@@ -16,6 +16,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from abi_cli import backend
 from abi_cli.nn.moments import masked_mean, regressions, spreads, spreads_of, statistics_of
 from abi_cli.nn.standardization import Scaling
 
@@ -87,7 +88,7 @@ class DeepSet(keras.Layer):
 
     def adapt(self, x: np.ndarray, mask: np.ndarray) -> None:
         """Scale what is pooled to mean 0 and sd 1 over these sets, once, before training."""
-        self.scaling.adapt(ops.convert_to_numpy(self._pooled(x, mask)))
+        self.scaling.adapt(backend.to_numpy(backend.compiled(self._pooled)(x, mask)))
 
     def call(self, x: Any, mask: Any) -> Any:
         """Summaries `(batch, summary_dim)` of sets `x (batch, obs, dim)`."""

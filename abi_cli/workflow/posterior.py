@@ -46,7 +46,7 @@ def open_approximator(run: Run, compute: Compute, listener: Listener) -> Approxi
     file = run.model_file()
     with listener.task("loading the networks"):
         backend.select(compute.backend, spec_backend=run.manifest.backend, device=compute.device)
-        from abi_cli.approximator import load_approximator
+        from abi_cli.archive import load_approximator
 
         return load_approximator(file)
 

@@ -79,6 +79,7 @@ def train(
             chosen = backend.select(
                 compute.backend, spec_backend=model.spec.backend, device=compute.device
             )
+            from abi_cli.archive import save_approximator
             from abi_cli.training.loop import Plan
             from abi_cli.training.loop import train as learn
 
@@ -96,7 +97,7 @@ def train(
                 )
             )
             with run.replacing(path / run.MODEL) as place:
-                trained.approximator.save(place)
+                save_approximator(trained.approximator, place)
             seconds = {
                 "starting": loaded - begun,
                 **trained.timings,
