@@ -207,6 +207,11 @@ REFUSED = {
         PRIOR + "def likelihood(mu): return {'x': np.ones((2, 3 if mu > 0 else 4))}\n",
         ["x has shape (2, "],
     ),
+    "members in some chunks only": (
+        PRIOR + "def likelihood(batch_size, rng):\n"
+        "    return {'x': np.ones((4, 1) if rng.random() < 0.5 else 4)}\n",
+        ["x has shape (", "Say set or series"],
+    ),
     "no chunk": (
         PRIOR + "def likelihood(batch_size): return {'x': np.ones(7)}\n",
         ["x must have 4 (batch_size) as its first axis; its shape is (7,)"],

@@ -95,12 +95,19 @@ def join(name: str, parts: Sequence[Value], *, first_row: int) -> Value:
     arrays = [part.values if isinstance(part, Ragged) else part for part in parts]
     row = first_row
     for part, array in zip(parts, arrays, strict=True):
-        if array.shape[1:] != arrays[0].shape[1:]:
-            raise _varies(name, arrays[0].shape[1:], array.shape[1:], first_row, row)
+        if array.shape[1:] != arrays[0].shape[1:] or type(part) is not type(parts[0]):
+            raise _varies(name, _shape(parts[0]), _shape(part), first_row, row)
         row += len(part)
     joined = np.concatenate(arrays)
     sizes = [part.row_size for part in parts if isinstance(part, Ragged)]
     return Ragged(joined, np.concatenate(sizes)) if sizes else joined
+
+
+def _shape(value: Value) -> tuple[int, ...]:
+    """That of the first row."""
+    if isinstance(value, Ragged):
+        return (int(value.row_size[0]), *value.values.shape[1:])
+    return value.shape[1:]
 
 
 def check_finite(name: str, value: Value) -> None:

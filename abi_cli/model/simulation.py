@@ -127,8 +127,7 @@ class Stage:
         """Refuse what is no dict, or has not the keys of the first row."""
         if not isinstance(output, dict):
             raise self.unusable(
-                f"Expected a dict of numbers and arrays; got {type(output).__name__} "
-                f"(row {row} of {self.origin})",
+                f"Expected a dict of numbers and arrays; got {type(output).__name__}",
                 hint='Return one like {"x": x, "y": y}.',
             )
         if not output or (self.keys and output.keys() != set(self.keys)):

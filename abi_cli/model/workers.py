@@ -104,11 +104,14 @@ class Workers:
         try:
             begun = deque(islice(submitted, max(ahead, 1)))
         except BrokenProcessPool as error:
-            raise self._died() from error
-        return self._results(submitted, begun)
+            raise self._died(executor) from error
+        return self._results(executor, submitted, begun)
 
     def _results(
-        self, submitted: Iterator[Future[Result]], begun: deque[Future[Result]]
+        self,
+        executor: ProcessPoolExecutor,
+        submitted: Iterator[Future[Result]],
+        begun: deque[Future[Result]],
     ) -> Iterator[Result]:
         try:
             while begun:
@@ -116,13 +119,14 @@ class Workers:
                 begun.extend(islice(submitted, 1))
                 yield result
         except BrokenProcessPool as error:
-            raise self._died() from error
+            raise self._died(executor) from error
         finally:
             for future in begun:
                 future.cancel()
 
-    def _died(self) -> UserFunctionError:
-        """The error to raise when a process ended by itself; the others were then terminated."""
+    def _died(self, executor: ProcessPoolExecutor) -> UserFunctionError:
+        """The error to raise when a process ended by itself."""
+        executor.shutdown()  # it has terminated the others, and knows how each ended
         codes = {process.exitcode for process in self._processes} - {None, 0, -signal.SIGTERM}
         names = sorted(
             signal.Signals(-code).name if code < 0 else f"exit code {code}"
