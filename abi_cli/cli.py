@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import signal
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -356,6 +357,10 @@ def list_parts(
 
 def main() -> None:
     """Run the command line."""
-    # Until a command begins, nothing has to be cleaned up: a reader that goes away ends us quietly.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    app(prog_name="abi")
+    try:
+        app(prog_name="abi")
+    except SystemExit as end:
+        # A backend takes seconds to put away what the end of the process puts away at once.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(end.code if isinstance(end.code, int) else int(end.code is not None))

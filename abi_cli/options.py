@@ -112,7 +112,7 @@ def command(body: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(body)
     def entry(**arguments: Any) -> None:
         console = _common(**{name: arguments.pop(name) for name in shared})
-        with _signals(), _ending(console):
+        with _terminable(), _ending(console):
             body(console, **arguments)
             sys.stdout.flush()
 
@@ -131,17 +131,13 @@ def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 
 @contextmanager
-def _signals() -> Iterator[None]:
-    """While a command runs, SIGTERM cleans up, and a reader that goes away is an exception."""
-    before = {
-        number: signal.signal(number, handler)
-        for number, handler in ((signal.SIGPIPE, signal.SIG_IGN), (signal.SIGTERM, _terminate))
-    }
+def _terminable() -> Iterator[None]:
+    """While a command runs, SIGTERM cleans up as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -13,11 +13,18 @@ settings.load_profile("abi")
 
 
 @pytest.fixture(scope="session")
-def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of the regression spec that was trained for a moment, by the command line."""
+def small_training(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A run of the regression spec that was trained for a moment, and what was said about it."""
     from tests.cli import SMALL, SPECS, abi
 
     path = tmp_path_factory.mktemp("runs") / "regression"
     result = abi("train", SPECS / "regression.yaml", "-o", path, *SMALL)
     assert result.exit_code == 0, result.stderr
-    return path
+    assert result.stdout == ""
+    return path, result.stderr
+
+
+@pytest.fixture(scope="session")
+def small_run(small_training: tuple[Path, str]) -> Path:
+    """The folder of that run."""
+    return small_training[0]

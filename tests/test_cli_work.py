@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -59,34 +61,27 @@ def test_a_run_has_everything_that_the_readme_lists(small_run):
     assert len((small_run / "history.csv").read_text().splitlines()) == 3
 
 
+def test_training_ends_with_a_receipt(small_training):
+    path, said = small_training
+    for word in ("run ", "learned ", "time ", "loss ", f"abi diagnose {path}"):
+        assert word in said
+
+
 def test_the_spec_of_a_run_is_complete_and_trains_in_place(small_run, tmp_path):
     spec = parse_spec((small_run / "spec.yaml").read_text())
     assert spec.training.epochs == 2
     assert spec.model.prior == "code/regression.py:prior"
-    result = abi("train", small_run, "-o", tmp_path / "again", "-q", "-j", 0)
+    again = tmp_path / "again"
+    result = abi("train", small_run, "-o", again, "-q", "-j", 0, "--json")
     assert result.exit_code == 0
     assert result.stderr == ""
-    assert (tmp_path / "again" / "spec.yaml").read_text() == (small_run / "spec.yaml").read_text()
-    first, again = (
-        [row["loss"] for row in open_run(path).history()]
-        for path in (small_run, tmp_path / "again")
-    )
-    assert first == again
-
-
-def test_training_ends_with_a_receipt(tmp_path):
-    result = abi(
-        "train", SPECS / "regression_vectorised.yaml", "-o", tmp_path / "run", *SMALL, "--json"
-    )
     receipt = json.loads(result.stdout)
-    assert receipt["run"] == str(tmp_path / "run")
+    assert receipt["run"] == str(again)
     assert receipt["simulations"] == 2 * 4 * 64
     assert receipt["seconds"]["total"] >= receipt["seconds"]["training"]
-    result = abi("train", SPECS / "regression.yaml", "-o", tmp_path / "run", *SMALL, "--force")
-    assert result.stdout == ""
-    for word in ("run ", "learned ", "time ", "loss ", f"abi diagnose {tmp_path / 'run'}"):
-        assert word in result.stderr
-    assert (tmp_path / "run.bak" / "model.keras").exists()
+    assert (again / "spec.yaml").read_text() == (small_run / "spec.yaml").read_text()
+    losses = [[row["loss"] for row in open_run(path).history()] for path in (small_run, again)]
+    assert losses[0] == losses[1]
 
 
 def test_draws_are_all_that_is_on_standard_output(anscombe_draws):
@@ -163,6 +158,16 @@ def test_simulations_do_not_depend_on_the_number_of_processes(tmp_path):
     assert (tmp_path / "0.csv").read_text() == (tmp_path / "2.csv").read_text()
 
 
+def test_force_keeps_what_was_there(tmp_path):
+    file = tmp_path / "sims.csv"
+    for seed in (1, 2):
+        result = abi(
+            "simulate", SPECS / "regression.yaml", "-n", 2, "--seed", seed, "-o", file, "--force"
+        )
+        assert result.exit_code == 0
+    assert len({file.read_text(), (tmp_path / "sims.csv.bak").read_text()}) == 2
+
+
 def test_a_context_can_be_held_fixed():
     result = abi("simulate", SPECS / "regression.yaml", "-n", 4, "--context", "N=7", "-q")
     assert len(result.stdout.splitlines()) == 1 + 4 * 7
@@ -170,10 +175,9 @@ def test_a_context_can_be_held_fixed():
 
 def test_stored_simulations_can_be_learned_from(tmp_path):
     stored = tmp_path / "sims.npz"
-    assert abi("simulate", SPECS / "regression.yaml", "-n", 640, "-o", stored).exit_code == 0
-    result = abi(
-        "train", SPECS / "regression.yaml", "--data", stored, "-o", tmp_path / "run", *SMALL
-    )
+    spec = SPECS / "regression_vectorised.yaml"
+    assert abi("simulate", spec, "-n", 640, "-o", stored).exit_code == 0
+    result = abi("train", spec, "--data", stored, "-o", tmp_path / "run", *SMALL)
     assert result.exit_code == 0, result.stderr
     assert "val_loss" in (tmp_path / "run" / "history.csv").read_text()
 
@@ -306,3 +310,22 @@ def test_a_reader_that_goes_away_ends_it_quietly():
     assert result.returncode == 141
     assert result.stdout == "dataset,N,beta[0],beta[1],sigma,x,y\n"
     assert result.stderr == ""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_training_and_leaves_nothing(number, code, tmp_path):
+    arguments = ["train", str(SPECS / "regression.yaml"), "-o", str(tmp_path / "run"), "-j", "1"]
+    with subprocess.Popen(
+        [sys.executable, "-c", "from abi_cli.cli import main; main()", *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while not (tmp_path / "run").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "stopped: by " in said
+    assert "Traceback" not in said
+    assert not list(tmp_path.iterdir())
