@@ -30,7 +30,11 @@ _MODULES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 
 
 def select(
-    name: str | None = None, *, spec_backend: str | None = None, device: str | None = None
+    name: str | None = None,
+    *,
+    spec_backend: str | None = None,
+    device: str | None = None,
+    threads: int | None = None,
 ) -> str:
     """Choose the backend: `name` > KERAS_BACKEND > the spec's > tensorflow.
 
@@ -40,6 +44,8 @@ def select(
 
     Arguments:
         device: `cpu`, `gpu`, `gpu:1`, or None for what the backend prefers.
+        threads: For one operation of TensorFlow, where other processes need the cores too: its idle
+            threads wait busily. None for all cores.
 
     Errors:
         UsageError: For an unknown backend or device, or a backend that is not installed.
@@ -60,6 +66,8 @@ def select(
     os.environ["KERAS_HOME"] = str(Path(tempfile.gettempdir()) / "abi-keras-home-unused")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    if threads is not None:
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(threads))
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "abi" / "jax"
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")

@@ -16,10 +16,15 @@ if TYPE_CHECKING:
 
 @part("inference network", "coupling_flow")
 class CouplingFlow(InferenceNetwork):
-    """A normalizing flow of affine couplings: exact densities and fast draws."""
+    """A normalizing flow of affine couplings: exact densities and fast draws.
+
+    Couplings beyond five gain little on posteriors of one mode: mean KL with 3, 5 and 7 of them
+    0.08, 0.016 and 0.015 on `specs/regression.yaml`, and with 5 and 7 0.051 and 0.046 on
+    `specs/conjugate.yaml`. Give it more for posteriors that bend.
+    """
 
     depth: PositiveInt = Field(
-        7, description="Number of couplings: one that moves all parameters, then pairs."
+        5, description="Number of couplings: one that moves all parameters, then pairs."
     )
     width: PositiveInt = Field(64, description="Width of the two hidden layers of a coupling.")
     activation: Activation = Field("silu", description="Nonlinearity.")

@@ -19,7 +19,15 @@ from abi_cli.model.workers import Workers
 from abi_cli.run import Run
 from abi_cli.spec import Spec, dump_spec
 from abi_cli.variables import Datasets
-from abi_cli.workflow.request import USUAL_COMPUTE, USUAL_PLACE, Compute, Model, Target, read_model
+from abi_cli.workflow.request import (
+    USUAL_COMPUTE,
+    USUAL_PLACE,
+    Compute,
+    Model,
+    Target,
+    read_model,
+    usable_cores,
+)
 
 _REHEARSAL = 8
 """Rows that are simulated and adapted before anything is written or loaded."""
@@ -77,7 +85,10 @@ def train(
     with Workers(compute.workers() if stored is None else 0) as workers:
         with listener.task("loading the backend"):
             chosen = backend.select(
-                compute.backend, spec_backend=model.spec.backend, device=compute.device
+                compute.backend,
+                spec_backend=model.spec.backend,
+                device=compute.device,
+                threads=max(1, usable_cores() // 2) if workers.jobs else None,
             )
             from abi_cli.archive import save_approximator
             from abi_cli.training.loop import Plan
