@@ -12,6 +12,10 @@ BIN := .venv/bin
 RUN := runs/regression
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 
+# The laws of the engine hold on every backend.
+ENGINE := tests/test_nn_laws.py tests/test_nn_standardization.py tests/test_training.py \
+	tests/test_approximator.py
+
 .PHONY: run test lint soak bench clean
 .DELETE_ON_ERROR:
 
@@ -34,6 +38,7 @@ $(RUN)/diagnostics/metrics.json: $(RUN)/model.keras
 
 test: lint
 	$(BIN)/pytest -m "not soak"
+	KERAS_BACKEND=jax $(BIN)/pytest $(ENGINE)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
