@@ -95,6 +95,17 @@ def test_schedules_peak_at_one(word):
     assert schedule.peak > 0
 
 
+def test_clipnorm_limits_the_gradient_of_each_array_and_keeps_its_direction():
+    gradients = [np.full((2, 3, 4), 5.0, "float32"), np.full(3, 0.1, "float32")]
+    adam = registry.get("optimizer", "adam")
+    long, short = (backend.to_numpy(g) for g in adam(clipnorm=1.0).clip(gradients))
+    assert np.linalg.norm(long) == pytest.approx(1.0, rel=1e-5)
+    assert np.ptp(long) == 0
+    np.testing.assert_allclose(short, gradients[1])
+    assert adam(clipnorm=1.0).global_clipnorm is None
+    assert adam().clip(gradients) is gradients
+
+
 def block_of(adapted, steps, *, room=6):
     inputs = network_inputs(take(adapted, slice(0, room * 4)), size=8)
     block = {name: x.reshape(room, 4, *x.shape[1:]) for name, x in inputs.items()}

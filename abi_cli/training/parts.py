@@ -78,7 +78,11 @@ class Adam(Optimizer):
 
         if self.clipnorm is None:
             return gradients
-        return [g * ops.minimum(1.0, self.clipnorm / (ops.norm(g) + 1e-30)) for g in gradients]
+        norms = [ops.sqrt(ops.sum(ops.square(g))) for g in gradients]
+        return [
+            g * (self.clipnorm / ops.maximum(norm, self.clipnorm))
+            for g, norm in zip(gradients, norms, strict=True)
+        ]
 
 
 class Schedule(Part):
