@@ -68,7 +68,8 @@ def run(command: Sequence[str | Path], *, env: Mapping[str, str] | None = None) 
             stderr=errors,
         )
         assert process.stdout is not None
-        output = process.stdout.read()
+        with process.stdout as stream:
+            output = stream.read()
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
