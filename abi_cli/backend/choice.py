@@ -1,0 +1,136 @@
+"""Which backend computes, where, and how it is loaded without its chatter."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from abi_cli.errors import UsageError
+
+BACKENDS = ("tensorflow", "jax", "torch")
+_MODULES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
+
+
+def select(
+    name: str | None = None,
+    *,
+    spec_backend: str | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+) -> str:
+    """Choose the backend: `name` > KERAS_BACKEND > the spec's > tensorflow.
+
+    A user's Keras configuration file is not read, TensorFlow's own log lines are turned off, and
+    what JAX compiles is kept between runs in the user's cache. (TensorFlow's compiled code is not:
+    it gains little, and warns of features of the processor.)
+
+    Arguments:
+        device: `cpu`, `gpu`, `gpu:1`, or None for what the backend prefers.
+        threads: For one operation of TensorFlow, where other processes need the cores too: its idle
+            threads wait busily. None for all cores.
+
+    Errors:
+        UsageError: For an unknown backend or device, or a backend that is not installed.
+    """
+    from importlib.util import find_spec
+
+    backend = name or os.environ.get("KERAS_BACKEND") or spec_backend or "tensorflow"
+    if backend not in BACKENDS:
+        raise UsageError(f"Expected a backend of {', '.join(BACKENDS)}; got {backend!r}")
+    if find_spec(_MODULES[backend]) is None:
+        raise UsageError(
+            f"The backend {backend} is not installed",
+            hint=f"pip install 'abi-cli[{backend}]'"
+            if backend != "tensorflow"
+            else "pip install tensorflow",
+        )
+    os.environ["KERAS_BACKEND"] = backend
+    os.environ["KERAS_HOME"] = str(Path(tempfile.gettempdir()) / "abi-keras-home-unused")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    if threads is not None:
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(threads))
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "abi" / "jax"
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+    _choose_device(backend, device)
+    with _quiet():
+        import keras
+
+        keras.ops.convert_to_tensor(0.0)  # looks for devices, which is logged once more
+    return backend
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep off the error stream what libraries write past Python, unless loading them fails.
+
+    TensorFlow logs which processors it found whatever its log level is.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as kept:
+        shown = os.dup(2)
+        own = sys.stderr
+        sys.stderr = os.fdopen(os.dup(shown), "w", buffering=1, encoding="utf-8")
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            os.write(shown, kept.read())
+            raise
+        finally:
+            os.dup2(shown, 2)
+            os.close(shown)
+            meanwhile, sys.stderr = sys.stderr, own
+            _hand_over(meanwhile, own)
+            meanwhile.close()
+            logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
+def _hand_over(meanwhile: TextIO, own: TextIO) -> None:
+    """Loggers that were made while libraries were loaded write to the stream that stays."""
+    loggers = [logging.getLogger(name) for name in (None, "absl", "tensorflow", "jax")]
+    for handler in [handler for logger in loggers for handler in logger.handlers]:
+        if isinstance(handler, logging.StreamHandler) and handler.stream is meanwhile:
+            handler.setStream(own)
+
+
+def _choose_device(backend: str, device: str | None) -> None:
+    if device is None:
+        return
+    kind, _, index = device.partition(":")
+    if kind not in ("cpu", "gpu") or (index and not index.isdigit()):
+        raise UsageError(f"Expected a device such as cpu, gpu or gpu:1; got {device!r}")
+    if kind == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+        os.environ["JAX_PLATFORMS"] = "cpu"
+    else:
+        if index:
+            os.environ["CUDA_VISIBLE_DEVICES"] = index
+        if backend == "jax":
+            os.environ["JAX_PLATFORMS"] = "cuda"
+
+
+def name() -> str:
+    """The backend in use."""
+    import keras
+
+    backend: str = keras.config.backend()
+    return backend
+
+
+def to_numpy(x: Any) -> np.ndarray:
+    """A backend's tensor as a NumPy array."""
+    import keras
+
+    array: np.ndarray = keras.ops.convert_to_numpy(x)
+    return array
