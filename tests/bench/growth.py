@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench.measure import Measured, run
+from tests.bench.measure import Measured, cold, run
 from tests.bench.sides import SPECS, VECTORISED
 from tests.bench.table import header, line
 
@@ -53,7 +53,9 @@ class Growth:
         }
         overrides = [word for key, value in settings.items() for word in ("-s", f"{key}={value}")]
         spec = self.folder / f"{VECTORISED.spec}.yaml"
-        measured = run([self.abi, "train", spec, "-o", self.run_folder, *overrides, *self.options])
+        words = [self.abi, "train", spec, "-o", self.run_folder, *overrides, *self.options]
+        with cold() as env:
+            measured = run(words, env=env)
         with (self.run_folder / "history.csv").open(newline="", encoding="utf-8") as stream:
             row = list(csv.DictReader(stream))[-1]
         step = (float(row["seconds_training"]) + float(row["seconds_waiting"])) / EPOCH
@@ -66,7 +68,9 @@ class Growth:
         number = str(datasets)
         run([self.abi, "simulate", self.run_folder, "-n", number, "-o", data, "--quiet"])
         place = ["-n", str(draws), "-o", out]
-        measured = run([self.abi, "sample", self.run_folder, data, *place, *self.options])
+        words = [self.abi, "sample", self.run_folder, data, *place, *self.options]
+        with cold() as env:
+            measured = run(words, env=env)
         for file in self.folder.glob("*.npz*"):
             file.unlink()
         return measured

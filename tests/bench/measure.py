@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,22 +49,17 @@ class Measured:
 
 
 def run(command: Sequence[str | Path], *, env: Mapping[str, str] | None = None) -> Measured:
-    """Run a command from the repository's root, with empty caches of compiled code.
+    """Run a command from the repository's root.
 
     Errors:
         RuntimeError: It failed; ends with what it wrote to standard error.
     """
-    with tempfile.TemporaryDirectory() as cache, tempfile.TemporaryFile() as errors:
+    with tempfile.TemporaryFile() as errors:
         began = time.perf_counter()
         process = subprocess.Popen(
             [str(word) for word in command],
             cwd=REPOSITORY,
-            env={
-                **os.environ,
-                "JAX_COMPILATION_CACHE_DIR": cache,
-                "XDG_CACHE_HOME": cache,
-                **(env or {}),
-            },
+            env={**os.environ, **(env or {})},
             stdout=subprocess.PIPE,
             stderr=errors,
         )
@@ -80,6 +76,13 @@ def run(command: Sequence[str | Path], *, env: Mapping[str, str] | None = None) 
     lines = output.decode().strip().splitlines()
     unit = 1 if sys.platform == "darwin" else 1024
     return Measured(seconds, usage.ru_maxrss * unit, json.loads(lines[-1]) if lines else None)
+
+
+@contextmanager
+def cold() -> Iterator[dict[str, str]]:
+    """The environment in which abi finds no compiled code of earlier runs; the peer keeps none."""
+    with tempfile.TemporaryDirectory() as cache:
+        yield {"JAX_COMPILATION_CACHE_DIR": cache}
 
 
 def version_of(python: str | Path) -> tuple[int, int]:

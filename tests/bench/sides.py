@@ -12,7 +12,7 @@ from statistics import median
 import numpy as np
 
 from abi_cli.variables import Datasets, Ragged
-from tests.bench.measure import REPOSITORY, run
+from tests.bench.measure import REPOSITORY, cold, run
 from tests.oracles import (
     ConjugateRegression,
     Divergence,
@@ -161,7 +161,9 @@ class Abi:
         on = ["--backend", backend, "--quiet", "--force"]
         spec = SPECS / f"{workload.spec}.yaml"
         length = f"training.epochs={self.epochs}"
-        trained = run([abi, "train", spec, "-o", place, "--seed", str(seed), "-s", length, *on])
+        words = [abi, "train", spec, "-o", place, "--seed", str(seed), "-s", length, *on]
+        with cold() as env:
+            trained = run(words, env=env)
         table = place.with_suffix(".csv")
         run([abi, "log-prob", place, fixed.data, "--at", fixed.theta, "-o", table, *on])
         with table.open(newline="", encoding="utf-8") as stream:
@@ -172,10 +174,9 @@ class Abi:
                 for row in csv.DictReader(stream)
             ]
         manifest = json.loads((place / "manifest.json").read_text(encoding="utf-8"))
-        drawn = run(
-            [self.python, "-m", "tests.bench.ours", "draws", place, fixed.data],
-            env={"KERAS_BACKEND": backend},
-        )
+        words = [self.python, "-m", "tests.bench.ours", "draws", place, fixed.data]
+        with cold() as env:
+            drawn = run(words, env={**env, "KERAS_BACKEND": backend})
         return Result(
             side="abi",
             backend=backend,
