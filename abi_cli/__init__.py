@@ -9,13 +9,14 @@ A map of the package. A file imports only from lines below its own, or from its 
     data/          data sets and draws in and out: csv, jsonl, npz, netcdf
     diagnostics/   metrics, verdict, pictures; NumPy and SciPy only, for draws from anywhere
     training/      blocks of batches, optimizers, schedules, callbacks
+    archive        model.keras: an approximator in a file
     approximator   the networks behind one adapter: loss, sample, log_prob
     adapter/       invertible steps between the user's scale and the networks'; NumPy only
     model/         the generative model: user functions, seeds, simulating in many processes
     networks/      the words for networks in a spec
     nn/            the mathematics in Keras: shapes in, shapes out
     spec/          reading YAML with positions, schema, overrides, defaults
-    backend        TensorFlow, JAX or PyTorch: the choice, and all that differs
+    backend/       TensorFlow, JAX or PyTorch: the choice, and all that differs
     registry, variables, listener, errors
 
 and data goes one way:
