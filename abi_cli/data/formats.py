@@ -107,5 +107,5 @@ def choose(path: Path | None, name: str | None, ability: Callable[[Format], T | 
     raise UsageError(
         f"expected one of the formats {known}; got {name or 'no extension'!r}",
         place=None if path is None else str(path),
-        hint="Name the format with --format.",
+        hint="The extension of a file says its format; --format says that of the output.",
     )

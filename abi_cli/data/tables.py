@@ -106,7 +106,7 @@ def _rows(source: Source, delimiter: str) -> Iterator[Iterator[list[str]]]:
             raise DataError(
                 "expected UTF-8 text; got other bytes",
                 place=str(source),
-                hint="Save it as CSV in UTF-8, or name its --format.",
+                hint="Save it as CSV in UTF-8.",
             ) from None
         except csv.Error as error:
             raise DataError(
@@ -147,8 +147,8 @@ def _check_header(header: list[str], source: Source, delimiter: str) -> None:
     other = next((mark for mark in ",;\t" if mark != delimiter and mark in header[0]), None)
     if len(header) == 1 and other is not None:
         hint = {
-            ",": "Read it with --format csv.",
-            "\t": "Read it with --format tsv.",
+            ",": "Give the file the extension .csv.",
+            "\t": "Give the file the extension .tsv.",
             ";": "Write it with commas between the columns and points in the numbers.",
         }[other]
         raise DataError(
