@@ -168,6 +168,33 @@ def test_force_keeps_what_was_there(tmp_path):
     assert len({file.read_text(), (tmp_path / "sims.csv.bak").read_text()}) == 2
 
 
+def test_validation_stops_training_early(tmp_path):
+    """At a rate so low that no epoch is better by 1 nat than the first."""
+    run = tmp_path / "run"
+    stopping = "{early_stopping: {patience: 2, min_delta: 1}}"
+    overrides = (
+        "training.epochs=6",
+        "training.validation=50",
+        "training.learning_rate=1e-9",
+        f"training.callbacks=[reduce_lr_on_plateau, {stopping}]",
+    )
+    options = [option for override in overrides for option in ("-s", override)]
+    result = abi("train", SPECS / "regression_vectorised.yaml", "-o", run, *SMALL, *options)
+    assert result.exit_code == 0, result.stderr
+    rows = list(csv.DictReader(io.StringIO((run / "history.csv").read_text())))
+    assert len(rows) == 3
+    assert all(float(row["val_loss"]) for row in rows)
+
+
+def test_a_callback_is_refused_what_is_not_there(tmp_path):
+    run = tmp_path / "run"
+    override = "training.callbacks=[early_stopping]"
+    result = abi("train", SPECS / "regression.yaml", "-o", run, *SMALL, "-s", override)
+    assert result.exit_code == 3
+    assert "training.validation" in result.stderr
+    assert not run.exists()
+
+
 def test_a_context_can_be_held_fixed():
     result = abi("simulate", SPECS / "regression.yaml", "-n", 4, "--context", "N=7", "-q")
     assert len(result.stdout.splitlines()) == 1 + 4 * 7

@@ -179,6 +179,18 @@ def _compile(approximator: Approximator, blocks: BlockPlan, adapted: Datasets) -
     return empty[0]
 
 
+def _check_monitored(callback: Callback, *, validated: bool) -> None:
+    columns = ("loss", "val_loss") if validated else ("loss",)
+    if callback.monitor not in columns:
+        raise SpecError(
+            f"Expected {callback.name} to monitor {' or '.join(columns)}; got {callback.monitor!r}",
+            hint="val_loss is there with training.validation, such as -s training.validation=1000."
+            if not validated
+            else None,
+            place="training.callbacks",
+        )
+
+
 def _fitting(adapted: Datasets, bucket: int) -> Datasets:
     """The data sets that fit into a bucket."""
     summarized = adapted.get(SUMMARY_VARIABLES)
@@ -197,6 +209,8 @@ def _fit(
 ) -> list[dict[str, float]]:
     callbacks = [registry.expected(part, Callback) for part in plan.spec.training.callbacks]
     held_out = source.validation(approximator.adapter)
+    for callback in callbacks:
+        _check_monitored(callback, validated=held_out is not None)
     total = blocks.epochs * blocks.num_batches
     with plan.listener.task("training", total=total, unit="steps") as progress:
         log = EpochLog(

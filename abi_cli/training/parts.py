@@ -167,6 +167,8 @@ class WarmupCosine(Schedule):
 class Callback(Part):
     """Something that watches the training and may act on it."""
 
+    monitor: str = Field("val_loss", description="The column of history.csv that it watches.")
+
     @abstractmethod
     def build(self) -> keras.callbacks.Callback:
         """The Keras callback."""
@@ -176,7 +178,6 @@ class Callback(Part):
 class EarlyStopping(Callback):
     """Stop when the monitored loss has stopped improving; keep the best weights."""
 
-    monitor: str = Field("val_loss", description="A column of history.csv.")
     min_delta: NonNegativeFloat = Field(0.0, description="What counts as an improvement.")
     patience: NonNegativeInt = Field(5, description="Epochs to wait for one.")
     restore_best_weights: bool = Field(True, description="Whether to go back to the best epoch.")
@@ -192,7 +193,6 @@ class EarlyStopping(Callback):
 class ReduceLROnPlateau(Callback):
     """Multiply the learning rate by `factor` when the monitored loss stops improving."""
 
-    monitor: str = Field("val_loss", description="A column of history.csv.")
     factor: float = Field(0.5, gt=0, lt=1, description="What the rate is multiplied by.")
     patience: PositiveInt = Field(3, description="Epochs without improvement.")
     min_delta: NonNegativeFloat = Field(1e-4, description="What counts as an improvement.")
