@@ -19,7 +19,7 @@ class CouplingFlow(InferenceNetwork):
     """A normalizing flow of affine couplings: exact densities and fast draws.
 
     Couplings beyond five gain little on posteriors of one mode: mean KL with 3, 5 and 7 of them
-    0.08, 0.016 and 0.015 on `specs/regression.yaml`, and with 5 and 7 0.051 and 0.046 on
+    0.08, 0.016 and 0.015 on `specs/regression.yaml`, and with 5 and 7 0.045 and 0.046 on
     `specs/conjugate.yaml`. Give it more for posteriors that bend.
     """
 
