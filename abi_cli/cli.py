@@ -360,7 +360,10 @@ def main() -> None:
     try:
         app(prog_name="abi")
     except SystemExit as end:
-        # A backend takes seconds to put away what the end of the process puts away at once.
+        # A backend takes seconds to put away what the end of the process puts away at once, but
+        # semaphores that processes shared outlive it, and Python would warn of them.
+        if shared := sys.modules.get("multiprocessing.util"):
+            shared._exit_function()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(end.code if isinstance(end.code, int) else int(end.code is not None))

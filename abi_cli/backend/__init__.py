@@ -3,17 +3,21 @@
 `select` must run before Keras is first imported: it imports it. Everything else assumes that.
 
 What differs: how a loop over stacked weights is written and an inference function compiled
-(`backend.loops`), and how a block of batches is learned in one compiled call (`backend.blocks`).
+(`backend.loops`), how a block of batches is learned in one compiled call (`backend.blocks`), and
+how several devices share the work (`backend.devices`).
 Nothing here imports a backend before it is used.
 """
 
 from abi_cli.backend.blocks import FlatWeights, feed, synchronize, train_block
 from abi_cli.backend.choice import BACKENDS, name, select, to_numpy
+from abi_cli.backend.devices import accelerated, all_devices
 from abi_cli.backend.loops import compiled, compiles, scan_layers
 
 __all__ = [
     "BACKENDS",
     "FlatWeights",
+    "accelerated",
+    "all_devices",
     "compiled",
     "compiles",
     "feed",

@@ -62,11 +62,40 @@ def select(
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
     _choose_device(backend, device)
-    with _quiet():
-        import keras
+    try:
+        with _quiet():
+            import keras
 
-        keras.ops.convert_to_tensor(0.0)  # looks for devices, which is logged once more
+            keras.ops.convert_to_tensor(0.0)  # looks for devices, which is logged once more
+            wanting = _asks_for_gpu(device) and not _has_gpu()
+    except (RuntimeError, AssertionError):
+        if not _asks_for_gpu(device):
+            raise
+        wanting = True  # JAX raises where TensorFlow and PyTorch fall back to the processor
+    if wanting:
+        raise UsageError(
+            f"{backend} finds no device {device} here",
+            hint="Leave --device out to use what is there. A GPU needs its driver, and the backend "
+            f"with its CUDA libraries: {_CUDA[backend]}",
+        )
     return backend
+
+
+_CUDA = {
+    "tensorflow": "pip install 'abi-cli[cuda]'",
+    "jax": "pip install 'jax[cuda12]'",
+    "torch": "see pytorch.org",
+}
+
+
+def _asks_for_gpu(device: str | None) -> bool:
+    return device is not None and device.startswith("gpu")
+
+
+def _has_gpu() -> bool:
+    from abi_cli.backend.devices import accelerated
+
+    return accelerated()
 
 
 @contextmanager

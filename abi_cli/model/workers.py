@@ -81,6 +81,7 @@ class Workers:
             process.terminate()
         for process in self._processes:
             process.join()
+        self._executor.shutdown()  # its thread ends before the process does
         self._executor = None
 
     def imap(

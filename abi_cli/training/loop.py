@@ -106,6 +106,7 @@ def train(plan: Plan) -> Trained:
         buckets=buckets,
         seed=plan.seed,
         rate=lambda step: schedule.relative(step, total),
+        accelerated=backend.accelerated(),
     )
     ahead = Ahead(gathered(source.parts(adapter), blocks))
     try:

@@ -96,7 +96,12 @@ def train(
 
         loaded = time.perf_counter()
         files, manifest = _first_files(model, seed=seed, backend=chosen, device=compute.device)
-        with run.begin(path, manifest, files, force=target.force) as folder:
+        with (
+            run.begin(path, manifest, files, force=target.force) as folder,
+            backend.all_devices(model.spec.training.batch_size) as devices,
+        ):
+            if devices > 1:
+                listener.note(f"learns on {devices} devices, each from its share of every batch")
             trained = learn(
                 Plan(
                     spec=model.spec,
