@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def test_several_devices_learn_what_one_does():
     np.testing.assert_allclose(two[2], one[2], rtol=1e-4)
 
 
-@pytest.mark.skipif(os.path.exists("/proc/driver/nvidia"), reason="there may be a GPU here")
+@pytest.mark.skipif(Path("/proc/driver/nvidia").exists(), reason="there may be a GPU here")
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_a_gpu_that_is_not_there_is_refused_and_not_replaced(backend, tmp_path):
     spec = "specs/regression_vectorised.yaml"
