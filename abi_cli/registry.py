@@ -20,7 +20,7 @@ import pkgutil
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
 HOMES = {
     "step": "abi_cli.adapter",
@@ -44,7 +44,19 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-Keys = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), AfterValidator(_distinct)]
+Keys = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_as_tuple),
+    AfterValidator(_distinct),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
+            ]
+        }
+    ),
+]
 """One variable name or a list of them, each once."""
 
 

@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from abi_cli.errors import SpecError
+from abi_cli.spec.commented import commented_spec
 from abi_cli.spec.dump import dump_spec
+from abi_cli.spec.json_schema import json_schema
 from abi_cli.spec.overrides import override
 from abi_cli.spec.problems import Code, InvalidSpecError, Position, Problem, Source, nearest
 from abi_cli.spec.reader import Document, read_document
@@ -44,7 +46,9 @@ __all__ = [
     "Source",
     "Spec",
     "TrainingSection",
+    "commented_spec",
     "dump_spec",
+    "json_schema",
     "nearest",
     "parse_spec",
     "read_source",

@@ -31,6 +31,14 @@ def dump_spec(spec: Spec) -> str:
     return stream.getvalue()
 
 
+def one_line(value: object) -> str:
+    """Plain JSON values as YAML on one line."""
+    text = yaml.dump(
+        value, Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=sys.maxsize
+    )
+    return text.removesuffix("\n...\n").rstrip("\n")
+
+
 class _Dumper(yaml.SafeDumper):
     """Writes the dialect that `reader` reads, so that what needs quotes there has them."""
 

@@ -11,7 +11,15 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 from abi_cli import registry
 from abi_cli.registry import Part
@@ -76,7 +84,11 @@ def _as_tuple(value: Any) -> Any:
 VariableName = Annotated[str, AfterValidator(_variable_name)]
 RunName = Annotated[str, AfterValidator(_run_name)]
 FunctionReference = Annotated[str, AfterValidator(_function_reference)]
-Labels = Annotated[tuple[Annotated[str, AfterValidator(_label)], ...], BeforeValidator(_as_tuple)]
+Labels = Annotated[
+    tuple[Annotated[str, AfterValidator(_label)], ...],
+    BeforeValidator(_as_tuple),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -178,8 +190,12 @@ class Spec(Section):
     observables: dict[VariableName, ObservableSection] | None = Field(
         default=None, description="What the axes of observables are, where no adapter step says so."
     )
-    adapter: tuple[Annotated[Part, PartOf("step")], ...] = Field(
-        min_length=1, description="Steps from the model's variables to the networks' inputs."
+    adapter: Annotated[tuple[Annotated[Part, PartOf("step")], ...] | None, Field(min_length=1)] = (
+        Field(
+            default=None,
+            description="Steps from the model's variables to the networks' inputs; none: derived from "
+            "what the variables are.",
+        )
     )
     networks: NetworksSection = Field(default_factory=NetworksSection, description="The networks.")
     training: TrainingSection = Field(default_factory=TrainingSection, description="The training.")
@@ -190,7 +206,7 @@ class Spec(Section):
         return frozenset(said.union(*self._made_ragged()))
 
     def _made_ragged(self) -> list[tuple[str, ...]]:
-        return [s.keys for s in self.adapter if isinstance(s, _RaggedStep) and s.marks_ragged]
+        return [s.keys for s in self.adapter or () if isinstance(s, _RaggedStep) and s.marks_ragged]
 
     @model_validator(mode="after")
     def _names_mean_one_thing(self) -> Self:

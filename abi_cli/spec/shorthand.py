@@ -13,12 +13,14 @@ errors are found in it, and a run saves it. Where parts are, the annotations of 
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel, GetCoreSchemaHandler, TypeAdapter
+from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError, core_schema
 
 from abi_cli import registry
@@ -87,6 +89,20 @@ class PartOf:
             serialization=core_schema.plain_serializer_function_ser_schema(Part.to_config),
         )
 
+    def __get_pydantic_json_schema__(
+        self,
+        core: core_schema.CoreSchema,  # pydantic's signature
+        handler: GetJsonSchemaHandler,
+    ) -> JsonSchemaValue:
+        parts = [registry.get(self.kind, name) for name in registry.names(self.kind)]
+        bare = [p.name for p in parts if not any(f.is_required() for f in p.model_fields.values())]
+        forms: list[JsonSchemaValue] = [_written_out(part) for part in parts]
+        if bare:
+            forms.append({"enum": bare})
+        if self.number:
+            forms.append({"type": "number"})
+        return {"anyOf": forms}
+
     def _validate(self, value: Any) -> Part:
         if isinstance(value, Part) and value.kind == self.kind:
             return value
@@ -130,6 +146,26 @@ class PartOf:
             hint="Give each a place of its own (in a list, begin it with '- ')",
             at=(list(value)[1],),
         )
+
+
+def _written_out(part: type[Part]) -> JsonSchemaValue:
+    """JSON Schema of `{name: {options}}`, with the bare value and nothing where those may stand."""
+    options = part.model_json_schema()
+    options.pop("title", None)
+    help_text = inspect.getdoc(part) or ""
+    options["description"] = help_text.splitlines()[0] if help_text else ""
+    forms = [options]
+    if bare := part.shorthand():
+        forms.append(options["properties"][bare])
+    elif not options.get("required"):
+        forms.append({"type": "null"})
+    return {
+        "type": "object",
+        "description": options["description"],
+        "properties": {part.name: {"anyOf": forms} if len(forms) > 1 else options},
+        "required": [part.name],
+        "additionalProperties": False,
+    }
 
 
 @cache

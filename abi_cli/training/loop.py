@@ -40,7 +40,7 @@ class Plan:
     """What is to be trained, from what.
 
     Arguments:
-        spec: Of the run.
+        spec: Of the run; its adapter is written down.
         simulator: The model; None where it learns from stored simulations alone.
         workers: Started; they simulate and adapt.
         stored: Simulations to learn from instead of fresh ones, with a part held out.
@@ -91,7 +91,7 @@ def train(plan: Plan) -> Trained:
     with clock("pilot"):
         pilot = source.pilot()
         layout = plan.simulator.layout(pilot)
-        adapter = Adapter.fit(plan.spec.adapter, pilot)
+        adapter = Adapter.fit(plan.spec.adapter or (), pilot)
         adapted = adapter.forward(pilot)
     with clock("networks"):
         approximator = _approximator(plan, adapter, layout, adapted)

@@ -24,7 +24,7 @@ from abi_cli.variables import (
     count,
     element_names,
 )
-from abi_cli.workflow.request import Model, read_model
+from abi_cli.workflow.request import Model, completed, read_model
 
 _ROWS = 1024
 """Rows that a rehearsal simulates, unless a second is over before."""
@@ -180,7 +180,7 @@ def _adapt(
     """The way through the adapter and what is wrong on it."""
     steps = [StepView("simulated", tuple(_view(name, value) for name, value in data.items()))]
     try:
-        adapter = Adapter.fit(model.spec.adapter, data)
+        adapter = Adapter.fit(completed(model, data).spec.adapter or (), data)
         before: Mapping[str, Value] = data
         for step, after in adapter.trace(data):
             steps.append(_changes(step.name, before, after))

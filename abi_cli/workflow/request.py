@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from abi_cli import run
+from abi_cli import registry, run
 from abi_cli.errors import OutputError, UsageError
 from abi_cli.listener import Listener
 from abi_cli.model.functions import loaded_files
 from abi_cli.model.simulator import Simulator
 from abi_cli.spec import Spec, parse_spec, read_source
+from abi_cli.variables import Datasets
 
 STDIN = Path("-")
 
@@ -126,6 +127,33 @@ def read_model(source: Path, *, overrides: Sequence[str] = ()) -> Model:
     spec = parse_spec(written.text, source=written.name, overrides=overrides)
     base = file.parent.resolve()
     return Model(spec, Simulator.from_spec(spec, base), base, written.text)
+
+
+def completed(model: Model, rows: Datasets) -> Model:
+    """The model with a spec that leaves nothing to be derived.
+
+    Arguments:
+        rows: Data sets that it simulated: they show what its variables are.
+
+    Errors:
+        SpecError: What is left out of the spec does not follow from the variables.
+    """
+    spec = model.spec
+    if spec.adapter is not None:
+        return model
+    from abi_cli.adapter.derive import derived_steps
+
+    layout = model.simulator.layout(rows)
+    kinds = {name: section.kind for name, section in (spec.observables or {}).items()}
+    series = {name for name, kind in kinds.items() if kind == "series"}
+    steps = derived_steps(layout, series=series, supports=model.simulator.supports)
+    networks = spec.networks
+    sets = [variable for variable in layout.of("observable") if variable.ragged]
+    if networks.summary is None and sets and not series:
+        networks = networks.model_copy(
+            update={"summary": registry.get("summary network", "deep_set")()}
+        )
+    return replace(model, spec=spec.model_copy(update={"adapter": steps, "networks": networks}))
 
 
 def need_piped(source: Path) -> None:

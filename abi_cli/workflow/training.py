@@ -25,6 +25,7 @@ from abi_cli.workflow.request import (
     Compute,
     Model,
     Target,
+    completed,
     read_model,
     usable_cores,
 )
@@ -80,7 +81,7 @@ def train(
     seed = model.spec.seed if seed is None else seed
     path = target.path or Path("runs") / model.spec.name
     run.refuse_taken(path, force=target.force)
-    stored = _rehearse(model, seed=seed, data=data)
+    model, stored = _rehearse(model, seed=seed, data=data)
     # Processes that simulate start now, before the backend makes this one large.
     with Workers(compute.workers() if stored is None else 0) as workers:
         with listener.task("loading the backend"):
@@ -135,19 +136,20 @@ def train(
     )
 
 
-def _rehearse(model: Model, *, seed: int, data: Path | None) -> Datasets | None:
+def _rehearse(model: Model, *, seed: int, data: Path | None) -> tuple[Model, Datasets | None]:
     """Simulate and adapt a few rows, so that mistakes show before the backend is loaded.
 
     Returns:
-        The stored simulations to learn from, where they are named.
+        The model with its spec complete, and the stored simulations to learn from, if any.
     """
     from abi_cli.adapter import Adapter
 
-    rows = _REHEARSAL if data is None else _STORED_REHEARSAL
+    rows = max(_REHEARSAL, 2 * model.simulator.unit) if data is None else _STORED_REHEARSAL
     few = model.simulator.simulate(seed=seed, purpose=Purpose.PILOT, start=0, stop=rows)
     stored = None if data is None else read_simulations(data, model.simulator.layout(few))
-    Adapter.fit(model.spec.adapter, few).forward(few)
-    return stored
+    model = completed(model, few)
+    Adapter.fit(model.spec.adapter or (), few).forward(few)
+    return model, stored
 
 
 def _first_files(

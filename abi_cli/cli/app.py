@@ -1,0 +1,69 @@
+"""The command line itself: its help, its version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from abi_cli import __version__
+
+if TYPE_CHECKING:
+    from typer._click import Context, HelpFormatter  # Typer has no public names for them
+
+MAIN_JOB = ("check", "train", "sample", "diagnose")
+
+
+class _Commands(TyperGroup):
+    """The main job first, everything else below it."""
+
+    def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:  # noqa: ARG002  # the signature is Typer's
+        """Two lists of commands instead of one."""
+        width = max(map(len, self.commands))
+        for title, wanted in (("The main job", True), ("Beside it", False)):
+            with formatter.section(title):
+                formatter.write_dl(
+                    [
+                        (name.ljust(width), entry.get_short_help_str(formatter.width - width - 6))
+                        for name, entry in self.commands.items()
+                        if (name in MAIN_JOB) == wanted
+                    ]
+                )
+
+
+def examples(*lines: str) -> str:
+    """Examples at the end of a help text, after the mark that keeps Typer from filling them."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+app = typer.Typer(
+    cls=_Commands,
+    rich_markup_mode=None,  # rich's help takes longer to appear than all of the rest
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=examples(
+        "abi train specs/regression.yaml",
+        "abi sample runs/regression specs/data/anscombe.csv -o draws.csv",
+        "abi diagnose runs/regression",
+    ),
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"abi {__version__}")
+        raise typer.Exit
+
+
+@app.callback(no_args_is_help=True)
+def abi(
+    version: Annotated[  # its callback does the work
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Amortized Bayesian inference from the shell.
+
+    A spec names a prior, a likelihood and networks. Training simulates from them and learns the
+    posterior, once; sampling then takes moments for any number of data sets.
+    """

@@ -1,0 +1,127 @@
+"""Beside the main job: simulate, log-prob, summary, show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from abi_cli.cli.app import app, examples
+from abi_cli.console import Console
+from abi_cli.options import (
+    BackendName,
+    DataPath,
+    Device,
+    Force,
+    Format,
+    Jobs,
+    Output,
+    Override,
+    RunPath,
+    Seed,
+    SpecPath,
+    command,
+)
+
+
+@app.command(
+    epilog=examples(
+        "abi simulate spec.yaml -n 10000 --seed 7 -o sims.npz",
+        "abi simulate spec.yaml -n 5 --context N=10",
+        "abi simulate spec.yaml -n 100 | abi sample runs/regression - -o draws.csv",
+    )
+)
+@command
+def simulate(
+    console: Console,
+    spec: SpecPath,
+    output: Output = None,
+    datasets: Annotated[
+        int, typer.Option("--datasets", "-n", min=1, metavar="N", help="Data sets to simulate.")
+    ] = 1000,
+    context: Annotated[
+        list[str] | None,
+        typer.Option("--context", metavar="NAME=VALUE", help="Fix a context variable."),
+    ] = None,
+    overrides: Override = None,
+    seed: Seed = None,
+    format: Format = None,  # the option's name
+    jobs: Jobs = None,
+    force: Force = False,
+) -> None:
+    """Simulate data sets, parameters included, from SPEC."""
+    from abi_cli import workflow
+    from abi_cli.console import reports
+
+    written = workflow.simulate(
+        spec,
+        datasets=datasets,
+        context=context or (),
+        overrides=overrides or (),
+        seed=seed,
+        target=workflow.Target(output, force=force, format=format),
+        jobs=jobs,
+        listener=console,
+    )
+    reports.show_written(console, written)
+
+
+@app.command(
+    "log-prob",
+    epilog=examples("abi log-prob runs/regression data.csv --at theta.csv"),
+)
+@command
+def log_prob(
+    console: Console,
+    run: RunPath,
+    data: DataPath,
+    at: Annotated[
+        Path,
+        typer.Option(
+            "--at", metavar="FILE", help="CSV: column dataset, then one per parameter element."
+        ),
+    ],
+    output: Output = None,
+    backend: BackendName = None,
+    device: Device = None,
+    force: Force = False,
+) -> None:
+    """Log posterior density of given parameter values, as CSV.
+
+    It is the density on the parameters' own scale: -inf outside their support.
+    """
+    from abi_cli import workflow
+    from abi_cli.console import reports
+
+    densities = workflow.log_prob(
+        run,
+        data,
+        at,
+        compute=workflow.Compute(backend, device),
+        listener=console,
+    )
+    reports.write_densities(console, densities, workflow.Target(output, force=force))
+
+
+@app.command(epilog=examples("abi summary draws.csv", "abi summary draws.nc --json"))
+@command
+def summary(
+    console: Console,
+    draws: Annotated[Path, typer.Argument(metavar="DRAWS", help="What `abi sample -o` wrote.")],
+) -> None:
+    """Mean, sd, Monte Carlo error and quantiles of posterior draws."""
+    from abi_cli import workflow
+    from abi_cli.console import reports
+
+    reports.show_summary(console, workflow.summary(draws))
+
+
+@app.command(epilog=examples("abi show runs/regression", "abi show runs/regression --json"))
+@command
+def show(console: Console, run: RunPath) -> None:
+    """What a run folder holds: model, training, verdict."""
+    from abi_cli import workflow
+    from abi_cli.console import reports
+
+    reports.show_run(console, workflow.show(run))

@@ -1,0 +1,176 @@
+"""The main job: check, train, sample, diagnose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from abi_cli.cli.app import app, examples
+from abi_cli.console import Console
+from abi_cli.errors import CheckFailed
+from abi_cli.options import (
+    BackendName,
+    DataPath,
+    Device,
+    Draws,
+    Force,
+    Format,
+    Jobs,
+    Output,
+    Override,
+    RunPath,
+    Seed,
+    SpecPath,
+    command,
+)
+
+
+@app.command(epilog=examples("abi check spec.yaml", "abi check spec.yaml -s model.chunk=1 --json"))
+@command
+def check(console: Console, spec: SpecPath, overrides: Override = None, seed: Seed = None) -> None:
+    """Rehearse a spec without training: simulate, adapt, invert.
+
+    Shows every variable through every step of the adapter and what the prior predicts; ends with 1
+    where something is wrong.
+    """
+    from abi_cli import workflow
+    from abi_cli.console import reports
+
+    found = workflow.check(spec, overrides=overrides or (), seed=seed, listener=console)
+    reports.show_check(console, found)
+    if found.errors:
+        raise CheckFailed(f"{spec} would not train as it is")
+
+
+@app.command(
+    epilog=examples(
+        "abi train spec.yaml",
+        "abi train spec.yaml -s training.epochs=60 -o runs/long",
+        "abi train spec.yaml --data sims.npz",
+    )
+)
+@command
+def train(
+    console: Console,
+    spec: SpecPath,
+    output: Output = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data", metavar="FILE", help="Learn from these simulations, not fresh ones."
+        ),
+    ] = None,
+    overrides: Override = None,
+    seed: Seed = None,
+    backend: BackendName = None,
+    device: Device = None,
+    jobs: Jobs = None,
+    force: Force = False,
+) -> None:
+    """Simulate from SPEC and learn its posterior: once.
+
+    Leaves a run folder, runs/NAME unless -o names another, where NAME is the spec's.
+    """
+    from abi_cli import workflow
+    from abi_cli.console import reports
+
+    receipt = workflow.train(
+        spec,
+        target=workflow.Target(output, force=force),
+        data=data,
+        overrides=overrides or (),
+        seed=seed,
+        compute=workflow.Compute(backend, device, jobs),
+        listener=console,
+    )
+    reports.show_training(console, receipt)
+
+
+@app.command(
+    epilog=examples(
+        "abi sample runs/regression data.csv",
+        "abi sample runs/regression data.csv -n 4000 -o draws.nc",
+        "cat data.csv | abi sample runs/regression - | head",
+    )
+)
+@command
+def sample(
+    console: Console,
+    run: RunPath,
+    data: DataPath,
+    output: Output = None,
+    draws: Draws = 1000,
+    seed: Seed = None,
+    format: Format = None,  # the option's name
+    backend: BackendName = None,
+    device: Device = None,
+    force: Force = False,
+) -> None:
+    """Draw from the posterior of every data set in DATA.
+
+    Without -o: a table of each posterior on a terminal, and the draws as CSV into a pipe.
+    """
+    from abi_cli import workflow
+    from abi_cli.console import reports
+
+    target = workflow.Target(output, force=force, format=format)
+    table = output is None and format is None and (console.json or console.interactive)
+    sampling = workflow.sample(
+        run,
+        data,
+        draws=draws,
+        seed=seed,
+        target=target,
+        compute=workflow.Compute(backend, device),
+        listener=console,
+    )
+    if table:
+        reports.show_summary(console, sampling.summary())
+    else:
+        reports.show_written(console, sampling.write())
+
+
+@app.command(
+    epilog=examples(
+        "abi diagnose runs/regression",
+        "abi diagnose runs/regression --datasets 1000 --json",
+    )
+)
+@command
+def diagnose(
+    console: Console,
+    run: RunPath,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", help="Instead of RUN/diagnostics."),
+    ] = None,
+    datasets: Annotated[
+        int, typer.Option("--datasets", min=2, metavar="N", help="Fresh data sets to simulate.")
+    ] = 200,
+    draws: Draws = 1000,
+    seed: Seed = None,
+    backend: BackendName = None,
+    device: Device = None,
+    jobs: Jobs = None,
+    force: Force = False,
+) -> None:
+    """Ask whether the posteriors of RUN can be trusted.
+
+    Simulates fresh data sets with the run's own code, samples their posteriors, compares them with
+    the truth, and leaves metrics.json and pictures.
+    """
+    from abi_cli import workflow
+    from abi_cli.console import reports
+
+    diagnosis = workflow.diagnose(
+        run,
+        datasets=datasets,
+        draws=draws,
+        seed=seed,
+        target=workflow.Target(output, force=force),
+        compute=workflow.Compute(backend, device, jobs),
+        listener=console,
+    )
+    reports.show_diagnosis(console, diagnosis)
