@@ -20,6 +20,7 @@ from abi_cli.model.functions import UserFunction
 from abi_cli.model.modules import user_modules
 from abi_cli.model.simulation import Origin, Simulation, Stage
 from abi_cli.model.streams import Purpose, Streams
+from abi_cli.model.support import Support
 from abi_cli.model.workers import Workers
 from abi_cli.spec import Spec
 from abi_cli.variables import Datasets, Layout, Ragged, Role, Value, Variable, concatenate
@@ -71,6 +72,11 @@ class Simulator:
     def _batched(self) -> bool:
         functions = (self.meta, self.prior, self.likelihood)
         return any(function is not None and function.batched for function in functions)
+
+    @property
+    def supports(self) -> Mapping[str, Support]:
+        """Where the parameters can be, as far as their declarations say."""
+        return {}
 
     def simulate(
         self,
