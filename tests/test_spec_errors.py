@@ -23,7 +23,7 @@ MISTAKES = {
     "field in the wrong section": ("name: toy", "name: toy\nepochs: 3"),
     "field of the top level in a section": ("epochs: 3", "seed: 3"),
     "section misspelt": ("networks:", "network:"),
-    "missing section": (SPEC[SPEC.index("adapter:") : SPEC.index("networks:")], ""),
+    "missing section": (SPEC[SPEC.index("model:") : SPEC.index("adapter:")], ""),
     "missing field": ("  prior: toy.py:prior\n", ""),
     "empty adapter": (
         SPEC[SPEC.index("adapter:") : SPEC.index("networks:")],

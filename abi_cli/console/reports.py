@@ -14,7 +14,7 @@ from abi_cli.console.terminal import Console, duration
 
 if TYPE_CHECKING:
     from abi_cli.data import Summary
-    from abi_cli.workflow import Check, Description, Diagnosis, Receipt, Target
+    from abi_cli.workflow import Check, Description, Diagnosis, Receipt, Started, Target
     from abi_cli.workflow.checking import View
     from abi_cli.workflow.describing import PartDescription
     from abi_cli.workflow.posterior import Densities
@@ -207,10 +207,47 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis) -> None:
     console.note(f"metrics and pictures are in {diagnosis.folder}")
 
 
+def write_text(console: Console, text: str, target: Target, *, what: str) -> None:
+    """Text to a file, with a receipt that calls it `what`, or to standard output."""
+    from abi_cli import run
+
+    if target.path is None:
+        sys.stdout.write(text)
+    else:
+        target.claim()
+        run.write_text(target.path, text)
+        console.note(f"wrote {what} to {target.path}")
+
+
+def show_started(console: Console, started: Started) -> None:
+    """What a first spec was made of, and what to do with it."""
+    if console.json:
+        console.document(
+            "started",
+            {
+                "spec": str(started.spec),
+                "files": [str(file) for file in started.files],
+                "columns": list(started.columns),
+                "datasets": started.datasets,
+                "members": list(started.sizes),
+            },
+        )
+        return
+    fewest, most = started.sizes
+    console.facts(
+        {
+            "wrote": ", ".join(str(file) for file in started.files),
+            "model": f"{', '.join(started.columns)} normal, {fewest} to {most} rows a data set: a "
+            "place to begin",
+            "next": f"abi check {started.spec}",
+            "": f"abi train {started.spec}",
+        },
+        aside=True,
+    )
+
+
 def write_densities(console: Console, densities: Densities, target: Target) -> None:
     """One row per value asked about, as CSV or JSON."""
-    from abi_cli.run import write_text
-
     values = [float(value) for value in densities.log_prob]
     if console.json:
         console.document("log-prob", {"dataset": list(densities.labels), "log_prob": values})
@@ -219,12 +256,7 @@ def write_densities(console: Console, densities: Densities, target: Target) -> N
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(("dataset", "log_prob"))
     rows.writerows(zip(densities.labels, values, strict=True))
-    if target.path is None:
-        sys.stdout.write(text.getvalue())
-    else:
-        target.claim()
-        write_text(target.path, text.getvalue())
-        console.note(f"wrote {len(values):,} log densities to {target.path}")
+    write_text(console, text.getvalue(), target, what=f"{len(values):,} log densities")
 
 
 def show_run(console: Console, description: Description) -> None:

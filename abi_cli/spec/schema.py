@@ -193,8 +193,8 @@ class Spec(Section):
     adapter: Annotated[tuple[Annotated[Part, PartOf("step")], ...] | None, Field(min_length=1)] = (
         Field(
             default=None,
-            description="Steps from the model's variables to the networks' inputs; none: derived from "
-            "what the variables are.",
+            description="Steps from the model's variables to the networks' inputs; none: derived "
+            "from what the variables are.",
         )
     )
     networks: NetworksSection = Field(default_factory=NetworksSection, description="The networks.")

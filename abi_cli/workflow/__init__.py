@@ -1,7 +1,8 @@
 """What the commands do, as functions of values: nothing here prints.
 
 The public door from Python. `load` opens a run for sampling; `train`, `sample`, `diagnose`,
-`simulate`, `log_prob`, `check`, `summary`, `show` and `parts` are the commands of the same names.
+`simulate`, `log_prob`, `check`, `summary`, `show`, `parts`, `init`, `fill` and `schema` are the
+commands of the same names.
 What they have to say on their way goes to a `Listener`, which is silent unless told otherwise.
 """
 
@@ -11,6 +12,7 @@ from abi_cli.workflow.diagnosing import Diagnosis, diagnose
 from abi_cli.workflow.posterior import Posterior, load, log_prob, sample
 from abi_cli.workflow.request import Compute, Target
 from abi_cli.workflow.simulating import simulate
+from abi_cli.workflow.starting import Started, fill, init, schema
 from abi_cli.workflow.training import Receipt, train
 
 __all__ = [
@@ -21,13 +23,17 @@ __all__ = [
     "Finding",
     "Posterior",
     "Receipt",
+    "Started",
     "Target",
     "check",
     "diagnose",
+    "fill",
+    "init",
     "load",
     "log_prob",
     "parts",
     "sample",
+    "schema",
     "show",
     "simulate",
     "summary",

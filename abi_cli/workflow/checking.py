@@ -292,9 +292,12 @@ def _view(name: str, value: Value) -> View:
 def _numbers(name: str, shape: str, array: np.ndarray) -> View:
     array = array.astype(np.float64)
     mean, sd = float(array.mean()), float(array.std())
-    if abs(mean) < 1e-12 * sd:  # rounding
+    low, high = float(array.min()), float(array.max())
+    if low == high:  # rounding would make a little more of it
+        mean, sd = low, 0.0
+    if abs(mean) < 1e-12 * sd:
         mean = 0.0
-    return View(name, shape, mean, sd, float(array.min()), float(array.max()))
+    return View(name, shape, mean, sd, low, high)
 
 
 def _elements(data: Datasets, name: str) -> list[View]:

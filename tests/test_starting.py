@@ -1,0 +1,128 @@
+"""From nothing to a spec: init, fill, schema, and the adapter that is left out."""
+
+import json
+
+import jsonschema
+import pytest
+import yaml
+
+from abi_cli.spec import commented_spec, json_schema, parse_spec, read_spec
+from abi_cli.spec.dialect import RESOLVERS
+from tests.cli import ANSCOMBE, SMALL, SPECS, abi
+from tests.test_spec_errors import MISTAKES
+from tests.toy_parts import SPEC, only_toy_parts
+
+SHIPPED = sorted(SPECS.glob("*.yaml"))
+
+EXPRESSIBLE = (
+    "a list instead of a spec",
+    "misspelt field",
+    "field in the wrong section",
+    "section misspelt",
+    "missing field",
+    "empty adapter",
+    "misspelt step",
+    "misspelt option",
+    "missing option",
+    "step without its option",
+    "number instead of a step",
+    "unknown network",
+    "number in quotes",
+    "fraction instead of a whole number",
+    "boolean instead of a number",
+    "number out of range",
+    "word instead of a number",
+)
+"""Mistakes that need no knowledge of the rest of the spec."""
+
+
+class Loader(yaml.SafeLoader):
+    """Reads scalars as specs do."""
+
+    yaml_implicit_resolvers = RESOLVERS
+
+
+Loader.add_constructor("tag:yaml.org,2002:float", lambda _, node: float(node.value))
+
+
+def objections(schema, text):
+    validator = jsonschema.Draft202012Validator(schema)
+    validator.check_schema(schema)
+    return [error.message for error in validator.iter_errors(yaml.load(text, Loader))]  # noqa: S506
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_the_json_schema_accepts_what_is_shipped(path):
+    assert objections(json_schema(), path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("title", EXPRESSIBLE)
+def test_the_json_schema_refuses_what_it_can_express(title):
+    before, after = MISTAKES[title]
+    with only_toy_parts():
+        schema = json_schema()
+        assert objections(schema, SPEC) == []
+        assert objections(schema, SPEC.replace(before, after, 1))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_a_filled_spec_means_the_same(path):
+    spec = read_spec(path)
+    text = commented_spec(spec)
+    assert parse_spec(text) == spec
+    assert all(len(line) <= 100 for line in text.splitlines() if "#" not in line.lstrip()[:1])
+
+
+def test_every_field_of_a_filled_spec_is_explained():
+    text = commented_spec(read_spec(SPECS / "tutorial.yaml"))
+    lines = text.splitlines()
+    bare = [
+        line
+        for before, line in zip(["", *lines], lines, strict=False)
+        if ":" in line and "#" not in line and not before.lstrip().startswith("#")
+    ]
+    assert [line.split(":")[0].strip() for line in bare] == ["beta", "sigma"]  # the user's own
+
+
+def test_init_writes_what_trains_as_it_is(tmp_path):
+    folder = tmp_path / "trial"
+    started = abi("init", folder, "--from", ANSCOMBE, "--json")
+    assert started.exit_code == 0, started.output
+    document = json.loads(started.stdout)
+    assert document["columns"] == ["x", "y"]
+    assert document["datasets"] == 4
+    assert document["members"] == [6, 22]
+    spec = folder / "trial.yaml"
+    assert (
+        objections(
+            json.loads((folder / "spec.schema.json").read_text(encoding="utf-8")),
+            spec.read_text(encoding="utf-8"),
+        )
+        == []
+    )
+    assert abi("check", spec).exit_code == 0
+    trained = abi("train", spec, "-o", tmp_path / "run", *SMALL)
+    assert trained.exit_code == 0, trained.output
+    assert abi("sample", tmp_path / "run", ANSCOMBE, "-n", 10).exit_code == 0
+
+
+def test_init_overwrites_nothing(tmp_path):
+    folder = tmp_path / "trial"
+    assert abi("init", folder).exit_code == 0
+    (folder / "trial.py").write_text("mine", encoding="utf-8")
+    again = abi("init", folder)
+    assert again.exit_code == 74
+    assert "is there already" in again.stderr
+    assert (folder / "trial.py").read_text(encoding="utf-8") == "mine"
+    assert abi("init", folder, "--force").exit_code == 0
+    assert (folder / "trial.py.bak").read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.parametrize("header", ["dataset,lambda\nI,1\n", "dataset,batch_size\nI,1\n"])
+def test_init_refuses_columns_that_no_function_can_take(tmp_path, header):
+    table = tmp_path / "table.csv"
+    table.write_text(header, encoding="utf-8")
+    done = abi("init", tmp_path / "trial", "--from", table)
+    assert done.exit_code == 4
+    assert "row 1" in done.stderr
+    assert not (tmp_path / "trial").exists()
