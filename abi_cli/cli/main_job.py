@@ -29,7 +29,13 @@ from abi_cli.options import (
 
 @app.command(epilog=examples("abi check spec.yaml", "abi check spec.yaml -s model.chunk=1 --json"))
 @command
-def check(console: Console, spec: SpecPath, overrides: Override = None, seed: Seed = None) -> None:
+def check(
+    console: Console,
+    spec: SpecPath,
+    overrides: Override = None,
+    seed: Seed = None,
+    strict: Annotated[bool, typer.Option("--strict", help="End with 1 for warnings, too.")] = False,
+) -> None:
     """Rehearse a spec without training: simulate, adapt, invert.
 
     Shows every variable through every step of the adapter and what the prior predicts; ends with 1
@@ -42,6 +48,8 @@ def check(console: Console, spec: SpecPath, overrides: Override = None, seed: Se
     reports.show_check(console, found)
     if found.errors:
         raise CheckFailed(f"{spec} would not train as it is")
+    if strict and found.warnings:
+        raise CheckFailed(f"{spec} has {len(found.warnings)} warnings, which --strict refuses")
 
 
 @app.command(

@@ -45,6 +45,7 @@ def show_check(console: Console, check: Check) -> None:
         {
             "spec": check.name,
             "executed": ", ".join(check.files),
+            **check.functions,
             "simulated": f"{check.rows:,} data sets in {duration(check.seconds)}",
         }
     )

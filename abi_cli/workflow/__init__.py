@@ -6,9 +6,10 @@ commands of the same names.
 What they have to say on their way goes to a `Listener`, which is silent unless told otherwise.
 """
 
-from abi_cli.workflow.checking import Check, Finding, check
+from abi_cli.workflow.checking import Check, check
 from abi_cli.workflow.describing import Description, parts, show, summary
 from abi_cli.workflow.diagnosing import Diagnosis, diagnose
+from abi_cli.workflow.findings import Finding
 from abi_cli.workflow.posterior import Posterior, load, log_prob, sample
 from abi_cli.workflow.request import Compute, Target
 from abi_cli.workflow.simulating import simulate

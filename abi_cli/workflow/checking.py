@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from abi_cli.variables import (
     count,
     element_names,
 )
+from abi_cli.workflow.findings import Finding, Severity, warnings
 from abi_cli.workflow.request import Model, completed, read_model
 
 _ROWS = 1024
@@ -31,22 +31,6 @@ _ROWS = 1024
 _SECONDS = 1.0
 _ROUND_TRIP = 1e-5
 """Largest error of a round trip through the adapter, in units of the variable's sd."""
-
-
-class Severity(StrEnum):
-    """How bad a finding is."""
-
-    error = "error"
-    warning = "warning"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something that a rehearsal came upon."""
-
-    severity: Severity
-    message: str
-    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,6 +68,7 @@ class Check:
 
     Arguments:
         files: The user's modules that were executed.
+        functions: Role → where the function is and what it takes.
         rows: How many data sets were simulated, and in how many `seconds`.
         layout: The variables of the model; None where simulating them is as far as it got.
         ranges: Every scalar element of every variable as simulated.
@@ -92,12 +77,18 @@ class Check:
 
     name: str
     files: tuple[str, ...]
+    functions: dict[str, str]
     rows: int
     seconds: float
     layout: Layout
     ranges: tuple[View, ...]
     steps: tuple[StepView, ...]
     findings: tuple[Finding, ...]
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """The findings that may be meant."""
+        return tuple(f for f in self.findings if f.severity is Severity.warning)
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -129,6 +120,7 @@ def check(
     return Check(
         name=model.spec.name,
         files=model.file_names(),
+        functions=_functions(model.simulator),
         rows=count(data),
         seconds=seconds,
         layout=layout,
@@ -139,9 +131,21 @@ def check(
         findings=(
             *_unrepeatable(model.simulator, seed=seed),
             *findings,
-            *_constants(data, layout),
         ),
     )
+
+
+def _functions(simulator: Simulator) -> dict[str, str]:
+    sources = {
+        "meta": simulator.meta,
+        "prior": simulator.prior,
+        "likelihood": simulator.likelihood,
+    }
+    return {
+        role: f"{source.place}({', '.join(source.arguments)})"
+        for role, source in sources.items()
+        if source is not None
+    }
 
 
 def _pilot(simulator: Simulator, *, seed: int, listener: Listener) -> Datasets:
@@ -179,8 +183,10 @@ def _adapt(
 ) -> tuple[tuple[StepView, ...], list[Finding]]:
     """The way through the adapter and what is wrong on it."""
     steps = [StepView("simulated", tuple(_view(name, value) for name, value in data.items()))]
+    adapter = None
     try:
-        adapter = Adapter.fit(completed(model, data).spec.adapter or (), data)
+        model = completed(model, data)
+        adapter = Adapter.fit(model.spec.adapter or (), data)
         before: Mapping[str, Value] = data
         for step, after in adapter.trace(data):
             steps.append(_changes(step.name, before, after))
@@ -193,7 +199,7 @@ def _adapt(
         ]
     except AbiError as error:
         findings = [_finding(error)]
-    return tuple(steps), findings
+    return tuple(steps), [*findings, *warnings(data, layout, model.spec, adapter)]
 
 
 def _changes(title: str, before: Mapping[str, Value], after: Mapping[str, Value]) -> StepView:
@@ -257,18 +263,6 @@ def _round_trip(
             Finding(Severity.error, f"{variable.name} {problem} after all steps and their inverse")
         )
     return findings
-
-
-def _constants(data: Datasets, layout: Layout) -> list[Finding]:
-    return [
-        Finding(
-            Severity.warning,
-            f"{variable.name} is always {_array(data[variable.name]).flat[0]:g}",
-            "Nothing can be learned about it, or from it.",
-        )
-        for variable in layout.variables
-        if _array(data[variable.name]).size and np.ptp(_array(data[variable.name])) == 0
-    ]
 
 
 def _array(value: Value) -> np.ndarray:

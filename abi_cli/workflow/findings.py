@@ -1,0 +1,102 @@
+"""What a rehearsal has to say about a model that may be meant, or may be a mistake."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from abi_cli.adapter import Adapter
+from abi_cli.adapter.parts_standardize import HEAVY, NORMAL_IQR
+from abi_cli.networks.network import SummaryNetwork
+from abi_cli.spec import Spec
+from abi_cli.variables import Datasets, Layout, Ragged, Value, element_names
+
+
+class Severity(StrEnum):
+    """How bad a finding is."""
+
+    error = "error"
+    warning = "warning"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that a rehearsal came upon."""
+
+    severity: Severity
+    message: str
+    hint: str = ""
+
+
+def warnings(data: Datasets, layout: Layout, spec: Spec, adapter: Adapter | None) -> list[Finding]:
+    """All that may be meant.
+
+    Arguments:
+        data: Simulated data sets.
+        spec: Complete.
+        adapter: Fitted; None where it can't be.
+    """
+    return [
+        *_constants(data, layout),
+        *_heavy_tails(data, layout),
+        *(_narrow_summary(spec, adapter) if adapter is not None else ()),
+    ]
+
+
+def _constants(data: Datasets, layout: Layout) -> list[Finding]:
+    return [
+        _warning(
+            f"{variable.name} is always {_array(data[variable.name]).flat[0]:g}",
+            f"The posterior will hold for data sets with {variable.name} = "
+            f"{_array(data[variable.name]).flat[0]:g} alone; draw it in meta to have all sizes."
+            if variable.length_of
+            else "Nothing can be learned about it, or from it.",
+        )
+        for variable in layout.variables
+        if _array(data[variable.name]).size and np.ptp(_array(data[variable.name])) == 0
+    ]
+
+
+def _heavy_tails(data: Datasets, layout: Layout) -> list[Finding]:
+    """Elements whose sd says nothing of where most values are."""
+    heavy = []
+    for variable in layout.variables:
+        array = _array(data[variable.name]).astype(np.float64)
+        flat = array.reshape(len(array), -1)
+        low, high = np.quantile(flat, [0.25, 0.75], axis=0)
+        tailed = flat.std(axis=0) > HEAVY * (high - low) / NORMAL_IQR
+        names = element_names(variable.name, array.shape[1:])
+        heavy += [
+            _warning(
+                f"{name} has heavy tails: half of it is between {low[k]:.3g} and {high[k]:.3g}, "
+                f"all of it between {flat[:, k].min():.3g} and {flat[:, k].max():.3g}",
+                "If a prior is wider than you meant, narrow it; for a positive parameter, "
+                "constrain with method: log suits.",
+            )
+            for k, name in enumerate(names)
+            if tailed[k] and high[k] > low[k]
+        ]
+    return heavy
+
+
+def _narrow_summary(spec: Spec, adapter: Adapter) -> list[Finding]:
+    network = spec.networks.summary
+    if not isinstance(network, SummaryNetwork) or network.summary_dim >= adapter.dim:
+        return []
+    return [
+        _warning(
+            f"{adapter.dim} parameters are to be told from a summary of {network.summary_dim} "
+            "numbers",
+            f"Make it wider: -s networks.summary.{network.name}.summary_dim={2 * adapter.dim}",
+        )
+    ]
+
+
+def _warning(message: str, hint: str) -> Finding:
+    return Finding(Severity.warning, message, hint)
+
+
+def _array(value: Value) -> np.ndarray:
+    return value.values if isinstance(value, Ragged) else value
