@@ -42,6 +42,7 @@ def warnings(data: Datasets, layout: Layout, spec: Spec, adapter: Adapter | None
         *_constants(data, layout),
         *_heavy_tails(data, layout),
         *(_narrow_summary(spec, adapter) if adapter is not None else ()),
+        *(_unbounded(data, layout, adapter) if adapter is not None else ()),
     ]
 
 
@@ -92,6 +93,26 @@ def _narrow_summary(spec: Spec, adapter: Adapter) -> list[Finding]:
             f"Make it wider: -s networks.summary.{network.name}.summary_dim={2 * adapter.dim}",
         )
     ]
+
+
+def _unbounded(data: Datasets, layout: Layout, adapter: Adapter) -> list[Finding]:
+    """Parameters that seem to be positive, but whose draws may be negative all the same."""
+    parameters = {name: data[name] for name in data if name in adapter.parameters}
+    found = []
+    for name in (variable.name for variable in layout.of("parameter")):
+        if name not in parameters:
+            continue
+        array = _array(parameters[name])
+        near_zero = 0 < array.min() < 0.2 * array.std()
+        if near_zero and adapter.in_support({**parameters, name: -array}).all():
+            found.append(
+                _warning(
+                    f"{name} is always above 0, but nothing keeps its posterior draws there",
+                    f"If it can't be negative: - constrain: {{keys: {name}, lower: 0}}, or declare "
+                    "its prior in the spec instead of drawing it in a function.",
+                )
+            )
+    return found
 
 
 def _warning(message: str, hint: str) -> Finding:

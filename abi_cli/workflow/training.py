@@ -81,7 +81,7 @@ def train(
     seed = model.spec.seed if seed is None else seed
     path = target.path or Path("runs") / model.spec.name
     run.refuse_taken(path, force=target.force)
-    model, stored = _rehearse(model, seed=seed, data=data)
+    model, stored = _rehearse(model, seed=seed, data=data, listener=listener)
     # Processes that simulate start now, before the backend makes this one large.
     with Workers(compute.workers() if stored is None else 0) as workers:
         with listener.task("loading the backend"):
@@ -136,7 +136,9 @@ def train(
     )
 
 
-def _rehearse(model: Model, *, seed: int, data: Path | None) -> tuple[Model, Datasets | None]:
+def _rehearse(
+    model: Model, *, seed: int, data: Path | None, listener: Listener
+) -> tuple[Model, Datasets | None]:
     """Simulate and adapt a few rows, so that mistakes show before the backend is loaded.
 
     Returns:
@@ -147,7 +149,9 @@ def _rehearse(model: Model, *, seed: int, data: Path | None) -> tuple[Model, Dat
     rows = max(_REHEARSAL, 2 * model.simulator.unit) if data is None else _STORED_REHEARSAL
     few = model.simulator.simulate(seed=seed, purpose=Purpose.PILOT, start=0, stop=rows)
     stored = None if data is None else read_simulations(data, model.simulator.layout(few))
-    model = completed(model, few)
+    derived, model = model.spec.adapter is None, completed(model, few)
+    if derived:
+        listener.note("derived the adapter from the model's variables: `abi fill` writes it out")
     Adapter.fit(model.spec.adapter or (), few).forward(few)
     return model, stored
 

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 
 from tests.bench import table
 from tests.bench.measure import REPOSITORY, environment, find_python, run, version_of
@@ -173,6 +174,9 @@ def report(abi: Abi, peer: Peer, results: list[Result], found: list[table.Step])
     yield "A training step and its network's matrix products, forward and backward, in one loop:"
     yield ""
     yield from table.steps(found)
+    yield ""
+    took = median(run([abi.python.parent / "abi", "--help"]).seconds for _ in range(5))
+    yield f"`abi --help`: {took:.2f} s, median of 5 (must 0.3 s, aim 0.15 s)."
 
 
 if __name__ == "__main__":
