@@ -1,6 +1,6 @@
 """The spec: YAML in, one checked and frozen value out, and back.
 
-    text → Document (tree with places) → overrides → canonical form → Spec
+    text → Document (tree with places) → overrides → references → canonical form → Spec
 
 Whatever is wrong on that way is an `InvalidSpecError` that lists every problem with its place.
 """
@@ -18,6 +18,7 @@ from abi_cli.spec.json_schema import json_schema
 from abi_cli.spec.overrides import override
 from abi_cli.spec.problems import Code, InvalidSpecError, Position, Problem, Source, nearest
 from abi_cli.spec.reader import Document, read_document
+from abi_cli.spec.references import resolved
 from abi_cli.spec.schema import (
     RESERVED_NAMES,
     ModelSection,
@@ -122,7 +123,7 @@ def parse_spec(text: str, *, source: str = "spec", overrides: Sequence[str] = ()
     document = read_document(Source(source, text))
     for argument in overrides:
         document = override(document, argument)
-    return validate(document)
+    return validate(resolved(document))
 
 
 def _head(path: Path) -> bytes:

@@ -19,4 +19,8 @@ def json_schema() -> dict[str, Any]:
     schema = Spec.model_json_schema()
     for section in schema.get("$defs", {}).values():
         section.pop("title", None)
+    schema["properties"]["vars"] = {
+        "type": "object",
+        "description": "Values to be used in several places, as ${vars.name}.",
+    }
     return {"$schema": DIALECT, **schema, "title": "abi spec"}
