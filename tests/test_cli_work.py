@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -356,3 +357,15 @@ def test_a_signal_ends_training_and_leaves_nothing(number, code, tmp_path):
     assert "stopped: by " in said
     assert "Traceback" not in said
     assert not list(tmp_path.iterdir())
+
+
+def test_problems_of_a_spec_can_be_had_a_line_each(tmp_path):
+    spec = tmp_path / "spec.yaml"
+    text = (SPECS / "regression.yaml").read_text(encoding="utf-8")
+    spec.write_text(text.replace("epochs: 30", "epoch: 30").replace("as_set", "as_sets"), "utf-8")
+    done = abi("check", spec, "--format", "concise")
+    assert done.exit_code == 3
+    lines = done.stderr.splitlines()
+    assert len(lines) == 2
+    for line, code in zip(lines, ("E104", "E103"), strict=True):
+        assert re.fullmatch(rf"{re.escape(str(spec))}:\d+:\d+: {code} .*", line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,13 @@ from abi_cli.options import (
 )
 
 
+class ProblemFormat(enum.StrEnum):
+    """How the problems of a spec are shown."""
+
+    full = "full"
+    concise = "concise"
+
+
 @app.command(epilog=examples("abi check spec.yaml", "abi check spec.yaml -s model.chunk=1 --json"))
 @command
 def check(
@@ -35,6 +43,9 @@ def check(
     overrides: Override = None,
     seed: Seed = None,
     strict: Annotated[bool, typer.Option("--strict", help="End with 1 for warnings, too.")] = False,
+    format: Annotated[  # the option's name
+        ProblemFormat, typer.Option("--format", help="How problems of the spec are shown.")
+    ] = ProblemFormat.full,
 ) -> None:
     """Rehearse a spec without training: simulate, adapt, invert.
 
@@ -43,8 +54,15 @@ def check(
     """
     from abi_cli import workflow
     from abi_cli.console import reports
+    from abi_cli.spec import InvalidSpecError
 
-    found = workflow.check(spec, overrides=overrides or (), seed=seed, listener=console)
+    try:
+        found = workflow.check(spec, overrides=overrides or (), seed=seed, listener=console)
+    except InvalidSpecError as error:
+        if format is ProblemFormat.full:
+            raise
+        typer.echo("\n".join(problem.concise() for problem in error.problems), err=True)
+        raise SystemExit(error.exit_code) from None
     reports.show_check(console, found)
     if found.errors:
         raise CheckFailed(f"{spec} would not train as it is")
