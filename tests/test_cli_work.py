@@ -10,7 +10,9 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 
+import h5py
 import numpy as np
 import pytest
 
@@ -300,6 +302,25 @@ def test_a_check_shows_the_way_of_every_variable():
     document = json.loads(abi("check", SPECS / "regression.yaml", "--json").stdout)
     assert [step["title"] for step in document["steps"]][:3] == ["simulated", "broadcast", "as_set"]
     assert document["findings"] == []
+
+
+def test_a_check_can_build_the_networks(small_run):
+    """They are those that a training makes: as many weights are in a run's model."""
+    result = abi("check", SPECS / "regression.yaml", "--build", "--json")
+    assert result.exit_code == 0, result.stderr
+    built = json.loads(result.stdout)["built"]
+    assert built["inputs"] == {
+        "inference_variables": [3],
+        "inference_conditions": [1],
+        "summary_variables": [None, 2],
+    }
+    with zipfile.ZipFile(small_run / "model.keras") as archive:
+        stored = h5py.File(io.BytesIO(archive.read("model.weights.h5")))
+        in_file: list[int] = []
+        stored.visititems(lambda _, item: in_file.append(getattr(item, "size", 0)))
+    assert sum(built["weights"].values()) == sum(in_file)
+    assert built["memory"] > 1e8
+    assert all(seconds > 0 for seconds in built["seconds"].values())
 
 
 def test_python_gets_the_same_draws(small_run, anscombe_draws):

@@ -43,6 +43,13 @@ def check(
     overrides: Override = None,
     seed: Seed = None,
     strict: Annotated[bool, typer.Option("--strict", help="End with 1 for warnings, too.")] = False,
+    build: Annotated[
+        bool,
+        typer.Option("--build", help="Build the networks, too: weights, time, memory (seconds)."),
+    ] = False,
+    backend: BackendName = None,
+    device: Device = None,
+    jobs: Jobs = None,
     format: Annotated[  # the option's name
         ProblemFormat, typer.Option("--format", help="How problems of the spec are shown.")
     ] = ProblemFormat.full,
@@ -57,7 +64,13 @@ def check(
     from abi_cli.spec import InvalidSpecError
 
     try:
-        found = workflow.check(spec, overrides=overrides or (), seed=seed, listener=console)
+        found = workflow.check(
+            spec,
+            overrides=overrides or (),
+            seed=seed,
+            build=workflow.Compute(backend, device, jobs) if build else None,
+            listener=console,
+        )
     except InvalidSpecError as error:
         if format is ProblemFormat.full:
             raise

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from abi_cli.workflow.describing import PartDescription
     from abi_cli.workflow.posterior import Densities
     from abi_cli.workflow.simulating import Written
+    from abi_cli.workflow.trying import Built
 
 _NUMBERS = ("mean", "sd", "min", "max")
 _SETS_SHOWN = 20
@@ -70,6 +71,8 @@ def show_check(console: Console, check: Check) -> None:
             rows.append((title, f"without {', '.join(step.dropped)}", *[""] * 5))
     console.table(("step", "variable", "shape", *_NUMBERS), rows)
     console.text("")
+    if check.built is not None:
+        _show_built(console, check.built)
     for finding in check.findings:
         console.text(f"{finding.severity}: {finding.message}")
         if finding.hint:
@@ -79,6 +82,27 @@ def show_check(console: Console, check: Check) -> None:
             "ok: it simulates, adapts, does without the parameters as inference must, "
             "and comes back"
         )
+
+
+def _show_built(console: Console, built: Built) -> None:
+    """The networks, and what to expect of training them."""
+
+    def shape(sizes: Sequence[int | None]) -> str:
+        return "(" + ", ".join("any" if size is None else str(size) for size in sizes) + ")"
+
+    seconds = built.seconds
+    total = seconds["compiling"] + max(seconds["simulating"], seconds["learning"])
+    parts = ", ".join(f"{part} {duration(took)}" for part, took in seconds.items())
+    console.heading("The networks")
+    console.facts(
+        {
+            **{name: shape(sizes) for name, sizes in built.inputs.items()},
+            **{name: f"{count:,} numbers" for name, count in built.weights.items()},
+            "training": f"about {duration(total)} on {built.backend} here ({parts})",
+            "memory": f"{built.memory / 1e9:.1f} GB",
+        }
+    )
+    console.text("")
 
 
 def _counted(observables: Sequence[str]) -> str:

@@ -15,24 +15,19 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from abi_cli import backend, registry
-from abi_cli.adapter.adapter import (
-    INFERENCE_CONDITIONS,
-    SUMMARY_VARIABLES,
-    Adapter,
-)
-from abi_cli.adapter.batches import bucket_sizes, network_inputs
+from abi_cli.adapter.adapter import Adapter
 from abi_cli.approximator import Approximator
 from abi_cli.errors import SpecError
 from abi_cli.listener import Listener
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.workers import Workers
-from abi_cli.networks.network import InferenceNetwork, SummaryNetwork
 from abi_cli.spec import Spec
 from abi_cli.training.blocks import Ahead, Block, BlockPlan, gathered
-from abi_cli.training.parts import Callback, Optimizer, Schedule
+from abi_cli.training.building import block_plan, build, compile_blocks
+from abi_cli.training.parts import Callback
 from abi_cli.training.sources import Fresh, Source, Stored
 from abi_cli.training.watch import DivergenceGuard, EpochLog, Meters
-from abi_cli.variables import Datasets, Layout, Ragged, take
+from abi_cli.variables import Datasets, Layout
 
 
 @dataclass(frozen=True)
@@ -83,8 +78,6 @@ def train(plan: Plan) -> Trained:
     """
     clock = _Clock()
     training = plan.spec.training
-    schedule = registry.expected(training.learning_rate, Schedule)
-    optimizer = registry.expected(training.optimizer, Optimizer)
     source: Source = Fresh(plan.simulator, plan.workers, training, seed=plan.seed)
     if plan.stored is not None:
         source = Stored(plan.stored, training, seed=plan.seed)
@@ -94,24 +87,14 @@ def train(plan: Plan) -> Trained:
         adapter = Adapter.fit(plan.spec.adapter or (), pilot)
         adapted = adapter.forward(pilot)
     with clock("networks"):
-        approximator = _approximator(plan, adapter, layout, adapted)
-        buckets = approximator.buckets
-        approximator.initialize(adapted)
-        approximator.prepare(optimizer.build(schedule.peak), optimizer.clip)
-    total = training.epochs * source.num_batches
-    blocks = BlockPlan(
-        epochs=training.epochs,
-        num_batches=source.num_batches,
-        batch_size=training.batch_size,
-        buckets=buckets,
-        seed=plan.seed,
-        rate=lambda step: schedule.relative(step, total),
-        accelerated=backend.accelerated(),
+        approximator = build(plan.spec, adapter, layout, adapted, seed=plan.seed)
+    blocks = block_plan(
+        training, num_batches=source.num_batches, buckets=approximator.buckets, seed=plan.seed
     )
     ahead = Ahead(gathered(source.parts(adapter), blocks))
     try:
         with clock("compiling"):
-            example = _compile(approximator, blocks, adapted)
+            example = compile_blocks(approximator, blocks, adapted)
         with clock("training"):
             history = _fit(plan, approximator, blocks, ahead, source, example)
     finally:
@@ -133,53 +116,6 @@ class _Clock:
         self.seconds[name] = time.perf_counter() - began
 
 
-def _approximator(plan: Plan, adapter: Adapter, layout: Layout, adapted: Datasets) -> Approximator:
-    widths = {
-        name: inputs.shape[-1]
-        for name, inputs in network_inputs(take(adapted, slice(0, 1))).items()
-        if name in (SUMMARY_VARIABLES, INFERENCE_CONDITIONS)
-    }
-    summarized = adapted.get(SUMMARY_VARIABLES)
-    named = plan.spec.networks.summary
-    summary = None if named is None else registry.expected(named, SummaryNetwork)
-    if summarized is not None and isinstance(summarized, Ragged) and summary is None:
-        raise SpecError(
-            "The sets in summary_variables need a summary network",
-            hint="networks:\n  summary: deep_set",
-            place="networks.summary",
-        )
-    if summary is not None and not isinstance(summarized, Ragged):
-        raise SpecError(
-            f"Expected a set in summary_variables for the summary network {summary.name}; "
-            f"got {'a fixed shape' if summarized is not None else 'none'}",
-            hint="Name the observables in as_set and concatenate them into summary_variables, "
-            "or leave networks.summary out.",
-            place="networks.summary",
-        )
-    buckets = bucket_sizes(summarized.row_size) if isinstance(summarized, Ragged) else ()
-    return Approximator(
-        adapter,
-        layout,
-        summary=summary,
-        inference=registry.expected(plan.spec.networks.inference, InferenceNetwork),
-        widths=widths,
-        buckets=buckets,
-        seed=plan.seed,
-    )
-
-
-def _compile(approximator: Approximator, blocks: BlockPlan, adapted: Datasets) -> Block:
-    """Run an empty block of every shape, so that training never pauses; gives one of them."""
-    empty = [blocks.empty(_fitting(adapted, bucket), bucket) for bucket in blocks.buckets or (0,)]
-    approximator.fit(
-        backend.feed(iter(empty), empty[0]),
-        steps_per_epoch=len(empty),
-        shuffle=False,
-        verbose=0,
-    )
-    return empty[0]
-
-
 def _check_monitored(callback: Callback, *, validated: bool) -> None:
     columns = ("loss", "val_loss") if validated else ("loss",)
     if callback.monitor not in columns:
@@ -190,14 +126,6 @@ def _check_monitored(callback: Callback, *, validated: bool) -> None:
             else None,
             place="training.callbacks",
         )
-
-
-def _fitting(adapted: Datasets, bucket: int) -> Datasets:
-    """The data sets that fit into a bucket."""
-    summarized = adapted.get(SUMMARY_VARIABLES)
-    if not isinstance(summarized, Ragged):
-        return adapted
-    return take(adapted, np.flatnonzero(summarized.row_size <= bucket))
 
 
 def _fit(

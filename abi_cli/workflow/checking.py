@@ -24,7 +24,8 @@ from abi_cli.variables import (
     element_names,
 )
 from abi_cli.workflow.findings import Finding, Severity, warnings
-from abi_cli.workflow.request import Model, completed, read_model
+from abi_cli.workflow.request import Compute, Model, completed, read_model
+from abi_cli.workflow.trying import Built, Trial, try_networks
 
 _ROWS = 1024
 """Rows that a rehearsal simulates, unless a second is over before."""
@@ -73,6 +74,7 @@ class Check:
         layout: The variables of the model; None where simulating them is as far as it got.
         ranges: Every scalar element of every variable as simulated.
         steps: The way through the adapter.
+        built: The networks, where they were asked for and can be built.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Check:
     ranges: tuple[View, ...]
     steps: tuple[StepView, ...]
     findings: tuple[Finding, ...]
+    built: Built | None = None
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
@@ -101,9 +104,13 @@ def check(
     *,
     overrides: Sequence[str] = (),
     seed: int | None = None,
+    build: Compute | None = None,
     listener: Listener | None = None,
 ) -> Check:
     """Simulate a few data sets, adapt them, leave the parameters out, and go back.
+
+    Arguments:
+        build: Where to build and try the networks, too; None not to.
 
     Errors:
         SpecError: The spec can't be read at all.
@@ -117,6 +124,12 @@ def check(
     seconds = time.perf_counter() - begun
     layout = model.simulator.layout(data)
     steps, findings = _adapt(model, data, layout)
+    findings = [*_unrepeatable(model.simulator, seed=seed), *findings]
+    built = None
+    if build is not None and not any(f.severity is Severity.error for f in findings):
+        each = seconds / count(data)
+        trial = Trial(completed(model, data), data, layout, each)
+        built = try_networks(trial, build, listener=listener)
     return Check(
         name=model.spec.name,
         files=model.file_names(),
@@ -128,10 +141,8 @@ def check(
             view for variable in layout.variables for view in _elements(data, variable.name)
         ),
         steps=steps,
-        findings=(
-            *_unrepeatable(model.simulator, seed=seed),
-            *findings,
-        ),
+        findings=tuple(findings),
+        built=built,
     )
 
 

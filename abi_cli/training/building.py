@@ -1,0 +1,173 @@
+"""What is made before the first step: networks, the plan of blocks, compiled code."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from abi_cli import backend, registry
+from abi_cli.adapter.adapter import INFERENCE_CONDITIONS, SUMMARY_VARIABLES, Adapter
+from abi_cli.adapter.batches import SUMMARY_MASK, bucket_sizes, network_inputs
+from abi_cli.approximator import Approximator
+from abi_cli.errors import SpecError
+from abi_cli.networks.network import InferenceNetwork, SummaryNetwork
+from abi_cli.spec import Spec, TrainingSection
+from abi_cli.training.blocks import Block, BlockPlan
+from abi_cli.training.parts import Optimizer, Schedule
+from abi_cli.variables import Datasets, Layout, Ragged, count, take
+
+
+def build(
+    spec: Spec, adapter: Adapter, layout: Layout, adapted: Datasets, *, seed: int
+) -> Approximator:
+    """The networks of a spec for adapted pilot data sets, scaled on them, ready to be trained.
+
+    Errors:
+        SpecError: The summary network can't take what there is to summarize.
+    """
+    widths = {
+        name: inputs.shape[-1]
+        for name, inputs in network_inputs(take(adapted, slice(0, 1))).items()
+        if name in (SUMMARY_VARIABLES, INFERENCE_CONDITIONS)
+    }
+    summarized = adapted.get(SUMMARY_VARIABLES)
+    named = spec.networks.summary
+    summary = None if named is None else registry.expected(named, SummaryNetwork)
+    if summarized is not None and isinstance(summarized, Ragged) and summary is None:
+        raise SpecError(
+            "The sets in summary_variables need a summary network",
+            hint="networks:\n  summary: deep_set",
+            place="networks.summary",
+        )
+    if summary is not None and not isinstance(summarized, Ragged):
+        raise SpecError(
+            f"Expected a set in summary_variables for the summary network {summary.name}; "
+            f"got {'a fixed shape' if summarized is not None else 'none'}",
+            hint="Name the observables in as_set and concatenate them into summary_variables, "
+            "or leave networks.summary out.",
+            place="networks.summary",
+        )
+    buckets = bucket_sizes(summarized.row_size) if isinstance(summarized, Ragged) else ()
+    approximator = Approximator(
+        adapter,
+        layout,
+        summary=summary,
+        inference=registry.expected(spec.networks.inference, InferenceNetwork),
+        widths=widths,
+        buckets=buckets,
+        seed=seed,
+    )
+    approximator.initialize(adapted)
+    schedule = registry.expected(spec.training.learning_rate, Schedule)
+    optimizer = registry.expected(spec.training.optimizer, Optimizer)
+    approximator.prepare(optimizer.build(schedule.peak), optimizer.clip)
+    return approximator
+
+
+def compile_blocks(approximator: Approximator, blocks: BlockPlan, adapted: Datasets) -> Block:
+    """Run an empty block of every shape, so that training never pauses; gives one of them."""
+    empty = [blocks.empty(_fitting(adapted, bucket), bucket) for bucket in blocks.buckets or (0,)]
+    approximator.fit(
+        backend.feed(iter(empty), empty[0]),
+        steps_per_epoch=len(empty),
+        shuffle=False,
+        verbose=0,
+    )
+    return empty[0]
+
+
+def _fitting(adapted: Datasets, bucket: int) -> Datasets:
+    """The data sets that fit into a bucket."""
+    summarized = adapted.get(SUMMARY_VARIABLES)
+    if not isinstance(summarized, Ragged):
+        return adapted
+    return take(adapted, np.flatnonzero(summarized.row_size <= bucket))
+
+
+def block_plan(
+    training: TrainingSection, *, num_batches: int, buckets: tuple[int, ...], seed: int
+) -> BlockPlan:
+    """How a training is cut into blocks.
+
+    Arguments:
+        num_batches: Of an epoch: the spec's, or what stored simulations make.
+        buckets: Sizes that sets are padded to.
+        seed: Of the run.
+    """
+    schedule = registry.expected(training.learning_rate, Schedule)
+    total = training.epochs * num_batches
+    return BlockPlan(
+        epochs=training.epochs,
+        num_batches=num_batches,
+        batch_size=training.batch_size,
+        buckets=buckets,
+        seed=seed,
+        rate=lambda step: schedule.relative(step, total),
+        accelerated=backend.accelerated(),
+    )
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """Networks that were built and timed, but not trained.
+
+    Arguments:
+        inputs: Name of an input → its shape for one data set; None where it varies.
+        weights: Part of the model → how many numbers it has, learned or from the pilot.
+        compile_seconds: Until the first step.
+        step_seconds: Of one step, the mean over sizes.
+    """
+
+    inputs: dict[str, tuple[int | None, ...]]
+    weights: dict[str, int]
+    compile_seconds: float
+    step_seconds: float
+
+
+def rehearse(
+    spec: Spec, adapter: Adapter, layout: Layout, adapted: Datasets, *, seed: int
+) -> Rehearsal:
+    """Build and compile the networks of a spec, and time a block of steps of every size.
+
+    Errors:
+        SpecError: As `build`.
+    """
+    began = time.perf_counter()
+    approximator = build(spec, adapter, layout, adapted, seed=seed)
+    plan = block_plan(
+        spec.training,
+        num_batches=spec.training.num_batches,
+        buckets=approximator.buckets,
+        seed=seed,
+    )
+    example = compile_blocks(approximator, plan, adapted)
+    compiled = time.perf_counter()
+    full = []
+    for bucket in plan.buckets or (0,):
+        few = _fitting(adapted, bucket)
+        rows = np.resize(np.arange(count(few)), plan.length * plan.batch_size)
+        full.append(plan.make(0, take(few, rows), bucket))
+    began_steps = time.perf_counter()
+    approximator.fit(
+        backend.feed(iter(full), example), steps_per_epoch=len(full), shuffle=False, verbose=0
+    )
+    steps = plan.length * len(full)
+    networks = {
+        "summary network": approximator.summary_network,
+        "inference network": approximator.inference_network,
+        "standardization": approximator.standardization,
+    }
+    return Rehearsal(
+        inputs={
+            name: (None, *array.shape[3:])
+            if name == SUMMARY_VARIABLES and SUMMARY_MASK in example
+            else array.shape[2:]
+            for name, array in example.items()
+            if name not in ("rate", "steps", SUMMARY_MASK)
+        },
+        weights={name: part.count_params() for name, part in networks.items() if part is not None},
+        compile_seconds=compiled - began,
+        step_seconds=(time.perf_counter() - began_steps) / steps,
+    )
