@@ -29,6 +29,7 @@ HOMES = {
     "optimizer": "abi_cli.training",
     "schedule": "abi_cli.training",
     "callback": "abi_cli.training",
+    "distribution": "abi_cli.model",
 }
 """Kind of part → the package whose modules `parts*` or `*_parts` define its built-in parts."""
 

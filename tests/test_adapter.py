@@ -211,7 +211,7 @@ def test_it_knows_what_it_is_made_of(adapter):
     assert adapter.parameters == {"beta", "sigma"}
     assert adapter.conditions == {"N", "x", "y"}
     assert adapter.dim == 3
-    assert sources(adapter.steps, "summary_variables") == {"x", "y"}
+    assert sources(adapter.fitted, "summary_variables") == {"x", "y"}
     assert sources((), "a", "b") == {"a", "b"}
 
 

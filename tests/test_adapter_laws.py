@@ -57,18 +57,20 @@ def unflat(vector, like):
 
 
 def numerical_log_det(function, data, *, width=1e-5):
-    """`(dataset,)`: log |det| of the central differences of `function` at each data set."""
+    """`(dataset,)`: log |det| of differences of `function`, of fourth order, at each data set."""
     log_det = []
     for row in range(len(next(iter(data.values())))):
         one = take(data, np.array([row]))
         at = flat(one)
         jacobian = np.empty((at.size, at.size))
         for i in range(at.size):
-            up, down = at.copy(), at.copy()
-            up[i] += width * abs(at[i])
-            down[i] -= width * abs(at[i])
-            difference = flat(function(unflat(up, one))) - flat(function(unflat(down, one)))
-            jacobian[:, i] = difference / (up[i] - down[i])
+            step = width * abs(at[i])
+            near, far = (
+                flat(function(unflat(at + by * unit, one)))
+                - flat(function(unflat(at - by * unit, one)))
+                for by, unit in ((k, step * np.eye(at.size)[i]) for k in (1, 2))
+            )
+            jacobian[:, i] = (8 * near - far) / (12 * step)
         log_det.append(np.linalg.slogdet(jacobian)[1])
     return np.array(log_det)
 
@@ -83,12 +85,14 @@ def test_inverse_undoes_forward_and_neither_writes_to_its_input(example):
     state = example.step.fit(data)
     there = frozen(example.step.forward(data, state))
     back = example.step.inverse(there, state)
-    assert_same(back, example.data, rtol=1e-12)
+    restored = example.data if example.restored is None else example.restored
+    assert_same(back, restored, rtol=example.rtol)
 
 
 @pytest.mark.parametrize("example", ALL)
 def test_flow_names_all_that_a_variable_is_made_from(example):
-    flow, state = example.step.flow(), example.step.fit(example.data)
+    state = example.step.fit(example.data)
+    flow = example.step.flow(state)
     after = example.step.forward(example.data, state)
     assert flow.keys() <= after.keys()
     for name, value in after.items():
@@ -100,14 +104,22 @@ def test_flow_names_all_that_a_variable_is_made_from(example):
 def test_log_det_is_that_of_a_numerical_jacobian(example):
     state = example.step.fit(example.data)
     data = {name: example.data[name] for name in example.density_of}
-    expected = (
-        numerical_log_det(lambda at: example.step.forward(at, state), data) if data else np.zeros(0)
-    )
-    np.testing.assert_allclose(example.step.log_det(data, state), expected, atol=1e-7)
+    there, at = (lambda at: example.step.forward(at, state)), data
+    if example.chart is not None:
+        at = {name: example.chart.coordinates(value) for name, value in data.items()}
+
+        def there(at):
+            embedded = {name: example.chart.embed(value) for name, value in at.items()}
+            return example.step.forward(embedded, state)
+
+    expected = numerical_log_det(there, at) if data else np.zeros(0)
+    np.testing.assert_allclose(example.step.log_det(data, state), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("example", ALL)
 def test_what_is_absent_is_left_out(example):
+    if example.step.name == "keep":
+        pytest.skip("it leaves out what is not named")
     state = example.step.fit(example.data)
     other = {"unrelated": dense()}
     assert_same(example.step.forward(other, state), other)

@@ -89,6 +89,22 @@ class WarmupCosine(Part):
     peak: float = 5e-3
 
 
+class Normal(Part):
+    """A distribution."""
+
+    discrete: ClassVar[bool] = False
+    loc: float | str = 0.0
+    scale: float | str = 1.0
+
+    def references(self) -> dict[str, str]:
+        """Options that name variables."""
+        return {o: v for o in ("loc", "scale") if isinstance(v := getattr(self, o), str)}
+
+    def varies(self) -> bool:
+        """It does."""
+        return True
+
+
 class EarlyStopping(Part):
     """A callback."""
 
@@ -107,6 +123,7 @@ TOYS = {
     ("schedule", "constant"): Constant,
     ("schedule", "cosine_decay"): CosineDecay,
     ("schedule", "warmup_cosine"): WarmupCosine,
+    ("distribution", "normal"): Normal,
     ("callback", "early_stopping"): EarlyStopping,
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,16 @@ from typing import Any
 import numpy as np
 
 from abi_cli import registry
-from abi_cli.adapter.step import AdapterError, State, Step, event_of, every, no_change, on_array
+from abi_cli.adapter.step import (
+    AdapterError,
+    State,
+    Step,
+    event_of,
+    every,
+    no_change,
+    on_array,
+    require_present,
+)
 from abi_cli.errors import DataError
 from abi_cli.registry import Part
 from abi_cli.variables import Datasets, Ragged, Value, count, take
@@ -22,11 +30,15 @@ INFERENCE_CONDITIONS = "inference_conditions"
 SUMMARY_VARIABLES = "summary_variables"
 
 
-def sources(steps: Sequence[Step], *made: str) -> frozenset[str]:
+Fitted = tuple[Step, State]
+"""A step and what it learned."""
+
+
+def sources(steps: Sequence[Fitted], *made: str) -> frozenset[str]:
     """The variables before the first step that `made`, variables after the last, are made from."""
     names = set(made)
-    for step in reversed(steps):
-        flow = step.flow()
+    for step, state in reversed(steps):
+        flow = step.flow(state)
         names = {read for name in names for read in flow.get(name, (name,))}
     return frozenset(names)
 
@@ -66,7 +78,7 @@ class Adapter:
         data = _in_double(pilot)
         for number, step in enumerate(chain):
             with _placed(number, step):
-                _check_found(step, data)
+                require_present(data, (read for reads in step.flow({}).values() for read in reads))
                 states.append(step.fit(data))
                 data = step.forward(data, states[-1])
         target = data.get(INFERENCE_VARIABLES)
@@ -85,7 +97,14 @@ class Adapter:
                 place="adapter",
                 variable=INFERENCE_VARIABLES,
             )
-        return cls(chain, tuple(states), event_of(target))
+        adapter = cls(chain, tuple(states), event_of(target))
+        _refuse_one_way(adapter.fitted)
+        return adapter
+
+    @property
+    def fitted(self) -> tuple[Fitted, ...]:
+        """The steps, each with what it learned."""
+        return tuple(zip(self.steps, self.states, strict=True))
 
     @property
     def dim(self) -> int:
@@ -95,13 +114,13 @@ class Adapter:
     @property
     def parameters(self) -> frozenset[str]:
         """The variables that reach `inference_variables`."""
-        return sources(self.steps, INFERENCE_VARIABLES)
+        return sources(self.fitted, INFERENCE_VARIABLES)
 
     @property
     def conditions(self) -> frozenset[str]:
         """The variables that the networks are told about: what inference needs."""
         told = {INFERENCE_CONDITIONS, SUMMARY_VARIABLES}
-        return sources(self.steps, *told) - told
+        return sources(self.fitted, *told) - told
 
     def forward(self, data: Mapping[str, Value]) -> Datasets:
         """From the scale of the user to that of the networks.
@@ -143,7 +162,7 @@ class Adapter:
         target = out.get(INFERENCE_VARIABLES)
         if isinstance(target, np.ndarray):
             out[INFERENCE_VARIABLES] = target.reshape(len(target), *self.event)
-        for step, state in zip(reversed(self.steps), reversed(self.states), strict=True):
+        for step, state in reversed(self.fitted):
             out = step.inverse(out, state)
         return out
 
@@ -163,7 +182,7 @@ class Adapter:
         """
         log_det = no_change(parameters)
         data = _in_double(parameters)
-        for number, (step, state) in enumerate(zip(self.steps, self.states, strict=True)):
+        for number, (step, state) in enumerate(self.fitted):
             with _placed(number, step):
                 log_det = log_det + step.log_det(data, state)
             data = self._step(number, data)
@@ -173,7 +192,7 @@ class Adapter:
         """Which data sets have finite parameters that every step accepts, `(dataset,)` bool."""
         rows = np.flatnonzero(every(parameters, parameters, np.isfinite))
         data = take(_in_double(parameters), rows)
-        for number, (step, state) in enumerate(zip(self.steps, self.states, strict=True)):
+        for number, (step, state) in enumerate(self.fitted):
             inside = np.flatnonzero(step.in_support(data, state))
             rows, data = rows[inside], self._step(number, take(data, inside))
         accepted = np.zeros(count(parameters), dtype=bool)
@@ -220,6 +239,24 @@ def _widened(array: np.ndarray) -> np.ndarray:
     return array.astype(np.float64, copy=False) if array.dtype.kind == "f" else array
 
 
+def _refuse_one_way(steps: Sequence[Fitted]) -> None:
+    """Refuse steps that parameters can't come back through."""
+    inferred = frozenset({INFERENCE_VARIABLES})
+    for number, (step, state) in reversed(list(enumerate(steps))):
+        before = sources(((step, state),), *inferred)
+        # A step that doesn't name what it changes may change anything.
+        touched = inferred.intersection(step.flow(state) or inferred)
+        if step.one_way and touched:
+            with _placed(number, step):
+                raise AdapterError(
+                    f"Expected steps that draws of parameters can come back through; got one that "
+                    f"changes {', '.join(sorted(before))}, but {step.one_way}",
+                    hint="To keep a parameter within bounds: constrain",
+                    variable=min(before),
+                )
+        inferred = before
+
+
 @contextmanager
 def _placed(number: int, step: Step) -> Iterator[None]:
     """Errors of a step say which it is, in the words of `-s`."""
@@ -228,17 +265,6 @@ def _placed(number: int, step: Step) -> Iterator[None]:
     except AdapterError as error:
         error.place = f"adapter.{number}.{step.name}"
         raise
-
-
-def _check_found(step: Step, data: Mapping[str, Value]) -> None:
-    for name in dict.fromkeys(read for reads in step.flow().values() for read in reads):
-        if name not in data:
-            nearest = difflib.get_close_matches(name, data, n=1)
-            raise AdapterError(
-                f"Expected one of the variables at this step, {', '.join(data)}; got {name}",
-                hint=f"Did you mean {nearest[0]}?" if nearest else None,
-                variable=name,
-            )
 
 
 def _array_to_config(array: np.ndarray) -> dict[str, Any]:

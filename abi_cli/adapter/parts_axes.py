@@ -34,7 +34,7 @@ class Broadcast(Step):
             raise ValueError(f"Expected another variable in `to`; got {self.to}, one of the keys")
         return self
 
-    def flow(self) -> dict[str, tuple[str, ...]]:
+    def flow(self, state: State) -> dict[str, tuple[str, ...]]:
         """Each key from itself and the variable that gives the axes."""
         return {key: (key, self.to) for key in self.keys}
 

@@ -1,8 +1,9 @@
-"""The step that joins variables."""
+"""Steps that join variables and split them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from pydantic import Field, model_validator
 
 from abi_cli.adapter.step import (
     AdapterError,
+    Axis,
     State,
     Step,
     event_of,
@@ -32,15 +34,9 @@ class Concatenate(Step):
 
     keys: Keys = Field(min_length=1, description="Variables to join.")
     into: str = Field(description="Name of the joined variable.")
-    axis: int = Field(-1, description="Axis to join along, counted from the last: −1 is features.")
+    axis: Axis = Field(-1, description="Axis to join along, counted from the last: −1 is features.")
 
-    @model_validator(mode="after")
-    def _axis_is_of_events(self) -> Concatenate:
-        if self.axis >= 0:
-            raise ValueError(f"Expected axis to count from the last, as −1 does; got {self.axis}")
-        return self
-
-    def flow(self) -> dict[str, tuple[str, ...]]:
+    def flow(self, state: State) -> dict[str, tuple[str, ...]]:
         """The joined variable from all keys."""
         return {self.into: self.keys}
 
@@ -82,7 +78,8 @@ class Concatenate(Step):
         for key, end, size, scalar in zip(
             self.keys, stop, state["size"], state["scalar"], strict=True
         ):
-            out[key] = _piece(data[self.into], slice(end - size, end), self.axis, scalar=scalar)
+            piece = _piece(data[self.into], slice(end - size, end), self.axis)
+            out[key] = on_array(piece, lambda array: array[:, 0]) if scalar else piece
         return out
 
     def log_det(self, data: Mapping[str, Value], state: State) -> np.ndarray:
@@ -144,8 +141,86 @@ def _joined(parts: list[Value], keys: tuple[str, ...], axis: int) -> Value:
     return Ragged(np.concatenate([part.values for part in ragged], axis=axis), first)
 
 
-def _piece(value: Value, where: slice, axis: int, *, scalar: bool) -> Value:
+def _piece(value: Value, where: slice, axis: int) -> Value:
     # `axis` counts from the last, so that it is the same axis of an event and of an array.
     index: tuple[Any, ...] = (..., where, *(slice(None),) * (-axis - 1))
-    piece = on_array(value, lambda array: array[index])
-    return on_array(piece, lambda array: array[:, 0]) if scalar else piece
+    return on_array(value, lambda array: array[index])
+
+
+@part("step", "split")
+class Split(Step):
+    """Cut a variable along an axis into several, the reverse of concatenate."""
+
+    key: str = Field(description="Variable to cut.")
+    into: Keys = Field(min_length=2, description="Names of the pieces, in order.")
+    indices_or_sections: int | tuple[int, ...] | None = Field(
+        None,
+        description="Where pieces after the first begin, or how many equal pieces there are; as "
+        "many as there are names by default.",
+    )
+    axis: Axis = Field(-1, description="Axis to cut along, counted from the last: −1 is features.")
+
+    @model_validator(mode="after")
+    def _pieces_are_named(self) -> Split:
+        cuts = self.indices_or_sections
+        if cuts is None:
+            return self
+        pieces = cuts if isinstance(cuts, int) else len(cuts) + 1
+        if pieces != len(self.into):
+            raise ValueError(f"Expected a name for each of {pieces} pieces; got {len(self.into)}")
+        if isinstance(cuts, tuple) and not all(a < b for a, b in pairwise((0, *cuts))):
+            raise ValueError(f"Expected ascending places above 0; got {list(cuts)}")
+        return self
+
+    def flow(self, state: State) -> dict[str, tuple[str, ...]]:
+        """Each piece from the whole."""
+        return dict.fromkeys(self.into, (self.key,))
+
+    def fit(self, data: Mapping[str, Value]) -> State:
+        """`stop (piece,)`: where each piece ends."""
+        event = event_of(data[self.key])
+        if -self.axis > len(event):
+            raise AdapterError(
+                f"Expected at least {-self.axis} axes to cut along axis {self.axis}; "
+                f"got {self.key} of shape {event}",
+                variable=self.key,
+            )
+        size, pieces = event[self.axis], len(self.into)
+        if isinstance(self.indices_or_sections, tuple):
+            if self.indices_or_sections[-1] >= size:
+                raise AdapterError(
+                    f"Expected places below {size}, the size of {self.key}; "
+                    f"got {self.indices_or_sections[-1]}",
+                    variable=self.key,
+                )
+            return {"stop": np.array([*self.indices_or_sections, size])}
+        if size % pieces:
+            raise AdapterError(
+                f"Expected {self.key} to have a multiple of {pieces} entries along axis "
+                f"{self.axis}; got {size}",
+                hint="Say where the pieces begin: indices_or_sections: [2, 5]",
+                variable=self.key,
+            )
+        return {"stop": np.arange(1, pieces + 1) * (size // pieces)}
+
+    def forward(self, data: Mapping[str, Value], state: State) -> Datasets:
+        """Cut."""
+        if self.key not in data:
+            return dict(data)
+        out = {name: value for name, value in data.items() if name != self.key}
+        for name, (start, stop) in zip(self.into, pairwise((0, *state["stop"])), strict=True):
+            refuse_taken(out, name)
+            out[name] = _piece(data[self.key], slice(start, stop), self.axis)
+        return out
+
+    def inverse(self, data: Mapping[str, Value], state: State) -> Datasets:
+        """Join; nothing where all pieces are absent."""
+        if not present(data, self.into):
+            return dict(data)
+        out = {name: value for name, value in data.items() if name not in self.into}
+        out[self.key] = _joined([data[name] for name in self.into], self.into, self.axis)
+        return out
+
+    def log_det(self, data: Mapping[str, Value], state: State) -> np.ndarray:
+        """Zero."""
+        return no_change(data)

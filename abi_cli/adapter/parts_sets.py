@@ -32,7 +32,7 @@ class AsSet(Step):
 
     keys: Keys = Field(description="Variables that are sets.")
 
-    def flow(self) -> dict[str, tuple[str, ...]]:
+    def flow(self, state: State) -> dict[str, tuple[str, ...]]:
         """Each key from itself."""
         return {key: (key,) for key in self.keys}
 
@@ -64,7 +64,7 @@ class AsTimeSeries(Step):
 
     keys: Keys = Field(description="Variables that are series.")
 
-    def flow(self) -> dict[str, tuple[str, ...]]:
+    def flow(self, state: State) -> dict[str, tuple[str, ...]]:
         """Each key from itself."""
         return {key: (key,) for key in self.keys}
 

@@ -49,7 +49,7 @@ class Standardize(Step):
             raise ValueError(f"Expected std to be positive; got {self.std}")
         return self
 
-    def flow(self) -> dict[str, tuple[str, ...]]:
+    def flow(self, state: State) -> dict[str, tuple[str, ...]]:
         """Each variable that is named, from itself."""
         return {key: (key,) for key in (*(self.include or ()), *self.exclude)}
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
+from pydantic import AfterValidator, WithJsonSchema
 
 from abi_cli.errors import SpecError
 from abi_cli.registry import Part
@@ -14,6 +16,18 @@ from abi_cli.variables import Datasets, Ragged, Value, count
 
 State = dict[str, np.ndarray]
 """What a step learned from the pilot simulations; fixed from then on, saved with the run."""
+
+
+def _from_the_last(axis: int) -> int:
+    if axis >= 0:
+        raise ValueError(f"Expected axis to count from the last, as −1 does; got {axis}")
+    return axis
+
+
+Axis = Annotated[
+    int, AfterValidator(_from_the_last), WithJsonSchema({"type": "integer", "maximum": -1})
+]
+"""An axis of an event, counted from the last: −1 is features."""
 
 ArrayFunction = Callable[[np.ndarray], np.ndarray]
 """Maps an array to an array of the same shape, element by element."""
@@ -58,7 +72,8 @@ class Step(Part):
     3. `forward` returns a new dict and changes no array in place. Values outside the domain raise
        an `AdapterError`: `require` does it.
     4. `inverse` undoes `forward`: the same names, shapes and numbers come back. Both are given
-       float64, or integers.
+       float64, or integers. The networks draw parameters from the whole line; a step that can't
+       take every such draw back says why in `one_way`, and parameters are not let through it.
     5. `log_det` is the logarithm of the absolute Jacobian determinant of `forward`, summed over the
        variables that are present. It is abstract on purpose: a step that keeps volumes says so by
        `no_change`, one that has no density raises an `AdapterError`.
@@ -71,10 +86,16 @@ class Step(Part):
     marks_ragged: ClassVar[bool] = False
     """Whether the variables of its option `keys` are thereby sets or series."""
 
+    @property
+    def one_way(self) -> str | None:
+        """Why not every draw has a way back, in words after `because`; None where all have."""
+        return None
+
     @abstractmethod
-    def flow(self) -> dict[str, tuple[str, ...]]:
+    def flow(self, state: State) -> dict[str, tuple[str, ...]]:
         """What each variable that it writes is made from, `{written: (read, ...)}`.
 
+        With an empty state it may say less: then it is asked which variables must be there to fit.
         A variable that is made from itself alone need not be named.
         """
 
@@ -104,6 +125,22 @@ def present(data: Mapping[str, Value], keys: Iterable[str]) -> list[str]:
     return [key for key in keys if key in data]
 
 
+def require_present(data: Mapping[str, Value], keys: Iterable[str]) -> None:
+    """Refuse names of variables that aren't there.
+
+    Errors:
+        AdapterError: One isn't.
+    """
+    for name in keys:
+        if name not in data:
+            near = difflib.get_close_matches(name, data, n=1)
+            raise AdapterError(
+                f"Expected one of the variables at this step, {', '.join(data)}; got {name}",
+                hint=f"Did you mean {near[0]}?" if near else None,
+                variable=name,
+            )
+
+
 def event_of(value: Value) -> tuple[int, ...]:
     """Shape of one member of a ragged value, else of what one data set has."""
     array = value.values if isinstance(value, Ragged) else value
@@ -122,16 +159,33 @@ def mapped(data: Mapping[str, Value], keys: Iterable[str], function: ArrayFuncti
     return {**data, **{key: on_array(data[key], function) for key in present(data, keys)}}
 
 
+def without_density(step: Step, data: Mapping[str, Value], keys: Iterable[str]) -> np.ndarray:
+    """The `log_det` of a step that changes no volume only where it has nothing to do.
+
+    Errors:
+        AdapterError: One of `keys` is present.
+    """
+    for key in present(data, keys):
+        raise AdapterError(
+            f"Expected a density of {key}; got none, because {step.one_way}", variable=key
+        )
+    return no_change(data)
+
+
 def no_change(data: Mapping[str, Value]) -> np.ndarray:
     """The `log_det` of what keeps volumes: zeros, `(dataset,)`."""
     return np.zeros(count(data))
 
 
 def total(value: Value, function: ArrayFunction) -> np.ndarray:
-    """Sum of `function` over all that a data set has of `value`, `(dataset,)`."""
+    """Sum of `function` over all that a data set has of `value`, `(dataset,)`.
+
+    Arguments:
+        function: Gives a number for each element, or for each vector or matrix.
+    """
     array = value.values if isinstance(value, Ragged) else value
-    event_axes = tuple(range(1, array.ndim))
-    sums: np.ndarray = np.asarray(function(array), dtype=np.float64).sum(axis=event_axes)
+    terms = np.asarray(function(array), dtype=np.float64)
+    sums: np.ndarray = terms.sum(axis=tuple(range(1, terms.ndim)))
     if isinstance(value, Ragged):
         sums = np.bincount(_dataset_of_member(value), weights=sums, minlength=len(value))
     return sums
@@ -148,7 +202,7 @@ def every(data: Mapping[str, Value], keys: Iterable[str], test: ArrayFunction) -
     """Which data sets have all elements of `keys`, where present, pass `test`; `(dataset,)` bool.
 
     Arguments:
-        test: True where an element passes.
+        test: True where an element (a vector, a matrix) passes.
     """
     passed = np.ones(count(data), dtype=bool)
     for key in present(data, keys):
@@ -162,7 +216,7 @@ def require(
     """Refuse values that fail `test`, naming the first.
 
     Arguments:
-        test: True where an element passes.
+        test: True where an element (a vector, a matrix) passes.
         expected: What passes, such as `values above 0`.
     """
     for key in present(data, keys):
@@ -174,7 +228,7 @@ def require(
         index = np.unravel_index(int(failed.argmax()), failed.shape)
         row = int(_dataset_of_member(value)[index[0]] if isinstance(value, Ragged) else index[0])
         raise AdapterError(
-            f"Expected {expected} of {key}; got {array[index]:.6g} in data set {row}",
+            f"Expected {expected} of {key}; got {_shown(array[index])} in data set {row}",
             variable=key,
             row=row,
         )
@@ -186,6 +240,14 @@ def refuse_taken(data: Mapping[str, Value], name: str) -> None:
         raise AdapterError(
             f"Expected a new name; got {name}, which is another variable", variable=name
         )
+
+
+def _shown(value: np.ndarray) -> str:
+    """A number, or what a vector or matrix begins with."""
+    if value.ndim == 0:
+        return f"{value:.6g}"
+    text = np.array2string(value, precision=6, threshold=9, edgeitems=2, separator=", ")
+    return " ".join(text.split())
 
 
 def _dataset_of_member(value: Ragged) -> np.ndarray:

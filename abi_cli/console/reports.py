@@ -46,7 +46,7 @@ def show_check(console: Console, check: Check) -> None:
         {
             "spec": check.name,
             "executed": ", ".join(check.files),
-            **check.functions,
+            **check.sources,
             "simulated": f"{check.rows:,} data sets in {duration(check.seconds)}",
         }
     )

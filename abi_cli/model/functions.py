@@ -137,6 +137,15 @@ class UserFunction:
         return RNG in self.signature()
 
     @property
+    def functions(self) -> tuple[UserFunction, ...]:
+        """Itself: a source of variables may have several."""
+        return (self,)
+
+    def description(self) -> str:
+        """Where it is and what it takes: `regression.py:12 prior(rng)`."""
+        return f"{self.place}({', '.join(self.arguments)})"
+
+    @property
     def place(self) -> str:
         """Where it is: `regression.py:12 prior`."""
         function = inspect.unwrap(self.function)

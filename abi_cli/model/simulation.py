@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from abi_cli.errors import UsageError, UserFunctionError
-from abi_cli.model.functions import BATCH_SIZE, RNG, Known, UserFunction
+from abi_cli.model.declared import Source
+from abi_cli.model.functions import BATCH_SIZE, RNG, Known
 from abi_cli.model.outputs import (
     UnusableOutputError,
     as_chunk,
@@ -65,10 +66,10 @@ def _shown(value: object) -> str:
 
 
 class Stage:
-    """One of a model's functions, called time after time.
+    """One of a model's functions or declared sections, called time after time.
 
     Arguments:
-        source: The function.
+        source: What draws.
         role: What its results are ("parameter" for all results of a prior).
         ragged: Which of its results are sets or series.
         origin: Of the rows it is called for.
@@ -80,7 +81,7 @@ class Stage:
     """
 
     def __init__(
-        self, source: UserFunction, *, role: Role, ragged: frozenset[str], origin: Origin
+        self, source: Source, *, role: Role, ragged: frozenset[str], origin: Origin
     ) -> None:
         self.source, self.role, self.ragged, self.origin = source, role, ragged, origin
         self.signature = source.signature()

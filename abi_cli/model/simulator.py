@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from abi_cli.errors import SpecError
+from abi_cli.model.declared import Declared, Source
 from abi_cli.model.functions import UserFunction
 from abi_cli.model.modules import user_modules
 from abi_cli.model.simulation import Origin, Simulation, Stage
@@ -38,9 +40,9 @@ class Simulator:
         parameters: Results of the prior to infer (None: all); the others are nuisance.
     """
 
-    prior: UserFunction
+    prior: Source
     likelihood: UserFunction
-    meta: UserFunction | None = None
+    meta: Source | None = None
     chunk: int = 32
     ragged: frozenset[str] = frozenset()
     parameters: tuple[str, ...] | None = None
@@ -54,10 +56,20 @@ class Simulator:
             UserFunctionError: A file raised when it was imported.
         """
         model = spec.model
+
+        def load(role: Literal["meta", "prior"], *, batched: bool, shared: bool) -> Source:
+            declared = getattr(model, role)
+            if isinstance(declared, str):
+                return UserFunction.load(declared, base_dir)
+            return Declared.load(role, declared, base_dir, batched=batched, shared=shared)
+
+        likelihood = UserFunction.load(model.likelihood, base_dir)
+        meta = None if model.meta is None else load("meta", batched=False, shared=True)
+        by_row = meta is not None and meta.batched
         return cls(
-            prior=UserFunction.load(model.prior, base_dir),
-            likelihood=UserFunction.load(model.likelihood, base_dir),
-            meta=None if model.meta is None else UserFunction.load(model.meta, base_dir),
+            prior=load("prior", batched=likelihood.batched or by_row, shared=not by_row),
+            likelihood=likelihood,
+            meta=meta,
             chunk=model.chunk,
             ragged=spec.ragged(),
             parameters=None if spec.parameters is None else tuple(spec.parameters),
@@ -69,14 +81,41 @@ class Simulator:
         return self.chunk if self._batched else 1
 
     @property
+    def sources(self) -> dict[str, Source]:
+        """What draws the variables, in order: meta if there is any, prior, likelihood."""
+        meta = {} if self.meta is None else {"meta": self.meta}
+        return {**meta, "prior": self.prior, "likelihood": self.likelihood}
+
+    @property
+    def functions(self) -> tuple[UserFunction, ...]:
+        """All functions of the person's."""
+        return tuple(f for source in self.sources.values() for f in source.functions)
+
+    @property
     def _batched(self) -> bool:
-        functions = (self.meta, self.prior, self.likelihood)
-        return any(function is not None and function.batched for function in functions)
+        return any(source.batched for source in self.sources.values())
 
     @property
     def supports(self) -> Mapping[str, Support]:
-        """Where the parameters can be, as far as their declarations say."""
-        return {}
+        """Where variables that the prior declares can be."""
+        return self.prior.supports if isinstance(self.prior, Declared) else {}
+
+    def log_prior(self, datasets: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The log-density of all that the prior draws, `(dataset,)`.
+
+        Arguments:
+            datasets: Its values, and the context that they depend on, `(dataset, *event)`.
+
+        Errors:
+            SpecError: A function draws the prior, or part of it.
+        """
+        if not isinstance(self.prior, Declared):
+            raise SpecError(
+                f"the density of the prior is not known: {self.prior.name} draws it",
+                hint="Declare the prior, as in prior: {sigma: {gamma: {shape: 1}}}.",
+                place=self.prior.place,
+            )
+        return self.prior.log_density(datasets)
 
     def simulate(
         self,
@@ -192,7 +231,7 @@ class Simulator:
     ) -> tuple[Datasets, tuple[Stage, ...]]:
         if not 0 <= start < stop:
             raise ValueError(f"Expected 0 ≤ start < stop; got {start}, {stop}")
-        sources: list[tuple[UserFunction, Role, frozenset[str]]] = []
+        sources: list[tuple[Source, Role, frozenset[str]]] = []
         if self.meta is not None:
             sources.append((self.meta, "context", self.ragged))
         nuisance_only = self.ragged.difference(self.parameters or self.ragged)
@@ -205,7 +244,7 @@ class Simulator:
                 Stage(source, role=role, ragged=ragged, origin=origin)
                 for source, role, ragged in sources
             )
-            for base_dir in {source.base_dir for source, _, _ in sources}:
+            for base_dir in {function.base_dir for function in self.functions}:
                 opened.enter_context(user_modules(base_dir).at_hand())
             streams = Streams(origin.seed, origin.purpose)
             opened.enter_context(streams.everywhere())

@@ -47,7 +47,11 @@ def _entry(key: str, value: Any, comment: str) -> Iterator[str]:
     elif isinstance(value, Mapping) and value:
         yield from _remark(key, comment)
         for name, item in value.items():
-            yield f"{below}{one_line(name)}: {one_line(_plain(item))}"
+            if isinstance(item, Part):
+                yield f"{below}{one_line(name)}:"
+                yield from _part(f"{below}  ", item)
+            else:
+                yield f"{below}{one_line(name)}: {one_line(_plain(item))}"
     elif isinstance(value, tuple) and value and isinstance(value[0], Part):
         yield from _remark(key, comment)
         for item in value:

@@ -34,7 +34,12 @@ def dump_spec(spec: Spec) -> str:
 def one_line(value: object) -> str:
     """Plain JSON values as YAML on one line."""
     text = yaml.dump(
-        value, Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=sys.maxsize
+        value,
+        Dumper=_Dumper,
+        default_flow_style=True,
+        allow_unicode=True,
+        sort_keys=False,
+        width=sys.maxsize,
     )
     return text.removesuffix("\n...\n").rstrip("\n")
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 from pydantic import (
@@ -17,14 +19,18 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    TypeAdapter,
     WithJsonSchema,
+    WrapValidator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from abi_cli import registry
 from abi_cli.registry import Part
-from abi_cli.spec.problems import Code
-from abi_cli.spec.shorthand import PartOf, refusal
+from abi_cli.spec.declarations import Declaration, check_references, check_sizes
+from abi_cli.spec.problems import Code, suggestion
+from abi_cli.spec.shorthand import PartOf, describe, refusal
 
 RESERVED_NAMES = ("rng", "batch_size", "dataset", "draw", "chain", "row_size", "log_prob")
 """Names that no variable may have: arguments that user functions get, columns that files have."""
@@ -90,6 +96,42 @@ Labels = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
 Count = Annotated[int, Field(ge=1)]
+Distributed = Annotated[Part, PartOf("distribution", or_function=True)]
+
+
+@cache
+def _one_form(form: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(form)
+
+
+def _function_or_distribution(value: Any, _both: Any) -> Any:
+    form = FunctionReference if isinstance(value, str) else Distributed
+    return _one_form(form).validate_python(value, strict=True)
+
+
+Declarations = dict[
+    VariableName,
+    Annotated[FunctionReference | Distributed, WrapValidator(_function_or_distribution)],
+]
+
+
+def _function_or_declarations(value: Any, _both: Any) -> Any:
+    """Which of the two is meant decides what is said to be wrong with it."""
+    if isinstance(value, str):
+        return _one_form(FunctionReference).validate_python(value, strict=True)
+    if isinstance(value, dict) and value:
+        return _one_form(Declarations).validate_python(value, strict=True)
+    raise refusal(
+        Code.VALUE,
+        f"Expected a function, or a distribution for each variable; got {describe(value)}",
+        hint="For example model.py:prior, or {sigma: {gamma: {shape: 1}}}",
+    )
+
+
+FunctionOrDeclarations = Annotated[
+    FunctionReference | Declarations, WrapValidator(_function_or_declarations)
+]
+"""`file.py:name`, or a mapping from variables to distributions and functions that draw them."""
 
 
 def _by_default(kind: str, name: str) -> Callable[[], Part]:
@@ -103,14 +145,28 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+@contextmanager
+def _below(field: str) -> Iterator[None]:
+    """What is refused here is below a field."""
+    try:
+        yield
+    except PydanticCustomError as error:
+        said = error.context or {}
+        at = (field, *said["at"])
+        raise refusal(said["code"], said["message"], hint=said["hint"], at=at) from None
+
+
 class ModelSection(Section):
     """The generative model: functions that draw the context, the parameters and the data."""
 
-    meta: FunctionReference | None = Field(
+    meta: FunctionOrDeclarations | None = Field(
         default=None,
-        description="Function that draws the context, such as the number of observations.",
+        description="Function that draws the context, such as the number of observations; or a "
+        "distribution for each variable of it.",
     )
-    prior: FunctionReference = Field(description="Function that draws the parameters.")
+    prior: FunctionOrDeclarations = Field(
+        description="Function that draws the parameters; or a distribution or function for each."
+    )
     likelihood: FunctionReference = Field(
         description="Function that draws the data, given parameters and context."
     )
@@ -118,6 +174,27 @@ class ModelSection(Section):
         default=32,
         description="Rows that are simulated together where a function takes batch_size.",
     )
+
+    def declared(self, role: Literal["meta", "prior"]) -> dict[str, Part | str]:
+        """Variable → its distribution or function; none where one function draws them all."""
+        source = self.meta if role == "meta" else self.prior
+        return source if isinstance(source, dict) else {}
+
+    @model_validator(mode="after")
+    def _declarations_can_be_drawn(self) -> Self:
+        meta, prior = self.declared("meta"), self.declared("prior")
+        with _below("meta"):
+            check_references(meta, context=())
+        with _below("prior"):
+            for name in prior:
+                if name in meta:
+                    message = f"{name!r} is declared under meta and under prior"
+                    hint = "Take it out of one of the two"
+                    raise refusal(Code.NAME, message, hint=hint, at=(name,))
+            # What a function draws is only known once it is called.
+            check_references(prior, context=None if isinstance(self.meta, str) else tuple(meta))
+            check_sizes(prior, others=meta)
+        return self
 
 
 class ParameterSection(Section):
@@ -229,6 +306,28 @@ class Spec(Section):
                         hint="Say which: kind: set or kind: series, or take it out of the step",
                         at=("observables", name, "kind"),
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _declared_parameters_can_be_inferred(self) -> Self:
+        prior = self.model.declared("prior")
+        for name in self.parameters or {}:
+            if prior and name not in prior:
+                raise refusal(
+                    Code.NAME,
+                    f"Expected a parameter that the prior declares; got {name!r}",
+                    hint=suggestion(name, tuple(prior), title="It declares"),
+                    at=("parameters", name),
+                )
+        for name, part in prior.items():
+            inferred = self.parameters is None or name in self.parameters
+            if inferred and isinstance(part, Declaration) and part.discrete:
+                raise refusal(
+                    Code.NAME,
+                    f"Expected parameters that vary continuously; got {name!r}, which is discrete",
+                    hint="Let it be nuisance: list only the others under `parameters:`",
+                    at=("model", "prior", name),
+                )
         return self
 
 

@@ -55,15 +55,19 @@ class PartOf:
     Arguments:
         kind: The kind of part, as in the registry.
         number: The part that a bare number stands for, if it may.
+        or_function: Whether a text with a colon is no part, but a function.
     """
 
     kind: str
     number: str | None = None
+    or_function: bool = False
 
     def canonical(self, node: Node, path: Path, models: Models) -> Node:
         """The part as `{name: {options}}`; what can't be read as a part stays as it is."""
         value = node.value
         if isinstance(value, str):
+            if self.or_function and ":" in value:
+                return node
             value = {value: Entry(node.position, Node({}, node.position))}
         elif self.number and isinstance(value, int | float) and not isinstance(value, bool):
             value = {self.number: Entry(node.position, node)}

@@ -69,7 +69,8 @@ class Check:
 
     Arguments:
         files: The user's modules that were executed.
-        functions: Role → where the function is and what it takes.
+        sources: meta, prior, likelihood → where the function is and what it takes, or what is
+            declared.
         rows: How many data sets were simulated, and in how many `seconds`.
         layout: The variables of the model; None where simulating them is as far as it got.
         ranges: Every scalar element of every variable as simulated.
@@ -79,7 +80,7 @@ class Check:
 
     name: str
     files: tuple[str, ...]
-    functions: dict[str, str]
+    sources: dict[str, str]
     rows: int
     seconds: float
     layout: Layout
@@ -133,7 +134,7 @@ def check(
     return Check(
         name=model.spec.name,
         files=model.file_names(),
-        functions=_functions(model.simulator),
+        sources={role: s.description() for role, s in model.simulator.sources.items()},
         rows=count(data),
         seconds=seconds,
         layout=layout,
@@ -144,19 +145,6 @@ def check(
         findings=tuple(findings),
         built=built,
     )
-
-
-def _functions(simulator: Simulator) -> dict[str, str]:
-    sources = {
-        "meta": simulator.meta,
-        "prior": simulator.prior,
-        "likelihood": simulator.likelihood,
-    }
-    return {
-        role: f"{source.place}({', '.join(source.arguments)})"
-        for role, source in sources.items()
-        if source is not None
-    }
 
 
 def _pilot(simulator: Simulator, *, seed: int, listener: Listener) -> Datasets:

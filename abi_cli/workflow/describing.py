@@ -129,10 +129,18 @@ def parts(kind: str | None = None) -> list[PartDescription]:
     Errors:
         UsageError: There is no such kind.
     """
-    if kind is not None and kind not in registry.HOMES:
-        raise UsageError(f"Expected a kind of part ({', '.join(registry.HOMES)}); got {kind!r}")
-    kinds = registry.HOMES if kind is None else (kind,)
+    kinds = tuple(registry.HOMES) if kind is None else _kinds(kind)
     return [_describe(registry.get(k, name)) for k in kinds for name in registry.names(k)]
+
+
+def _kinds(words: str) -> tuple[str, ...]:
+    """The kinds of part that are called so: `step`, `steps`, `summary_network`, `networks`."""
+    singular = words.replace("_", " ").removesuffix("s")
+    kinds = tuple(k for k in registry.HOMES if k == singular or k.endswith(f" {singular}"))
+    if kinds:
+        return kinds
+    known = "s, ".join(registry.HOMES)
+    raise UsageError(f"Expected a kind of part ({known}s); got {words!r}")
 
 
 def _describe(part: type[Part]) -> PartDescription:

@@ -95,11 +95,10 @@ class Model:
 
     def files(self) -> tuple[Path, ...]:
         """The modules that its functions live in and, from the spec's folder, what they import."""
-        sources = (self.simulator.meta, self.simulator.prior, self.simulator.likelihood)
         named = {
             (self.base / module).resolve()
-            for source in sources
-            if source and (module := source.reference.rpartition(":")[0]).endswith(".py")
+            for function in self.simulator.functions
+            if (module := function.reference.rpartition(":")[0]).endswith(".py")
         }
         return tuple(sorted(named.union(loaded_files(self.base))))
 

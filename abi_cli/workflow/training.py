@@ -16,6 +16,7 @@ from abi_cli.data import read_simulations
 from abi_cli.listener import Listener
 from abi_cli.model.streams import Purpose
 from abi_cli.model.workers import Workers
+from abi_cli.registry import Part
 from abi_cli.run import Run
 from abi_cli.spec import Spec, dump_spec
 from abi_cli.variables import Datasets
@@ -204,16 +205,21 @@ def _as_run(model: Model, code: Mapping[Path, str], *, seed: int, backend: str) 
         copy = code.get((model.base / file).resolve())
         return f"{copy}:{function}" if copy else reference
 
+    def moved_all(source: str | Mapping[str, str | Part]) -> str | dict[str, str | Part]:
+        if isinstance(source, str):
+            return moved(source)
+        return {name: moved(one) if isinstance(one, str) else one for name, one in source.items()}
+
     section = model.spec.model
-    functions = {
-        role: moved(reference)
+    moved_sources = {
+        role: moved_all(source)
         for role in ("meta", "prior", "likelihood")
-        if (reference := getattr(section, role)) is not None
+        if (source := getattr(section, role)) is not None
     }
     return model.spec.model_copy(
         update={
             "seed": seed,
             "backend": backend,
-            "model": section.model_copy(update=functions),
+            "model": section.model_copy(update=moved_sources),
         }
     )

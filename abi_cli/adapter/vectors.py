@@ -1,0 +1,103 @@
+"""What steps share that map a vector or matrix with constraints to a vector of free numbers."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from abi_cli.adapter.maps import FLOAT32
+from abi_cli.adapter.step import (
+    AdapterError,
+    ArrayFunction,
+    State,
+    Step,
+    event_of,
+    every,
+    log_slopes,
+    on_array,
+    present,
+    require,
+)
+from abi_cli.registry import Keys
+from abi_cli.variables import Datasets, Value
+
+TINY = float(FLOAT32.smallest_normal)
+"""The smallest normal number of single precision, for what is above 0."""
+
+
+class FreeVector(Step):
+    """A step that maps vectors or matrices `x (..., *event)` to `z (..., free)`.
+
+    The leading axes are data sets or members, and those of an event that the map leaves alone.
+    """
+
+    keys: Keys = Field(description="Variables to map.")
+    rank: ClassVar[int] = 1
+    """Axes of what is mapped: 1 for vectors, 2 for matrices."""
+
+    @property
+    @abstractmethod
+    def expected(self) -> str:
+        """What it takes, in words."""
+
+    @abstractmethod
+    def to_free(self, x: np.ndarray) -> np.ndarray:
+        """`x (..., *event)` to `z (..., free)`."""
+
+    @abstractmethod
+    def from_free(self, z: np.ndarray) -> np.ndarray:
+        """`z (..., free)` to `x (..., *event)`, as single precision can hold it."""
+
+    @abstractmethod
+    def log_slope(self, x: np.ndarray) -> np.ndarray:
+        """Log |det ∂z/∂(free coordinates of x)|, `(...)`."""
+
+    @abstractmethod
+    def allowed(self, x: np.ndarray) -> np.ndarray:
+        """Which vectors or matrices it takes, `(...)` bool."""
+
+    def shape_fits(self, event: tuple[int, ...]) -> bool:
+        """Whether an event of this shape can be one."""
+        return len(event) >= self.rank and event[-1] >= 2 and len(set(event[-self.rank :])) == 1
+
+    def flow(self, state: State) -> dict[str, tuple[str, ...]]:
+        """Each key from itself."""
+        return {key: (key,) for key in self.keys}
+
+    def fit(self, data: Mapping[str, Value]) -> State:
+        """Nothing is learned; the shapes must fit.
+
+        Errors:
+            AdapterError: They don't.
+        """
+        for key in self.keys:
+            event = event_of(data[key])
+            if not self.shape_fits(event):
+                raise AdapterError(
+                    f"Expected {self.expected} of {key}; got shape {event}", variable=key
+                )
+        return {}
+
+    def forward(self, data: Mapping[str, Value], state: State) -> Datasets:
+        """To free numbers."""
+        require(data, self.keys, self.allowed, expected=self.expected)
+        return self._each(data, self.to_free)
+
+    def inverse(self, data: Mapping[str, Value], state: State) -> Datasets:
+        """Back, whatever the rounding."""
+        return self._each(data, self.from_free)
+
+    def log_det(self, data: Mapping[str, Value], state: State) -> np.ndarray:
+        """Σ log |det ∂z/∂x|, in as many coordinates of x as are free."""
+        return log_slopes(data, self.keys, self.log_slope)
+
+    def in_support(self, data: Mapping[str, Value], state: State) -> np.ndarray:
+        """Where the map is defined."""
+        return every(data, self.keys, self.allowed)
+
+    def _each(self, data: Mapping[str, Value], function: ArrayFunction) -> Datasets:
+        return {**data, **{key: on_array(data[key], function) for key in present(data, self.keys)}}

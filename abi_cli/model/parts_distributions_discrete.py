@@ -1,0 +1,238 @@
+"""Distributions of whole numbers, and of the numbers in a list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from pydantic import Field, PlainValidator, WithJsonSchema
+
+from abi_cli.model.distribution import (
+    SIZE,
+    Distribution,
+    Option,
+    Options,
+    Positive,
+    PositiveWhole,
+    Probability,
+    Reader,
+    Size,
+    Whole,
+    shaped,
+)
+from abi_cli.model.parts_distributions_bounded import refuse_low_high
+from abi_cli.registry import part
+from abi_cli.spec.dump import one_line
+
+_whole_or_float = Reader("a number", lambda _: True, names=False)
+_all_whole = Reader("a whole number", lambda _: True, whole=True, names=False)
+
+
+def _read_list(value: Any) -> Option:
+    read = _whole_or_float(value)
+    return _all_whole(value) if np.equal(np.asarray(read) % 1, 0).all() else read
+
+
+Listed = Annotated[
+    Option,
+    PlainValidator(_read_list),
+    WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems": 1}),
+]
+
+
+class _Discrete(Distribution):
+    """A distribution of whole numbers."""
+
+    discrete: ClassVar[bool] = True
+
+    def bounds(self, o: Options) -> tuple[Any, Any]:
+        """From 0 on."""
+        return 0.0, np.inf
+
+
+class _Range(_Discrete):
+    """Whole numbers from low to high − 1."""
+
+    def check(self, o: Options) -> None:
+        """Low is below high."""
+        refuse_low_high(*self._ends(o))
+
+    def bounds(self, o: Options) -> tuple[Any, Any]:
+        """Low and high − 1."""
+        low, high = self._ends(o)
+        return low, high - 1
+
+    def meaning(self) -> str:
+        """Where they are: `integers: 5..14`."""
+        if self.references():
+            return super().meaning()
+        low, high = (_listing(bound) for bound in self.bounds(self._constants()))
+        return f"{self.name}: {low}..{high}"
+
+    def _ends(self, o: Options) -> tuple[Any, Any]:
+        return np.asarray(o["low"]), np.asarray(o["high"])
+
+
+def _listing(value: Any) -> str:
+    return one_line(np.asarray(value).tolist())
+
+
+@part("distribution", "integers")
+class Integers(_Range):
+    """Every whole number from low to high − 1 alike."""
+
+    low: Whole = Field(description="The smallest.")
+    high: Whole = Field(description="One more than the largest.")
+    size: Size = SIZE
+
+    def draw(self, rng: np.random.Generator, o: Options, size: Any) -> Any:
+        """As NumPy does."""
+        return rng.integers(o["low"], o["high"], size)
+
+    def log_prob(self, x: np.ndarray, o: Options) -> np.ndarray:
+        """−log(high − low)."""
+        return _at_whole(x, -np.log(o["high"] - o["low"]) + np.zeros_like(x))
+
+    def moments(self, o: Options) -> tuple[Any, Any]:
+        """(low + high − 1) / 2, and √((n² − 1) / 12) with n = high − low."""
+        low, high = self._ends(o)
+        return (low + high - 1) / 2, np.sqrt(((high - low) ** 2 - 1) / 12)
+
+
+@part("distribution", "loguniform_integers")
+class LogUniformIntegers(_Range):
+    """Whole numbers from low to high − 1, small ones as likely as large ones on a scale of logs.
+
+    P = log(1 + 1/x) / log(high/low).
+    """
+
+    low: PositiveWhole = Field(description="The smallest, above 0.")
+    high: PositiveWhole = Field(description="One more than the largest.")
+    size: Size = SIZE
+
+    def draw(self, rng: np.random.Generator, o: Options, size: Any) -> Any:
+        """What is left of a log-uniform number without its fraction."""
+        x = np.floor(np.exp(rng.uniform(np.log(o["low"]), np.log(o["high"]), size)))
+        return np.clip(x, o["low"], o["high"] - 1).astype(np.int64)
+
+    def log_prob(self, x: np.ndarray, o: Options) -> np.ndarray:
+        """Log log(1 + 1/x) − log log(high/low)."""
+        return _at_whole(x, np.log(np.log1p(1 / x)) - np.log(np.log(o["high"] / o["low"])))
+
+    def moments(self, o: Options) -> tuple[Any, Any]:
+        """There is no short formula."""
+        return np.nan, np.nan
+
+
+@part("distribution", "choice")
+class Choice(_Discrete):
+    """One number of a list, with these probabilities or each alike."""
+
+    ranks: ClassVar[Mapping[str, int]] = {"a": 1, "p": 1}
+
+    a: Listed = Field(description="The numbers.")
+    p: Probability | None = Field(
+        None, description="The probability of each; none: each alike. They sum to one."
+    )
+    size: Size = SIZE
+
+    def check(self, o: Options) -> None:
+        """The probabilities are as many as the numbers, and sum to one."""
+        if "p" not in o or "p" in self.references():
+            return
+        count, given = np.shape(o["a"])[-1], np.shape(o["p"])[-1]
+        if count != given:
+            raise ValueError(f"Expected {count} probabilities, as many as a has; got {given}")
+        total = np.sum(o["p"])
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"Expected probabilities that sum to one; got a sum of {total:g}")
+
+    def draw(self, rng: np.random.Generator, o: Options, size: Any) -> Any:
+        """The first number up to which the probabilities sum to more than a uniform number."""
+        p = _probabilities(o)
+        below = np.cumsum(p, axis=-1)[..., :-1]
+        u = np.asarray(rng.random(shaped(size, np.empty(p.shape[:-1]))))
+        index = (u[..., None] >= below).sum(axis=-1)
+        return np.ravel(o["a"])[index]
+
+    def log_prob(self, x: np.ndarray, o: Options) -> np.ndarray:
+        """Log of the probability of the number; of all its places, if it has several."""
+        same = x[..., None] == np.ravel(o["a"])
+        return np.log((same * _probabilities(o)).sum(axis=-1))
+
+    def moments(self, o: Options) -> tuple[Any, Any]:
+        """Σ p a, and √(Σ p (a − mean)²)."""
+        a, p = np.asarray(o["a"], np.float64), _probabilities(o)
+        mean = (p * a).sum(axis=-1)
+        return mean, np.sqrt((p * (a - mean[..., None]) ** 2).sum(axis=-1))
+
+    def bounds(self, o: Options) -> tuple[Any, Any]:
+        """The smallest and the largest."""
+        return np.min(o["a"]), np.max(o["a"])
+
+    def meaning(self) -> str:
+        """What it chooses from."""
+        return f"choice: of {_listing(self.a)}"
+
+
+def _probabilities(o: Options) -> np.ndarray:
+    count = np.shape(o["a"])[-1]
+    return np.asarray(o["p"]) if "p" in o else np.full(count, 1 / count)
+
+
+@part("distribution", "poisson")
+class Poisson(_Discrete):
+    """Poisson: log P = x log lam − lam − log x!."""
+
+    lam: Positive = Field(1.0, description="Mean.")
+    size: Size = SIZE
+
+    def draw(self, rng: np.random.Generator, o: Options, size: Any) -> Any:
+        """As NumPy does."""
+        return rng.poisson(o["lam"], size)
+
+    def log_prob(self, x: np.ndarray, o: Options) -> np.ndarray:
+        """X log lam − lam − log x!."""
+        from scipy.special import gammaln, xlogy
+
+        return _at_whole(x, xlogy(x, o["lam"]) - o["lam"] - gammaln(x + 1))
+
+    def moments(self, o: Options) -> tuple[Any, Any]:
+        """Lam and √lam."""
+        return o["lam"], np.sqrt(o["lam"])
+
+
+@part("distribution", "binomial")
+class Binomial(_Discrete):
+    """Binomial: how many of n succeed, each with probability p."""
+
+    n: PositiveWhole = Field(description="How many there are.")
+    p: Probability = Field(description="The probability of each.")
+    size: Size = SIZE
+
+    def draw(self, rng: np.random.Generator, o: Options, size: Any) -> Any:
+        """As NumPy does."""
+        return rng.binomial(o["n"], o["p"], size)
+
+    def log_prob(self, x: np.ndarray, o: Options) -> np.ndarray:
+        """Log (n over x) + x log p + (n − x) log(1 − p)."""
+        from scipy.special import gammaln, xlog1py, xlogy
+
+        n, p = o["n"], o["p"]
+        ways = gammaln(n + 1) - gammaln(x + 1) - gammaln(n - x + 1)
+        return _at_whole(x, ways + xlogy(x, p) + xlog1py(n - x, -p))
+
+    def moments(self, o: Options) -> tuple[Any, Any]:
+        """N p, and √(n p (1 − p))."""
+        n, p = np.asarray(o["n"]), np.asarray(o["p"])
+        return n * p, np.sqrt(n * p * (1 - p))
+
+    def bounds(self, o: Options) -> tuple[Any, Any]:
+        """0 and n."""
+        return 0.0, o["n"]
+
+
+def _at_whole(x: np.ndarray, log_prob: np.ndarray) -> np.ndarray:
+    """The log-probability at whole numbers, −∞ between them."""
+    return np.where(x % 1 == 0, log_prob, -np.inf)
