@@ -136,7 +136,8 @@ class RandomSubsample(Step):
     """Take a random part of the members of each set.
 
     Which members are taken depends on the set and the seed alone: the same set gives the same part
-    again, in whatever company. They keep their order. Sets that have no more than `sample_size`
+    again, in whatever company (in training, too, where few different sets occur). They keep their
+    order. Sets that have no more than `sample_size`
     members stay whole.
     """
 
