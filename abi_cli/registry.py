@@ -3,7 +3,7 @@
 A *part* is a frozen pydantic model: its fields are its options, its docstring is its help. To add
 one, write such a class in the home package of its kind and decorate it:
 
-    @part("step", "sqrt")
+    @part("step", "sqrt", example="sqrt: N")
     class Sqrt(Step):
         \"\"\"Take the square root.\"\"\"
 
@@ -69,6 +69,8 @@ class Part(BaseModel):
 
     kind: ClassVar[str]
     name: ClassVar[str]
+    example: ClassVar[str]
+    """How it may stand in a spec, on one line of YAML; empty if nobody has said."""
 
     @classmethod
     def shorthand(cls) -> str | None:
@@ -105,8 +107,12 @@ _loaded: set[str] = set()
 P = TypeVar("P", bound=Part)
 
 
-def part(kind: str, name: str) -> Callable[[type[P]], type[P]]:
-    """Register a part under a name. A name can be taken once: built-ins can't be shadowed."""
+def part(kind: str, name: str, *, example: str = "") -> Callable[[type[P]], type[P]]:
+    """Register a part under a name. A name can be taken once: built-ins can't be shadowed.
+
+    Arguments:
+        example: How it may stand in a spec, on one line of YAML.
+    """
     if kind not in HOMES:
         raise ValueError(f"Expected one of {sorted(HOMES)}; got kind {kind!r}")
 
@@ -116,7 +122,7 @@ def part(kind: str, name: str) -> Callable[[type[P]], type[P]]:
             raise ValueError(f"{kind} {name!r} is already defined by {taken.__module__}")
         if not cls.__doc__:
             raise ValueError(f"{cls.__name__} needs a docstring: it is the part's help")
-        cls.kind, cls.name = kind, name
+        cls.kind, cls.name, cls.example = kind, name, example
         _parts[kind, name] = cls
         return cls
 

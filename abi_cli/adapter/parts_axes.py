@@ -12,7 +12,7 @@ from abi_cli.registry import Keys, part
 from abi_cli.variables import Datasets, Ragged, Value
 
 
-@part("step", "broadcast")
+@part("step", "broadcast", example="broadcast: {keys: N, to: x}")
 class Broadcast(Step):
     """Repeat a variable along the axes of another.
 

@@ -24,7 +24,9 @@ from abi_cli.registry import Keys, part
 from abi_cli.variables import Datasets, Ragged, Value
 
 
-@part("step", "concatenate")
+@part(
+    "step", "concatenate", example="concatenate: {keys: [beta, sigma], into: inference_variables}"
+)
 class Concatenate(Step):
     """Join variables along an axis into one, in the order given.
 
@@ -147,7 +149,7 @@ def _piece(value: Value, where: slice, axis: int) -> Value:
     return on_array(value, lambda array: array[index])
 
 
-@part("step", "split")
+@part("step", "split", example="split: {key: beta, into: [intercept, slope]}")
 class Split(Step):
     """Cut a variable along an axis into several, the reverse of concatenate."""
 

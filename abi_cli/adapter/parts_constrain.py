@@ -21,7 +21,7 @@ from abi_cli.registry import Keys, part
 Bound = Annotated[float, AllowInfNan(False), Field(gt=float(FLOAT32.min), lt=float(FLOAT32.max))]
 
 
-@part("step", "constrain")
+@part("step", "constrain", example="constrain: {keys: sigma, lower: 0}")
 class Constrain(Elementwise):
     """Keep draws strictly within bounds: the open interval is mapped onto the whole line.
 

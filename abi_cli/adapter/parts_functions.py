@@ -80,7 +80,7 @@ Function = Literal[
 ]  # fmt: skip
 
 
-@part("step", "apply")
+@part("step", "apply", example="apply: {include: dose, forward: log1p}")
 class Apply(Elementwise):
     """Apply a function that can be undone.
 
@@ -121,7 +121,7 @@ class Apply(Elementwise):
         return _MAPS[self.forward_function]
 
 
-@part("step", "log")
+@part("step", "log", example="log: {keys: counts, p1: true}")
 class Log(Elementwise):
     """Take the logarithm.
 
@@ -142,7 +142,7 @@ class Log(Elementwise):
         return _LOG1P if self.p1 else LOG
 
 
-@part("step", "sqrt")
+@part("step", "sqrt", example="sqrt: N")
 class Sqrt(Elementwise):
     """Take the square root.
 
@@ -190,7 +190,7 @@ class _By(Elementwise):
         return {}
 
 
-@part("step", "scale")
+@part("step", "scale", example="scale: {keys: x, by: 0.01}")
 class Scale(_By):
     """Multiply by a number: z = by · x."""
 
@@ -215,7 +215,7 @@ class Scale(_By):
         )
 
 
-@part("step", "shift")
+@part("step", "shift", example="shift: {keys: dose, by: -100}")
 class Shift(_By):
     """Add a number: z = x + by."""
 

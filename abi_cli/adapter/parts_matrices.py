@@ -59,7 +59,7 @@ def _cholesky_of_one(a: np.ndarray) -> np.ndarray:
         return np.full_like(a, np.nan)
 
 
-@part("step", "as_covariance_matrix")
+@part("step", "as_covariance_matrix", example="as_covariance_matrix: cov")
 class AsCovarianceMatrix(_Factored):
     """Map covariance matrices, K × K, to K (K + 1) / 2 free numbers: their Cholesky factors.
 
@@ -109,7 +109,7 @@ class AsCovarianceMatrix(_Factored):
         return log_slope - size * np.log(2) - (powers * np.log(diagonal)).sum(axis=-1)
 
 
-@part("step", "as_correlation_matrix")
+@part("step", "as_correlation_matrix", example="as_correlation_matrix: rho")
 class AsCorrelationMatrix(_Factored):
     """Map correlation matrices, K × K, to K (K − 1) / 2 free numbers: partial correlations.
 

@@ -12,7 +12,7 @@ from abi_cli.registry import Keys, part
 from abi_cli.variables import Datasets, Value
 
 
-@part("step", "rename")
+@part("step", "rename", example="rename: {from: N, to: inference_conditions}")
 class Rename(Step):
     """Give a variable another name."""
 
@@ -45,7 +45,7 @@ def _renamed(data: Mapping[str, Value], source: str, target: str) -> Datasets:
     return out
 
 
-@part("step", "group")
+@part("step", "group", example="group: {keys: [y, cases], into: signals}")
 class Group(Step):
     """Collect variables under one name, each with its own shape: `x` becomes `into.x`.
 
@@ -87,7 +87,7 @@ class Group(Step):
         return f"{self.into}.{key.removeprefix(self.prefix)}"
 
 
-@part("step", "ungroup")
+@part("step", "ungroup", example="ungroup: {key: signals, prefix: raw_}")
 class Ungroup(Step):
     """Take the variables of a group out of it: `group.x` becomes `x`."""
 

@@ -26,7 +26,7 @@ from abi_cli.variables import Datasets, Ragged, Value
 _LEFT_OUT = "what {} leaves out can't come back"
 
 
-@part("step", "drop")
+@part("step", "drop", example="drop: note")
 class Drop(Step):
     """Leave variables out: the networks are not told of them."""
 
@@ -54,7 +54,7 @@ class Drop(Step):
         return no_change(data)
 
 
-@part("step", "keep")
+@part("step", "keep", example="keep: [beta, sigma, x, y]")
 class Keep(Step):
     """Leave out all variables but some."""
 
@@ -77,7 +77,7 @@ class Keep(Step):
         return no_change(data)
 
 
-@part("step", "take")
+@part("step", "take", example="take: {keys: covariates, indices: [0, 2]}")
 class Take(Step):
     """Take some entries along an axis, in the order given."""
 
@@ -131,7 +131,7 @@ class Take(Step):
         return without_density(self, data, self.keys)
 
 
-@part("step", "random_subsample")
+@part("step", "random_subsample", example="random_subsample: {key: x, sample_size: 100}")
 class RandomSubsample(Step):
     """Take a random part of the members of each set.
 

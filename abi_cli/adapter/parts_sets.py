@@ -21,7 +21,7 @@ from abi_cli.registry import Keys, part
 from abi_cli.variables import Datasets, Ragged, Value
 
 
-@part("step", "as_set")
+@part("step", "as_set", example="as_set: [x, y]")
 class AsSet(Step):
     """Treat a variable as a set: its members are exchangeable, their number may vary.
 
@@ -53,7 +53,7 @@ class AsSet(Step):
         return no_change(data)
 
 
-@part("step", "as_time_series")
+@part("step", "as_time_series", example="as_time_series: cases")
 class AsTimeSeries(Step):
     """Treat a variable as a time series: its steps are ordered, their number may vary.
 

@@ -27,7 +27,7 @@ def _reshaped(
     return {**data, **{key: on_array(data[key], reshape) for key in present(data, keys)}}
 
 
-@part("step", "expand_dims")
+@part("step", "expand_dims", example="expand_dims: sigma")
 class ExpandDims(Step):
     """Put in an axis of length one."""
 
@@ -67,7 +67,7 @@ class ExpandDims(Step):
         return no_change(data)
 
 
-@part("step", "squeeze")
+@part("step", "squeeze", example="squeeze: wide")
 class Squeeze(Step):
     """Take out an axis of length one."""
 

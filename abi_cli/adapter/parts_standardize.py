@@ -18,7 +18,7 @@ NORMAL_IQR = 1.349
 """Interquartile range of a normal distribution of sd 1."""
 
 
-@part("step", "standardize")
+@part("step", "standardize", example="standardize: {exclude: N}")
 class Standardize(Step):
     """Bring features to mean 0 and sd 1.
 

@@ -25,7 +25,7 @@ from abi_cli.variables import Datasets, Ragged, Value
 Dtype = Literal["float32", "float64", "int32", "int64"]
 
 
-@part("step", "convert_dtype")
+@part("step", "convert_dtype", example="convert_dtype: {from: float64, to: float32}")
 class ConvertDtype(Step):
     """Give all variables of one type of number another type.
 
@@ -82,7 +82,7 @@ def _converted(state: State) -> list[str]:
     return [name.removesuffix(".converted") for name in state]
 
 
-@part("step", "nan_to_num")
+@part("step", "nan_to_num", example="nan_to_num: {keys: y, default_value: 0, return_mask: true}")
 class NanToNum(Step):
     """Put a number in the place of those that are missing (NaN).
 
@@ -133,7 +133,7 @@ def _with_gaps(value: Value, mask: Value) -> Value:
     return on_array(value, lambda x: np.where(there, x, np.nan))
 
 
-@part("step", "one_hot")
+@part("step", "one_hot", example="one_hot: {keys: choice, num_classes: 3}")
 class OneHot(Step):
     """Turn whole numbers 0, 1, … into vectors that are 1 at that place and 0 elsewhere."""
 

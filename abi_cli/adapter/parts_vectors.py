@@ -33,7 +33,7 @@ class _AlongAxis(FreeVector):
         return np.moveaxis(x, -1, self.axis)
 
 
-@part("step", "as_simplex")
+@part("step", "as_simplex", example="as_simplex: {keys: weights, method: stick}")
 class AsSimplex(_AlongAxis):
     """Map vectors of K positive numbers that sum to one to K − 1 free numbers, such as proportions.
 
@@ -116,7 +116,7 @@ def _helmert(size: int) -> np.ndarray:
     return columns / np.sqrt(i * (i + 1.0))
 
 
-@part("step", "as_ordered")
+@part("step", "as_ordered", example="as_ordered: thresholds")
 class AsOrdered(_AlongAxis):
     """Map ascending vectors to free numbers, such as thresholds or the means of a mixture.
 

@@ -64,8 +64,8 @@ class Step(Part):
     To add one, write a class in a module `parts*.py` of this package and an example of it in
     `tests/adapter_examples.py`; `tests/test_adapter_laws.py` then checks what follows:
 
-    1. Decorate it with `@part("step", "its_name")`; its docstring is its help, its fields are its
-       options, its validators refuse options that make no sense.
+    1. Decorate it with `@part("step", "its_name", example="its_name: …")`; its docstring is its
+       help, its fields are its options, its validators refuse options that make no sense.
     2. `flow` says which variables it writes and what each is made from. Whatever it names is
        present in `fit`. Elsewhere any of it may be absent (at inference parameters are, in the
        inverse all but parameters): what is absent is left out, what is present is transformed.

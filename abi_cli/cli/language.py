@@ -1,4 +1,4 @@
-"""The language of specs: list, schema, fill, init."""
+"""The language of specs: list, explain, schema, fill, init."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from abi_cli.console import Console
 from abi_cli.options import Force, Output, Override, Seed, SpecPath, command
 
 
-@app.command("list", epilog=examples("abi list", "abi list step"))
+@app.command("list", epilog=examples("abi list", "abi list steps", "abi list networks"))
 @command
 def list_parts(
     console: Console,
@@ -20,11 +20,26 @@ def list_parts(
         str | None, typer.Argument(metavar="[KIND]", help="Such as step or 'inference network'.")
     ] = None,
 ) -> None:
-    """The parts that a spec can name, with their options."""
+    """The parts that a spec can name."""
     from abi_cli import workflow
-    from abi_cli.console import reports
+    from abi_cli.console import words
 
-    reports.show_parts(console, workflow.parts(kind))
+    words.show_parts(console, workflow.parts(kind))
+
+
+@app.command(epilog=examples("abi explain constrain", "abi explain E103"))
+@command
+def explain(
+    console: Console,
+    word: Annotated[
+        str, typer.Argument(metavar="WORD", help="Such as constrain, step.constrain or E103.")
+    ],
+) -> None:
+    """What a part of a spec, or the code of a problem, means; with an example."""
+    from abi_cli import workflow
+    from abi_cli.console import words
+
+    words.show_explanation(console, workflow.explain(word))
 
 
 @app.command(epilog=examples("abi init trial", "abi init trial --from measurements.csv"))

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from abi_cli.data import Summary
     from abi_cli.workflow import Check, Description, Diagnosis, Receipt, Started, Target
     from abi_cli.workflow.checking import View
-    from abi_cli.workflow.describing import PartDescription
     from abi_cli.workflow.posterior import Densities
     from abi_cli.workflow.simulating import Written
     from abi_cli.workflow.trying import Built
@@ -355,19 +354,3 @@ def _values(values: object) -> str:
         return str(values)
     shown = [number(value) if isinstance(value, float) else str(value) for value in values[:6]]
     return ", ".join(shown) + (", …" if len(values) > len(shown) else "")
-
-
-def show_parts(console: Console, parts: Sequence[PartDescription]) -> None:
-    """The vocabulary of specs."""
-    if console.json:
-        console.document("parts", {"parts": [asdict(part) for part in parts]})
-        return
-    kind = ""
-    for part in parts:
-        if part.kind != kind:
-            kind = part.kind
-            console.heading(f"{kind}")
-        console.text(f"  {part.name}: {part.help.splitlines()[0]}")
-        for option in part.options:
-            default = "required" if option.default is None else option.default
-            console.text(f"      {option.name} ({default}): {option.help}".rstrip(": "))

@@ -135,8 +135,8 @@ class Distribution(Part):
     of it in `tests/distribution_examples.py`; `tests/test_model_distributions.py` then checks what
     follows:
 
-    1. Decorate it with `@part("distribution", "its_name")`: NumPy's name, if NumPy has it. Its
-       fields are its options, NumPy's arguments, and last of all `size: Size = SIZE`.
+    1. Decorate it with `@part("distribution", "its_name", example=…)`, NumPy's name if it has one.
+       Its fields are its options, NumPy's arguments, and last of all `size: Size = SIZE`.
     2. `draw` draws as NumPy does: options broadcast, `size` is the shape of what is drawn.
     3. `log_prob` is the log-density element by element, right within `bounds`.
     4. `moments` are the mean and sd, NaN or infinite where there are none.

@@ -22,7 +22,7 @@ from abi_cli.registry import part
 _HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)
 
 
-@part("distribution", "normal")
+@part("distribution", "normal", example="normal: {loc: [2, 0], scale: [3, 1]}")
 class Normal(Distribution):
     """Normal: log p = −z²/2 − log scale − log(2π)/2 with z = (x − loc) / scale."""
 
@@ -44,7 +44,7 @@ class Normal(Distribution):
         return o["loc"], o["scale"]
 
 
-@part("distribution", "laplace")
+@part("distribution", "laplace", example="laplace: {scale: 0.5}")
 class Laplace(Distribution):
     """Laplace: log p = −|x − loc| / scale − log(2 scale)."""
 
@@ -65,7 +65,7 @@ class Laplace(Distribution):
         return o["loc"], np.sqrt(2) * np.asarray(o["scale"])
 
 
-@part("distribution", "logistic")
+@part("distribution", "logistic", example="logistic: {loc: 1}")
 class Logistic(Distribution):
     """Logistic: log p = −z − 2 log(1 + e⁻ᶻ) − log scale with z = (x − loc) / scale."""
 
@@ -87,7 +87,7 @@ class Logistic(Distribution):
         return o["loc"], np.pi / np.sqrt(3) * np.asarray(o["scale"])
 
 
-@part("distribution", "student_t")
+@part("distribution", "student_t", example="student_t: {df: 4, loc: 0, scale: 2}")
 class StudentT(Distribution):
     """Student's t, moved and scaled: p ∝ (1 + z²/df)^(−(df+1)/2) with z = (x − loc) / scale."""
 
@@ -113,7 +113,7 @@ class StudentT(Distribution):
         return o["loc"] + mean, np.asarray(o["scale"]) * sd
 
 
-@part("distribution", "standard_t")
+@part("distribution", "standard_t", example="standard_t: {df: 4}")
 class StandardT(Distribution):
     """Student's t: p ∝ (1 + x²/df)^(−(df+1)/2)."""
 
@@ -148,7 +148,7 @@ def _student_moments(df: Any) -> tuple[Any, Any]:
         return np.where(df > 1, 0.0, np.nan), np.where(df > 2, np.sqrt(df / (df - 2)), np.nan)
 
 
-@part("distribution", "cauchy")
+@part("distribution", "cauchy", example="cauchy: {scale: 2.5}")
 class Cauchy(Distribution):
     """Cauchy: log p = −log(1 + z²) − log(π scale) with z = (x − loc) / scale."""
 
@@ -179,7 +179,7 @@ class _Positive(Distribution):
         return 0.0, np.inf
 
 
-@part("distribution", "exponential")
+@part("distribution", "exponential", example="exponential: {scale: 2}")
 class Exponential(_Positive):
     """Exponential: log p = −x / scale − log scale, above 0."""
 
@@ -199,7 +199,7 @@ class Exponential(_Positive):
         return o["scale"], o["scale"]
 
 
-@part("distribution", "gamma")
+@part("distribution", "gamma", example="gamma: {shape: 2, scale: 0.5}")
 class Gamma(_Positive):
     """Gamma: log p = (shape−1) log x − x/scale − log Γ(shape) − shape log scale, above 0."""
 
@@ -224,7 +224,7 @@ class Gamma(_Positive):
         return a * scale, np.sqrt(a) * scale
 
 
-@part("distribution", "inverse_gamma")
+@part("distribution", "inverse_gamma", example="inverse_gamma: {shape: 3, scale: 2}")
 class InverseGamma(_Positive):
     """One over a gamma number.
 
@@ -257,7 +257,7 @@ class InverseGamma(_Positive):
             return mean, np.where(a > 2, mean / np.sqrt(a - 2), np.nan)
 
 
-@part("distribution", "lognormal")
+@part("distribution", "lognormal", example="lognormal: {mean: 0, sigma: 0.5}")
 class LogNormal(_Positive):
     """Log-normal: log x is normal with this mean and standard deviation sigma."""
 
@@ -286,7 +286,7 @@ class LogNormal(_Positive):
             return mean, mean * np.sqrt(np.expm1(sigma2))
 
 
-@part("distribution", "half_normal")
+@part("distribution", "half_normal", example="half_normal: {scale: 2, size: 3}")
 class HalfNormal(_Positive):
     """The absolute value of a normal number.
 
@@ -310,7 +310,7 @@ class HalfNormal(_Positive):
         return np.sqrt(2 / np.pi) * scale, np.sqrt(1 - 2 / np.pi) * scale
 
 
-@part("distribution", "half_cauchy")
+@part("distribution", "half_cauchy", example="half_cauchy: {scale: 1}")
 class HalfCauchy(_Positive):
     """The absolute value of a Cauchy number.
 

@@ -36,7 +36,7 @@ def refuse_low_high(low: Any, high: Any) -> None:
         raise ValueError(f"Expected low below high; got {low[wrong][0]:g} and {high[wrong][0]:g}")
 
 
-@part("distribution", "uniform")
+@part("distribution", "uniform", example="uniform: {low: -1, high: 1}")
 class Uniform(Distribution):
     """Uniform between low and high: p = 1 / (high − low)."""
 
@@ -66,7 +66,7 @@ class Uniform(Distribution):
         return o["low"], o["high"]
 
 
-@part("distribution", "loguniform")
+@part("distribution", "loguniform", example="loguniform: {low: 0.01, high: 10}")
 class LogUniform(Distribution):
     """Log-uniform: log x is uniform, p = 1 / (x log(high/low))."""
 
@@ -99,7 +99,7 @@ class LogUniform(Distribution):
         return o["low"], o["high"]
 
 
-@part("distribution", "beta")
+@part("distribution", "beta", example="beta: {a: 2, b: 5}")
 class Beta(Distribution):
     """Beta: log p = (a−1) log x + (b−1) log(1−x) − log B(a, b), between 0 and 1."""
 
@@ -127,7 +127,7 @@ class Beta(Distribution):
         return 0.0, 1.0
 
 
-@part("distribution", "truncated_normal")
+@part("distribution", "truncated_normal", example="truncated_normal: {loc: 1, scale: 1, low: 0}")
 class TruncatedNormal(Distribution):
     """Normal given that it is between low and high, either of which may be left out."""
 
@@ -195,7 +195,7 @@ def _log_mass(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return log_ndtr(right) + np.log1p(-np.exp(log_ndtr(left) - log_ndtr(right)))
 
 
-@part("distribution", "dirichlet")
+@part("distribution", "dirichlet", example="dirichlet: {alpha: [1, 1, 1]}")
 class Dirichlet(Distribution):
     """Dirichlet, of vectors that are positive and sum to one: p ∝ ∏ xᵢ^(αᵢ − 1)."""
 
@@ -250,7 +250,11 @@ class Dirichlet(Distribution):
         return Support(0.0, 1.0, kind="simplex")
 
 
-@part("distribution", "multivariate_normal")
+@part(
+    "distribution",
+    "multivariate_normal",
+    example="multivariate_normal: {mean: [0, 0], cov: [[1, 0.5], [0.5, 1]]}",
+)
 class MultivariateNormal(Distribution):
     """Normal vectors: log p = −zᵀz/2 − log|L| − d log(2π)/2, z = L⁻¹(x − mean), LLᵀ = cov."""
 

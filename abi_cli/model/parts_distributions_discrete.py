@@ -78,7 +78,7 @@ def _listing(value: Any) -> str:
     return one_line(np.asarray(value).tolist())
 
 
-@part("distribution", "integers")
+@part("distribution", "integers", example="integers: {low: 5, high: 15}")
 class Integers(_Range):
     """Every whole number from low to high − 1 alike."""
 
@@ -100,7 +100,7 @@ class Integers(_Range):
         return (low + high - 1) / 2, np.sqrt(((high - low) ** 2 - 1) / 12)
 
 
-@part("distribution", "loguniform_integers")
+@part("distribution", "loguniform_integers", example="loguniform_integers: {low: 5, high: 1000}")
 class LogUniformIntegers(_Range):
     """Whole numbers from low to high − 1, small ones as likely as large ones on a scale of logs.
 
@@ -125,7 +125,7 @@ class LogUniformIntegers(_Range):
         return np.nan, np.nan
 
 
-@part("distribution", "choice")
+@part("distribution", "choice", example="choice: {a: [10, 20, 50], p: [0.5, 0.3, 0.2]}")
 class Choice(_Discrete):
     """One number of a list, with these probabilities or each alike."""
 
@@ -181,7 +181,7 @@ def _probabilities(o: Options) -> np.ndarray:
     return np.asarray(o["p"]) if "p" in o else np.full(count, 1 / count)
 
 
-@part("distribution", "poisson")
+@part("distribution", "poisson", example="poisson: {lam: 4}")
 class Poisson(_Discrete):
     """Poisson: log P = x log lam − lam − log x!."""
 
@@ -203,7 +203,7 @@ class Poisson(_Discrete):
         return o["lam"], np.sqrt(o["lam"])
 
 
-@part("distribution", "binomial")
+@part("distribution", "binomial", example="binomial: {n: 20, p: 0.5}")
 class Binomial(_Discrete):
     """Binomial: how many of n succeed, each with probability p."""
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import keras
 
 
-@part("inference network", "coupling_flow")
+@part("inference network", "coupling_flow", example="coupling_flow: {depth: 6}")
 class CouplingFlow(InferenceNetwork):
     """A normalizing flow of affine couplings: exact densities and fast draws.
 

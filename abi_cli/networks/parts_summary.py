@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Activation = Literal["elu", "gelu", "mish", "relu", "silu", "softplus", "tanh"]
 
 
-@part("summary network", "deep_set")
+@part("summary network", "deep_set", example="deep_set: {summary_dim: 10}")
 class DeepSet(SummaryNetwork):
     """For sets: exchangeable members, in any number. Pools what each says and their regressions."""
 

@@ -177,6 +177,7 @@ class InvalidSpecError(SpecError):
         count = len(self.problems)
         if count > MOST_SHOWN:
             shown.append(f"… and {count - MOST_SHOWN} more")
+        shown.append(f"abi explain {self.problems[0].code} tells more")
         head = f"{count} problem{'s' if count > 1 else ''} in {name}"
         super().__init__("\n\n".join([head, *shown]))
 

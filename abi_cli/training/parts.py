@@ -37,7 +37,7 @@ class Optimizer(Part):
         """The gradient of each array of weights, clipped."""
 
 
-@part("optimizer", "adam")
+@part("optimizer", "adam", example="adam: {clipnorm: 1.0}")
 class Adam(Optimizer):
     """Adam (Kingma & Ba 2015, arXiv:1412.6980) with clipped gradients."""
 
@@ -98,7 +98,7 @@ class Schedule(Part):
         """Rate at these steps of `total`, divided by the peak: `(step,)`."""
 
 
-@part("schedule", "constant")
+@part("schedule", "constant", example="5e-4")
 class Constant(Schedule):
     """The same rate at every step; a bare number means this."""
 
@@ -118,7 +118,9 @@ def _half_cosine(progress: np.ndarray, last: float) -> np.ndarray:
     return last + (1 - last) * 0.5 * (1 + np.cos(np.pi * np.clip(progress, 0, 1)))
 
 
-@part("schedule", "cosine_decay")
+@part(
+    "schedule", "cosine_decay", example="cosine_decay: {initial_learning_rate: 5e-4, alpha: 1e-6}"
+)
 class CosineDecay(Schedule):
     """From the first step on down along half a cosine (Loshchilov & Hutter 2017, arXiv:1608.03983).
 
@@ -138,7 +140,7 @@ class CosineDecay(Schedule):
         return _half_cosine(step / total, self.alpha)
 
 
-@part("schedule", "warmup_cosine")
+@part("schedule", "warmup_cosine", example="warmup_cosine: {peak_learning_rate: 1e-3}")
 class WarmupCosine(Schedule):
     """A linear rise to the peak, then down along half a cosine: our default.
 
@@ -174,7 +176,7 @@ class Callback(Part):
         """The Keras callback."""
 
 
-@part("callback", "early_stopping")
+@part("callback", "early_stopping", example="early_stopping: {patience: 5}")
 class EarlyStopping(Callback):
     """Stop when the monitored loss has stopped improving; keep the best weights."""
 
@@ -189,7 +191,9 @@ class EarlyStopping(Callback):
         return keras.callbacks.EarlyStopping(mode="min", **self.model_dump())
 
 
-@part("callback", "reduce_lr_on_plateau")
+@part(
+    "callback", "reduce_lr_on_plateau", example="reduce_lr_on_plateau: {factor: 0.5, patience: 3}"
+)
 class ReduceLROnPlateau(Callback):
     """Multiply the learning rate by `factor` when the monitored loss stops improving."""
 

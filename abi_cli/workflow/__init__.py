@@ -1,14 +1,15 @@
 """What the commands do, as functions of values: nothing here prints.
 
 The public door from Python. `load` opens a run for sampling; `train`, `sample`, `diagnose`,
-`simulate`, `log_prob`, `check`, `summary`, `show`, `parts`, `init`, `fill` and `schema` are the
-commands of the same names.
-What they have to say on their way goes to a `Listener`, which is silent unless told otherwise.
+`simulate`, `log_prob`, `check`, `summary`, `show`, `parts` (`abi list`), `explain`, `init`, `fill`
+and `schema` are the commands of the same names. What they have to say on their way goes to a
+`Listener`, which is silent unless told otherwise.
 """
 
 from abi_cli.workflow.checking import Check, check
-from abi_cli.workflow.describing import Description, parts, show, summary
+from abi_cli.workflow.describing import Description, show, summary
 from abi_cli.workflow.diagnosing import Diagnosis, diagnose
+from abi_cli.workflow.explaining import explain, parts
 from abi_cli.workflow.findings import Finding
 from abi_cli.workflow.posterior import Posterior, load, log_prob, sample
 from abi_cli.workflow.request import Compute, Target
@@ -28,6 +29,7 @@ __all__ = [
     "Target",
     "check",
     "diagnose",
+    "explain",
     "fill",
     "init",
     "load",

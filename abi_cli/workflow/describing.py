@@ -1,18 +1,15 @@
-"""What is there: a run folder, a file of draws, the parts that a spec can name."""
+"""What is there: a run folder, a file of draws."""
 
 from __future__ import annotations
 
-import inspect
 import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from abi_cli import registry
 from abi_cli.data import Summary, read_draws, summarize
-from abi_cli.errors import RunError, UsageError
-from abi_cli.registry import Part
+from abi_cli.errors import RunError
 from abi_cli.run import DIAGNOSTICS, METRICS, Run, look
 from abi_cli.spec import Spec, read_spec
 from abi_cli.variables import Layout
@@ -102,58 +99,3 @@ def summary(draws: Path) -> Summary:
         DataError: It is no file of draws.
     """
     return summarize(read_draws(draws))
-
-
-@dataclass(frozen=True)
-class OptionDescription:
-    """One option of a part; `default` is None where it must be given."""
-
-    name: str
-    default: str | None
-    help: str
-
-
-@dataclass(frozen=True)
-class PartDescription:
-    """A part that a spec can name."""
-
-    kind: str
-    name: str
-    help: str
-    options: tuple[OptionDescription, ...]
-
-
-def parts(kind: str | None = None) -> list[PartDescription]:
-    """The parts of one kind, or all.
-
-    Errors:
-        UsageError: There is no such kind.
-    """
-    kinds = tuple(registry.HOMES) if kind is None else _kinds(kind)
-    return [_describe(registry.get(k, name)) for k in kinds for name in registry.names(k)]
-
-
-def _kinds(words: str) -> tuple[str, ...]:
-    """The kinds of part that are called so: `step`, `steps`, `summary_network`, `networks`."""
-    singular = words.replace("_", " ").removesuffix("s")
-    kinds = tuple(k for k in registry.HOMES if k == singular or k.endswith(f" {singular}"))
-    if kinds:
-        return kinds
-    known = "s, ".join(registry.HOMES)
-    raise UsageError(f"Expected a kind of part ({known}s); got {words!r}")
-
-
-def _describe(part: type[Part]) -> PartDescription:
-    return PartDescription(
-        part.kind,
-        part.name,
-        inspect.getdoc(part) or "",
-        tuple(
-            OptionDescription(
-                field.alias or name,
-                None if field.is_required() else json.dumps(field.get_default(), default=str),
-                field.description or "",
-            )
-            for name, field in part.model_fields.items()
-        ),
-    )

@@ -1,0 +1,71 @@
+"""The language of specs on the screen: what there is, and what a word means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from abi_cli.console.terminal import Console
+
+if TYPE_CHECKING:
+    from abi_cli.workflow.explaining import CodeDescription, PartDescription
+
+
+def show_parts(console: Console, parts: Sequence[PartDescription]) -> None:
+    """The vocabulary of specs."""
+    if console.json:
+        console.document("parts", {"parts": [asdict(part) for part in parts]})
+        return
+    width = max(len(part.name) for part in parts)
+    kind = ""
+    for part in parts:
+        if part.kind != kind:
+            if kind:
+                console.text("")
+            kind = part.kind
+            console.heading(f"{kind}s")
+        console.text(f"  {part.name:<{width}}  {part.help.splitlines()[0]}")
+    console.text("\nabi explain NAME tells the options of each, with an example.")
+
+
+def show_explanation(console: Console, found: Sequence[PartDescription] | CodeDescription) -> None:
+    """Parts with their options, or the code of a problem, each with an example."""
+    if not isinstance(found, Sequence):
+        _show_code(console, found)
+        return
+    if console.json:
+        console.document("parts", {"parts": [asdict(part) for part in found]})
+        return
+    for number, part in enumerate(found):
+        if number:
+            console.text("")
+        console.heading(f"{part.kind} {part.name}")
+        console.text(_indented(part.help))
+        if part.options:
+            console.text("")
+            rows = [
+                (o.name, "must be given" if o.default is None else o.default, o.help)
+                for o in part.options
+            ]
+            console.table(("option", "default", ""), rows)
+        if part.example:
+            console.text("\nFor example")
+            console.text(_indented(part.example))
+
+
+def _show_code(console: Console, found: CodeDescription) -> None:
+    explanation = found.explanation
+    if console.json:
+        console.document("code", asdict(found))
+        return
+    console.heading(f"{found.code}: {explanation.title}")
+    console.text(_indented(explanation.text))
+    console.text("\nWrong")
+    console.text(_indented(explanation.wrong))
+    console.text("\nRight")
+    console.text(_indented(explanation.right))
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}".rstrip() for line in text.rstrip("\n").splitlines())

@@ -1,0 +1,93 @@
+"""What each code of a problem means, with an example, for `abi explain`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from abi_cli.spec.problems import Code
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A kind of problem, in more words than a message has.
+
+    Arguments:
+        title: What is wrong, in a line.
+        text: Why that matters and what to do.
+        wrong: Lines of a spec that have the problem.
+        right: The same without it.
+    """
+
+    title: str
+    text: str
+    wrong: str
+    right: str
+
+
+EXPLANATIONS = {
+    Code.SYNTAX: Explanation(
+        "the text is not YAML",
+        "Specs are YAML 1.2, indented with spaces. Most often a bracket or a quote is not closed, "
+        "a line is indented further than the one that it belongs to allows, or text that has a "
+        "colon and a space in it needs quotes. Tags (!…) and merge keys (<<) are not read: a spec "
+        "holds data, not code.",
+        "adapter:\n  - as_set: [x, y\n",
+        "adapter:\n  - as_set: [x, y]\n",
+    ),
+    Code.KEY: Explanation(
+        "a key is given twice, or is not text",
+        "YAML readers usually keep the last of two equal keys and drop the others in silence. A "
+        "spec with two is refused, for one of them would have no effect.",
+        "training:\n  epochs: 30\n  epochs: 60\n",
+        "training:\n  epochs: 60\n",
+    ),
+    Code.FIELD: Explanation(
+        "there is no such field or option here",
+        "Every field of a section and every option of a part is known; others are refused, not "
+        "ignored. The hint has the nearest name, and all that there are. `abi explain NAME` "
+        "documents the options of a part, `abi fill SPEC` writes a spec with all of its fields.",
+        "training:\n  epoch: 30\n",
+        "training:\n  epochs: 30\n",
+    ),
+    Code.PART: Explanation(
+        "no part can be read from this",
+        "Steps, distributions, networks, optimizers, schedules and callbacks all follow one rule: "
+        "the name, or {name: {options}}. A bare value in place of the options stands for the only "
+        "option that must be given, where there is only one. `abi list` has all names.",
+        "networks:\n  inference: coupling\n",
+        "networks:\n  inference: {coupling_flow: {depth: 6}}\n",
+    ),
+    Code.MISSING: Explanation(
+        "a field or option that has no default is not given",
+        "Fields of a spec have defaults, but for its name and the functions of its model. The hint "
+        "says what the field is for.",
+        "adapter:\n  - concatenate: {keys: [beta, sigma]}\n",
+        "adapter:\n  - concatenate: {keys: [beta, sigma], into: inference_variables}\n",
+    ),
+    Code.VALUE: Explanation(
+        "a value is of the wrong type, out of range, or contradicts another",
+        "Numbers are numbers, text is text: nothing is converted, for a conversion is a guess. "
+        "Numbers are those of YAML 1.2: 5e-4 is one, '5e-4' in quotes and 1_000 are text; true and "
+        "false are the only truth values (NO is text, so that it can be a country).",
+        "training:\n  epochs: '30'\n",
+        "training:\n  epochs: 30\n",
+    ),
+    Code.NAME: Explanation(
+        "a variable, a run or a function can't be named like this",
+        "Variables are arguments of your functions and columns of files: Python keywords can't be "
+        "arguments, and some names mean something already (rng, batch_size, dataset, draw, chain, "
+        "row_size, log_prob). Functions are file.py:name, relative to the spec, or "
+        "package.module:name.",
+        "parameters:\n  lambda: {}\n",
+        "parameters:\n  lambda_: {}\n",
+    ),
+    Code.OVERRIDE: Explanation(
+        "an override doesn't say what to set, or there is nothing there to set",
+        "An override is a path of names and a value: -s training.epochs=60. Parts are addressed by "
+        "their name, steps by their number from 0 and their name: -s "
+        "adapter.3.standardize.exclude=N. The value is read as YAML and checked like the file.",
+        "training.epochs",
+        "training.epochs=60",
+    ),
+}
+"""Code → what to tell of it; an override's example is the argument of -s, not lines of a spec."""
