@@ -30,7 +30,7 @@ INTO = step("rename", **{"from": "theta", "to": "inference_variables"})
 )
 def test_parameters_are_not_let_through_what_folds_or_ends(one_way):
     """The square of −1 is 1: draws below 0 would come back above."""
-    with pytest.raises(AdapterError, match=r"changes theta, but .* draws are anywhere") as error:
+    with pytest.raises(AdapterError, match=r"draws of theta can .* draws are anywhere") as error:
         Adapter.fit((one_way, INTO), PARAMETERS)
     assert error.value.place == f"adapter.0.{one_way.name}"
 

@@ -55,6 +55,17 @@ FILES = {
     "shape.yaml": SPEC.replace("regression.py", "model.py").replace("  - as_set: [x, y]\n", ""),
     "argument.py": PRIOR.replace("likelihood(beta, sigma, N)", "likelihood(beta, sgima, N)"),
     "argument.yaml": SPEC.replace("regression.py", "argument.py"),
+    "lost.yaml": SPEC.replace("regression.py", "model.py").replace("[beta, sigma]", "[beta]"),
+    "beside.yaml": SPEC.replace("regression.py", "model.py").replace(
+        "[x, y], into", "[x, N], into"
+    ),
+    "folded.yaml": SPEC.replace("regression.py", "model.py").replace(
+        "constrain: {keys: sigma, lower: 0}", "sqrt: sigma"
+    ),
+    "declared.yaml": SPEC.replace("regression.py", "model.py").replace(
+        "prior: model.py:prior",
+        "prior: {beta: {normal: {size: 2}}, tau: {normal: {loc: -9}}, sigma: {gamma: tau}}",
+    ),
     "support.yaml": SPEC.replace("regression.py", "model.py").replace("lower: 0", "lower: 1"),
 }
 """What lies in the folder that the commands are called in, beside `run`, a trained run."""
@@ -94,6 +105,29 @@ CALLS = {
     "a shape that varies": ("check", "shape.yaml"),
     "a draw outside the support": ("train", "support.yaml"),
     "a check that is not passed": ("check", "support.yaml"),
+    "a step on a variable that nothing makes": (
+        "train",
+        "spec.yaml",
+        "-s",
+        "adapter.2.constrain.keys=sgma",
+    ),
+    "a parameter that is lost": ("train", "lost.yaml"),
+    "a set beside a number": ("train", "beside.yaml"),
+    "a parameter through a square root": ("train", "folded.yaml"),
+    "sets without a summary network": ("train", "spec.yaml", "-s", "networks.summary=null"),
+    "a callback without what it watches": (
+        "train",
+        "spec.yaml",
+        "-s",
+        "training.callbacks=[early_stopping]",
+    ),
+    "a parameter that the prior lacks": (
+        "train",
+        "spec.yaml",
+        "-s",
+        "parameters={bta: {}}",
+    ),
+    "a declared draw that fails": ("train", "declared.yaml"),
     "a run that is there already": ("train", "spec.yaml", "-o", "run"),
     "a folder of somebody else's": ("train", "spec.yaml", "-o", ".", "--force"),
     "a context that is none": ("simulate", "spec.yaml", "--context", "n=3"),

@@ -386,7 +386,7 @@ def test_problems_of_a_spec_can_be_had_a_line_each(tmp_path):
     spec.write_text(text.replace("epochs: 30", "epoch: 30").replace("as_set", "as_sets"), "utf-8")
     done = abi("check", spec, "--format", "concise")
     assert done.exit_code == 3
-    lines = done.stderr.splitlines()
+    lines = done.stdout.splitlines()
     assert len(lines) == 2
     for line, code in zip(lines, ("E104", "E103"), strict=True):
         assert re.fullmatch(rf"{re.escape(str(spec))}:\d+:\d+: {code} .*", line)

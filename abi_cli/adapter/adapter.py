@@ -243,18 +243,17 @@ def _refuse_one_way(steps: Sequence[Fitted]) -> None:
     """Refuse steps that parameters can't come back through."""
     inferred = frozenset({INFERENCE_VARIABLES})
     for number, (step, state) in reversed(list(enumerate(steps))):
-        before = sources(((step, state),), *inferred)
-        # A step that doesn't name what it changes may change anything.
-        touched = inferred.intersection(step.flow(state) or inferred)
+        touched = inferred.intersection(step.flow(state))
         if step.one_way and touched:
+            changed = sorted(sources(((step, state),), *touched))
             with _placed(number, step):
                 raise AdapterError(
-                    f"Expected steps that draws of parameters can come back through; got one that "
-                    f"changes {', '.join(sorted(before))}, but {step.one_way}",
+                    f"Expected a step that draws of {', '.join(changed)} can come back through, "
+                    f"but {step.one_way}",
                     hint="To keep a parameter within bounds: constrain",
-                    variable=min(before),
+                    variable=changed[0],
                 )
-        inferred = before
+        inferred = sources(((step, state),), *inferred)
 
 
 @contextmanager

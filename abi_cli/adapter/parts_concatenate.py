@@ -107,6 +107,7 @@ class Concatenate(Step):
                     hint=f"To give {dense} to every member, put before this step\n"
                     f"  - as_set: {ragged}\n  - broadcast: {{keys: {dense}, to: {ragged}}}",
                     variable=dense,
+                    origins=(ragged, dense),
                 )
             if _without(other, self.axis) != _without(event, self.axis):
                 raise AdapterError(

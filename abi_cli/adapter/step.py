@@ -39,6 +39,7 @@ class AdapterError(SpecError):
     Arguments:
         variable: The variable at fault.
         row: Index of the first data set at fault, for callers who know what it is called.
+        origins: Variables of which it helps to know where they come from.
     """
 
     def __init__(
@@ -49,10 +50,12 @@ class AdapterError(SpecError):
         place: str | None = None,
         variable: str | None = None,
         row: int | None = None,
+        origins: Iterable[str] = (),
     ):
         super().__init__(message, hint=hint, place=place)
         self.variable = variable
         self.row = row
+        self.origins = tuple(origins)
 
 
 class Step(Part):
@@ -138,6 +141,7 @@ def require_present(data: Mapping[str, Value], keys: Iterable[str]) -> None:
                 f"Expected one of the variables at this step, {', '.join(data)}; got {name}",
                 hint=f"Did you mean {near[0]}?" if near else None,
                 variable=name,
+                origins=near or data,
             )
 
 

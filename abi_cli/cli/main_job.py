@@ -74,9 +74,12 @@ def check(
     except InvalidSpecError as error:
         if format is ProblemFormat.full:
             raise
-        typer.echo("\n".join(problem.concise() for problem in error.problems), err=True)
+        typer.echo("\n".join(problem.concise() for problem in error.problems))
         raise SystemExit(error.exit_code) from None
-    reports.show_check(console, found)
+    if format is ProblemFormat.concise:
+        reports.show_findings(console, found)
+    else:
+        reports.show_check(console, found)
     if found.errors:
         raise CheckFailed(f"{spec} would not train as it is")
     if strict and found.warnings:

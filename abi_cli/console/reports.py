@@ -73,6 +73,9 @@ def show_check(console: Console, check: Check) -> None:
     if check.built is not None:
         _show_built(console, check.built)
     for finding in check.findings:
+        if finding.shown:
+            console.text(f"{finding.severity}: {finding.shown}")
+            continue
         console.text(f"{finding.severity}: {finding.message}")
         if finding.hint:
             console.text(f"  {finding.hint}")
@@ -81,6 +84,13 @@ def show_check(console: Console, check: Check) -> None:
             "ok: it simulates, adapts, does without the parameters as inference must, "
             "and comes back"
         )
+
+
+def show_findings(console: Console, check: Check) -> None:
+    """What a rehearsal found, a line each, as editors read it: `file:line:column: code message`."""
+    for finding in check.findings:
+        where = f"{finding.place}: {finding.code}" if finding.code else f"{finding.severity}:"
+        console.text(f"{where} {finding.message}")
 
 
 def _show_built(console: Console, built: Built) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from abi_cli import registry
 from abi_cli.errors import SpecError, UserFunctionError
 from abi_cli.model.distribution import Distribution
-from abi_cli.model.functions import BATCH_SIZE, RNG, Known, UserFunction
+from abi_cli.model.functions import BATCH_SIZE, RNG, Known, UserFunction, shown
 from abi_cli.model.support import Support
 from abi_cli.registry import Part
 from abi_cli.spec.declarations import in_order
@@ -56,11 +56,15 @@ class Source(Protocol):
 
 
 class _NotDrawn(Exception):
-    """A variable could not be drawn; the cause says why."""
+    """A variable could not be drawn; the cause says why.
 
-    def __init__(self, variable: str):
+    Arguments:
+        drawn: Those that were drawn before it.
+    """
+
+    def __init__(self, variable: str, drawn: Known):
         super().__init__(variable)
-        self.variable = variable
+        self.variable, self.drawn = variable, drawn
 
 
 @dataclass(frozen=True)
@@ -175,7 +179,7 @@ class Declared:
                 try:
                     value = step(known, drawn)
                 except (Exception, SystemExit) as error:
-                    raise _NotDrawn(variable) from error
+                    raise _NotDrawn(variable, drawn) from error
                 drawn[variable] = _as_drawn(known[variable], value) if variable in fixed else value
             return {variable: drawn[variable] for variable in self.variables}
 
@@ -214,8 +218,10 @@ class Declared:
         source = self.variables[error.variable]
         if isinstance(source, UserFunction):
             return source.raised(error.__cause__, draw=draw)
+        named = [name for name in source.references().values() if name in error.drawn]
+        given = ", ".join([draw, *(f"{name} = {shown(error.drawn[name])}" for name in named)])
         return UserFunctionError(
-            f"{error.variable} can't be drawn from {source.meaning()}: {error.__cause__} ({draw})",
+            f"{error.variable} can't be drawn from {source.meaning()}: {error.__cause__} ({given})",
             place=f"{self.place}.{error.variable}",
         )
 

@@ -16,6 +16,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+
 from abi_cli.errors import SpecError, UserFunctionError
 from abi_cli.model.modules import described, own_frames, refresh, user_modules
 
@@ -24,6 +26,12 @@ BATCH_SIZE = "batch_size"
 
 Known = dict[str, Any]
 """Argument name → value, for a call of a function."""
+
+
+def shown(value: object) -> str:
+    """A value for messages, on one line."""
+    text = np.array2string(np.asarray(value), precision=4, threshold=8, separator=", ")
+    return " ".join(text.split())
 
 
 def loaded_files(base_dir: Path) -> tuple[Path, ...]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from abi_cli.errors import UsageError, UserFunctionError
 from abi_cli.model.declared import Source
-from abi_cli.model.functions import BATCH_SIZE, RNG, Known
+from abi_cli.model.functions import BATCH_SIZE, RNG, Known, shown
 from abi_cli.model.outputs import (
     UnusableOutputError,
     as_chunk,
@@ -53,16 +53,11 @@ class Origin:
 
     def row(self, row: int, values: Mapping[str, object]) -> str:
         """For messages: how to get a row again, and what its variables are."""
-        shown = [f"row {row} of {self}"]
-        shown += [
-            f"{name} = {_shown(values[name])}" for name in values if name not in RESERVED_NAMES
+        parts = [f"row {row} of {self}"]
+        parts += [
+            f"{name} = {shown(values[name])}" for name in values if name not in RESERVED_NAMES
         ]
-        return ", ".join(shown)
-
-
-def _shown(value: object) -> str:
-    text = np.array2string(np.asarray(value), precision=4, threshold=8, separator=", ")
-    return " ".join(text.split())
+        return ", ".join(parts)
 
 
 class Stage:
@@ -73,6 +68,7 @@ class Stage:
         role: What its results are ("parameter" for all results of a prior).
         ragged: Which of its results are sets or series.
         origin: Of the rows it is called for.
+        earlier: The stages before it, whose results it can take.
 
     Attributes:
         signature: Argument name → whether it must be given.
@@ -81,9 +77,16 @@ class Stage:
     """
 
     def __init__(
-        self, source: Source, *, role: Role, ragged: frozenset[str], origin: Origin
+        self,
+        source: Source,
+        *,
+        role: Role,
+        ragged: frozenset[str],
+        origin: Origin,
+        earlier: tuple[Stage, ...] = (),
     ) -> None:
         self.source, self.role, self.ragged, self.origin = source, role, ragged, origin
+        self.earlier = earlier
         self.signature = source.signature()
         self.batched = BATCH_SIZE in self.signature
         self.keys: tuple[str, ...] = ()
@@ -149,10 +152,12 @@ class Stage:
         for name, required in self.signature.items():
             if required and name not in known:
                 near = difflib.get_close_matches(name, known, n=1)
-                can_take = ", ".join(known)
+                drawn = [f"{', '.join(s.keys)} ({s.source.place})" for s in self.earlier]
+                others = [k for k in known if not any(k in s.keys for s in self.earlier)]
+                can_take = f"It can take {', '.join([*drawn, *others])}."
                 raise self.unusable(
                     f"{self.source.name} takes {name}, which nothing provides",
-                    hint=f"Did you mean {near[0]}?" if near else f"It can take {can_take}.",
+                    hint=f"Did you mean {near[0]}? {can_take}" if near else can_take,
                 )
         return tuple(name for name in self.signature if name in known)
 

@@ -185,7 +185,7 @@ class Simulator:
                     f"Expected parameters that {self.prior.name} returns, {', '.join(drawn)}; "
                     f"got {name}",
                     hint=f"Did you mean {near[0]}?" if near else None,
-                    place="parameters",
+                    place=f"parameters.{name}",
                 )
         names = list(pilot)
         roles: dict[str, Role] = dict.fromkeys(names, "observable")
@@ -240,10 +240,10 @@ class Simulator:
             sources.append((self.likelihood, "observable", self.ragged))
         with ExitStack() as opened:
             # Modules are loaded before the streams open: a seed set on import stays outside.
-            stages = tuple(
-                Stage(source, role=role, ragged=ragged, origin=origin)
-                for source, role, ragged in sources
-            )
+            stages: tuple[Stage, ...] = ()
+            for source, role, ragged in sources:
+                stage = Stage(source, role=role, ragged=ragged, origin=origin, earlier=stages)
+                stages = (*stages, stage)
             for base_dir in {function.base_dir for function in self.functions}:
                 opened.enter_context(user_modules(base_dir).at_hand())
             streams = Streams(origin.seed, origin.purpose)

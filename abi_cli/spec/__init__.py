@@ -51,6 +51,7 @@ __all__ = [
     "dump_spec",
     "json_schema",
     "nearest",
+    "parse_document",
     "parse_spec",
     "read_source",
     "read_spec",
@@ -110,7 +111,14 @@ def read_source(path: Path) -> Source:
 
 
 def parse_spec(text: str, *, source: str = "spec", overrides: Sequence[str] = ()) -> Spec:
-    """Make a spec of YAML text.
+    """Make a spec of YAML text; see `parse_document`."""
+    return parse_document(text, source=source, overrides=overrides)[0]
+
+
+def parse_document(
+    text: str, *, source: str = "spec", overrides: Sequence[str] = ()
+) -> tuple[Spec, Document]:
+    """Make a spec of YAML text, and a document that knows where each value of it was written.
 
     Arguments:
         text: The YAML.

@@ -89,5 +89,38 @@ EXPLANATIONS = {
         "training.epochs",
         "training.epochs=60",
     ),
+    Code.STEP: Explanation(
+        "a step of the adapter can't take what reaches it, or something is lost on the way",
+        "Steps are applied in order: each sees the variables as those before it have left them. "
+        "All parameters have to reach inference_variables; the networks are told "
+        "summary_variables and inference_conditions. `abi check SPEC` shows every variable after "
+        "every step.",
+        "adapter:\n  - concatenate: {keys: [beta, sgma], into: inference_variables}\n",
+        "adapter:\n  - concatenate: {keys: [beta, sigma], into: inference_variables}\n",
+    ),
+    Code.MODEL: Explanation(
+        "what the model draws is not what the spec says of it",
+        "The keys under `parameters:` are results of the prior, those under `observables:` results "
+        "of the likelihood. Parameters are numbers that vary continuously; what else a prior draws "
+        "is nuisance: leave it out of `parameters:`.",
+        "parameters:\n  bta: {}\n",
+        "parameters:\n  beta: {}\n  sigma: {}\n",
+    ),
+    Code.NETWORK: Explanation(
+        "a network can't take what the adapter gives it",
+        "Sets and series need a summary network, because their length varies; what has one shape "
+        "in every data set needs none.",
+        "adapter:\n  - as_set: x\n  - rename: {from: x, to: summary_variables}\n"
+        "  - concatenate: {keys: [beta, sigma], into: inference_variables}\n",
+        "adapter:\n  - as_set: x\n  - rename: {from: x, to: summary_variables}\n"
+        "  - concatenate: {keys: [beta, sigma], into: inference_variables}\n"
+        "networks:\n  summary: deep_set\n",
+    ),
+    Code.TRAINING: Explanation(
+        "the training can't do what it is asked for",
+        "A callback watches a column of history.csv: loss, or val_loss where there is validation.",
+        "training:\n  callbacks:\n    - early_stopping: {monitor: val_loss}\n",
+        "training:\n  validation: 100\n  callbacks:\n    - early_stopping: {monitor: val_loss}\n",
+    ),
 }
 """Code → what to tell of it; an override's example is the argument of -s, not lines of a spec."""

@@ -52,6 +52,14 @@ class Code(StrEnum):
     """A variable, a run or a function can't be named like this."""
     OVERRIDE = "E108"
     """An override doesn't say what to set, or there is nothing there to set."""
+    STEP = "E201"
+    """A step of the adapter can't take the variables that reach it, or something is lost."""
+    MODEL = "E202"
+    """What the model draws is not what the spec says of it."""
+    NETWORK = "E203"
+    """A network can't take what the adapter gives it."""
+    TRAINING = "E204"
+    """The training can't do what it is asked for."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +136,7 @@ class Problem:
         hint: What to do about it.
         code: Its kind.
         position: Where that is written.
+        notes: What else helps, such as other places.
     """
 
     path: Path
@@ -135,6 +144,7 @@ class Problem:
     hint: str | None
     code: Code
     position: Position
+    notes: tuple[str, ...] = ()
 
     def render(self) -> str:
         """The problem with the line that it is about, carets below the place, and the hint."""
@@ -144,8 +154,9 @@ class Problem:
             lines += [f"{gutter}--> {self.position}", *self.position.snippet()]
         else:
             lines += [f"{gutter}--> {self.position.source.name}"]
-        if self.hint:
-            lines.append(f"{gutter} = {self.hint}")
+        for remark in (*([self.hint] if self.hint else []), *self.notes):
+            first, *more = remark.splitlines()
+            lines += [f"{gutter} = {first}", *(f"{gutter}   {line}" for line in more)]
         return "\n".join(lines)
 
     def concise(self) -> str:

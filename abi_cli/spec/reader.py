@@ -6,6 +6,7 @@ twice, keys that are not text, tags) is a problem with its place; the rest of th
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +55,28 @@ class Node:
             return self.value[key].node
         if isinstance(self.value, tuple) and isinstance(key, int) and key < len(self.value):
             return self.value[key]
+        return None
+
+    def below(self, path: Path) -> Node | None:
+        """The node at a path from here, if there is one."""
+        node: Node | None = self
+        for step in path:
+            node = node.child(step) if node is not None else None
+        return node
+
+    def find(self, word: str) -> Path | None:
+        """The path from here to the first value that is this text, if there is one."""
+        if self.value == word:
+            return ()
+        items: Iterable[tuple[str | int, Node]] = ()
+        if isinstance(self.value, dict):
+            items = ((key, entry.node) for key, entry in self.value.items())
+        elif isinstance(self.value, tuple):
+            items = enumerate(self.value)
+        for key, node in items:
+            found = node.find(word)
+            if found is not None:
+                return (key, *found)
         return None
 
 

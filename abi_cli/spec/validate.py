@@ -47,8 +47,11 @@ _EXPECTED = {
 """pydantic's error type → what was expected, with the figures of its context."""
 
 
-def validate(document: Document) -> Spec:
+def validate(document: Document) -> tuple[Spec, Document]:
     """Make a spec of a document.
+
+    Returns:
+        The spec, and the document with nothing abbreviated: the paths in it are those of `-s`.
 
     Errors:
         InvalidSpecError: With all problems of the document, those of its reading included.
@@ -81,7 +84,7 @@ def validate(document: Document) -> Spec:
         raise InvalidSpecError([*document.problems, *problems], name=document.source.name) from None
     if document.problems:
         raise InvalidSpecError(document.problems, name=document.source.name)
-    return spec
+    return spec, document
 
 
 class _Finding:

@@ -11,10 +11,10 @@ from abi_cli import backend, registry
 from abi_cli.adapter.adapter import INFERENCE_CONDITIONS, SUMMARY_VARIABLES, Adapter
 from abi_cli.adapter.batches import SUMMARY_MASK, bucket_sizes, network_inputs
 from abi_cli.approximator import Approximator
-from abi_cli.errors import SpecError
 from abi_cli.networks.network import InferenceNetwork, SummaryNetwork
 from abi_cli.spec import Spec, TrainingSection
 from abi_cli.training.blocks import Block, BlockPlan
+from abi_cli.training.fitting import refuse_unfit
 from abi_cli.training.parts import Optimizer, Schedule
 from abi_cli.variables import Datasets, Layout, Ragged, count, take
 
@@ -35,20 +35,7 @@ def build(
     summarized = adapted.get(SUMMARY_VARIABLES)
     named = spec.networks.summary
     summary = None if named is None else registry.expected(named, SummaryNetwork)
-    if summarized is not None and isinstance(summarized, Ragged) and summary is None:
-        raise SpecError(
-            "The sets in summary_variables need a summary network",
-            hint="networks:\n  summary: deep_set",
-            place="networks.summary",
-        )
-    if summary is not None and not isinstance(summarized, Ragged):
-        raise SpecError(
-            f"Expected a set in summary_variables for the summary network {summary.name}; "
-            f"got {'a fixed shape' if summarized is not None else 'none'}",
-            hint="Name the observables in as_set and concatenate them into summary_variables, "
-            "or leave networks.summary out.",
-            place="networks.summary",
-        )
+    refuse_unfit(spec.networks, adapted)
     buckets = bucket_sizes(summarized.row_size) if isinstance(summarized, Ragged) else ()
     approximator = Approximator(
         adapter,

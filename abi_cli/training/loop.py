@@ -17,13 +17,13 @@ import numpy as np
 from abi_cli import backend, registry
 from abi_cli.adapter.adapter import Adapter
 from abi_cli.approximator import Approximator
-from abi_cli.errors import SpecError
 from abi_cli.listener import Listener
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.workers import Workers
 from abi_cli.spec import Spec
 from abi_cli.training.blocks import Ahead, Block, BlockPlan, gathered
 from abi_cli.training.building import block_plan, build, compile_blocks
+from abi_cli.training.fitting import refuse_unmonitored
 from abi_cli.training.parts import Callback
 from abi_cli.training.sources import Fresh, Source, Stored
 from abi_cli.training.watch import DivergenceGuard, EpochLog, Meters
@@ -116,18 +116,6 @@ class _Clock:
         self.seconds[name] = time.perf_counter() - began
 
 
-def _check_monitored(callback: Callback, *, validated: bool) -> None:
-    columns = ("loss", "val_loss") if validated else ("loss",)
-    if callback.monitor not in columns:
-        raise SpecError(
-            f"Expected {callback.name} to monitor {' or '.join(columns)}; got {callback.monitor!r}",
-            hint="val_loss is there with training.validation, such as -s training.validation=1000."
-            if not validated
-            else None,
-            place="training.callbacks",
-        )
-
-
 def _fit(
     plan: Plan,
     approximator: Approximator,
@@ -138,8 +126,7 @@ def _fit(
 ) -> list[dict[str, float]]:
     callbacks = [registry.expected(part, Callback) for part in plan.spec.training.callbacks]
     held_out = source.validation(approximator.adapter)
-    for callback in callbacks:
-        _check_monitored(callback, validated=held_out is not None)
+    refuse_unmonitored(plan.spec.training, validated=held_out is not None)
     total = blocks.epochs * blocks.num_batches
     with plan.listener.task("training", total=total, unit="steps") as progress:
         log = EpochLog(

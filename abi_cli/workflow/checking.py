@@ -14,6 +14,8 @@ from abi_cli.errors import AbiError, UserFunctionError
 from abi_cli.listener import Listener
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.streams import Purpose
+from abi_cli.spec import InvalidSpecError
+from abi_cli.training.fitting import refuse_unfit, refuse_unmonitored
 from abi_cli.variables import (
     Datasets,
     Layout,
@@ -24,6 +26,7 @@ from abi_cli.variables import (
     element_names,
 )
 from abi_cli.workflow.findings import Finding, Severity, warnings
+from abi_cli.workflow.pointing import pointing, refuse_lost_parameters
 from abi_cli.workflow.request import Compute, Model, completed, read_model
 from abi_cli.workflow.trying import Built, Trial, try_networks
 
@@ -123,7 +126,8 @@ def check(
     begun = time.perf_counter()
     data = _pilot(model.simulator, seed=seed, listener=listener)
     seconds = time.perf_counter() - begun
-    layout = model.simulator.layout(data)
+    with pointing(model):
+        layout = model.simulator.layout(data)
     steps, findings = _adapt(model, data, layout)
     findings = [*_unrepeatable(model.simulator, seed=seed), *findings]
     built = None
@@ -168,13 +172,21 @@ def _unrepeatable(simulator: Simulator, *, seed: int) -> list[Finding]:
     try:
         simulator.check_reproducible(seed)
     except UserFunctionError as error:
-        return [_finding(error)]
+        return _findings(error)
     return []
 
 
-def _finding(error: AbiError) -> Finding:
+def _findings(error: AbiError) -> list[Finding]:
+    """What an error says."""
+    if isinstance(error, InvalidSpecError):
+        return [
+            Finding(
+                Severity.error, p.message, p.hint or "", p.code, str(p.position), shown=p.render()
+            )
+            for p in error.problems
+        ]
     message = f"{error.place}: {error.message}" if error.place else error.message
-    return Finding(Severity.error, message, error.hint or "")
+    return [Finding(Severity.error, message, error.hint or "")]
 
 
 def _adapt(
@@ -185,19 +197,22 @@ def _adapt(
     adapter = None
     try:
         model = completed(model, data)
-        adapter = Adapter.fit(model.spec.adapter or (), data)
         before: Mapping[str, Value] = data
-        for step, after in adapter.trace(data):
-            steps.append(_changes(step.name, before, after))
-            before = after
-        network_inputs(before)
+        with pointing(model, layout):
+            adapter = Adapter.fit(model.spec.adapter or (), data)
+            for step, after in adapter.trace(data):
+                steps.append(_changes(step.name, before, after))
+                before = after
+            network_inputs(before)
+            refuse_lost_parameters(adapter, layout)
+            refuse_unfit(model.spec.networks, before)
+            refuse_unmonitored(model.spec.training, validated=model.spec.training.validation > 0)
         findings = [
-            *_lost_parameters(adapter, layout),
             *_without_parameters(adapter, data, before, layout),
             *_round_trip(adapter, data, before, layout),
         ]
     except AbiError as error:
-        findings = [_finding(error)]
+        findings = _findings(error)
     return tuple(steps), [*findings, *warnings(data, layout, model.spec, adapter)]
 
 
@@ -212,18 +227,6 @@ def _changes(title: str, before: Mapping[str, Value], after: Mapping[str, Value]
         tuple(_view(name, after[name]) for name in changed),
         tuple(name for name in before if name not in after),
     )
-
-
-def _lost_parameters(adapter: Adapter, layout: Layout) -> list[Finding]:
-    return [
-        Finding(
-            Severity.error,
-            f"the parameter {variable.name} does not reach inference_variables",
-            "Concatenate it with the others, or leave it out of `parameters`.",
-        )
-        for variable in layout.of("parameter")
-        if variable.name not in adapter.parameters
-    ]
 
 
 def _without_parameters(

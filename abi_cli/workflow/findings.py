@@ -23,11 +23,19 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that a rehearsal came upon."""
+    """Something that a rehearsal came upon.
+
+    Arguments:
+        code, place: Of the problem, where it is in the spec.
+        shown: The same with the lines of the spec.
+    """
 
     severity: Severity
     message: str
     hint: str = ""
+    code: str = ""
+    place: str = ""
+    shown: str = ""
 
 
 def warnings(data: Datasets, layout: Layout, spec: Spec, adapter: Adapter | None) -> list[Finding]:

@@ -13,7 +13,7 @@ from abi_cli.errors import OutputError, UsageError
 from abi_cli.listener import Listener
 from abi_cli.model.functions import loaded_files
 from abi_cli.model.simulator import Simulator
-from abi_cli.spec import Spec, parse_spec, read_source
+from abi_cli.spec import Document, Spec, parse_document, read_source
 from abi_cli.variables import Datasets
 
 STDIN = Path("-")
@@ -85,13 +85,13 @@ class Model:
 
     Arguments:
         base: The folder that its functions are relative to, absolute.
-        text: The spec as it was written.
+        document: The spec as it was written.
     """
 
     spec: Spec
     simulator: Simulator
     base: Path
-    text: str
+    document: Document
 
     def files(self) -> tuple[Path, ...]:
         """The modules that its functions live in and, from the spec's folder, what they import."""
@@ -123,9 +123,9 @@ def read_model(source: Path, *, overrides: Sequence[str] = ()) -> Model:
     need_piped(source)
     file = run.look(source).spec_file() if source.is_dir() else source
     written = read_source(file)
-    spec = parse_spec(written.text, source=written.name, overrides=overrides)
+    spec, document = parse_document(written.text, source=written.name, overrides=overrides)
     base = file.parent.resolve()
-    return Model(spec, Simulator.from_spec(spec, base), base, written.text)
+    return Model(spec, Simulator.from_spec(spec, base), base, document)
 
 
 def completed(model: Model, rows: Datasets) -> Model:

@@ -19,7 +19,9 @@ from abi_cli.model.workers import Workers
 from abi_cli.registry import Part
 from abi_cli.run import Run
 from abi_cli.spec import Spec, dump_spec
+from abi_cli.training.fitting import refuse_unfit, refuse_unmonitored
 from abi_cli.variables import Datasets
+from abi_cli.workflow.pointing import fitted_adapter, pointing
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
     USUAL_PLACE,
@@ -101,6 +103,7 @@ def train(
         with (
             run.begin(path, manifest, files, force=target.force) as folder,
             backend.all_devices(model.spec.training.batch_size) as devices,
+            pointing(model),
         ):
             if devices > 1:
                 listener.note(f"learns on {devices} devices, each from its share of every batch")
@@ -145,15 +148,19 @@ def _rehearse(
     Returns:
         The model with its spec complete, and the stored simulations to learn from, if any.
     """
-    from abi_cli.adapter import Adapter
-
     rows = max(_REHEARSAL, 2 * model.simulator.unit) if data is None else _STORED_REHEARSAL
     few = model.simulator.simulate(seed=seed, purpose=Purpose.PILOT, start=0, stop=rows)
-    stored = None if data is None else read_simulations(data, model.simulator.layout(few))
+    with pointing(model):
+        layout = model.simulator.layout(few)
+    stored = None if data is None else read_simulations(data, layout)
     derived, model = model.spec.adapter is None, completed(model, few)
     if derived:
         listener.note("derived the adapter from the model's variables: `abi fill` writes it out")
-    Adapter.fit(model.spec.adapter or (), few).forward(few)
+    adapted = fitted_adapter(model, few, layout).forward(few)
+    with pointing(model, layout):
+        refuse_unfit(model.spec.networks, adapted)
+        validated = stored is not None or model.spec.training.validation > 0
+        refuse_unmonitored(model.spec.training, validated=validated)
     return model, stored
 
 
@@ -165,7 +172,7 @@ def _first_files(
     spec = _as_run(model, code, seed=seed, backend=backend)
     files = {
         run.SPEC: dump_spec(spec).encode(),
-        run.ORIGINAL: model.text.encode(),
+        run.ORIGINAL: model.document.source.text.encode(),
         **{name: file.read_bytes() for file, name in code.items()},
     }
     manifest = run.Manifest(

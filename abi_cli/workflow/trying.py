@@ -6,9 +6,9 @@ import sys
 from dataclasses import dataclass
 
 from abi_cli import backend
-from abi_cli.adapter import Adapter
 from abi_cli.listener import Listener
 from abi_cli.variables import Datasets, Layout
+from abi_cli.workflow.pointing import fitted_adapter, pointing
 from abi_cli.workflow.request import Compute, Model
 
 
@@ -61,8 +61,10 @@ def try_networks(trial: Trial, compute: Compute, *, listener: Listener) -> Built
         from abi_cli.training.building import rehearse
 
         spec = trial.model.spec
-        adapter = Adapter.fit(spec.adapter or (), trial.data)
-        tried = rehearse(spec, adapter, trial.layout, adapter.forward(trial.data), seed=spec.seed)
+        adapter = fitted_adapter(trial.model, trial.data, trial.layout)
+        adapted = adapter.forward(trial.data)
+        with pointing(trial.model, trial.layout):
+            tried = rehearse(spec, adapter, trial.layout, adapted, seed=spec.seed)
     steps = spec.training.epochs * spec.training.num_batches
     simulations = steps * spec.training.batch_size
     return Built(

@@ -1,0 +1,121 @@
+"""Mistakes that show only when a model is run, pointed at in the spec that they were written in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from abi_cli import registry
+from abi_cli.adapter import Adapter
+from abi_cli.adapter.step import AdapterError, Step
+from abi_cli.errors import SpecError
+from abi_cli.spec import Code, InvalidSpecError, Problem
+from abi_cli.spec.problems import Path
+from abi_cli.variables import Datasets, Layout, Role
+from abi_cli.workflow.request import Model
+
+_CODES = {
+    "adapter": Code.STEP,
+    "model": Code.MODEL,
+    "parameters": Code.MODEL,
+    "networks": Code.NETWORK,
+    "training": Code.TRAINING,
+}
+"""First field of a place → the kind of problem."""
+
+_DRAWN_BY: dict[Role, str] = {
+    "context": "meta",
+    "parameter": "prior",
+    "nuisance": "prior",
+    "observable": "likelihood",
+}
+
+
+@contextmanager
+def pointing(model: Model, layout: Layout | None = None) -> Iterator[None]:
+    """What is refused inside says where in the spec that was written.
+
+    Arguments:
+        layout: The variables of the model, if they are known: then the message says where those
+            that it is about come from.
+    """
+    try:
+        yield
+    except InvalidSpecError:
+        raise
+    except SpecError as error:
+        raise pointed(error, model, layout) from None
+
+
+def pointed(error: SpecError, model: Model, layout: Layout | None = None) -> SpecError:
+    """The same error at its place in the file; itself where its place is none of a spec."""
+    document = model.document
+    path = tuple(int(word) if word.isdigit() else word for word in (error.place or "").split("."))
+    if path[0] not in _CODES:
+        return error
+    node = document.root.below(path)  # None in what is derived or by default
+    word = error.variable if isinstance(error, AdapterError) else None
+    found = node.find(word) if word is not None and node is not None else None
+    if found is not None:
+        path = (*path, *found)
+    step = path[1] if path[0] == "adapter" and len(path) > 1 else 0
+    origins = error.origins if isinstance(error, AdapterError) else ()
+    problem = Problem(
+        path,
+        error.message if node is not None else f"{error.place}: {error.message}",
+        error.hint,
+        _CODES[str(path[0])],
+        document.value_position(path) if found is not None else document.key_position(path),
+        notes=tuple(_origin(name, model, layout, int(step)) for name in origins if layout),
+    )
+    return InvalidSpecError([problem], name=document.source.name)
+
+
+def fitted_adapter(model: Model, data: Datasets, layout: Layout) -> Adapter:
+    """The adapter of a complete spec, fitted to simulated data sets.
+
+    Errors:
+        SpecError: A step can't take what reaches it, or a parameter is lost; pointed at.
+    """
+    with pointing(model, layout):
+        adapter = Adapter.fit(model.spec.adapter or (), data)
+        refuse_lost_parameters(adapter, layout)
+    return adapter
+
+
+def refuse_lost_parameters(adapter: Adapter, layout: Layout) -> None:
+    """Refuse an adapter that leaves a parameter out.
+
+    Errors:
+        AdapterError: It does.
+    """
+    for variable in layout.of("parameter"):
+        if variable.name not in adapter.parameters:
+            raise AdapterError(
+                f"the parameter {variable.name} does not reach inference_variables",
+                hint="Concatenate it with the others, or say under parameters: which are meant",
+                place="adapter",
+                variable="inference_variables",
+                origins=(variable.name,),
+            )
+
+
+def _origin(name: str, model: Model, layout: Layout | None, step: int) -> str:
+    """What made a variable that reaches a step, and where that was written."""
+    path = _written(name, model, step)
+    if path is not None:
+        return f"{name} is made by {path[2]} ({model.document.key_position(path)})"
+    section = _DRAWN_BY[layout[name].role] if layout is not None and name in layout else "prior"
+    declared: Path = ("model", section, name)
+    at = declared if model.document.root.below(declared) else declared[:2]
+    return f"{name} is drawn by {section} ({model.document.key_position(at)})"
+
+
+def _written(name: str, model: Model, before: int) -> Path | None:
+    """The place of the last step before one that made a variable out of others."""
+    steps = (model.spec.adapter or ())[:before]
+    for number, part in reversed(list(enumerate(steps))):
+        step = registry.expected(part, Step)
+        if name in step.flow({}) and name not in step.flow({})[name]:
+            return ("adapter", number, step.name)
+    return None
