@@ -14,11 +14,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import product
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
-Role = Literal["context", "parameter", "nuisance", "observable"]
+Role = Literal["context", "given", "parameter", "nuisance", "observable"]
+ROLES: tuple[Role, ...] = get_args(Role)
+"""In the order in which variables are drawn and told of."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def element_names(name: str, event: tuple[int, ...], *, base: int = 0) -> tuple[
 
 @dataclass(frozen=True)
 class Layout:
-    """The variables of a model, in the order context, parameters, nuisance, observables."""
+    """The variables of a model, in the order of `ROLES`."""
 
     variables: tuple[Variable, ...]
 

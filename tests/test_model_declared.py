@@ -189,7 +189,7 @@ def test_what_nothing_draws_is_missed(tmp_path):
         ("model.prior.sigma={gamma: {shape: nu}}", "'nu', which nothing draws"),
         ("model.prior.mu={normal: {loc: beta}}", "beta from mu, mu from beta"),
         ("model.prior.sigma={gamma: {shape: sigma}}", "sigma from sigma"),
-        ("model.meta.sigma={gamma: {shape: 1}}", "declared under meta and under prior"),
+        ("model.meta.sigma={gamma: {shape: 1}}", "declared twice, the second time under prior"),
         ("model.meta.N={poisson: {lam: sigma}}", "'sigma', which nothing draws"),
         ("model.prior.mu={normal: {size: N}}", "the same in every data set"),
         ("model.prior.k={poisson: {}}", "vary continuously; got 'k'"),
@@ -227,3 +227,96 @@ def test_a_declared_model_is_checked_and_trained(tmp_path):
     assert simulated.exit_code == 0, simulated.output
     sampled = abi("sample", run, tmp_path / "sims.csv", "-n", 4, "-o", tmp_path / "draws.csv")
     assert sampled.exit_code == 0, sampled.output
+
+
+# What data sets come with
+
+GIVEN = """
+name: given
+model:
+  meta: {N: {integers: {low: 5, high: 15}}}
+  given: model.py:design
+  prior: {slope: normal, sigma: {gamma: {shape: 2}}}
+  likelihood: model.py:likelihood
+observables: {x: {kind: set}, y: {kind: set}}
+"""
+DESIGN = """
+def design(N, rng):
+    return {"x": rng.uniform(-2, 2, size=N), "dose": rng.integers(1, 4)}
+
+def likelihood(x, dose, slope, sigma, rng):
+    return {"y": rng.normal(slope * dose * x, sigma)}
+"""
+BATCHED_DESIGN = """
+def design(N, rng):
+    return {"x": rng.uniform(-2, 2, size=N), "dose": rng.integers(1, 4)}
+
+def likelihood(x, dose, slope, sigma, batch_size, rng):
+    assert x.shape[0] == dose.shape[0] == batch_size
+    return {"y": rng.normal((slope * dose)[:, None] * x, sigma[:, None])}
+"""
+
+
+@pytest.mark.parametrize("code", [DESIGN, BATCHED_DESIGN], ids=["one draw", "batched"])
+def test_what_is_given_is_drawn_before_the_prior_and_is_no_parameter(code, tmp_path):
+    model = simulator(tmp_path, code=code, text=GIVEN)
+    data = train_rows(model, 0, 64)
+    layout = model.layout(data)
+    roles = {variable.name: variable.role for variable in layout.variables}
+    assert roles == {
+        "N": "context",
+        "x": "given",
+        "dose": "given",
+        "slope": "parameter",
+        "sigma": "parameter",
+        "y": "observable",
+    }
+    assert layout["N"].length_of == ("x", "y")
+    assert len(np.unique(data["dose"])) == 3
+    model.check_reproducible(3)
+
+
+def test_declarations_of_a_chunk_see_what_is_given_row_by_row(tmp_path):
+    code = """
+        def likelihood(beta, batch_size, rng):
+            return {"y": beta}
+    """
+    text = """
+name: rows
+model:
+  meta: {s: {uniform: {low: 0.5, high: 1}}}
+  given: {t: {uniform: {low: [0, 10], high: [1, 11]}}}
+  prior: {beta: {normal: {loc: t, scale: 0.001}}, gamma: {normal: {loc: s, scale: 0.001}}}
+  likelihood: model.py:likelihood
+  chunk: 2
+"""
+    data = train_rows(simulator(tmp_path, code=code, text=text), 0, 8)
+    np.testing.assert_allclose(data["beta"], data["t"], atol=0.01)
+    np.testing.assert_allclose(data["gamma"], data["s"], atol=0.01)
+    assert len(np.unique(data["t"])) == 16
+    assert len(np.unique(data["s"])) == 4
+
+
+def test_a_model_with_covariates_is_trained_and_sampled(tmp_path):
+    (tmp_path / "model.py").write_text(DESIGN)
+    path = tmp_path / "spec.yaml"
+    path.write_text(GIVEN)
+    run = tmp_path / "run"
+    small = ("-s", "training.epochs=1", "-s", "training.num_batches=4")
+    trained = abi("train", path, "-o", run, *small)
+    assert trained.exit_code == 0, trained.output
+    data = tmp_path / "data.csv"
+    data.write_text("x,y,dose\n0.5,1.0,2\n1.5,2.0,2\n-0.5,0.3,2\n1.0,1.0,2\n0.2,0.1,2\n")
+    sampled = abi("sample", run, data, "-n", 4, "--format", "csv")
+    assert sampled.exit_code == 0, sampled.output
+    assert len(sampled.stdout.splitlines()) == 5
+    without = tmp_path / "without.csv"
+    without.write_text("y\n0.5\n1.0\n")
+    refused = abi("sample", run, without)
+    assert refused.exit_code == 4
+    assert "expected the columns x, dose; got y" in refused.stderr
+
+
+def test_context_may_not_depend_on_what_is_given():
+    with pytest.raises(InvalidSpecError, match="'x', which nothing draws"):
+        spec_of(GIVEN.replace("low: 5", "low: x"))

@@ -18,11 +18,12 @@ def derived_steps(
     """Steps from the variables of a model to the inputs of the networks.
 
     Parameters go to `inference_variables`, each by its support: constrained where it has bounds (by
-    the logarithm where its tail is heavy), stick by stick where it is a simplex. Observables go to
+    the logarithm where its tail is heavy), by log ratios where it is a simplex. Observables go to
     `summary_variables`; where some are sets or series, those do, and the ones of fixed shape go to
     `inference_conditions` with the context. Everything is standardized but simplices, which have a
     scale, and counts of members: the width of a posterior goes with their square root, so that is
-    what the network is told.
+    what the network is told. What data sets come with but the model does not generate (`given`) goes
+    the way of observables where it is a set or series, else that of context.
 
     Arguments:
         series: Observables that are series; all others without a fixed shape are sets.
@@ -33,10 +34,11 @@ def derived_steps(
             meant has to be said.
     """
     parameters = layout.of("parameter")
-    observables, context = layout.of("observable"), layout.of("context")
-    ragged = [variable for variable in observables if variable.ragged]
+    given, observables = layout.of("given"), layout.of("observable")
+    ragged = [variable for variable in (*given, *observables) if variable.ragged]
     fixed = [variable for variable in observables if not variable.ragged]
-    for variable in (*parameters, *observables, *context):
+    context = [*layout.of("context"), *(variable for variable in given if not variable.ragged)]
+    for variable in (*parameters, *given, *observables, *context):
         _refuse_shape(variable)
     summarized = ragged or fixed
     conditions = [*context, *(fixed if ragged else ())]
@@ -108,7 +110,7 @@ def _refuse_shape(variable: Variable) -> None:
             variable=variable.name,
             place="adapter",
         )
-    if variable.ragged and variable.role != "observable":
+    if variable.ragged and variable.role not in ("given", "observable"):
         raise AdapterError(
             f"Expected context of one shape, to derive an adapter; got {variable.name}, "
             "a set or series",

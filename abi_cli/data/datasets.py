@@ -49,7 +49,7 @@ def read_datasets(
         DataError: The file is not there, or not data of this model.
     """
     wanted = Wanted(
-        required=_not_counted(layout.of("context", "observable")),
+        required=_not_counted(layout.of("context", "given", "observable")),
         optional=(*_counted(layout), *(layout.of("parameter") if truths else ())),
     )
     return _load(source, layout, wanted, format)
@@ -63,7 +63,7 @@ def read_simulations(source: Path | None, layout: Layout, *, format: str | None 
         DataError: The file is not there, or not simulations of this model.
     """
     wanted = Wanted(
-        required=_not_counted(layout.of("context", "parameter", "observable")),
+        required=_not_counted(layout.of("context", "given", "parameter", "observable")),
         optional=(*_counted(layout), *layout.of("nuisance")),
     )
     return _load(source, layout, wanted, format).datasets
@@ -185,10 +185,10 @@ def range_warnings(
     Arguments:
         datasets: As read.
         labels: Of the data sets.
-        layout: With the ranges of the context over the pilot simulations.
+        layout: With the ranges of what is given over the pilot simulations.
     """
     warnings = []
-    for variable in layout.of("context"):
+    for variable in layout.of("context", "given"):
         value = datasets.get(variable.name)
         if value is None or variable.low is None or variable.high is None:
             continue

@@ -57,7 +57,7 @@ class DrawHeader:
             seed=seed,
             provenance=provenance or {},
             observed=given(layout.of("observable")),
-            constant=given(layout.of("context")),
+            constant=given(layout.of("context", "given")),
         )
 
     def elements(self) -> tuple[str, ...]:

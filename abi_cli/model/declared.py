@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError
 from pathlib import Path
@@ -17,6 +17,9 @@ from abi_cli.model.functions import BATCH_SIZE, RNG, Known, UserFunction, shown
 from abi_cli.model.support import Support
 from abi_cli.registry import Part
 from abi_cli.spec.declarations import in_order
+
+DeclaredSection = Literal["meta", "given", "prior"]
+"""Sections of a spec whose variables may be declared."""
 
 
 class Source(Protocol):
@@ -45,8 +48,14 @@ class Source(Protocol):
     def signature(self) -> dict[str, bool]:
         """Argument name → whether it must be given."""
 
-    def taking(self, names: tuple[str, ...]) -> Callable[[Known], Any]:
-        """A call with the arguments `names` out of what is known."""
+    def taking(
+        self, names: tuple[str, ...], *, shared: Collection[str] = ()
+    ) -> Callable[[Known], Any]:
+        """A call with the arguments `names` out of what is known.
+
+        Arguments:
+            shared: Those of which a chunk has one value, not one for each data set.
+        """
 
     def raised(self, error: BaseException, *, draw: str) -> UserFunctionError:
         """What to tell of an exception, raised at `draw`."""
@@ -72,28 +81,25 @@ class Declared:
     """Variables, each with the distribution or function that draws it. A `Source`.
 
     Arguments:
-        name: The section of the spec: `meta` or `prior`.
+        name: The section of the spec: `meta`, `given` or `prior`.
         variables: As they are declared.
         order: In which they are drawn: each comes after those that it takes.
         batched: Whether it draws for a whole chunk.
-        shared: Whether the data sets of a chunk have in common what other sources drew.
     """
 
-    name: Literal["meta", "prior"]
+    name: DeclaredSection
     variables: Mapping[str, Distribution | UserFunction]
     order: tuple[str, ...]
     batched: bool = False
-    shared: bool = True
 
     @classmethod
     def load(
         cls,
-        name: Literal["meta", "prior"],
+        name: DeclaredSection,
         declared: Mapping[str, str | Part],
         base_dir: Path,
         *,
         batched: bool,
-        shared: bool,
     ) -> Declared:
         """The declared variables of a section, after making sure that their functions are there.
 
@@ -130,7 +136,7 @@ class Declared:
                 hint="Let a function that draws both be the whole section.",
                 place=place,
             ) from None
-        return cls(name, variables, order, kinds.pop() if kinds else batched, shared)
+        return cls(name, variables, order, kinds.pop() if kinds else batched)
 
     @property
     def place(self) -> str:
@@ -167,11 +173,13 @@ class Declared:
                 signature |= dict.fromkeys(source.references().values(), True)
         return signature | dict.fromkeys(self.variables, False)
 
-    def taking(self, names: tuple[str, ...]) -> Callable[[Known], Known]:
+    def taking(
+        self, names: tuple[str, ...], *, shared: Collection[str] = ()
+    ) -> Callable[[Known], Known]:
         """A function that draws them all, in order, given what is known of `names`."""
         fixed = frozenset(names).intersection(self.variables)
         known_to = {*names, *self.variables}
-        steps = [(v, self._step(self.variables[v], known_to)) for v in self.order]
+        steps = [(v, self._step(self.variables[v], known_to, shared)) for v in self.order]
 
         def draw(known: Known) -> Known:
             drawn: Known = {}
@@ -186,7 +194,7 @@ class Declared:
         return draw
 
     def _step(
-        self, source: Distribution | UserFunction, names: set[str]
+        self, source: Distribution | UserFunction, names: set[str], shared: Collection[str]
     ) -> Callable[[Known, Known], Any]:
         """A function of what is known and what has been drawn here that draws one variable."""
         if isinstance(source, UserFunction):
@@ -200,16 +208,10 @@ class Declared:
         taken = tuple(source.references().values())
 
         def rows(known: Known, drawn: Known) -> np.ndarray:
-            values = {name: self._by_row(name, known, drawn) for name in taken}
+            values = {name: _by_row(name, known, drawn, shared) for name in taken}
             return source.sample_rows(known[RNG], values, known[BATCH_SIZE])
 
         return rows
-
-    def _by_row(self, name: str, known: Known, drawn: Known) -> np.ndarray:
-        """A value with a leading axis: dataset, or 1 where all data sets of a chunk have it."""
-        value = np.asarray(drawn[name] if name in drawn else known[name])
-        whole = value.ndim == 0 or (self.shared and name not in drawn)
-        return value[None] if whole else value
 
     def raised(self, error: BaseException, *, draw: str) -> UserFunctionError:
         """What to tell of a variable that could not be drawn."""
@@ -264,3 +266,9 @@ def _as_drawn(fixed: Any, drawn: Any) -> Any:
     """A value that is held fixed, whole where what is drawn is."""
     whole = np.asarray(drawn).dtype.kind in "iu" and float(fixed).is_integer()
     return int(fixed) if whole else fixed
+
+
+def _by_row(name: str, known: Known, drawn: Known, shared: Collection[str]) -> np.ndarray:
+    """A value with a leading axis: dataset, or 1 where all data sets of a chunk have it."""
+    value = np.asarray(drawn[name] if name in drawn else known[name])
+    return value[None] if value.ndim == 0 or name in shared else value

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -111,7 +111,12 @@ class UserFunction:
             if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
         }
 
-    def taking(self, names: tuple[str, ...]) -> Callable[[Known], Any]:
+    def taking(
+        self,
+        names: tuple[str, ...],
+        *,
+        shared: Collection[str] = (),  # noqa: ARG002  # of interest to declarations
+    ) -> Callable[[Known], Any]:
         """A call of the function with the arguments `names`, in its order, out of what is known."""
         function = self.function
         positional = [

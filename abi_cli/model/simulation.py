@@ -30,6 +30,7 @@ from abi_cli.variables import Datasets, Role, Value, take
 
 _WHERE_SHAPES_VARY: dict[Role, str] = {
     "context": "Say set or series, as in `observables: {{{name}: {{kind: set}}}}`.",
+    "given": "Say set or series, as in `observables: {{{name}: {{kind: set}}}}`.",
     "observable": "Say set or series, as in `observables: {{{name}: {{kind: set}}}}`.",
     "parameter": "Parameters of varying length can't be inferred: return one shape for every row.",
 }
@@ -108,7 +109,7 @@ class Stage:
         return output
 
     def _call_first(self, known: Known, row: int) -> Known:
-        function = self.source.taking(self._choose_arguments(known))
+        function = self.source.taking(self._choose_arguments(known), shared=self._shared())
         self._visible = tuple(known)
         bits = known[RNG].bit_generator
         key = bits.state["state"]["key"]
@@ -126,6 +127,12 @@ class Stage:
         fixed = self._check_keys(output, known)
         self.take = (lambda known: function(known) | fixed) if fixed else function
         return output | fixed
+
+    def _shared(self) -> frozenset[str]:
+        """Names of what a chunk has one value of: what is held fixed, or drawn once for it."""
+        by_row = {name for s in self.earlier if s.role != "context" or s.batched for name in s.keys}
+        drawn = {name for s in self.earlier for name in s.keys}
+        return frozenset((drawn | self.origin.context.keys()) - by_row)
 
     def check(self, output: Any, row: int) -> None:
         """Refuse what is no dict, or has not the keys of the first row."""
@@ -169,7 +176,7 @@ class Stage:
             if refusal:
                 raise self.unusable(refusal)
             if name in self.origin.context:
-                if self.role != "context":
+                if self.role not in ("context", "given"):
                     raise UsageError(
                         f"Expected a context variable to hold fixed; got {name}, "
                         f"which {self.source.name} draws",

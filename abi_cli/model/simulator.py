@@ -12,12 +12,11 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from abi_cli.errors import SpecError
-from abi_cli.model.declared import Declared, Source
+from abi_cli.model.declared import Declared, DeclaredSection, Source
 from abi_cli.model.functions import UserFunction
 from abi_cli.model.modules import user_modules
 from abi_cli.model.simulation import Origin, Simulation, Stage
@@ -25,7 +24,15 @@ from abi_cli.model.streams import Purpose, Streams
 from abi_cli.model.support import Support
 from abi_cli.model.workers import Workers
 from abi_cli.spec import Spec
-from abi_cli.variables import Datasets, Layout, Ragged, Role, Value, Variable, concatenate
+from abi_cli.variables import ROLES, Datasets, Layout, Ragged, Role, Value, Variable, concatenate
+
+_ROLES: dict[str, Role] = {
+    "meta": "context",
+    "given": "given",
+    "prior": "parameter",
+    "likelihood": "observable",
+}
+"""Section of the model → what its variables are."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,7 @@ class Simulator:
     Arguments:
         prior, likelihood: Draw the parameters, and the data given parameters and context.
         meta: Draws the context, if there is any.
+        given: Draws what data sets come with but the model does not generate, if there is any.
         chunk: Rows of a unit where a function is batched.
         ragged: Variables that are sets or series. A parameter never is.
         parameters: Results of the prior to infer (None: all); the others are nuisance.
@@ -43,6 +51,7 @@ class Simulator:
     prior: Source
     likelihood: UserFunction
     meta: Source | None = None
+    given: Source | None = None
     chunk: int = 32
     ragged: frozenset[str] = frozenset()
     parameters: tuple[str, ...] | None = None
@@ -57,19 +66,25 @@ class Simulator:
         """
         model = spec.model
 
-        def load(role: Literal["meta", "prior"], *, batched: bool, shared: bool) -> Source:
-            declared = getattr(model, role)
-            if isinstance(declared, str):
-                return UserFunction.load(declared, base_dir)
-            return Declared.load(role, declared, base_dir, batched=batched, shared=shared)
+        def load(section: DeclaredSection, *, like: tuple[Source | None, ...]) -> Source | None:
+            source = getattr(model, section)
+            if source is None:
+                return None
+            if isinstance(source, str):
+                return UserFunction.load(source, base_dir)
+            batched = any(other.batched for other in like if other is not None)
+            return Declared.load(section, source, base_dir, batched=batched)
 
         likelihood = UserFunction.load(model.likelihood, base_dir)
-        meta = None if model.meta is None else load("meta", batched=False, shared=True)
-        by_row = meta is not None and meta.batched
+        meta = load("meta", like=())  # context is drawn once a chunk
+        given = load("given", like=(likelihood, meta))
+        prior = load("prior", like=(likelihood, meta, given))
+        assert prior is not None  # noqa: S101  # the spec has one
         return cls(
-            prior=load("prior", batched=likelihood.batched or by_row, shared=not by_row),
+            prior=prior,
             likelihood=likelihood,
             meta=meta,
+            given=given,
             chunk=model.chunk,
             ragged=spec.ragged(),
             parameters=None if spec.parameters is None else tuple(spec.parameters),
@@ -82,9 +97,10 @@ class Simulator:
 
     @property
     def sources(self) -> dict[str, Source]:
-        """What draws the variables, in order: meta if there is any, prior, likelihood."""
-        meta = {} if self.meta is None else {"meta": self.meta}
-        return {**meta, "prior": self.prior, "likelihood": self.likelihood}
+        """What draws the variables, in order: meta and given if there are any, then the others."""
+        sources = {"meta": self.meta, "given": self.given, "prior": self.prior}
+        drawn = {section: source for section, source in sources.items() if source is not None}
+        return {**drawn, "likelihood": self.likelihood}
 
     @property
     def functions(self) -> tuple[UserFunction, ...]:
@@ -164,15 +180,15 @@ class Simulator:
                     "only the others under `parameters:`.",
                     place=self.prior.place,
                 )
-        order: tuple[Role, ...] = ("context", "parameter", "nuisance", "observable")
-        return Layout(tuple(sorted(variables, key=lambda variable: order.index(variable.role))))
+        return Layout(tuple(sorted(variables, key=lambda variable: ROLES.index(variable.role))))
 
     def _roles(self, pilot: Datasets) -> dict[str, Role]:
         """What each variable of simulated data sets is."""
-        # The prior is run for its keys, with context that only `simulate` was given, if any.
+        # All but the likelihood is run for its keys, with context that only `simulate` was given.
         context = {
             name: value[0].item()
-            for name in self.prior.arguments
+            for source in (self.given, self.prior)
+            for name in (() if source is None else source.arguments)
             if isinstance(value := pilot.get(name), np.ndarray) and value.ndim == 1
         }
         _, stages = self._run(Origin(1, Purpose.PILOT, context), 0, 1, data=False)
@@ -190,6 +206,8 @@ class Simulator:
         names = list(pilot)
         roles: dict[str, Role] = dict.fromkeys(names, "observable")
         roles |= dict.fromkeys(names[: names.index(drawn[0])], "context")  # it comes first
+        for stage in stages:
+            roles |= dict.fromkeys(stage.keys, stage.role)
         roles |= dict.fromkeys(drawn, "nuisance")
         return roles | dict.fromkeys(parameters, "parameter")
 
@@ -231,17 +249,16 @@ class Simulator:
     ) -> tuple[Datasets, tuple[Stage, ...]]:
         if not 0 <= start < stop:
             raise ValueError(f"Expected 0 ≤ start < stop; got {start}, {stop}")
-        sources: list[tuple[Source, Role, frozenset[str]]] = []
-        if self.meta is not None:
-            sources.append((self.meta, "context", self.ragged))
-        nuisance_only = self.ragged.difference(self.parameters or self.ragged)
-        sources.append((self.prior, "parameter", nuisance_only))
-        if data:
-            sources.append((self.likelihood, "observable", self.ragged))
         with ExitStack() as opened:
             # Modules are loaded before the streams open: a seed set on import stays outside.
             stages: tuple[Stage, ...] = ()
-            for source, role, ragged in sources:
+            for section, source in self.sources.items():
+                role = _ROLES[section]
+                if role == "observable" and not data:
+                    continue
+                ragged = self.ragged
+                if role == "parameter":  # nuisance alone may be
+                    ragged = ragged.difference(self.parameters or ragged)
                 stage = Stage(source, role=role, ragged=ragged, origin=origin, earlier=stages)
                 stages = (*stages, stage)
             for base_dir in {function.base_dir for function in self.functions}:

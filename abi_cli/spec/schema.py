@@ -164,6 +164,11 @@ class ModelSection(Section):
         description="Function that draws the context, such as the number of observations; or a "
         "distribution for each variable of it.",
     )
+    given: FunctionOrDeclarations | None = Field(
+        default=None,
+        description="Draws what a data set comes with but the model does not generate, such as "
+        "covariates or times; or a distribution or function for each.",
+    )
     prior: FunctionOrDeclarations = Field(
         description="Function that draws the parameters; or a distribution or function for each."
     )
@@ -175,25 +180,30 @@ class ModelSection(Section):
         description="Rows that are simulated together where a function takes batch_size.",
     )
 
-    def declared(self, role: Literal["meta", "prior"]) -> dict[str, Part | str]:
+    def declared(self, section: Literal["meta", "given", "prior"]) -> dict[str, Part | str]:
         """Variable → its distribution or function; none where one function draws them all."""
-        source = self.meta if role == "meta" else self.prior
+        source = getattr(self, section)
         return source if isinstance(source, dict) else {}
 
     @model_validator(mode="after")
     def _declarations_can_be_drawn(self) -> Self:
-        meta, prior = self.declared("meta"), self.declared("prior")
-        with _below("meta"):
-            check_references(meta, context=())
-        with _below("prior"):
-            for name in prior:
-                if name in meta:
-                    message = f"{name!r} is declared under meta and under prior"
-                    hint = "Take it out of one of the two"
-                    raise refusal(Code.NAME, message, hint=hint, at=(name,))
+        earlier: dict[str, Part | str] = {}
+        known: tuple[str, ...] | None = ()
+        for section in ("meta", "given", "prior"):
+            declared = self.declared(section)
+            with _below(section):
+                for name in declared:
+                    if name in earlier:
+                        message = f"{name!r} is declared twice, the second time under {section}"
+                        hint = "Take it out of one of the two"
+                        raise refusal(Code.NAME, message, hint=hint, at=(name,))
+                check_references(declared, context=known)
+                if section == "prior":
+                    check_sizes(declared, others=earlier)
+            earlier |= declared
             # What a function draws is only known once it is called.
-            check_references(prior, context=None if isinstance(self.meta, str) else tuple(meta))
-            check_sizes(prior, others=meta)
+            by_function = isinstance(getattr(self, section), str)
+            known = None if known is None or by_function else tuple(earlier)
         return self
 
 

@@ -233,7 +233,7 @@ def _without_parameters(
     adapter: Adapter, data: Datasets, adapted: Mapping[str, Value], layout: Layout
 ) -> list[Finding]:
     """At inference there are no parameters: the networks must be told the same all the same."""
-    known = {variable.name for variable in layout.of("context", "observable")}
+    known = {variable.name for variable in layout.of("context", "given", "observable")}
     told = adapter.forward({name: value for name, value in data.items() if name in known})
     return [
         Finding(

@@ -25,6 +25,7 @@ _CODES = {
 
 _DRAWN_BY: dict[Role, str] = {
     "context": "meta",
+    "given": "given",
     "parameter": "prior",
     "nuisance": "prior",
     "observable": "likelihood",

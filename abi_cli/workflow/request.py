@@ -147,7 +147,7 @@ def completed(model: Model, rows: Datasets) -> Model:
     series = {name for name, kind in kinds.items() if kind == "series"}
     steps = derived_steps(layout, series=series, supports=model.simulator.supports)
     networks = spec.networks
-    sets = [variable for variable in layout.of("observable") if variable.ragged]
+    sets = [variable for variable in layout.of("given", "observable") if variable.ragged]
     if networks.summary is None and sets and not series:
         networks = networks.model_copy(
             update={"summary": registry.get("summary network", "deep_set")()}

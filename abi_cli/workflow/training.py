@@ -220,7 +220,7 @@ def _as_run(model: Model, code: Mapping[Path, str], *, seed: int, backend: str) 
     section = model.spec.model
     moved_sources = {
         role: moved_all(source)
-        for role in ("meta", "prior", "likelihood")
+        for role in ("meta", "given", "prior", "likelihood")
         if (source := getattr(section, role)) is not None
     }
     return model.spec.model_copy(
