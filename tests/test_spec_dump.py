@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from abi_cli.data.preparing import PREPARATIONS
 from abi_cli.spec import (
+    DataSection,
     ModelSection,
     NetworksSection,
     ObservableSection,
@@ -28,6 +30,7 @@ from tests.toy_parts import (
     CouplingFlow,
     DeepSet,
     EarlyStopping,
+    Normal,
     Rename,
     Scale,
     only_toy_parts,
@@ -46,6 +49,7 @@ seed: 1
 backend: null
 model:
   meta: toy.py:meta
+  given: null
   prior: toy.py:prior
   likelihood: toy.py:likelihood
   chunk: 32
@@ -53,6 +57,11 @@ parameters:
   beta: {labels: [β₀, β₁]}
   sigma: {labels: [σ]}
 observables: null
+data:
+  dataset: dataset
+  columns: {}
+  categories: {}
+  prepare: {}
 adapter:
   - as_set: {keys: [x, y]}
   - constrain: {keys: [sigma], lower: 0.0, upper: null, method: softplus}
@@ -109,6 +118,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=1
 variables = (texts | st.sampled_from(["x", "y", "N", "no", "null", "true"])).filter(
     lambda name: refuse_variable_name(name) is None
 )
+few = st.sampled_from(["x", "y", "N", "no", "null", "true"])
 labels = texts.filter(lambda label: bool(label.strip()))
 keys = st.lists(texts, min_size=1, max_size=20, unique=True).map(tuple)
 numbers = st.floats(allow_nan=False, allow_infinity=False)
@@ -128,6 +138,7 @@ specs = st.builds(
     model=st.builds(
         ModelSection,
         meta=st.sampled_from([None, "a.b:c", "dir with spaces/m.py:meta"]),
+        given=st.none() | st.just("m.py:given"),
         prior=st.just("m.py:prior"),
         likelihood=st.just("m.py:no"),
         chunk=counts,
@@ -138,6 +149,13 @@ specs = st.builds(
         st.builds(ParameterSection, labels=st.lists(labels, max_size=3).map(tuple)),
     ),
     observables=st.sampled_from([None, {"cases": ObservableSection(kind="series")}]),
+    data=st.builds(
+        DataSection,
+        dataset=st.sampled_from(["dataset", "subject id"]),
+        columns=st.dictionaries(few, st.just(("a column",)), max_size=1),
+        categories=st.dictionaries(few, st.just(("no", "yes", "1"))),
+        prepare=st.dictionaries(few, st.sampled_from(PREPARATIONS)),
+    ),
     adapter=st.lists(steps, min_size=1, max_size=4).map(tuple),
     networks=st.builds(
         NetworksSection,
@@ -153,6 +171,22 @@ specs = st.builds(
         callbacks=st.lists(st.builds(EarlyStopping, patience=counts), max_size=2).map(tuple),
     ),
 )
+
+
+declared = st.dictionaries(
+    few,
+    st.builds(Normal, loc=numbers, scale=numbers) | st.just("m.py:draw"),
+    min_size=1,
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(specs, declared, declared)
+def test_declarations_written_and_read_back_are_the_same(spec, meta, prior):
+    prior = {name: source for name, source in prior.items() if name not in meta} or "m.py:prior"
+    model = spec.model.model_copy(update={"meta": meta, "prior": prior})
+    spec = spec.model_copy(update={"model": model, "parameters": None, "observables": None})
+    assert parse_spec(dump_spec(spec)) == spec
 
 
 @settings(max_examples=60, deadline=None)

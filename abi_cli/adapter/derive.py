@@ -22,8 +22,8 @@ def derived_steps(
     `summary_variables`; where some are sets or series, those do, and the ones of fixed shape go to
     `inference_conditions` with the context. Everything is standardized but simplices, which have a
     scale, and counts of members: the width of a posterior goes with their square root, so that is
-    what the network is told. What data sets come with but the model does not generate (`given`) goes
-    the way of observables where it is a set or series, else that of context.
+    what the network is told. What data sets come with but the model does not generate (`given`)
+    goes the way of observables where it is a set or series, else that of context.
 
     Arguments:
         series: Observables that are series; all others without a fixed shape are sets.

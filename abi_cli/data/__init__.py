@@ -21,6 +21,7 @@ from abi_cli.data.datasets import (
 )
 from abi_cli.data.draw_files import DrawWriter, open_draws, read_draws
 from abi_cli.data.draws import DrawHeader, Draws, collect
+from abi_cli.data.entries import Naming
 from abi_cli.data.summary import STATISTICS, Summary, summarize
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "DrawWriter",
     "Draws",
     "Loaded",
+    "Naming",
     "Summary",
     "collect",
     "open_draws",

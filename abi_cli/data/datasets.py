@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from abi_cli.data import formats
-from abi_cli.data.entries import Entries, Wanted, listing
+from abi_cli.data.entries import Entries, Naming, Wanted, listing
 from abi_cli.data.files import Source, output, output_errors
+from abi_cli.data.preparing import prepared
 from abi_cli.errors import DataError
 from abi_cli.variables import Datasets, Layout, Ragged, Variable, count
 
@@ -31,7 +32,12 @@ class Loaded:
 
 
 def read_datasets(
-    source: Path | None, layout: Layout, *, format: str | None = None, truths: bool = False
+    source: Path | None,
+    layout: Layout,
+    *,
+    format: str | None = None,
+    truths: bool = False,
+    naming: Naming | None = None,
 ) -> Loaded:
     """Read the data that posteriors are to be given.
 
@@ -43,6 +49,7 @@ def read_datasets(
         layout: The variables of the model.
         format: A format's name; by default that of the extension, CSV for standard input.
         truths: Whether to keep the parameters that the file has.
+        naming: How the file may call things otherwise.
 
     Errors:
         UsageError: No such format.
@@ -51,6 +58,7 @@ def read_datasets(
     wanted = Wanted(
         required=_not_counted(layout.of("context", "given", "observable")),
         optional=(*_counted(layout), *(layout.of("parameter") if truths else ())),
+        naming=naming or Naming(),
     )
     return _load(source, layout, wanted, format)
 
@@ -70,7 +78,12 @@ def read_simulations(source: Path | None, layout: Layout, *, format: str | None 
 
 
 def read_parameters(
-    source: Path | None, layout: Layout, labels: Sequence[str], *, format: str | None = None
+    source: Path | None,
+    layout: Layout,
+    labels: Sequence[str],
+    *,
+    format: str | None = None,
+    naming: Naming | None = None,
 ) -> tuple[np.ndarray, Datasets]:
     """Read values of the parameters, one row each, and which data set each is for.
 
@@ -89,7 +102,8 @@ def read_parameters(
     """
     reader = formats.choose(source, format, lambda fmt: fmt.read_points)
     file = Source(source)
-    entries = reader(file, Wanted(required=layout.of("parameter"), optional=()))
+    wanted = Wanted(layout.of("parameter"), optional=(), naming=naming or Naming())
+    entries = reader(file, wanted)
     if entries.labels is None:
         if len(labels) != 1:
             raise DataError(
@@ -128,6 +142,8 @@ def _load(source: Path | None, layout: Layout, wanted: Wanted, format: str | Non
                 hint="Leave the empty data set out.",
             )
     values = entries.values | _counts(entries, labels, layout)
+    for name, how in wanted.naming.prepare.items():
+        values[name] = prepared(name, values[name], how, labels)
     ordered = {v.name: values[v.name] for v in layout.variables if v.name in values}
     unused = [name for name in entries.unused if name.partition("[")[0] not in layout]
     note = f"{Source(source)}: no use for the {entries.noun}s {listing(unused)}"

@@ -94,7 +94,16 @@ def _read(source: Source, wanted: Wanted, delimiter: str) -> tuple[tuple[Variabl
         )
         return [name for variable in variables for name in variable.elements()]
 
-    table = read_table(source, choose, delimiter=delimiter)
+    def translate(header: Sequence[str]) -> list[str]:
+        return wanted.translated(header, spell=Variable.elements, place=f"{source}, row 1")
+
+    table = read_table(
+        source,
+        choose,
+        delimiter=delimiter,
+        translate=translate,
+        words=wanted.categories(Variable.elements),
+    )
     return variables, table
 
 

@@ -7,8 +7,8 @@ The readers of the formats differ in how they find the values of a variable; wha
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -20,16 +20,72 @@ LABEL = "dataset"
 
 
 @dataclass(frozen=True)
+class Naming:
+    """How files of real data call what a model calls otherwise.
+
+    Arguments:
+        dataset: What names the data sets.
+        columns: Variable → its name in files, or the names of its elements.
+        categories: Variable → the words that stand for 0, 1, ….
+        prepare: Variable → what is done with it in each data set before anything else.
+    """
+
+    dataset: str = LABEL
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    prepare: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Wanted:
     """The variables that are looked for in a file.
 
     Arguments:
         required: Their absence is an error.
         optional: Read where they are there.
+        naming: Other names that they may have there.
     """
 
     required: tuple[Variable, ...]
     optional: tuple[Variable, ...]
+    naming: Naming = Naming()
+
+    def translated(
+        self, names: Sequence[str], *, spell: Callable[[Variable], tuple[str, ...]], place: str
+    ) -> list[str]:
+        """The names of a file in the words of the model; those that mean nothing to it as they are.
+
+        Arguments:
+            names: What the file has.
+            spell: A variable's names in this format.
+            place: The file.
+
+        Errors:
+            DataError: The file has a variable under both of its names.
+        """
+        own = {self.naming.dataset: LABEL}
+        for variable in (*self.required, *self.optional):
+            others = self.naming.columns.get(variable.name, ())
+            if len(others) == len(spell(variable)):
+                own |= zip(others, spell(variable), strict=True)
+        translated = [own.get(name, name) for name in names]
+        for name, meant in zip(names, translated, strict=True):
+            if name != meant and meant in names and own.get(meant, meant) == meant:
+                raise DataError(
+                    f"expected {name} or {meant}, which the spec says are the same; got both",
+                    place=place,
+                    hint="Leave one of them out, or change `data:` in the spec of the run.",
+                )
+        return translated
+
+    def categories(self, spell: Callable[[Variable], tuple[str, ...]]) -> dict[str, dict[str, int]]:
+        """Name in this format → word → number, for what may be written in words."""
+        return {
+            name: {word: number for number, word in enumerate(words)}
+            for variable in (*self.required, *self.optional)
+            if (words := self.naming.categories.get(variable.name))
+            for name in spell(variable)
+        }
 
     def found(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -32,12 +32,15 @@ def read_entries(source: Source, wanted: Wanted) -> Entries:
     labels: list[str] = []
     numbers: list[int] = []
     keys: dict[str, None] = {}
-    for number, entry in _objects(source):
+    words = wanted.categories(_spelled)
+    for number, found_there in _objects(source):
         place = f"{source}, line {number}"
+        own = wanted.translated(list(found_there), spell=_spelled, place=place)
+        entry = dict(zip(own, found_there.values(), strict=True))
+        for name in words.keys() & entry.keys():
+            entry[name] = _in_numbers(entry[name], words[name])
         if variables is None:
-            variables = wanted.found(
-                list(entry), noun="key", spell=lambda variable: (variable.name,), place=place
-            )
+            variables = wanted.found(list(entry), noun="key", spell=_spelled, place=place)
             labelled = LABEL in entry
         if labelled:
             labels.append(_label(entry, place))
@@ -61,6 +64,17 @@ def read_entries(source: Source, wanted: Wanted) -> Entries:
         noun="key",
         place=lambda dataset: f"{source}, line {numbers[dataset]}",
     )
+
+
+def _spelled(variable: Variable) -> tuple[str, ...]:
+    return (variable.name,)
+
+
+def _in_numbers(value: Any, words: Mapping[str, int]) -> Any:
+    """Words as the numbers that they stand for; others stay, to be refused."""
+    if isinstance(value, list):
+        return [_in_numbers(item, words) for item in value]
+    return words.get(value, value) if isinstance(value, str) else value
 
 
 def _objects(source: Source) -> Iterator[tuple[int, dict[str, Any]]]:

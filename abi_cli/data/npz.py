@@ -39,11 +39,14 @@ def read_entries(source: Source, wanted: Wanted) -> Entries:
     Errors:
         DataError: No NPZ file, arrays of anything but numbers, shapes that don't fit.
     """
-    with _arrays(source) as arrays:
-        names = list(arrays)
-        variables = wanted.found(
-            names, noun="array", spell=lambda variable: (variable.name,), place=str(source)
-        )
+
+    def spell(variable: Variable) -> tuple[str, ...]:
+        return (variable.name,)
+
+    with _arrays(source) as stored:
+        names = wanted.translated(list(stored), spell=spell, place=str(source))
+        arrays = _Renamed(stored, dict(zip(names, stored, strict=True)))
+        variables = wanted.found(names, noun="array", spell=spell, place=str(source))
         values = {v.name: _value(arrays, v, source) for v in variables}
         labels = None if LABEL not in arrays else _labels(arrays, source)
     sizes = {name: len(value) for name, value in values.items()}
@@ -65,6 +68,22 @@ def read_entries(source: Source, wanted: Wanted) -> Entries:
         noun="array",
         place=lambda dataset: f"{source}, data set at index {dataset}",
     )
+
+
+class _Renamed(Mapping[str, np.ndarray]):
+    """Arrays under other names, each read when it is asked for."""
+
+    def __init__(self, arrays: Mapping[str, np.ndarray], originals: Mapping[str, str]) -> None:
+        self._arrays, self._originals = arrays, originals
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._arrays[self._originals[name]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._originals)
+
+    def __len__(self) -> int:
+        return len(self._originals)
 
 
 @contextmanager

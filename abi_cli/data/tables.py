@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from types import MappingProxyType
 
 import numpy as np
 
@@ -32,6 +33,7 @@ class Table:
         columns: Column name → `(row,)` float64, finite.
         unused: The columns that were not chosen.
         numbers: `(row,)`, which row of the file it is; the header is row 1.
+        originals: What the file calls its columns.
     """
 
     source: Source
@@ -40,17 +42,27 @@ class Table:
     columns: dict[str, np.ndarray]
     unused: tuple[str, ...]
     numbers: np.ndarray
+    originals: Mapping[str, str]
 
     def place(self, row: int, column: str | None = None) -> str:
         """Where a row, or a cell of it, stands in the file."""
         where = f"{self.source}, row {self.numbers[row]}"
-        return where if column is None else f"{where}, column {column}"
+        return where if column is None else f"{where}, column {self.originals[column]}"
 
 
 def read_table(
-    source: Source, choose: Callable[[Sequence[str]], Sequence[str]], *, delimiter: str
+    source: Source,
+    choose: Callable[[Sequence[str]], Sequence[str]],
+    *,
+    delimiter: str,
+    translate: Callable[[Sequence[str]], list[str]] = list,
+    words: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
 ) -> Table:
     """Read the columns that `choose` picks from the header; all of them hold numbers.
+
+    Arguments:
+        translate: The header in our words.
+        words: Column → what words in it stand for.
 
     Rows without any text are skipped: spreadsheets leave them at the end.
 
@@ -65,6 +77,8 @@ def read_table(
             raise DataError("the file is empty", place=str(source), hint=_EXPECTED)
         header = [name.strip() for name in header]
         _check_header(header, source, delimiter)
+        originals, header = header, translate(header)
+        spelled = dict(zip(header, originals, strict=True))
         names = choose(header)
         label_at = header.index(LABEL) if LABEL in header else None
         code_of: defaultdict[str, int] = defaultdict(lambda: len(code_of))
@@ -75,7 +89,10 @@ def read_table(
         for texts, number in _blocks(rows, header_number + 1, len(header), source):
             numbers.append(number)
             for name, parts in columns.items():
-                parts.append(_numbers(texts[header.index(name)], number, name, source))
+                cells: Sequence[str] = texts[header.index(name)]
+                if name in words:
+                    cells = _in_numbers(cells, words[name])
+                parts.append(_numbers(cells, number, spelled[name], source, words.get(name)))
             if label_at is None:
                 codes.append(np.zeros(len(number), np.int64))
             else:
@@ -89,9 +106,15 @@ def read_table(
         labels=None if label_at is None else tuple(code_of),
         codes=np.concatenate(codes),
         columns={name: np.concatenate(parts) for name, parts in columns.items()},
-        unused=tuple(name for name in header if name not in columns and name != LABEL),
+        unused=tuple(spelled[name] for name in header if name not in columns and name != LABEL),
         numbers=np.concatenate(numbers),
+        originals=spelled,
     )
+
+
+def _in_numbers(texts: Sequence[str], words: Mapping[str, int]) -> list[str]:
+    """Words as the numbers that they stand for."""
+    return [str(words.get(text.strip(), text)) for text in texts]
 
 
 @contextmanager
@@ -158,7 +181,13 @@ def _check_header(header: list[str], source: Source, delimiter: str) -> None:
         )
 
 
-def _numbers(texts: Sequence[str], number: np.ndarray, column: str, source: Source) -> np.ndarray:
+def _numbers(
+    texts: Sequence[str],
+    number: np.ndarray,
+    column: str,
+    source: Source,
+    words: Mapping[str, int] | None,
+) -> np.ndarray:
     """`(row,)` float64, finite."""
     try:
         values = np.fromiter(map(float, texts), np.float64, len(texts))
@@ -174,11 +203,11 @@ def _numbers(texts: Sequence[str], number: np.ndarray, column: str, source: Sour
         hint = "This model has no place for missing values: fill it in, or leave the row out."
     else:
         found = repr(text)
-        hint = (
-            "Write decimals with a point."
-            if _is_number(text.replace(",", "."))
-            else "Correct the cell, or leave the row out."
-        )
+        hint = "Correct the cell, or leave the row out."
+        if _is_number(text.replace(",", ".")):
+            hint = "Write decimals with a point."
+        elif words:
+            hint = f"The words of this column are {', '.join(words)}."
     raise DataError(
         f"expected a number; got {found}",
         place=f"{source}, row {number[row]}, column {column}",

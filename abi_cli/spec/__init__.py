@@ -21,6 +21,7 @@ from abi_cli.spec.reader import Document, read_document
 from abi_cli.spec.references import resolved
 from abi_cli.spec.schema import (
     RESERVED_NAMES,
+    DataSection,
     ModelSection,
     NetworksSection,
     ObservableSection,
@@ -35,6 +36,7 @@ from abi_cli.spec.validate import validate
 __all__ = [
     "RESERVED_NAMES",
     "Code",
+    "DataSection",
     "Document",
     "InvalidSpecError",
     "ModelSection",

@@ -225,6 +225,49 @@ class ObservableSection(Section):
     )
 
 
+class DataSection(Section):
+    """How files of real data call what the model calls otherwise."""
+
+    dataset: str = Field(
+        default="dataset", min_length=1, description="Column that names the data sets."
+    )
+    columns: dict[VariableName, Labels] = Field(
+        default_factory=dict,
+        description="Variable: the column that holds it; for a vector, a list of columns.",
+    )
+    categories: dict[VariableName, Annotated[Labels, Field(min_length=2)]] = Field(
+        default_factory=dict,
+        description="Variable: the words that stand for 0, 1, … in its column.",
+    )
+    prepare: dict[VariableName, Literal["centre_within", "standardize_within"]] = Field(
+        default_factory=dict,
+        description="Variable: what is done with its values within each data set first.",
+    )
+
+    @model_validator(mode="after")
+    def _names_mean_one_thing(self) -> Self:
+        taken = {self.dataset: "dataset"}
+        for variable, columns in self.columns.items():
+            for column in columns:
+                if column in taken:
+                    raise refusal(
+                        Code.VALUE,
+                        f"Expected columns that mean one thing; got {column!r} for "
+                        f"{taken[column]} and for {variable}",
+                        at=("columns", variable),
+                    )
+                taken[column] = variable
+        for variable, words in self.categories.items():
+            if len(set(words)) < len(words):
+                raise refusal(
+                    Code.VALUE,
+                    f"Expected different words for the categories of {variable}; "
+                    f"got {', '.join(words)}",
+                    at=("categories", variable),
+                )
+        return self
+
+
 class NetworksSection(Section):
     """The networks that are trained."""
 
@@ -276,6 +319,10 @@ class Spec(Section):
     )
     observables: dict[VariableName, ObservableSection] | None = Field(
         default=None, description="What the axes of observables are, where no adapter step says so."
+    )
+    data: DataSection = Field(
+        default_factory=DataSection,
+        description="How files of real data call what the model calls otherwise.",
     )
     adapter: Annotated[tuple[Annotated[Part, PartOf("step")], ...] | None, Field(min_length=1)] = (
         Field(

@@ -119,15 +119,18 @@ class _Finding:
         template = _EXPECTED.get(detail["type"])
         self.expected = template and template.format_map(self.context)
 
-    def is_echo(self) -> bool:
+    def is_echo(self, findings: list[_Finding]) -> bool:
         """Whether a list is only called too short because its items are wrong."""
-        return self.detail["type"] == "too_short" and len(self.detail["input"]) > 0
+        depth = len(self.path)
+        return self.detail["type"] == "too_short" and any(
+            len(other.path) > depth and other.path[:depth] == self.path for other in findings
+        )
 
 
 def _merged(findings: list[_Finding]) -> list[_Finding]:
     """One finding for a value that fits none of several types: the one that got furthest in it."""
     merged: list[_Finding] = []
-    findings = [finding for finding in findings if not finding.is_echo()]
+    findings = [finding for finding in findings if not finding.is_echo(findings)]
     by_choice: dict[Path, _Finding] = {}
     for finding in findings:
         other = by_choice.get(finding.choice) if finding.choice is not None else None

@@ -26,7 +26,7 @@ from abi_cli.variables import (
     element_names,
 )
 from abi_cli.workflow.findings import Finding, Severity, warnings
-from abi_cli.workflow.pointing import pointing, refuse_lost_parameters
+from abi_cli.workflow.pointing import pointing, refuse_lost_parameters, refuse_unknown_names
 from abi_cli.workflow.request import Compute, Model, completed, read_model
 from abi_cli.workflow.trying import Built, Trial, try_networks
 
@@ -128,6 +128,7 @@ def check(
     seconds = time.perf_counter() - begun
     with pointing(model):
         layout = model.simulator.layout(data)
+        refuse_unknown_names(model.spec, layout)
     steps, findings = _adapt(model, data, layout)
     findings = [*_unrepeatable(model.simulator, seed=seed), *findings]
     built = None

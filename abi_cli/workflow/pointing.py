@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from abi_cli import registry
 from abi_cli.adapter import Adapter
 from abi_cli.adapter.step import AdapterError, Step
 from abi_cli.errors import SpecError
-from abi_cli.spec import Code, InvalidSpecError, Problem
+from abi_cli.spec import Code, InvalidSpecError, Problem, Spec, nearest
 from abi_cli.spec.problems import Path
 from abi_cli.variables import Datasets, Layout, Role
 from abi_cli.workflow.request import Model
@@ -18,6 +18,8 @@ _CODES = {
     "adapter": Code.STEP,
     "model": Code.MODEL,
     "parameters": Code.MODEL,
+    "observables": Code.MODEL,
+    "data": Code.MODEL,
     "networks": Code.NETWORK,
     "training": Code.TRAINING,
 }
@@ -82,6 +84,31 @@ def fitted_adapter(model: Model, data: Datasets, layout: Layout) -> Adapter:
         adapter = Adapter.fit(model.spec.adapter or (), data)
         refuse_lost_parameters(adapter, layout)
     return adapter
+
+
+def refuse_unknown_names(spec: Spec, layout: Layout) -> None:
+    """Refuse names of variables that the model doesn't have.
+
+    Errors:
+        SpecError: There is one under `observables:` or `data:`.
+    """
+    data = spec.data
+    named: dict[str, Mapping[str, object]] = {
+        "observables": spec.observables or {},
+        "data.columns": data.columns,
+        "data.categories": data.categories,
+        "data.prepare": data.prepare,
+    }
+    known = [variable.name for variable in layout.variables]
+    for section, names in named.items():
+        for name in names:
+            if name not in layout:
+                near = nearest(name, known)
+                raise SpecError(
+                    f"Expected variables of the model, {', '.join(known)}; got {name}",
+                    hint=f"Did you mean {near}?" if near else None,
+                    place=f"{section}.{name}",
+                )
 
 
 def refuse_lost_parameters(adapter: Adapter, layout: Layout) -> None:

@@ -19,6 +19,7 @@ from abi_cli.data import (
     DrawHeader,
     Draws,
     Loaded,
+    Naming,
     Summary,
     collect,
     formats,
@@ -30,6 +31,7 @@ from abi_cli.data import (
 )
 from abi_cli.listener import Listener
 from abi_cli.run import MODEL, Run, open_run
+from abi_cli.spec import read_spec
 from abi_cli.variables import DrawBlock, take
 from abi_cli.workflow.request import STDIN, USUAL_COMPUTE, USUAL_PLACE, Compute, Target, need_piped
 from abi_cli.workflow.simulating import Written
@@ -54,12 +56,18 @@ def open_approximator(run: Run, compute: Compute, listener: Listener) -> Approxi
 def _load_data(run: Run, data: Path, listener: Listener) -> Loaded:
     """Read data sets for a run and say what is odd about them."""
     need_piped(data)
-    loaded = read_datasets(None if data == STDIN else data, run.layout)
+    loaded = read_datasets(None if data == STDIN else data, run.layout, naming=_naming(run))
     for note in loaded.notes:
         listener.note(note)
     for warning in range_warnings(loaded.datasets, loaded.labels, run.layout):
         listener.warn(warning)
     return loaded
+
+
+def _naming(run: Run) -> Naming:
+    """How the spec of a run says that files call things."""
+    named = read_spec(run.spec_file()).data
+    return Naming(named.dataset, named.columns, named.categories, named.prepare)
 
 
 @dataclass(frozen=True)
@@ -180,7 +188,7 @@ def log_prob(
     listener = listener or Listener()
     run = open_run(path)
     loaded = _load_data(run, data, listener)
-    index, parameters = read_parameters(at, run.layout, loaded.labels)
+    index, parameters = read_parameters(at, run.layout, loaded.labels, naming=_naming(run))
     approximator = open_approximator(run, compute, listener)
     density = approximator.log_prob(take(loaded.datasets, index), parameters)
     return Densities(tuple(loaded.labels[i] for i in index), density)
@@ -241,7 +249,8 @@ class Posterior:
         """
         loaded = self._load(data)
         with _as_file(at) as file:
-            index, parameters = read_parameters(file, self.run.layout, loaded.labels)
+            naming = _naming(self.run)
+            index, parameters = read_parameters(file, self.run.layout, loaded.labels, naming=naming)
         return self.approximator.log_prob(take(loaded.datasets, index), parameters)
 
     def _load(self, data: Path | str | Columns) -> Loaded:

@@ -21,7 +21,7 @@ from abi_cli.run import Run
 from abi_cli.spec import Spec, dump_spec
 from abi_cli.training.fitting import refuse_unfit, refuse_unmonitored
 from abi_cli.variables import Datasets
-from abi_cli.workflow.pointing import fitted_adapter, pointing
+from abi_cli.workflow.pointing import fitted_adapter, pointing, refuse_unknown_names
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
     USUAL_PLACE,
@@ -152,6 +152,7 @@ def _rehearse(
     few = model.simulator.simulate(seed=seed, purpose=Purpose.PILOT, start=0, stop=rows)
     with pointing(model):
         layout = model.simulator.layout(few)
+        refuse_unknown_names(model.spec, layout)
     stored = None if data is None else read_simulations(data, layout)
     derived, model = model.spec.adapter is None, completed(model, few)
     if derived:
