@@ -43,12 +43,15 @@ __all__ = ["__version__", "load"]
 __version__ = "0.1.0"
 
 
-def load(path: Path | str) -> Posterior:
-    """Open a run folder for sampling; see `abi_cli.workflow.load` for its options.
+def load(path: Path | str, *, trust_code: bool = False) -> Posterior:
+    """Open a run folder for sampling; see `abi_cli.workflow.load` for more options.
+
+    Arguments:
+        trust_code: Whether to execute parts of the run's own, if it was trained with any.
 
     Errors:
         RunError: It is no run, or one whose training has not come to its end.
     """
     from abi_cli import workflow  # not at import: `abi --help` has no use for it
 
-    return workflow.load(path)
+    return workflow.load(path, trust_code=trust_code)

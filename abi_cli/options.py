@@ -67,6 +67,10 @@ Seed = Annotated[
 Draws = Annotated[
     int, typer.Option("--draws", "-n", min=1, metavar="N", help="Posterior draws per data set.")
 ]
+TrustCode = Annotated[
+    bool,
+    typer.Option("--trust-code", help="Execute what the run defines for itself under `use:`."),
+]
 Force = Annotated[bool, typer.Option("--force", help="Move what is there to NAME.bak.")]
 BackendName = Annotated[
     Backend | None, typer.Option("--backend", help="Instead of KERAS_BACKEND or the spec's.")

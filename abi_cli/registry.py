@@ -10,6 +10,10 @@ one, write such a class in the home package of its kind and decorate it:
         keys: Keys
 
 Nothing else has to know. The home package of a kind is imported when its first part is asked for.
+
+Others' parts are written alike. Those of a file that a spec names under `use:` keep their names, as
+far as ours don't have them; those of installed packages, entry points of the group `abi_cli.parts`,
+get the entry point's name before theirs: `psych.reaction_time`.
 """
 
 from __future__ import annotations
@@ -18,7 +22,9 @@ import difflib
 import importlib
 import pkgutil
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, TypeVar
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Annotated, Any, ClassVar, SupportsIndex, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
@@ -32,6 +38,9 @@ HOMES = {
     "distribution": "abi_cli.model",
 }
 """Kind of part → the package whose modules `parts*` or `*_parts` define its built-in parts."""
+
+GROUP = "abi_cli.parts"
+"""The entry points of installed packages that define parts."""
 
 
 def _as_tuple(value: Any) -> Any:
@@ -72,6 +81,12 @@ class Part(BaseModel):
     example: ClassVar[str]
     """How it may stand in a spec, on one line of YAML; empty if nobody has said."""
 
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        loader = _loaders.get(type(self))
+        if loader is None:
+            return super().__reduce_ex__(protocol)
+        return _restored, (loader, self.kind, self.to_config())
+
     @classmethod
     def shorthand(cls) -> str | None:
         """The option that a bare value stands for: the only required one, if it is only one."""
@@ -103,6 +118,8 @@ class UnknownPart(LookupError):
 
 
 _parts: dict[tuple[str, str], type[Part]] = {}
+_loaders: dict[type[Part], Callable[[], object]] = {}
+"""What defines a part again in another process, where an import doesn't."""
 _loaded: set[str] = set()
 P = TypeVar("P", bound=Part)
 
@@ -117,16 +134,41 @@ def part(kind: str, name: str, *, example: str = "") -> Callable[[type[P]], type
         raise ValueError(f"Expected one of {sorted(HOMES)}; got kind {kind!r}")
 
     def register(cls: type[P]) -> type[P]:
-        taken = _parts.get((kind, name))
-        if taken is not None and taken.__qualname__ != cls.__qualname__:
-            raise ValueError(f"{kind} {name!r} is already defined by {taken.__module__}")
         if not cls.__doc__:
             raise ValueError(f"{cls.__name__} needs a docstring: it is the part's help")
         cls.kind, cls.name, cls.example = kind, name, example
-        _parts[kind, name] = cls
-        return cls
+        return enlist(cls)
 
     return register
+
+
+def enlist(cls: type[P], loader: Callable[[], object] | None = None) -> type[P]:
+    """Let a part be found under its kind and name.
+
+    Arguments:
+        loader: What defines it again in another process, if an import doesn't.
+
+    Errors:
+        ValueError: The name is that of one of ours.
+    """
+    package = _entry_point_of(cls.__module__)
+    if package and not cls.name.startswith(f"{package}."):
+        cls.name = f"{package}.{cls.name}"
+    _load(cls.kind)
+    taken = _parts.get((cls.kind, cls.name))
+    ours = taken is not None and taken.__module__.startswith("abi_cli.")
+    if taken is not None and ours and taken.__qualname__ != cls.__qualname__:
+        raise ValueError(f"{cls.kind} {cls.name!r} is already defined by {taken.__module__}")
+    if loader is not None:
+        _loaders[cls] = loader
+    _parts[cls.kind, cls.name] = cls
+    return cls
+
+
+def _restored(loader: Callable[[], object], kind: str, config: dict[str, Any]) -> Part:
+    """A part out of another process, whose class `loader` defines in this one."""
+    loader()
+    return from_config(kind, config)
 
 
 def _load(kind: str) -> None:
@@ -140,9 +182,43 @@ def _load(kind: str) -> None:
             importlib.import_module(f"{home}.{module.name}")
 
 
+@cache
+def _entry_points() -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group=GROUP))
+
+
+def _entry_point_of(module: str) -> str | None:
+    """The name of the entry point that a module belongs to, if it belongs to one."""
+    if module.startswith(("abi_cli.", "_user_")):
+        return None
+    found = (e.name for e in _entry_points() if f"{module}.".startswith(f"{e.module}."))
+    return next(found, None)
+
+
+def _load_installed(package: str | None = None) -> None:
+    """Import what installed packages define.
+
+    Arguments:
+        package: The name of one entry point; None for all.
+
+    Errors:
+        ImportError: One of them can't be imported.
+    """
+    for entry in _entry_points():
+        if package in (None, entry.name):
+            try:
+                entry.load()
+            except Exception as error:
+                raise ImportError(
+                    f"the parts {entry.name} of an installed package can't be imported "
+                    f"({entry.value}): {type(error).__name__}: {error}"
+                ) from error
+
+
 def names(kind: str) -> tuple[str, ...]:
     """All names of a kind, sorted."""
     _load(kind)
+    _load_installed()
     return tuple(sorted(name for k, name in _parts if k == kind))
 
 
@@ -153,6 +229,8 @@ def get(kind: str, name: str) -> type[Part]:
         UnknownPart: With the nearest known names.
     """
     _load(kind)
+    if "." in name and (kind, name) not in _parts:
+        _load_installed(name.partition(".")[0])
     try:
         return _parts[kind, name]
     except KeyError:

@@ -31,6 +31,10 @@ def result(side: str, backend: str, *, whole: float, kl: float, seed: int = 1) -
     )
 
 
+def test_a_command_that_prints_no_answer_has_none() -> None:
+    assert run([sys.executable, "-c", "print('Usage: abi')"]).answer is None
+
+
 def test_ratios_are_medians_over_the_better_peer() -> None:
     results = [
         result("peer", "tensorflow", whole=200, kl=0.9),

@@ -21,6 +21,7 @@ from abi_cli.options import (
     RunPath,
     Seed,
     SpecPath,
+    TrustCode,
     command,
 )
 
@@ -85,6 +86,7 @@ def log_prob(
     output: Output = None,
     backend: BackendName = None,
     device: Device = None,
+    trust_code: TrustCode = False,
     force: Force = False,
 ) -> None:
     """Log posterior density of given parameter values, as CSV.
@@ -99,6 +101,7 @@ def log_prob(
         data,
         at,
         compute=workflow.Compute(backend, device),
+        trust_code=trust_code,
         listener=console,
     )
     reports.write_densities(console, densities, workflow.Target(output, force=force))

@@ -24,6 +24,7 @@ from abi_cli.options import (
     RunPath,
     Seed,
     SpecPath,
+    TrustCode,
     command,
 )
 
@@ -148,6 +149,7 @@ def sample(
     format: Format = None,  # the option's name
     backend: BackendName = None,
     device: Device = None,
+    trust_code: TrustCode = False,
     force: Force = False,
 ) -> None:
     """Draw from the posterior of every data set in DATA.
@@ -166,6 +168,7 @@ def sample(
         seed=seed,
         target=target,
         compute=workflow.Compute(backend, device),
+        trust_code=trust_code,
         listener=console,
     )
     if table:

@@ -350,7 +350,7 @@ def _run_document(description: Description) -> dict[str, Any]:
         "path": str(description.run.path),
         **asdict(description.run.manifest),
         "layout": description.layout.to_config(),
-        "spec": description.spec.model_dump(mode="json", by_alias=True),
+        "spec": description.spec,
         "adapter": [asdict(state) for state in description.adapter],
         "history": description.history,
         "verdict": description.verdict,

@@ -17,10 +17,12 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 from abi_cli.errors import SpecError, UserFunctionError
+from abi_cli.registry import Part, enlist
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -152,6 +154,37 @@ class UserModules:
     def changed(self) -> bool:
         """Whether a file is no longer as it was when it was loaded."""
         return any(_stamp(path) != stamp for path, stamp in self._stamps.items())
+
+
+def load_parts(base_dir: Path, reference: str) -> None:
+    """Let the parts that a person's module defines be found, in processes that need them, too.
+
+    Arguments:
+        base_dir: The folder that the reference is relative to, absolute.
+        reference: `file.py` or `package.module`.
+
+    Errors:
+        SpecError: There is no such module, or it defines no part.
+        UserFunctionError: Its own code raised while it was imported.
+    """
+    refresh(base_dir)
+    module = user_modules(base_dir).load(reference)
+    own = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type)
+        and issubclass(value, Part)
+        and value.__module__ == module.__name__
+        and "kind" in vars(value)
+    ]
+    if not own:
+        raise SpecError(
+            f"expected parts in {reference}; it defines none",
+            hint='Decorate them: @part("step", "my_step"), from abi_cli.registry.',
+            place="use",
+        )
+    for cls in own:
+        enlist(cls, partial(load_parts, base_dir, reference))
 
 
 _known: dict[Path, UserModules] = {}

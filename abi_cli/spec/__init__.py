@@ -8,7 +8,7 @@ Whatever is wrong on that way is an `InvalidSpecError` that lists every problem 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from abi_cli.errors import SpecError
@@ -28,6 +28,7 @@ from abi_cli.spec.schema import (
     ParameterSection,
     Spec,
     TrainingSection,
+    is_module_reference,
     refuse_variable_name,
 )
 from abi_cli.spec.shorthand import PartOf
@@ -65,19 +66,22 @@ LARGEST = 200_000
 """Bytes of a spec; what is larger is a data file given by mistake, slow to read as YAML."""
 
 
-def read_spec(path: Path, *, overrides: Sequence[str] = ()) -> Spec:
+def read_spec(
+    path: Path, *, overrides: Sequence[str] = (), load: Callable[[str], object] | None = None
+) -> Spec:
     """Read a spec from a file.
 
     Arguments:
         path: The file; `-` is standard input.
         overrides: Such as `training.epochs=5`, applied in order.
+        load: As in `parse_document`.
 
     Errors:
         SpecError: There is no such file, or it is no text.
         InvalidSpecError: With every problem of the file and the overrides.
     """
     source = read_source(path)
-    return parse_spec(source.text, source=source.name, overrides=overrides)
+    return parse_document(source.text, source=source.name, overrides=overrides, load=load)[0]
 
 
 def read_source(path: Path) -> Source:
@@ -118,7 +122,11 @@ def parse_spec(text: str, *, source: str = "spec", overrides: Sequence[str] = ()
 
 
 def parse_document(
-    text: str, *, source: str = "spec", overrides: Sequence[str] = ()
+    text: str,
+    *,
+    source: str = "spec",
+    overrides: Sequence[str] = (),
+    load: Callable[[str], object] | None = None,
 ) -> tuple[Spec, Document]:
     """Make a spec of YAML text, and a document that knows where each value of it was written.
 
@@ -126,6 +134,7 @@ def parse_document(
         text: The YAML.
         source: What problems call it: the name of the file that it was read from.
         overrides: Such as `training.epochs=5`, applied in order.
+        load: Defines the parts of a module that the spec uses; without it such a spec is refused.
 
     Errors:
         InvalidSpecError: With every problem of the text and the overrides.
@@ -133,7 +142,23 @@ def parse_document(
     document = read_document(Source(source, text))
     for argument in overrides:
         document = override(document, argument)
-    return validate(resolved(document))
+    document = resolved(document)
+    used = document.root.child("use")
+    for number, node in enumerate(used.value if used and isinstance(used.value, tuple) else ()):
+        if not isinstance(node.value, str) or not is_module_reference(node.value):
+            continue  # to be refused
+        if load is not None:
+            load(node.value)
+        else:
+            problem = Problem(
+                ("use", number),
+                f"this spec defines parts of its own in {node.value}, which is not executed here",
+                "Read that file; if you trust it, add --trust-code",
+                Code.CODE,
+                node.position,
+            )
+            raise InvalidSpecError([problem], name=document.source.name)
+    return validate(document)
 
 
 def _head(path: Path) -> bytes:

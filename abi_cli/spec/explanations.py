@@ -89,6 +89,14 @@ EXPLANATIONS = {
         "training.epochs",
         "training.epochs=60",
     ),
+    Code.CODE: Explanation(
+        "the spec defines parts of its own, and this command executes no code without leave",
+        "A spec may name Python files under `use:` that define steps, distributions or networks. "
+        "Sampling from a run executes none of its Python, unless it was trained with such parts: "
+        "then it needs them. Read the file before you trust it.",
+        "use: [my_parts.py]\n",
+        "use: []\n",
+    ),
     Code.STEP: Explanation(
         "a step of the adapter can't take what reaches it, or something is lost on the way",
         "Steps are applied in order: each sees the variables as those before it have left them. "

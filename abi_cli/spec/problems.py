@@ -52,6 +52,8 @@ class Code(StrEnum):
     """A variable, a run or a function can't be named like this."""
     OVERRIDE = "E108"
     """An override doesn't say what to set, or there is nothing there to set."""
+    CODE = "E109"
+    """The spec would have code executed where none is."""
     STEP = "E201"
     """A step of the adapter can't take the variables that reach it, or something is lost."""
     MODEL = "E202"

@@ -77,6 +77,21 @@ def _function_reference(reference: str) -> str:
     )
 
 
+def is_module_reference(reference: str) -> bool:
+    """Whether text is `file.py` or `package.module`."""
+    return reference.endswith(".py") or all(part.isidentifier() for part in reference.split("."))
+
+
+def _module_reference(reference: str) -> str:
+    if is_module_reference(reference):
+        return reference
+    raise refusal(
+        Code.NAME,
+        f"Expected a module as FILE.py or PACKAGE.MODULE; got {reference!r}",
+        hint="For example my_parts.py; files are looked for beside the spec",
+    )
+
+
 def _label(label: str) -> str:
     if not label.strip():
         raise refusal(Code.VALUE, "Expected a label; got empty text")
@@ -312,6 +327,10 @@ class Spec(Section):
     )
     backend: Literal["tensorflow", "jax", "torch"] | None = Field(
         default=None, description="What computes; none: KERAS_BACKEND, or else TensorFlow."
+    )
+    use: tuple[Annotated[str, AfterValidator(_module_reference)], ...] = Field(
+        default=(),
+        description="Python files (beside the spec) or modules that define parts of your own.",
     )
     model: ModelSection = Field(description="The generative model.")
     parameters: dict[VariableName, ParameterSection] | None = Field(

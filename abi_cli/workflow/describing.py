@@ -11,7 +11,8 @@ from typing import Any
 from abi_cli.data import Summary, read_draws, summarize
 from abi_cli.errors import RunError
 from abi_cli.run import DIAGNOSTICS, METRICS, Run, look
-from abi_cli.spec import Spec, read_spec
+from abi_cli.spec import read_source
+from abi_cli.spec.reader import read_document
 from abi_cli.variables import Layout
 
 
@@ -34,7 +35,7 @@ class Description:
     """
 
     run: Run
-    spec: Spec
+    spec: dict[str, Any]
     layout: Layout
     adapter: tuple[LearnedState, ...]
     history: list[dict[str, float]]
@@ -52,7 +53,7 @@ def show(path: Path) -> Description:
     trained = run.manifest.trained
     return Description(
         run=run,
-        spec=read_spec(run.spec_file()),
+        spec=read_document(read_source(run.spec_file())).tree,
         layout=run.layout,
         adapter=_learned(run.model_file()) if trained else (),
         history=run.history(),

@@ -87,13 +87,13 @@ def explain(word: str) -> list[PartDescription] | CodeDescription:
     if word.upper() in tuple(Code):
         code = Code(word.upper())
         return CodeDescription(code.value, EXPLANATIONS[code])
-    kind, dot, name = word.rpartition(".")
-    kinds = _kinds(kind) if dot else tuple(registry.HOMES)
-    found = [_described(k, name) for k in kinds if name in registry.names(k)]
+    kind, _, name = word.partition(".")
+    found = [_described(k, word) for k in registry.HOMES if word in registry.names(k)]
+    found = found or [_described(k, name) for k in _kinds(kind) if name in registry.names(k)]
     if found:
         return found
     known = [*(n for k in registry.HOMES for n in registry.names(k)), *Code]
-    near = difflib.get_close_matches(name, known, n=1)
+    near = difflib.get_close_matches(name or word, known, n=1)
     raise UsageError(
         f"Expected the name of a part, or the code of a problem; got {word!r}",
         hint=f"Did you mean {near[0]}?" if near else "abi list has all names.",

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,8 +30,9 @@ from abi_cli.data import (
     summarize,
 )
 from abi_cli.listener import Listener
+from abi_cli.model.modules import load_parts
 from abi_cli.run import MODEL, Run, open_run
-from abi_cli.spec import read_spec
+from abi_cli.spec import Spec, read_spec
 from abi_cli.variables import DrawBlock, take
 from abi_cli.workflow.request import STDIN, USUAL_COMPUTE, USUAL_PLACE, Compute, Target, need_piped
 from abi_cli.workflow.simulating import Written
@@ -53,10 +54,10 @@ def open_approximator(run: Run, compute: Compute, listener: Listener) -> Approxi
         return load_approximator(file)
 
 
-def _load_data(run: Run, data: Path, listener: Listener) -> Loaded:
+def _load_data(run: Run, data: Path, naming: Naming, listener: Listener) -> Loaded:
     """Read data sets for a run and say what is odd about them."""
     need_piped(data)
-    loaded = read_datasets(None if data == STDIN else data, run.layout, naming=_naming(run))
+    loaded = read_datasets(None if data == STDIN else data, run.layout, naming=naming)
     for note in loaded.notes:
         listener.note(note)
     for warning in range_warnings(loaded.datasets, loaded.labels, run.layout):
@@ -64,9 +65,19 @@ def _load_data(run: Run, data: Path, listener: Listener) -> Loaded:
     return loaded
 
 
-def _naming(run: Run) -> Naming:
-    """How the spec of a run says that files call things."""
-    named = read_spec(run.spec_file()).data
+def _spec(run: Run, *, trust_code: bool) -> Spec:
+    """The spec of a run, whose own parts are loaded if they are trusted.
+
+    Errors:
+        InvalidSpecError: It has parts of its own, and they are not.
+    """
+    load = partial(load_parts, run.path.resolve()) if trust_code else None
+    return read_spec(run.spec_file(), load=load)
+
+
+def _naming(spec: Spec) -> Naming:
+    """How a spec says that files call things."""
+    named = spec.data
     return Naming(named.dataset, named.columns, named.categories, named.prepare)
 
 
@@ -137,6 +148,7 @@ def sample(
     seed: int | None = None,
     target: Target = USUAL_PLACE,
     compute: Compute = USUAL_COMPUTE,
+    trust_code: bool = False,
     listener: Listener | None = None,
 ) -> Sampling:
     """Read data sets and make ready to draw from their posteriors.
@@ -146,6 +158,7 @@ def sample(
         data: A file of data sets, or `-` for standard input.
         draws: How many per data set.
         seed: The run's by default.
+        trust_code: Whether to execute parts of the run's own, if it has any.
 
     Errors:
         RunError, DataError, OutputError: As they say.
@@ -154,7 +167,8 @@ def sample(
     run = open_run(path)
     formats.choose(target.path, target.format, lambda fmt: fmt.write_draws)
     target.claim()
-    loaded = _load_data(run, data, listener)
+    naming = _naming(_spec(run, trust_code=trust_code))
+    loaded = _load_data(run, data, naming, listener)
     seed = run.manifest.seed if seed is None else seed
     return Sampling(run, loaded, draws, seed, compute, target, listener)
 
@@ -178,6 +192,7 @@ def log_prob(
     at: Path,
     *,
     compute: Compute = USUAL_COMPUTE,
+    trust_code: bool = False,
     listener: Listener | None = None,
 ) -> Densities:
     """Log posterior density of the parameter values in `at`, each given its data set.
@@ -187,8 +202,9 @@ def log_prob(
     """
     listener = listener or Listener()
     run = open_run(path)
-    loaded = _load_data(run, data, listener)
-    index, parameters = read_parameters(at, run.layout, loaded.labels, naming=_naming(run))
+    naming = _naming(_spec(run, trust_code=trust_code))
+    loaded = _load_data(run, data, naming, listener)
+    index, parameters = read_parameters(at, run.layout, loaded.labels, naming=naming)
     approximator = open_approximator(run, compute, listener)
     density = approximator.log_prob(take(loaded.datasets, index), parameters)
     return Densities(tuple(loaded.labels[i] for i in index), density)
@@ -206,11 +222,13 @@ class Posterior:
 
     Arguments:
         run: The run folder.
+        spec: The run's.
         compute: Backend and device.
         listener: Hears notes, warnings and progress; None is silent.
     """
 
     run: Run
+    spec: Spec
     compute: Compute = USUAL_COMPUTE
     listener: Listener | None = None
 
@@ -249,13 +267,13 @@ class Posterior:
         """
         loaded = self._load(data)
         with _as_file(at) as file:
-            naming = _naming(self.run)
+            naming = _naming(self.spec)
             index, parameters = read_parameters(file, self.run.layout, loaded.labels, naming=naming)
         return self.approximator.log_prob(take(loaded.datasets, index), parameters)
 
     def _load(self, data: Path | str | Columns) -> Loaded:
         with _as_file(data) as file:
-            return _load_data(self.run, file, self.listener or Listener())
+            return _load_data(self.run, file, _naming(self.spec), self.listener or Listener())
 
 
 @contextmanager
@@ -278,11 +296,18 @@ def load(
     path: Path | str,
     *,
     compute: Compute = USUAL_COMPUTE,
+    trust_code: bool = False,
     listener: Listener | None = None,
 ) -> Posterior:
     """Open a run for sampling; none of its Python is executed.
 
+    Arguments:
+        trust_code: Whether to execute what the run was trained with, if it has parts of its own
+            (`use:` in its spec); without it such a run is refused.
+
     Errors:
         RunError: It is no run, or one whose training has not come to its end.
+        InvalidSpecError: It has parts of its own.
     """
-    return Posterior(open_run(Path(path)), compute, listener)
+    run = open_run(Path(path))
+    return Posterior(run, _spec(run, trust_code=trust_code), compute, listener)

@@ -6,12 +6,14 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from abi_cli import registry, run
 from abi_cli.errors import OutputError, UsageError
 from abi_cli.listener import Listener
 from abi_cli.model.functions import loaded_files
+from abi_cli.model.modules import load_parts
 from abi_cli.model.simulator import Simulator
 from abi_cli.spec import Document, Spec, parse_document, read_source
 from abi_cli.variables import Datasets
@@ -95,10 +97,11 @@ class Model:
 
     def files(self) -> tuple[Path, ...]:
         """The modules that its functions live in and, from the spec's folder, what they import."""
+        modules = [function.reference.rpartition(":")[0] for function in self.simulator.functions]
         named = {
             (self.base / module).resolve()
-            for function in self.simulator.functions
-            if (module := function.reference.rpartition(":")[0]).endswith(".py")
+            for module in (*modules, *self.spec.use)
+            if module.endswith(".py")
         }
         return tuple(sorted(named.union(loaded_files(self.base))))
 
@@ -123,8 +126,10 @@ def read_model(source: Path, *, overrides: Sequence[str] = ()) -> Model:
     need_piped(source)
     file = run.look(source).spec_file() if source.is_dir() else source
     written = read_source(file)
-    spec, document = parse_document(written.text, source=written.name, overrides=overrides)
     base = file.parent.resolve()
+    spec, document = parse_document(
+        written.text, source=written.name, overrides=overrides, load=partial(load_parts, base)
+    )
     return Model(spec, Simulator.from_spec(spec, base), base, document)
 
 

@@ -228,6 +228,7 @@ def _as_run(model: Model, code: Mapping[Path, str], *, seed: int, backend: str) 
         update={
             "seed": seed,
             "backend": backend,
+            "use": tuple(moved(f"{module}:").rstrip(":") for module in model.spec.use),
             "model": section.model_copy(update=moved_sources),
         }
     )

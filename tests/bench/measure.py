@@ -73,9 +73,17 @@ def run(command: Sequence[str | Path], *, env: Mapping[str, str] | None = None) 
             errors.seek(0)
             text = errors.read().decode(errors="replace")[-2000:]
             raise RuntimeError(f"{' '.join(map(str, command))} ended with {status}:\n{text}")
-    lines = output.decode().strip().splitlines()
     unit = 1 if sys.platform == "darwin" else 1024
-    return Measured(seconds, usage.ru_maxrss * unit, json.loads(lines[-1]) if lines else None)
+    return Measured(seconds, usage.ru_maxrss * unit, _answer(output.decode()))
+
+
+def _answer(output: str) -> Any:
+    """The JSON on the last line of what a command printed, if it is that."""
+    lines = output.strip().splitlines()
+    try:
+        return json.loads(lines[-1]) if lines else None
+    except json.JSONDecodeError:
+        return None
 
 
 @contextmanager
