@@ -107,6 +107,7 @@ class Variable:
         integer: Whether its values are whole numbers.
         length_of: Observables whose number of members it always equals (a context such as N).
         low, high: Smallest and largest value seen in the pilot simulations.
+        missing: Whether its values may be missing (NaN).
     """
 
     name: str
@@ -117,6 +118,7 @@ class Variable:
     length_of: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
+    missing: bool = False
 
     def elements(self, *, base: int = 0) -> tuple[str, ...]:
         """Names of the scalar elements of one event: `sigma`, or `beta[0]`, `beta[1]`, …"""
@@ -147,6 +149,11 @@ class Layout:
 
     def __contains__(self, name: object) -> bool:
         return any(variable.name == name for variable in self.variables)
+
+    @property
+    def missing(self) -> frozenset[str]:
+        """Names of the variables whose values may be missing."""
+        return frozenset(variable.name for variable in self.variables if variable.missing)
 
     def of(self, *roles: Role) -> tuple[Variable, ...]:
         """The variables of these roles, in order."""

@@ -201,7 +201,7 @@ def test_what_is_saved_is_exact(adapter):
 def test_trace_shows_every_step(adapter):
     data = simulations(3, seed=1)
     trace = adapter.trace(data)
-    assert [step.name for step, _ in trace] == [next(iter(config)) for config in TUTORIAL]
+    assert [title for title, _ in trace] == [next(iter(config)) for config in TUTORIAL]
     assert trace[0][1]["N"].shape == (3, 1)
     assert trace[-1][1].keys() == adapter.forward(data).keys()
     assert count(trace[-1][1]) == 3

@@ -118,7 +118,7 @@ def test_one_bound_is_softplus_by_default_and_log_when_asked():
     np.testing.assert_allclose(log, np.log([0.5, 40.0]))
 
 
-@pytest.mark.parametrize("bad", [0.0, -1.0, np.inf, np.nan])
+@pytest.mark.parametrize("bad", [0.0, -1.0, np.inf])
 def test_values_outside_are_named(bad):
     constrain = step("constrain", keys="x", lower=0)
     values = ragged().values.copy()

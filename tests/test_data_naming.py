@@ -103,7 +103,7 @@ def test_data_can_be_put_on_the_scale_of_each_data_set(tmp_path):
         NAMING.dataset,
         NAMING.columns,
         NAMING.categories,
-        {"x": "standardize_within", "z": "centre_within"},
+        prepare={"x": "standardize_within", "z": "centre_within"},
     )
     rows = "A,1,30,70,yes\nA,3,32,70,no\nB,5,1,2,no\nB,9,3,6,no\n"
     path = written(tmp_path, TABLE.partition("\n")[0] + "\n" + rows)

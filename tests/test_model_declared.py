@@ -317,6 +317,23 @@ def test_a_model_with_covariates_is_trained_and_sampled(tmp_path):
     assert "expected the columns x, dose; got y" in refused.stderr
 
 
+@pytest.mark.parametrize(
+    ("section", "code"),
+    [
+        ("context: {N: {length_of: [x, y]}}", 0),
+        ("context: {N: {length_of: dose}}", 3),
+        ("context: {M: {length_of: x}}", 3),
+    ],
+)
+def test_what_context_counts_is_verified(section, code, tmp_path):
+    (tmp_path / "model.py").write_text(DESIGN)
+    (tmp_path / "spec.yaml").write_text(f"{GIVEN}{section}\n")
+    checked = abi("check", tmp_path / "spec.yaml")
+    assert checked.exit_code == code, checked.output
+    if code:
+        assert "E202" in checked.stderr
+
+
 def test_context_may_not_depend_on_what_is_given():
     with pytest.raises(InvalidSpecError, match="'x', which nothing draws"):
         spec_of(GIVEN.replace("low: 5", "low: x"))

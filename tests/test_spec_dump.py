@@ -47,20 +47,25 @@ EXPECTED = """\
 name: toy
 seed: 1
 backend: null
+use: []
 model:
   meta: toy.py:meta
   given: null
   prior: toy.py:prior
   likelihood: toy.py:likelihood
   chunk: 32
+  max_failures: 0
 parameters:
   beta: {labels: [β₀, β₁]}
   sigma: {labels: [σ]}
+context: {}
 observables: null
+missing: {}
 data:
   dataset: dataset
   columns: {}
   categories: {}
+  missing: []
   prepare: {}
 adapter:
   - as_set: {keys: [x, y]}

@@ -56,6 +56,34 @@ def test_the_json_schema_accepts_what_is_shipped(path):
     assert objections(json_schema(), path.read_text(encoding="utf-8")) == []
 
 
+@pytest.mark.parametrize("template", ["means", "regression", "counts"])
+def test_every_template_is_checked_trained_and_sampled(template, tmp_path):
+    folder = tmp_path / "trial"
+    started = abi("init", folder, "--template", template)
+    assert started.exit_code == 0, started.output
+    spec = folder / "trial.yaml"
+    assert objections(json_schema(), spec.read_text(encoding="utf-8")) == []
+    checked = abi("check", spec, "--strict")
+    assert checked.exit_code == 0, checked.output
+    trained = abi("train", spec, "-o", tmp_path / "run", *SMALL)
+    assert trained.exit_code == 0, trained.output
+    simulated = abi("simulate", spec, "-n", 2, "-o", tmp_path / "data.csv")
+    assert simulated.exit_code == 0, simulated.output
+    sampled = abi("sample", tmp_path / "run", tmp_path / "data.csv", "-n", 3, "--format", "csv")
+    assert sampled.exit_code == 0, sampled.output
+    assert len(sampled.stdout.splitlines()) == 7
+
+
+def test_templates_that_are_none_are_refused(tmp_path):
+    refused = abi("init", tmp_path / "trial", "--template", "regresion")
+    assert refused.exit_code == 2
+    assert "Expected a template (counts, means, regression)" in refused.stderr
+    both = abi("init", tmp_path / "trial", "--template", "counts", "--from", ANSCOMBE)
+    assert both.exit_code == 2
+    assert "got both" in both.stderr
+    assert not (tmp_path / "trial").exists()
+
+
 @pytest.mark.parametrize("title", EXPRESSIBLE)
 def test_the_json_schema_refuses_what_it_can_express(title):
     before, after = MISTAKES[title]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -56,18 +57,27 @@ class Adapter:
         steps: In the order of the spec.
         states: What each step learned.
         event: Shape that `inference_variables` has for one data set, () where a scalar.
+        gaps: Input of the networks → which of its features may be missing, `(feature,)` bool. After
+            the last step each such feature gets 0 where it is missing, and a further feature that
+            is 1 there and else 0.
+        missing: Variables of which values may be missing (NaN).
     """
 
     steps: tuple[Step, ...]
     states: tuple[State, ...]
     event: tuple[int, ...]
+    gaps: Mapping[str, np.ndarray] = field(default_factory=dict)
+    missing: frozenset[str] = frozenset()
 
     @classmethod
-    def fit(cls, steps: Iterable[Part], pilot: Datasets) -> Adapter:
+    def fit(
+        cls, steps: Iterable[Part], pilot: Datasets, *, missing: Collection[str] = ()
+    ) -> Adapter:
         """Learn from pilot simulations, which have all variables of the model.
 
         Arguments:
             steps: As a spec has them: parts of the kind `step`.
+            missing: Variables of which values may be missing (NaN).
 
         Errors:
             AdapterError: A step asks for what isn't there or can't take it, or nothing reaches
@@ -75,6 +85,7 @@ class Adapter:
         """
         chain = tuple(registry.expected(part, Step) for part in steps)
         states = []
+        _refuse_missing(pilot, allowed=missing)
         data = _in_double(pilot)
         for number, step in enumerate(chain):
             with _placed(number, step):
@@ -97,9 +108,31 @@ class Adapter:
                 place="adapter",
                 variable=INFERENCE_VARIABLES,
             )
-        adapter = cls(chain, tuple(states), event_of(target))
+        adapter = cls(chain, tuple(states), event_of(target), missing=frozenset(missing))
         _refuse_one_way(adapter.fitted)
-        return adapter
+        return replace(adapter, gaps=adapter._features_made_of_missing(pilot))
+
+    def _features_made_of_missing(self, pilot: Datasets) -> dict[str, np.ndarray]:
+        """Which features of the networks' inputs are missing where variables are that may be."""
+        if not self.missing:
+            return {}
+        few = take(_in_double(pilot), slice(0, 4))
+        for name in self.missing:
+            few[name] = on_array(few[name], lambda x: np.full(x.shape, np.nan))
+        adapted = self._through(few)
+        gaps = {}
+        for name in (INFERENCE_VARIABLES, INFERENCE_CONDITIONS, SUMMARY_VARIABLES):
+            if name in adapted:
+                array = _features(adapted[name])
+                gaps[name] = np.isnan(array).reshape(-1, array.shape[-1]).any(axis=0)
+        if gaps.pop(INFERENCE_VARIABLES).any():
+            names = ", ".join(sorted(self.missing))
+            raise AdapterError(
+                f"Expected parameters that are never missing; got some of {names}",
+                place="adapter",
+                variable=INFERENCE_VARIABLES,
+            )
+        return {name: features for name, features in gaps.items() if features.any()}
 
     @property
     def fitted(self) -> tuple[Fitted, ...]:
@@ -137,19 +170,35 @@ class Adapter:
             raise DataError(
                 f"Expected {', '.join(sorted(self.conditions))}; got no {' and no '.join(missing)}"
             )
-        adapted = _in_double(data)
-        for number in range(len(self.steps)):
-            adapted = self._step(number, adapted)
-        return adapted
+        _refuse_missing(data, allowed=self.missing)
+        return self._told_of_gaps(self._through(_in_double(data)))
 
-    def trace(self, data: Mapping[str, Value]) -> list[tuple[Step, Datasets]]:
-        """Each step with what the data sets are after it."""
+    def trace(self, data: Mapping[str, Value]) -> list[tuple[str, Datasets]]:
+        """The name of each step with what the data sets are after it; last, what is missing."""
         rows = []
         adapted = _in_double(data)
         for number, step in enumerate(self.steps):
             adapted = self._step(number, adapted)
-            rows.append((step, adapted))
+            rows.append((step.name, adapted))
+        if self.gaps:
+            rows.append(("missing", self._told_of_gaps(adapted)))
         return rows
+
+    def _through(self, data: Datasets) -> Datasets:
+        """After the last step."""
+        for number in range(len(self.steps)):
+            data = self._step(number, data)
+        return data
+
+    def _told_of_gaps(self, adapted: Datasets) -> Datasets:
+        """0 in place of what is missing, and features that say where that is."""
+        told = dict(adapted)
+        for name, features in self.gaps.items():
+            if name in adapted:
+                told[name] = on_array(
+                    _as_features(adapted[name]), partial(_with_channels, features=features)
+                )
+        return told
 
     def inverse(self, data: Mapping[str, Value]) -> Datasets:
         """From the scale of the networks to that of the user, in float64.
@@ -208,6 +257,8 @@ class Adapter:
                 for state in self.states
             ],
             "event": list(self.event),
+            "gaps": {name: features.tolist() for name, features in self.gaps.items()},
+            "missing": sorted(self.missing),
         }
 
     @classmethod
@@ -221,13 +272,52 @@ class Adapter:
             {name: _array_from_config(array) for name, array in state.items()}
             for state in config["states"]
         )
-        return cls(steps, states, tuple(config["event"]))
+        gaps = {name: np.array(features) for name, features in config.get("gaps", {}).items()}
+        missing = frozenset(config.get("missing", ()))
+        return cls(steps, states, tuple(config["event"]), gaps, missing)
 
     def _step(self, number: int, data: Mapping[str, Value]) -> Datasets:
         """Forward through one step."""
         step = self.steps[number]
         with _placed(number, step):
             return step.forward(data, self.states[number])
+
+
+def _refuse_missing(data: Mapping[str, Value], *, allowed: Collection[str]) -> None:
+    """Refuse NaN in variables of which no value may be missing: steps let it pass."""
+    for name, value in data.items():
+        if name in allowed:
+            continue
+        array = value.values if isinstance(value, Ragged) else value
+        if array.dtype.kind == "f" and np.isnan(array).any():
+            at = int(np.isnan(array).reshape(len(array), -1).any(axis=1).argmax())
+            row = at
+            if isinstance(value, Ragged):
+                row = int(np.searchsorted(np.cumsum(value.row_size), at, side="right"))
+            raise AdapterError(
+                f"Expected numbers in {name}; got NaN in data set {row}",
+                hint=f"Where values may be missing the spec says so: missing: {{{name}: 0.1}}",
+                variable=name,
+                row=row,
+            )
+
+
+def _as_features(value: Value) -> Value:
+    """Numbers as vectors of length one."""
+    return on_array(value, lambda array: array[:, None]) if event_of(value) == () else value
+
+
+def _features(value: Value) -> np.ndarray:
+    """All members, or data sets, `(..., feature)`."""
+    value = _as_features(value)
+    return value.values if isinstance(value, Ragged) else value
+
+
+def _with_channels(array: np.ndarray, features: np.ndarray) -> np.ndarray:
+    """`(..., feature)` without NaN, and behind them where the NaN of some features were."""
+    missing = np.isnan(array)
+    channels = missing[..., features].astype(np.float64)
+    return np.concatenate([np.where(missing, 0.0, array), channels], axis=-1)
 
 
 def _in_double(data: Mapping[str, Value]) -> Datasets:

@@ -20,6 +20,7 @@ from abi_cli.adapter.step import (
     require_present,
     without_density,
 )
+from abi_cli.hashing import scattered
 from abi_cli.registry import Keys, part
 from abi_cli.variables import Datasets, Ragged, Value
 
@@ -211,16 +212,8 @@ def _lots(value: Ragged, seed: int) -> np.ndarray:
     numbers += 0.0  # turns −0 into 0
     hashes = np.full(len(numbers), seed, np.uint64)
     for column in numbers.T:
-        hashes = _mixed(hashes ^ np.ascontiguousarray(column).view(np.uint64))
-    placed = _mixed(hashes ^ _mixed(place))
+        hashes = scattered(hashes ^ np.ascontiguousarray(column).view(np.uint64))
+    placed = scattered(hashes ^ scattered(place))
     whole = np.zeros(len(size), np.uint64)
     np.add.at(whole, np.repeat(np.arange(len(size)), size), placed)
-    return _mixed(np.repeat(whole, size) ^ _mixed(place))
-
-
-def _mixed(bits: np.ndarray) -> np.ndarray:
-    """The finalizer of SplitMix64 (Steele, Lea, Flood 2014), which scatters bits."""
-    bits = bits + np.uint64(0x9E3779B97F4A7C15)
-    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return bits ^ (bits >> np.uint64(31))
+    return scattered(np.repeat(whole, size) ^ scattered(place))

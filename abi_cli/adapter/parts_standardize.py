@@ -137,6 +137,8 @@ def _moments(value: Value) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     if not len(pooled):
         return np.zeros(feature), np.ones(feature), np.zeros(feature, dtype=bool)
 
+    if np.isnan(pooled).any():  # missing values say nothing of the others
+        return _moments_of_known(pooled)
     with np.errstate(over="ignore"):  # an sd beyond float64 is infinite, hence heavy
         mean, sd = pooled.mean(axis=0), pooled.std(axis=0)
     lower, median, upper = np.quantile(pooled, (0.25, 0.5, 0.75), axis=0)
@@ -147,4 +149,13 @@ def _moments(value: Value) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     location = np.where(constant, 0.0, np.where(heavy, median, mean))
     scale = np.where(constant, 1.0, np.where(heavy, typical, sd))
+    return location, scale, heavy
+
+
+def _moments_of_known(pooled: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same feature by feature `(row, [feature])`, of the values that are there."""
+    columns = pooled.reshape(len(pooled), -1).T
+    each = [_moments(column[~np.isnan(column)]) for column in columns]
+    shape = pooled.shape[1:]
+    location, scale, heavy = (np.array(values).reshape(shape) for values in zip(*each, strict=True))
     return location, scale, heavy

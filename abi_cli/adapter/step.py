@@ -217,7 +217,7 @@ def every(data: Mapping[str, Value], keys: Iterable[str], test: ArrayFunction) -
 def require(
     data: Mapping[str, Value], keys: Iterable[str], test: ArrayFunction, *, expected: str
 ) -> None:
-    """Refuse values that fail `test`, naming the first.
+    """Refuse values that fail `test`, naming the first. What is missing (NaN) passes.
 
     Arguments:
         test: True where an element (a vector, a matrix) passes.
@@ -226,7 +226,9 @@ def require(
     for key in present(data, keys):
         value = data[key]
         array = value.values if isinstance(value, Ragged) else value
-        failed = ~test(array)
+        with np.errstate(invalid="ignore"):
+            failed = ~test(array)
+        failed &= ~_missing(array, failed.shape)
         if not failed.any():
             continue
         index = np.unravel_index(int(failed.argmax()), failed.shape)
@@ -236,6 +238,15 @@ def require(
             variable=key,
             row=row,
         )
+
+
+def _missing(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Which numbers are missing; for vectors and matrices, which rows are not whole."""
+    missing = np.isnan(array)
+    if shape == array.shape:
+        return missing
+    rows = missing.any(axis=tuple(range(1, array.ndim)))
+    return np.broadcast_to(rows.reshape(-1, *(1,) * (len(shape) - 1)), shape)
 
 
 def refuse_taken(data: Mapping[str, Value], name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -11,8 +12,18 @@ from abi_cli.cli.app import app
 __all__ = ["app", "beside", "language", "main", "main_job"]
 
 
+_GARBAGE = (200_000, 50, 1_000)
+"""When Python looks for garbage: thresholds of its three generations.
+
+Importing a backend and tracing a network make millions of objects that live to the end of the
+command. At Python's own thresholds a tenth of `abi train` on the regression spec went into looking
+for garbage among them: 17.9 s instead of 16.1 s (medians of three in turn), for 1 % of memory.
+"""
+
+
 def main() -> None:
     """Run the command line."""
+    gc.set_threshold(*_GARBAGE)
     try:
         app(prog_name="abi")
     except SystemExit as end:

@@ -42,7 +42,13 @@ def explain(
     words.show_explanation(console, workflow.explain(word))
 
 
-@app.command(epilog=examples("abi init trial", "abi init trial --from measurements.csv"))
+@app.command(
+    epilog=examples(
+        "abi init trial",
+        "abi init trial --from measurements.csv",
+        "abi init trial --template regression",
+    )
+)
 @command
 def init(
     console: Console,
@@ -53,13 +59,23 @@ def init(
             "--from", metavar="FILE", help="CSV or TSV whose columns become the observables."
         ),
     ] = None,
+    template: Annotated[
+        str,
+        typer.Option(
+            "--template",
+            metavar="NAME",
+            help="means: each column normal; regression: a line; counts: events and exposure.",
+        ),
+    ] = "means",
     force: Force = False,
 ) -> None:
     """Write a first spec and model, commented, that train as they are."""
     from abi_cli import workflow
     from abi_cli.console import reports
 
-    reports.show_started(console, workflow.init(folder, table=table, force=force))
+    reports.show_started(
+        console, workflow.init(folder, table=table, template=template, force=force)
+    )
 
 
 @app.command(

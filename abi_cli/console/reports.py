@@ -64,11 +64,14 @@ def show_check(console: Console, check: Check) -> None:
     for step in check.steps:
         title = step.title
         for view in step.variables:
-            rows.append((title, view.name, view.shape, *_cells(view)))
+            gaps = f"{view.missing:.1%}" if view.missing else ""
+            rows.append((title, view.name, view.shape, view.dtype, *_cells(view), gaps))
             title = ""
         if step.dropped and not step.variables:
-            rows.append((title, f"without {', '.join(step.dropped)}", *[""] * 5))
-    console.table(("step", "variable", "shape", *_NUMBERS), rows)
+            rows.append((title, f"without {', '.join(step.dropped)}", *[""] * 7))
+    columns = ("step", "variable", "shape", "type", *_NUMBERS, "missing")
+    shown = len(columns) if any(row[-1] for row in rows) else len(columns) - 1
+    console.table(columns[:shown], [row[:shown] for row in rows])
     console.text("")
     if check.built is not None:
         _show_built(console, check.built)
@@ -118,6 +121,14 @@ def _counted(observables: Sequence[str]) -> str:
     return f", counts {', '.join(observables)}" if observables else ""
 
 
+def _failed(failures: int) -> dict[str, str]:
+    """What failed simulations mean, if there were any."""
+    if not failures:
+        return {}
+    meaning = "the prior is cut where they fail"
+    return {"failed": f"{failures:,} more simulations, drawn again: {meaning}"}
+
+
 def show_training(console: Console, receipt: Receipt) -> None:
     """What was made and where, how long each part took, how good it looks, what to type next."""
     run, seconds = receipt.run, dict(receipt.seconds)
@@ -130,6 +141,7 @@ def show_training(console: Console, receipt: Receipt) -> None:
                 "backend": run.manifest.backend,
                 "epochs": len(receipt.history),
                 "simulations": receipt.simulations,
+                "failures": receipt.failures,
                 "weights": receipt.weights,
                 "seconds": seconds,
                 "last": receipt.history[-1],
@@ -142,6 +154,7 @@ def show_training(console: Console, receipt: Receipt) -> None:
         {
             "run": f"{run.path} (seed {run.manifest.seed}, {run.manifest.backend})",
             "learned": f"{receipt.weights:,} weights from {receipt.simulations:,} simulations",
+            **_failed(receipt.failures),
             "time": f"{duration(total)}: {parts}",
             "loss": _loss(receipt.history),
             "next": f"abi diagnose {run.path}",
@@ -268,11 +281,13 @@ def show_started(console: Console, started: Started) -> None:
         )
         return
     fewest, most = started.sizes
+    model = f"that of the template {started.template}"
+    if started.columns:
+        model = f"{', '.join(started.columns)} normal, {fewest} to {most} rows a data set"
     console.facts(
         {
             "wrote": ", ".join(str(file) for file in started.files),
-            "model": f"{', '.join(started.columns)} normal, {fewest} to {most} rows a data set: a "
-            "place to begin",
+            "model": f"{model}: a place to begin",
             "next": f"abi check {started.spec}",
             "": f"abi train {started.spec}",
         },

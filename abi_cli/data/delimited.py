@@ -103,6 +103,7 @@ def _read(source: Source, wanted: Wanted, delimiter: str) -> tuple[tuple[Variabl
         delimiter=delimiter,
         translate=translate,
         words=wanted.categories(Variable.elements),
+        gaps=wanted.gaps(Variable.elements),
     )
     return variables, table
 

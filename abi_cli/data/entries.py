@@ -18,6 +18,9 @@ from abi_cli.variables import Datasets, Variable
 LABEL = "dataset"
 """The column, key or array that names the data sets."""
 
+MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "."})
+"""What stands for a missing value, in lower case."""
+
 
 @dataclass(frozen=True)
 class Naming:
@@ -27,12 +30,14 @@ class Naming:
         dataset: What names the data sets.
         columns: Variable → its name in files, or the names of its elements.
         categories: Variable → the words that stand for 0, 1, ….
+        missing: What else stands for a missing value.
         prepare: Variable → what is done with it in each data set before anything else.
     """
 
     dataset: str = LABEL
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
     prepare: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -77,6 +82,16 @@ class Wanted:
                     hint="Leave one of them out, or change `data:` in the spec of the run.",
                 )
         return translated
+
+    def gaps(self, spell: Callable[[Variable], tuple[str, ...]]) -> dict[str, frozenset[str]]:
+        """Name in this format → what stands for a missing value, where values may be missing."""
+        words = MISSING.union(word.lower() for word in self.naming.missing)
+        return {
+            name: words
+            for variable in (*self.required, *self.optional)
+            if variable.missing
+            for name in spell(variable)
+        }
 
     def categories(self, spell: Callable[[Variable], tuple[str, ...]]) -> dict[str, dict[str, int]]:
         """Name in this format → word → number, for what may be written in words."""
@@ -158,6 +173,8 @@ def check_numbers(
 ) -> np.ndarray:
     """`values` as the model needs them: finite, float64, or int64 where they are whole numbers.
 
+    NaN stays where values of the variable may be missing.
+
     Arguments:
         values: Numbers of any kind, any shape.
         variable: Whose values they are.
@@ -166,7 +183,8 @@ def check_numbers(
     Errors:
         DataError: A value is missing or infinite, or not whole where the model has whole numbers.
     """
-    finite = np.isfinite(values)
+    gaps = np.isnan(values) if variable.missing else np.zeros(values.shape, dtype=bool)
+    finite = np.isfinite(values) | gaps
     if not finite.all():
         at = _first(~finite)
         missing = bool(np.isnan(values[at]))
@@ -179,7 +197,7 @@ def check_numbers(
             if missing
             else None,
         )
-    if not variable.integer:
+    if not variable.integer or gaps.any():
         return values.astype(np.float64)
     with np.errstate(invalid="ignore"):  # beyond int64: found by the comparison
         whole = values.astype(np.int64)

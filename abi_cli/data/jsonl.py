@@ -32,13 +32,15 @@ def read_entries(source: Source, wanted: Wanted) -> Entries:
     labels: list[str] = []
     numbers: list[int] = []
     keys: dict[str, None] = {}
-    words = wanted.categories(_spelled)
+    words, gaps = wanted.categories(_spelled), wanted.gaps(_spelled)
     for number, found_there in _objects(source):
         place = f"{source}, line {number}"
         own = wanted.translated(list(found_there), spell=_spelled, place=place)
         entry = dict(zip(own, found_there.values(), strict=True))
         for name in words.keys() & entry.keys():
             entry[name] = _in_numbers(entry[name], words[name])
+        for name in gaps.keys() & entry.keys():
+            entry[name] = _with_nan(entry[name], gaps[name])
         if variables is None:
             variables = wanted.found(list(entry), noun="key", spell=_spelled, place=place)
             labelled = LABEL in entry
@@ -75,6 +77,14 @@ def _in_numbers(value: Any, words: Mapping[str, int]) -> Any:
     if isinstance(value, list):
         return [_in_numbers(item, words) for item in value]
     return words.get(value, value) if isinstance(value, str) else value
+
+
+def _with_nan(value: Any, missing: frozenset[str]) -> Any:
+    """NaN for null, and for words that stand for a missing value."""
+    if isinstance(value, list):
+        return [_with_nan(item, missing) for item in value]
+    word = isinstance(value, str) and value.strip().lower() in missing
+    return np.nan if value is None or word else value
 
 
 def _objects(source: Source) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -194,12 +204,22 @@ def write_datasets(
         value = datasets.get(variable.name)
         if isinstance(value, Ragged):
             members = np.split(value.values, np.cumsum(value.row_size)[:-1])
-            columns[variable.name] = [array.tolist() for array in members]
+            columns[variable.name] = [_plain(array) for array in members]
         elif value is not None:
-            columns[variable.name] = value.tolist()
+            columns[variable.name] = _plain(value)
     for entry in zip(*columns.values(), strict=True):
         line = json.dumps(dict(zip(columns, entry, strict=True)), ensure_ascii=False)
         stream.write(f"{line}\n".encode())
+
+
+def _plain(array: np.ndarray) -> list[Any]:
+    """As lists of numbers, with null where one is missing."""
+    missing = np.isnan(array)
+    if missing.any():
+        array = array.astype(object)
+        array[missing] = None
+    plain: list[Any] = array.tolist()
+    return plain
 
 
 @contextmanager

@@ -31,11 +31,12 @@ def prepared(name: str, value: Value, how: str, labels: list[str]) -> Value:
             hint=f"Take {name} out of `prepare:` in the spec of the run.",
         )
     starts, size = value.starts(), value.row_size
-    shape = (-1,) + (1,) * (value.values.ndim - 1)
 
     def mean(members: np.ndarray) -> np.ndarray:
-        sums = np.add.reduceat(members, starts, axis=0)
-        return np.repeat(sums / size.reshape(shape), size, axis=0)
+        there = ~np.isnan(members)  # what is missing does not count
+        sums = np.add.reduceat(np.where(there, members, 0.0), starts, axis=0)
+        counts = np.maximum(np.add.reduceat(there.astype(np.int64), starts, axis=0), 1)
+        return np.repeat(sums / counts, size, axis=0)
 
     centred = value.values - mean(value.values)
     if how == "centre_within":

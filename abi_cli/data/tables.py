@@ -13,13 +13,12 @@ from types import MappingProxyType
 
 import numpy as np
 
-from abi_cli.data.entries import LABEL
+from abi_cli.data.entries import LABEL, MISSING
 from abi_cli.data.files import Source
 from abi_cli.errors import DataError
 
 _ROWS_AT_ONCE = 512  # small enough to stay in the cache: half as fast with 16,384
 _EXPECTED = "Expected a header with the names of the columns, and rows of numbers below it."
-_MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "."})
 
 
 @dataclass(frozen=True)
@@ -57,12 +56,14 @@ def read_table(
     delimiter: str,
     translate: Callable[[Sequence[str]], list[str]] = list,
     words: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
+    gaps: Mapping[str, frozenset[str]] = MappingProxyType({}),
 ) -> Table:
     """Read the columns that `choose` picks from the header; all of them hold numbers.
 
     Arguments:
         translate: The header in our words.
         words: Column → what words in it stand for.
+        gaps: Column → what in it stands for a missing value (NaN), in lower case.
 
     Rows without any text are skipped: spreadsheets leave them at the end.
 
@@ -92,7 +93,13 @@ def read_table(
                 cells: Sequence[str] = texts[header.index(name)]
                 if name in words:
                     cells = _in_numbers(cells, words[name])
-                parts.append(_numbers(cells, number, spelled[name], source, words.get(name)))
+                if name in gaps:
+                    cells = ["nan" if t.strip().lower() in gaps[name] else t for t in cells]
+                parts.append(
+                    _numbers(
+                        cells, number, spelled[name], source, words.get(name), gaps=name in gaps
+                    )
+                )
             if label_at is None:
                 codes.append(np.zeros(len(number), np.int64))
             else:
@@ -187,18 +194,21 @@ def _numbers(
     column: str,
     source: Source,
     words: Mapping[str, int] | None,
+    *,
+    gaps: bool,
 ) -> np.ndarray:
-    """`(row,)` float64, finite."""
+    """`(row,)` float64, finite; with `gaps` NaN, too."""
     try:
         values = np.fromiter(map(float, texts), np.float64, len(texts))
     except ValueError:
         values = np.array([np.nan])
     # Python reads 1_000 as a number, a person may have meant anything
-    if np.isfinite(values).all() and "_" not in "".join(texts):
+    right = np.isfinite(values) | (np.isnan(values) & gaps)
+    if right.all() and len(values) == len(texts) and "_" not in "".join(texts):
         return values
-    row = next(i for i, text in enumerate(texts) if not _is_number(text))
+    row = next(i for i, t in enumerate(texts) if not (_is_number(t) or (gaps and t == "nan")))
     text = texts[row].strip()
-    if text.lower() in _MISSING:
+    if text.lower() in MISSING:
         found = f"{text!r}, a missing value" if text else "an empty cell"
         hint = "This model has no place for missing values: fill it in, or leave the row out."
     else:

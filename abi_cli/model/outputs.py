@@ -61,6 +61,12 @@ def _check_members(name: str, values: Sequence[Any], first_row: int) -> None:
             raise _varies(name, members[0].shape, members[row].shape, first_row, first_row + row)
 
 
+def _no_array(name: str) -> UnusableOutputError:
+    return UnusableOutputError(
+        f"{name} is no array: its parts have different shapes (sets of sets can't be said yet)"
+    )
+
+
 def as_chunk(name: str, value: object, *, size: int) -> np.ndarray:
     """What a function returned for a whole chunk as numbers `(size, *event)`.
 
@@ -70,7 +76,7 @@ def as_chunk(name: str, value: object, *, size: int) -> np.ndarray:
     try:
         array = np.asarray(value)
     except ValueError:
-        raise UnusableOutputError(f"{name} is no array: its parts have different shapes") from None
+        raise _no_array(name) from None
     if array.shape[:1] != (size,):
         raise UnusableOutputError(
             f"{name} must have {size} (batch_size) as its first axis; its shape is {array.shape}"
@@ -110,14 +116,17 @@ def _shape(value: Value) -> tuple[int, ...]:
     return value.shape[1:]
 
 
-def check_finite(name: str, value: Value) -> None:
+def check_finite(name: str, value: Value, *, missing: bool = False) -> None:
     """Refuse what training can't use.
+
+    Arguments:
+        missing: Whether values may be missing (NaN).
 
     Errors:
         UnusableOutputError: A value is infinite or not a number.
     """
     array = value.values if isinstance(value, Ragged) else value
-    finite = np.isfinite(array)
+    finite = np.isfinite(array) | (missing & np.isnan(array))
     if finite.all():
         return
     at = int(np.argmin(finite.reshape(len(array), -1).all(axis=1)))
@@ -132,7 +141,7 @@ def _each_as_array(name: str, values: Sequence[Any]) -> list[np.ndarray]:
     try:
         return [np.asarray(value) for value in values]
     except ValueError:
-        raise UnusableOutputError(f"{name} is no array: its parts have different shapes") from None
+        raise _no_array(name) from None
 
 
 def _check_one_shape(name: str, shapes: Sequence[tuple[int, ...]], first_row: int) -> None:

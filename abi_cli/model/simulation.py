@@ -6,7 +6,7 @@ What can be checked for many rows at once is; the row to blame is looked for onl
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -43,11 +43,13 @@ class Origin:
     Arguments:
         seed, purpose: What its streams are keyed by.
         context: Context variables that are held fixed, and at what.
+        attempt: How often the rows have failed before.
     """
 
     seed: int
     purpose: Purpose
     context: Mapping[str, float]
+    attempt: int = 0
 
     def __str__(self) -> str:
         return f"seed {self.seed}, {self.purpose.name.lower()}"
@@ -210,12 +212,19 @@ class Simulation:
         origin: Of the rows.
         streams: Open; the streams of the origin.
         chunk: Rows of a unit where a function of the model is batched, else None.
+        missing: Variables whose values may be NaN.
     """
 
     def __init__(
-        self, stages: tuple[Stage, ...], *, origin: Origin, streams: Streams, chunk: int | None
+        self,
+        stages: tuple[Stage, ...],
+        *,
+        origin: Origin,
+        streams: Streams,
+        chunk: int | None,
+        missing: Collection[str] = (),
     ) -> None:
-        self._stages, self._origin = stages, origin
+        self._stages, self._origin, self._missing = stages, origin, missing
         self._streams, self._chunk = streams, chunk
 
     def rows(self, start: int, stop: int) -> Datasets:
@@ -232,7 +241,7 @@ class Simulation:
             first, datasets = units[0] * self._chunk, self._chunks(units, self._chunk)
         for stage, name in self._variables():
             with self._blaming(stage, name, datasets, first):
-                check_finite(name, datasets[name])
+                check_finite(name, datasets[name], missing=name in self._missing)
         return take(datasets, slice(start - first, stop - first)) if self._chunk else datasets
 
     def _single_rows(self, start: int, stop: int) -> Datasets:

@@ -10,14 +10,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from abi_cli.errors import SpecError
+from abi_cli.errors import SpecError, UserFunctionError
 from abi_cli.model.declared import Declared, DeclaredSection, Source
+from abi_cli.model.failures import NO_FAILURES, Failures, drawn_again
 from abi_cli.model.functions import UserFunction
+from abi_cli.model.gaps import with_gaps
 from abi_cli.model.modules import user_modules
 from abi_cli.model.simulation import Origin, Simulation, Stage
 from abi_cli.model.streams import Purpose, Streams
@@ -46,6 +48,8 @@ class Simulator:
         chunk: Rows of a unit where a function is batched.
         ragged: Variables that are sets or series. A parameter never is.
         parameters: Results of the prior to infer (None: all); the others are nuisance.
+        max_failures: Draws that may fail and are then made again.
+        missing: Variables whose values may be missing → at which rate they are left out.
     """
 
     prior: Source
@@ -55,6 +59,8 @@ class Simulator:
     chunk: int = 32
     ragged: frozenset[str] = frozenset()
     parameters: tuple[str, ...] | None = None
+    max_failures: int = 0
+    missing: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def from_spec(cls, spec: Spec, base_dir: Path) -> Simulator:
@@ -88,6 +94,8 @@ class Simulator:
             chunk=model.chunk,
             ragged=spec.ragged(),
             parameters=None if spec.parameters is None else tuple(spec.parameters),
+            max_failures=model.max_failures,
+            missing={name: rate or 0.0 for name, rate in spec.missing.items()},
         )
 
     @property
@@ -154,11 +162,33 @@ class Simulator:
             are whole, else float64; scalars `(dataset,)`; sets and series as `Ragged`.
 
         Errors:
-            UserFunctionError: A function raised, or returned what can't be used.
+            UserFunctionError: A function raised, or returned what can't be used, more than
+                `max_failures` times.
             UsageError: `context` names no context of this model.
         """
-        datasets, _ = self._run(Origin(seed, purpose, context or {}), start, stop, data=True)
+        datasets, failures = self.simulate_counted(
+            Origin(seed, purpose, context or {}), start, stop
+        )
+        failures.refuse_more_than(self.max_failures)
         return datasets
+
+    def simulate_counted(self, origin: Origin, start: int, stop: int) -> tuple[Datasets, Failures]:
+        """As `simulate`, but it leaves it to the caller what failures there may be in all.
+
+        Errors:
+            UserFunctionError: There may be none, or rows failed again and again.
+        """
+        if self.max_failures:
+            datasets, failures = drawn_again(
+                lambda *rows: self._run(*rows, data=True)[0], origin, start, stop, self.unit
+            )
+        else:
+            datasets, failures = self._run(origin, start, stop, data=True)[0], NO_FAILURES
+        if self.missing:
+            datasets = with_gaps(
+                datasets, self.missing, seed=origin.seed, purpose=origin.purpose, start=start
+            )
+        return datasets, failures
 
     def layout(self, pilot: Datasets) -> Layout:
         """What the variables are, judging by simulated data sets.
@@ -169,7 +199,8 @@ class Simulator:
         """
         roles = self._roles(pilot)
         variables = [
-            _variable(name, value, role=roles[name], pilot=pilot) for name, value in pilot.items()
+            _variable(name, value, role=roles[name], pilot=pilot, missing=name in self.missing)
+            for name, value in pilot.items()
         ]
         for variable in variables:
             if variable.role == "parameter" and variable.integer:
@@ -222,27 +253,38 @@ class Simulator:
         """
         units, rows = 3, 3 * self.unit
         origin = Origin(seed, Purpose.PILOT, {})
+        whole = replace(self, missing=dict.fromkeys(self.missing, 0.0))
         with Workers(1) as workers:
-            tasks = [(self, seed, unit * self.unit, self.unit) for unit in reversed(range(units))]
+            tasks = [(whole, seed, unit * self.unit, self.unit) for unit in reversed(range(units))]
             alone = workers.imap(_simulate_pilot, tasks, ahead=units)
-            datasets, stages = self._run(origin, 0, rows, data=True)
+            datasets, failures = whole.simulate_counted(origin, 0, rows)
             again = concatenate(reversed(list(alone)))
-        for stage in stages:
-            for name in stage.keys:
-                if not _equal(datasets[name], again[name]):
-                    raise stage.unusable(
-                        f"{name} differs when the same rows are simulated in another order, or in "
-                        f"another process ({origin})",
-                        hint="Draw from `rng` or np.random inside the function, not from a "
-                        "generator of the module, and keep nothing between calls.",
-                    )
+        for name, value in datasets.items():
+            if not _equal(value, again[name]):
+                raise UserFunctionError(
+                    f"{name} differs when the same rows are simulated in another order, or in "
+                    f"another process ({origin})",
+                    hint="Draw from `rng` or np.random inside the function, not from a "
+                    "generator of the module, and keep nothing between calls.",
+                    place=self._drawn_by(name, datasets).place,
+                )
+        if failures.count:  # rows drawn again for the likelihood's sake are others without it
+            return
         for name, value in self._run(origin, 0, rows, data=False)[0].items():
             if not _equal(datasets[name], value):
-                raise stages[-1].unusable(
+                raise UserFunctionError(
                     f"Expected a function that leaves its arguments alone; got one that changes "
                     f"{name} ({origin})",
                     hint=f"Work on a copy: {name} = {name}.copy()",
+                    place=self.likelihood.place,
                 )
+
+    def _drawn_by(self, name: str, datasets: Datasets) -> Source:
+        """What draws a variable."""
+        role = self._roles(datasets)[name]
+        role = "parameter" if role == "nuisance" else role
+        sections = {drawn: section for section, drawn in _ROLES.items()}
+        return self.sources[sections[role]]
 
     def _run(
         self, origin: Origin, start: int, stop: int, *, data: bool
@@ -263,10 +305,12 @@ class Simulator:
                 stages = (*stages, stage)
             for base_dir in {function.base_dir for function in self.functions}:
                 opened.enter_context(user_modules(base_dir).at_hand())
-            streams = Streams(origin.seed, origin.purpose)
+            streams = Streams(origin.seed, origin.purpose, origin.attempt)
             opened.enter_context(streams.everywhere())
             chunk = self.chunk if self._batched else None
-            simulation = Simulation(stages, origin=origin, streams=streams, chunk=chunk)
+            simulation = Simulation(
+                stages, origin=origin, streams=streams, chunk=chunk, missing=self.missing
+            )
             return streams.run(lambda: simulation.rows(start, stop)), stages
 
 
@@ -278,13 +322,13 @@ def _simulate_pilot(task: tuple[Simulator, int, int, int]) -> Datasets:
 def _equal(one: Value, other: Value) -> bool:
     if isinstance(one, Ragged) and isinstance(other, Ragged):
         same_sizes = np.array_equal(one.row_size, other.row_size)
-        return same_sizes and np.array_equal(one.values, other.values)
-    return (
-        isinstance(one, np.ndarray) and isinstance(other, np.ndarray) and np.array_equal(one, other)
-    )
+        return same_sizes and np.array_equal(one.values, other.values, equal_nan=True)
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        return np.array_equal(one, other, equal_nan=True)
+    return False
 
 
-def _variable(name: str, value: Value, *, role: Role, pilot: Datasets) -> Variable:
+def _variable(name: str, value: Value, *, role: Role, pilot: Datasets, missing: bool) -> Variable:
     ragged = isinstance(value, Ragged)
     values = value.values if isinstance(value, Ragged) else value
     integer = values.dtype.kind == "i"
@@ -304,6 +348,7 @@ def _variable(name: str, value: Value, *, role: Role, pilot: Datasets) -> Variab
         event=values.shape[1:],
         integer=integer,
         length_of=lengths,
-        low=float(values.min()) if values.size else None,
-        high=float(values.max()) if values.size else None,
+        low=float(np.nanmin(values)) if values.size else None,
+        high=float(np.nanmax(values)) if values.size else None,
+        missing=missing,
     )

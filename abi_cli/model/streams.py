@@ -46,7 +46,8 @@ class Purpose(IntEnum):
 
 
 @lru_cache(maxsize=64)
-def _key(seed: int, purpose: Purpose) -> tuple[int, int]:
+def stream_key(seed: int, purpose: Purpose) -> tuple[int, int]:
+    """Two random words that follow from a seed and a purpose."""
     words = np.random.SeedSequence(seed, spawn_key=(purpose,)).generate_state(2, np.uint64)
     return int(words[0]), int(words[1])
 
@@ -58,7 +59,7 @@ def generator(seed: int, purpose: Purpose, *, block: int = 0, item: int = 0) -> 
         seed: Any non-negative integer.
     """
     bits = np.random.Philox(
-        key=np.array(_key(seed, purpose), np.uint64),
+        key=np.array(stream_key(seed, purpose), np.uint64),
         counter=np.array((0, block, item, 0), np.uint64),
     )
     return np.random.Generator(bits)
@@ -79,6 +80,7 @@ class Streams:
     Arguments:
         seed: Any non-negative integer.
         purpose: What is drawn for.
+        attempt: Draws that failed are made again from other streams.
 
     Attributes:
         rng: Draws from the current stream.
@@ -87,11 +89,11 @@ class Streams:
     _seeds_random: ClassVar[bool] = False
     """Whether work in this process is known to use `random`, which is slow to seed."""
 
-    def __init__(self, seed: int, purpose: Purpose) -> None:
+    def __init__(self, seed: int, purpose: Purpose, attempt: int = 0) -> None:
         self.rng = generator(seed, purpose)
-        first, second = _key(seed, purpose)
-        self._random_key = first << 64 | second
-        self._counter = [0, 0, 0, 0]
+        first, second = stream_key(seed, purpose)
+        self._random_key = attempt << 192 | first << 64 | second
+        self._counter = [0, 0, attempt, 0]
         self._state = {  # plain integers are taken over three times faster than arrays
             "bit_generator": "Philox",
             "state": {"counter": self._counter, "key": (first, second)},

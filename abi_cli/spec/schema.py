@@ -194,6 +194,12 @@ class ModelSection(Section):
         default=32,
         description="Rows that are simulated together where a function takes batch_size.",
     )
+    max_failures: int = Field(
+        default=0,
+        ge=0,
+        description="Simulations that may fail (raise, or give what is not finite) and are then "
+        "drawn again, which changes the prior; one more stops the work.",
+    )
 
     def declared(self, section: Literal["meta", "given", "prior"]) -> dict[str, Part | str]:
         """Variable → its distribution or function; none where one function draws them all."""
@@ -231,6 +237,14 @@ class ParameterSection(Section):
     )
 
 
+class ContextSection(Section):
+    """One context variable."""
+
+    length_of: Labels = Field(
+        description="Observables whose number of members it is: it is then counted, not read."
+    )
+
+
 class ObservableSection(Section):
     """One observable of the model."""
 
@@ -253,6 +267,11 @@ class DataSection(Section):
     categories: dict[VariableName, Annotated[Labels, Field(min_length=2)]] = Field(
         default_factory=dict,
         description="Variable: the words that stand for 0, 1, … in its column.",
+    )
+    missing: tuple[str, ...] = Field(
+        default=(),
+        description="What else stands for a missing value, beside empty cells, NA, NaN, null, none "
+        "and a point.",
     )
     prepare: dict[VariableName, Literal["centre_within", "standardize_within"]] = Field(
         default_factory=dict,
@@ -336,8 +355,17 @@ class Spec(Section):
     parameters: dict[VariableName, ParameterSection] | None = Field(
         default=None, description="The parameters to infer; none: all that the prior draws."
     )
+    context: dict[VariableName, ContextSection] = Field(
+        default_factory=dict,
+        description="What context variables count; found by itself where it holds in the pilot.",
+    )
     observables: dict[VariableName, ObservableSection] | None = Field(
         default=None, description="What the axes of observables are, where no adapter step says so."
+    )
+    missing: dict[VariableName, Annotated[float, Field(ge=0, lt=1)] | None] = Field(
+        default_factory=dict,
+        description="Variable whose values may be missing: the share that is left out in training, "
+        "or nothing where the likelihood returns NaN itself.",
     )
     data: DataSection = Field(
         default_factory=DataSection,

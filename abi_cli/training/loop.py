@@ -59,6 +59,7 @@ class Trained:
         history: A row per epoch: epoch, loss, val_loss where validated, learning_rate, seconds.
         timings: Seconds that each part took, by name.
         pilot: The simulations that the adapter learned from.
+        failures: How many simulations failed and were drawn again.
     """
 
     approximator: Approximator
@@ -66,6 +67,7 @@ class Trained:
     layout: Layout
     timings: dict[str, float]
     pilot: Datasets
+    failures: int = 0
 
 
 def train(plan: Plan) -> Trained:
@@ -84,7 +86,7 @@ def train(plan: Plan) -> Trained:
     with clock("pilot"):
         pilot = source.pilot()
         layout = plan.simulator.layout(pilot)
-        adapter = Adapter.fit(plan.spec.adapter or (), pilot)
+        adapter = Adapter.fit(plan.spec.adapter or (), pilot, missing=layout.missing)
         adapted = adapter.forward(pilot)
     with clock("networks"):
         approximator = build(plan.spec, adapter, layout, adapted, seed=plan.seed)
@@ -100,7 +102,9 @@ def train(plan: Plan) -> Trained:
     finally:
         ahead.stop()
     clock.seconds["waiting for data"] = ahead.waited
-    return Trained(approximator, history, layout, clock.seconds, pilot)
+    return Trained(
+        approximator, history, layout, clock.seconds, pilot, failures=source.failures.count
+    )
 
 
 class _Clock:

@@ -11,6 +11,8 @@ import numpy as np
 
 from abi_cli.adapter.adapter import Adapter
 from abi_cli.errors import DataError
+from abi_cli.model.failures import NO_FAILURES, Failures
+from abi_cli.model.simulation import Origin
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.streams import Purpose
 from abi_cli.model.workers import Workers
@@ -40,16 +42,14 @@ class Simulated:
     purpose: Purpose
     adapter: Adapter | None = None
 
-    def __call__(self, rows: tuple[int, int]) -> tuple[Datasets, float]:
-        """The data sets of rows start … stop − 1, and the seconds that they took."""
+    def __call__(self, rows: tuple[int, int]) -> tuple[Datasets, Failures, float]:
+        """The data sets of rows start … stop − 1, what failed, and the seconds that they took."""
         began = time.perf_counter()
-        start, stop = rows
-        datasets = self.simulator.simulate(
-            seed=self.seed, purpose=self.purpose, start=start, stop=stop
-        )
+        origin = Origin(self.seed, self.purpose, {})
+        datasets, failures = self.simulator.simulate_counted(origin, *rows)
         if self.adapter is not None:
             datasets = _single(self.adapter.forward(datasets))
-        return datasets, time.perf_counter() - began
+        return datasets, failures, time.perf_counter() - began
 
 
 def _single(datasets: Datasets) -> Datasets:
@@ -68,10 +68,12 @@ class Source(Protocol):
     Attributes:
         seconds: That simulating has taken so far, over all workers.
         num_batches: Batches of an epoch.
+        failures: Of simulations so far.
     """
 
     seconds: float
     num_batches: int
+    failures: Failures
 
     def pilot(self) -> Datasets:
         """Data sets from which scales are learned."""
@@ -93,7 +95,7 @@ class Fresh:
         self._validation = training.validation
         self._task_rows = TASK_ROWS
         self.num_batches = training.num_batches
-        self.seconds = 0.0
+        self.seconds, self.failures = 0.0, NO_FAILURES
 
     def pilot(self) -> Datasets:
         """The first rows of the pilot's stream, fewer for a slow simulator."""
@@ -126,8 +128,10 @@ class Fresh:
         adapter: Adapter | None = None,
     ) -> Iterator[Datasets]:
         task = Simulated(self._simulator, self._seed, purpose, adapter)
-        for datasets, seconds in self._workers.imap(task, ranges, ahead=TASKS_AHEAD):
+        for datasets, failures, seconds in self._workers.imap(task, ranges, ahead=TASKS_AHEAD):
             self.seconds += seconds
+            self.failures += failures
+            self.failures.refuse_more_than(self._simulator.max_failures)
             yield datasets
 
     def _ranges(self, start: int, stop: int | None, rows: int) -> Iterator[tuple[int, int]]:
@@ -150,7 +154,7 @@ class Stored:
         self._learned = take(stored, order[held_out:])
         self._seed = seed
         self.num_batches = count(self._learned) // training.batch_size
-        self.seconds = 0.0
+        self.seconds, self.failures = 0.0, NO_FAILURES
         if not self.num_batches or not held_out:
             raise DataError(
                 f"Expected simulations for a batch of {training.batch_size} and some to validate; "

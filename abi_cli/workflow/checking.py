@@ -43,10 +43,16 @@ class View:
 
     Arguments:
         shape: Such as `(2,)`, or `5…14 × (2,)` for sets of so many members; `()` is a number.
+        dtype: NumPy's name of the type of its numbers.
+        missing: The share of numbers that are NaN; the others tell the rest.
+        constant: Whether all are equal.
     """
 
     name: str
     shape: str
+    dtype: str
+    missing: float
+    constant: bool
     mean: float
     sd: float
     low: float
@@ -200,9 +206,9 @@ def _adapt(
         model = completed(model, data)
         before: Mapping[str, Value] = data
         with pointing(model, layout):
-            adapter = Adapter.fit(model.spec.adapter or (), data)
-            for step, after in adapter.trace(data):
-                steps.append(_changes(step.name, before, after))
+            adapter = Adapter.fit(model.spec.adapter or (), data, missing=layout.missing)
+            for title, after in adapter.trace(data):
+                steps.append(_changes(title, before, after))
                 before = after
             network_inputs(before)
             refuse_lost_parameters(adapter, layout)
@@ -273,7 +279,8 @@ def _array(value: Value) -> np.ndarray:
 
 
 def _equal(one: Value, other: Value) -> bool:
-    return np.array_equal(_array(one), _array(other))
+    one, other = _array(one), _array(other)
+    return np.array_equal(one, other, equal_nan=True)
 
 
 def _view(name: str, value: Value) -> View:
@@ -287,14 +294,16 @@ def _view(name: str, value: Value) -> View:
 
 
 def _numbers(name: str, shape: str, array: np.ndarray) -> View:
-    array = array.astype(np.float64)
+    dtype, array = array.dtype.name, array.astype(np.float64)
+    missing = float(np.isnan(array).mean())
+    array = array[~np.isnan(array)] if 0 < missing < 1 else array
     mean, sd = float(array.mean()), float(array.std())
     low, high = float(array.min()), float(array.max())
     if low == high:  # rounding would make a little more of it
         mean, sd = low, 0.0
     if abs(mean) < 1e-12 * sd:
         mean = 0.0
-    return View(name, shape, mean, sd, low, high)
+    return View(name, shape, dtype, missing, low == high, mean, sd, low, high)
 
 
 def _elements(data: Datasets, name: str) -> list[View]:

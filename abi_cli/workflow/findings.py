@@ -74,13 +74,13 @@ def _heavy_tails(data: Datasets, layout: Layout) -> list[Finding]:
     for variable in layout.variables:
         array = _array(data[variable.name]).astype(np.float64)
         flat = array.reshape(len(array), -1)
-        low, high = np.quantile(flat, [0.25, 0.75], axis=0)
-        tailed = flat.std(axis=0) > HEAVY * (high - low) / NORMAL_IQR
+        low, high = np.nanquantile(flat, [0.25, 0.75], axis=0)
+        tailed = np.nanstd(flat, axis=0) > HEAVY * (high - low) / NORMAL_IQR
         names = element_names(variable.name, array.shape[1:])
         heavy += [
             _warning(
                 f"{name} has heavy tails: half of it is between {low[k]:.3g} and {high[k]:.3g}, "
-                f"all of it between {flat[:, k].min():.3g} and {flat[:, k].max():.3g}",
+                f"all of it between {np.nanmin(flat[:, k]):.3g} and {np.nanmax(flat[:, k]):.3g}",
                 "If a prior is wider than you meant, narrow it; for a positive parameter, "
                 "constrain with method: log suits.",
             )

@@ -18,8 +18,10 @@ _CODES = {
     "adapter": Code.STEP,
     "model": Code.MODEL,
     "parameters": Code.MODEL,
+    "context": Code.MODEL,
     "observables": Code.MODEL,
     "data": Code.MODEL,
+    "missing": Code.MODEL,
     "networks": Code.NETWORK,
     "training": Code.TRAINING,
 }
@@ -81,7 +83,7 @@ def fitted_adapter(model: Model, data: Datasets, layout: Layout) -> Adapter:
         SpecError: A step can't take what reaches it, or a parameter is lost; pointed at.
     """
     with pointing(model, layout):
-        adapter = Adapter.fit(model.spec.adapter or (), data)
+        adapter = Adapter.fit(model.spec.adapter or (), data, missing=layout.missing)
         refuse_lost_parameters(adapter, layout)
     return adapter
 
@@ -90,11 +92,14 @@ def refuse_unknown_names(spec: Spec, layout: Layout) -> None:
     """Refuse names of variables that the model doesn't have.
 
     Errors:
-        SpecError: There is one under `observables:` or `data:`.
+        SpecError: There is one, or a context is not the number of members that the spec says it is,
+            or what may be missing is nothing that data have.
     """
     data = spec.data
     named: dict[str, Mapping[str, object]] = {
+        "context": spec.context,
         "observables": spec.observables or {},
+        "missing": spec.missing,
         "data.columns": data.columns,
         "data.categories": data.categories,
         "data.prepare": data.prepare,
@@ -108,6 +113,22 @@ def refuse_unknown_names(spec: Spec, layout: Layout) -> None:
                     f"Expected variables of the model, {', '.join(known)}; got {name}",
                     hint=f"Did you mean {near}?" if near else None,
                     place=f"{section}.{name}",
+                )
+    for name in spec.missing:
+        if layout[name].role not in ("given", "observable"):
+            raise SpecError(
+                f"Expected a variable that data have, to be missing in some; got {name}, "
+                f"{layout[name].role}",
+                place=f"missing.{name}",
+            )
+    for name, section_of in spec.context.items():
+        for observable in section_of.length_of:
+            if observable not in layout[name].length_of:
+                counted = ", ".join(layout[name].length_of) or "none"
+                raise SpecError(
+                    f"Expected {name} to be the number of members of {observable} in every data "
+                    f"set; it is that of {counted}",
+                    place=f"context.{name}.length_of",
                 )
 
 

@@ -78,7 +78,7 @@ def _spec(run: Run, *, trust_code: bool) -> Spec:
 def _naming(spec: Spec) -> Naming:
     """How a spec says that files call things."""
     named = spec.data
-    return Naming(named.dataset, named.columns, named.categories, named.prepare)
+    return Naming(named.dataset, named.columns, named.categories, named.missing, named.prepare)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ _FEWEST, _MOST = 5, 50
 """Members of a data set where no data tell."""
 _LARGEST_NAME = 40
 SCHEMA = "spec.schema.json"
+_TEMPLATES = files("abi_cli.workflow") / "templates"
+_USUAL = "means"
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,10 @@ class Started:
 
     Arguments:
         spec: The spec among the `files`.
-        columns: The observables of the model.
+        columns: The observables taken from a table, or those of the usual template.
         datasets: How many data sets the table holds; None without one.
         sizes: The fewest and the most members that the model draws.
+        template: What it began with.
     """
 
     spec: Path
@@ -41,6 +44,7 @@ class Started:
     columns: tuple[str, ...]
     datasets: int | None
     sizes: tuple[int, int]
+    template: str
 
 
 @dataclass(frozen=True)
@@ -57,15 +61,17 @@ class _Column:
         return self.spread / 2
 
 
-def init(folder: Path, *, table: Path | None = None, force: bool = False) -> Started:
+def init(
+    folder: Path, *, table: Path | None = None, template: str = _USUAL, force: bool = False
+) -> Started:
     """Write a commented spec and model that train as they are: a place to begin.
-
-    The model takes each column for normal, with unknown mean and sd.
 
     Arguments:
         folder: Is made where it isn't there; its name becomes the model's.
-        table: CSV or TSV whose columns become the observables: their names and scale, and the sizes
-            of its data sets, are taken over.
+        table: CSV or TSV whose columns become the observables of the template `means`, which takes
+            each for normal with unknown mean and sd: their names and scale, and the sizes of its
+            data sets, are taken over.
+        template: One of `templates()`.
 
     Errors:
         DataError: The table can't be read, or a column's name can't be a variable's.
@@ -73,6 +79,13 @@ def init(folder: Path, *, table: Path | None = None, force: bool = False) -> Sta
     """
     from jinja2 import Environment, StrictUndefined
 
+    if template not in templates():
+        raise UsageError(f"Expected a template ({', '.join(templates())}); got {template!r}")
+    if table is not None and template != _USUAL:
+        raise UsageError(
+            f"Expected --from or --template {template}; got both",
+            hint=f"From a table the template {_USUAL} is filled in.",
+        )
     name = re.sub(r"\W", "_", folder.resolve().name)[:_LARGEST_NAME]
     if not re.match(r"[^\W\d]", name):
         raise UsageError(
@@ -87,12 +100,11 @@ def init(folder: Path, *, table: Path | None = None, force: bool = False) -> Sta
         undefined=StrictUndefined, keep_trailing_newline=True
     )
     values = {"name": name, "columns": columns, "fewest": sizes[0], "most": sizes[1]}
-    templates = files("abi_cli.workflow") / "templates"
     texts = {
         f"{name}.{kind}": environment.from_string(
-            (templates / template).read_text(encoding="utf-8")
+            (_TEMPLATES / template / file).read_text(encoding="utf-8")
         ).render(values)
-        for kind, template in (("yaml", "spec.yaml.j2"), ("py", "model.py.j2"))
+        for kind, file in (("yaml", "spec.yaml.j2"), ("py", "model.py.j2"))
     }
     texts[SCHEMA] = schema()
     with run.writing(folder):
@@ -112,10 +124,16 @@ def init(folder: Path, *, table: Path | None = None, force: bool = False) -> Sta
     return Started(
         spec=folder / f"{name}.yaml",
         files=tuple(places),
-        columns=tuple(column.name for column in columns),
+        columns=tuple(column.name for column in columns) if template == _USUAL else (),
         datasets=datasets,
         sizes=sizes,
+        template=template,
     )
+
+
+def templates() -> tuple[str, ...]:
+    """The names of what `init` can begin with."""
+    return tuple(sorted(entry.name for entry in _TEMPLATES.iterdir() if entry.is_dir()))
 
 
 def _like(path: Path) -> tuple[tuple[_Column, ...], tuple[int, int], int]:

@@ -49,6 +49,7 @@ class Receipt:
         seconds: Part of the work → seconds; `total` is the whole.
         weights: How many weights were learned.
         simulations: How many simulations they were learned from.
+        failures: How many more failed and were drawn again.
     """
 
     run: Run
@@ -56,6 +57,7 @@ class Receipt:
     seconds: dict[str, float]
     weights: int
     simulations: int
+    failures: int = 0
 
 
 def train(
@@ -137,6 +139,7 @@ def train(
         seconds=seconds,
         weights=trained.approximator.count_params(),
         simulations=len(trained.history) * budget.num_batches * budget.batch_size,
+        failures=trained.failures,
     )
 
 

@@ -1,0 +1,218 @@
+"""Values that are missing: left out of simulations, told to the networks, read from files."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from abi_cli.adapter import Adapter, AdapterError, network_inputs
+from abi_cli.data import Naming, read_datasets
+from abi_cli.errors import DataError
+from abi_cli.model.gaps import with_gaps
+from abi_cli.model.simulator import Simulator
+from abi_cli.model.streams import Purpose
+from abi_cli.spec import parse_spec
+from abi_cli.variables import Layout, Ragged, Variable, take
+from tests.adapter_examples import step
+from tests.cli import abi
+from tests.model_tasks import assert_equal, train_rows
+
+CODE = """
+def likelihood(mu, N, rng):
+    return {"x": rng.normal(size=(N, 2)), "y": rng.normal(mu, size=N), "z": rng.normal(mu)}
+"""
+SPEC = """
+name: gaps
+model:
+  meta: {N: {integers: {low: 4, high: 9}}}
+  prior: {mu: normal}
+  likelihood: model.py:likelihood
+observables: {x: {kind: set}, y: {kind: set}}
+missing: {y: 0.2, x: 0.1}
+training: {epochs: 1, num_batches: 4}
+"""
+
+
+def simulator(folder, *overrides, code=CODE):
+    (folder / "model.py").write_text(code)
+    return Simulator.from_spec(parse_spec(SPEC, overrides=overrides), folder)
+
+
+def gaps_of(value):
+    return np.isnan(value.values if isinstance(value, Ragged) else value)
+
+
+def test_values_are_left_out_at_their_rate_and_nothing_else_changes(tmp_path):
+    data = train_rows(simulator(tmp_path), 0, 3000)
+    full = train_rows(simulator(tmp_path, "missing={}"), 0, 3000)
+    for name, rate in (("y", 0.2), ("x", 0.1)):
+        gaps = gaps_of(data[name])
+        assert stats.binomtest(int(gaps.sum()), gaps.size, rate).pvalue > 1e-3
+        np.testing.assert_array_equal(data[name].values[~gaps], full[name].values[~gaps])
+    assert abs(np.corrcoef(gaps_of(data["x"]).T)[0, 1]) < 0.03
+    assert not gaps_of(data["z"]).any()
+    np.testing.assert_array_equal(data["N"], full["N"])
+
+
+def test_gaps_depend_on_their_row_alone(tmp_path):
+    model = simulator(tmp_path)
+    assert_equal(train_rows(model, 40, 70), take(train_rows(model, 0, 96), slice(40, 70)))
+    other = model.simulate(seed=7, purpose=Purpose.DIAGNOSE, start=0, stop=96)
+    assert (gaps_of(other["y"])[:300] != gaps_of(train_rows(model, 0, 96)["y"])[:300]).any()
+
+
+def test_whole_numbers_may_be_missing_too():
+    data = with_gaps({"k": np.arange(1000)}, {"k": 0.5}, seed=1, purpose=Purpose.PILOT, start=0)
+    assert 400 < np.isnan(data["k"]).sum() < 600
+
+
+def test_a_likelihood_may_leave_values_out_itself(tmp_path):
+    code = CODE.replace(
+        '"y": rng.normal(mu, size=N)',
+        '"y": [v if v < 1 else float("nan") for v in rng.normal(mu, size=N)]',
+    )
+    data = train_rows(simulator(tmp_path, "missing={y: null}", code=code), 0, 200)
+    assert gaps_of(data["y"]).any()
+    assert np.nanmax(data["y"].values) < 1
+
+
+PILOT = {
+    "mu": np.random.default_rng(1).normal(size=40),
+    "z": np.where(np.arange(40) % 4, np.random.default_rng(2).normal(5, 2, size=40), np.nan),
+    "y": Ragged(
+        np.where(np.arange(120) % 3, np.random.default_rng(3).normal(3, 2, size=120), np.nan),
+        np.full(40, 3),
+    ),
+    "x": Ragged(np.random.default_rng(4).normal(size=(120, 2)), np.full(40, 3)),
+}
+STEPS = (
+    step("as_set", keys=["x", "y"]),
+    step("standardize"),
+    step("rename", **{"from": "mu", "to": "inference_variables"}),
+    step("concatenate", keys=["x", "y"], into="summary_variables"),
+    step("rename", **{"from": "z", "to": "inference_conditions"}),
+)
+
+
+def test_the_networks_are_told_what_is_missing():
+    adapter = Adapter.fit(STEPS, PILOT, missing=("y", "z"))
+    adapted = adapter.forward(PILOT)
+    summary = adapted["summary_variables"].values
+    assert summary.shape == (120, 4)
+    gaps = np.isnan(PILOT["y"].values)
+    np.testing.assert_array_equal(summary[:, 3], gaps)
+    assert (summary[gaps, 2] == 0).all()
+    known = summary[~gaps, 2]
+    assert (known.mean(), known.std()) == (pytest.approx(0, abs=1e-9), pytest.approx(1))
+    np.testing.assert_array_equal(adapted["inference_conditions"][:, 1], np.isnan(PILOT["z"]))
+    assert all(np.isfinite(array).all() for array in network_inputs(adapted).values())
+    again = Adapter.from_config(adapter.to_config()).forward(PILOT)
+    assert_equal(again, adapted)
+
+
+def test_a_pilot_without_gaps_leaves_room_for_them():
+    full = dict(PILOT)
+    full["y"] = Ragged(np.nan_to_num(PILOT["y"].values, nan=1.5), PILOT["y"].row_size)
+    adapter = Adapter.fit(STEPS, full, missing=("y", "z"))
+    assert adapter.forward(full)["summary_variables"].values.shape == (120, 4)
+    assert adapter.forward(PILOT)["summary_variables"].values[:, 3].any()
+
+
+def test_nothing_else_may_be_missing():
+    adapter = Adapter.fit(STEPS, PILOT, missing=("y", "z"))
+    with pytest.raises(AdapterError, match="Expected numbers in z; got NaN in data set 0"):
+        Adapter.fit(STEPS, PILOT, missing=("y",))
+    x = PILOT["x"].values.copy()
+    x[10, 1] = np.nan
+    with pytest.raises(AdapterError, match="Expected numbers in x; got NaN in data set 3") as error:
+        adapter.forward({**PILOT, "x": Ragged(x, PILOT["x"].row_size)})
+    assert error.value.row == 3
+
+
+def test_parameters_are_not_made_of_what_may_be_missing():
+    steps = (*STEPS[:2], step("concatenate", keys=["mu", "z"], into="inference_variables"))
+    with pytest.raises(AdapterError, match="Expected parameters that are never missing"):
+        Adapter.fit(steps, PILOT, missing=("y", "z"))
+
+
+LAYOUT = Layout(
+    (
+        Variable("x", "observable", ragged=True, event=()),
+        Variable("y", "observable", ragged=True, event=(), missing=True),
+    )
+)
+
+
+@pytest.mark.parametrize("cell", ["", "NA", "nan", "null", "."])
+def test_missing_cells_are_read_where_they_may_be(cell, tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text(f"x,y\n1,2\n3,{cell}\n")
+    np.testing.assert_array_equal(read_datasets(path, LAYOUT).datasets["y"].values, [2, np.nan])
+    path.write_text(f"x,y\n1,2\n{cell},3\n")
+    with pytest.raises(DataError, match=r"missing value|empty cell"):
+        read_datasets(path, LAYOUT)
+
+
+def test_other_words_for_missing_are_the_specs(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text("x,y\n1,2\n3,-99\n")
+    data = read_datasets(path, LAYOUT, naming=Naming(missing=("-99",))).datasets
+    np.testing.assert_array_equal(data["y"].values, [2, np.nan])
+    path.write_text("x,y\n1,2\n3,lost\n")
+    with pytest.raises(DataError, match="got 'lost'"):
+        read_datasets(path, LAYOUT)
+
+
+def test_null_is_missing_in_json(tmp_path):
+    path = tmp_path / "data.jsonl"
+    path.write_text('{"x": [1, 2], "y": [null, 3]}\n')
+    data = read_datasets(path, LAYOUT).datasets
+    np.testing.assert_array_equal(data["y"].values, [np.nan, 3])
+    path.write_text('{"x": [1, null], "y": [2, 3]}\n')
+    with pytest.raises(DataError):
+        read_datasets(path, LAYOUT)
+
+
+def test_a_model_with_gaps_is_checked_trained_and_sampled(tmp_path):
+    (tmp_path / "model.py").write_text(CODE)
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(SPEC)
+    checked = abi("check", spec)
+    assert checked.exit_code == 0, checked.output
+    assert "20." in checked.stdout
+    assert "missing" in checked.stdout
+    run = tmp_path / "run"
+    trained = abi("train", spec, "-o", run)
+    assert trained.exit_code == 0, trained.output
+    for suffix in ("csv", "jsonl", "npz"):
+        data = tmp_path / f"data.{suffix}"
+        simulated = abi("simulate", spec, "-n", 3, "-o", data)
+        assert simulated.exit_code == 0, simulated.output
+        sampled = abi("sample", run, data, "-n", 2, "--format", "csv")
+        assert sampled.exit_code == 0, sampled.output
+        rows = list(csv.DictReader(io.StringIO(sampled.stdout)))
+        if suffix == "csv":
+            first = rows
+        assert rows == first
+    assert len(first) == 6
+    assert abi("diagnose", run, "--datasets", 100).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("missing={w: 0.1}", "E202: Expected variables of the model"),
+        ("missing={mu: 0.1}", "E202: Expected a variable that data have"),
+        ("missing={y: 1}", "E106: Expected a number below 1"),
+    ],
+)
+def test_what_cannot_be_missing_is_refused(override, said, tmp_path):
+    (tmp_path / "model.py").write_text(CODE)
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    refused = abi("check", tmp_path / "spec.yaml", "-s", override)
+    assert refused.exit_code == 3
+    assert said in refused.stderr
