@@ -53,6 +53,7 @@ model:
   given: null
   prior: toy.py:prior
   likelihood: toy.py:likelihood
+  quantities: {}
   chunk: 32
   max_failures: 0
 parameters:

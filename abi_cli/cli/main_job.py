@@ -150,6 +150,10 @@ def sample(
     backend: BackendName = None,
     device: Device = None,
     trust_code: TrustCode = False,
+    quantities: Annotated[
+        bool,
+        typer.Option("--quantities", help="Compute those of the spec, too, by the run's own code."),
+    ] = False,
     force: Force = False,
 ) -> None:
     """Draw from the posterior of every data set in DATA.
@@ -169,6 +173,7 @@ def sample(
         target=target,
         compute=workflow.Compute(backend, device),
         trust_code=trust_code,
+        quantities=quantities,
         listener=console,
     )
     if table:

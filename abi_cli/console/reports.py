@@ -57,7 +57,10 @@ def show_check(console: Console, check: Check) -> None:
     }
     console.table(
         ("variable", "role", *_NUMBERS),
-        [(view.name, roles[view.name], *_cells(view)) for view in check.ranges],
+        [
+            *((view.name, roles[view.name], *_cells(view)) for view in check.ranges),
+            *((view.name, "quantity", *_cells(view)) for view in check.quantities),
+        ],
     )
     console.heading("\nThe way to the networks")
     rows = []

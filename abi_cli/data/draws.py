@@ -44,15 +44,20 @@ class DrawHeader:
         draws: int,
         seed: int,
         provenance: dict[str, str] | None = None,
+        more: Iterable[Variable] = (),
     ) -> DrawHeader:
-        """The header of draws given `datasets`, which it carries."""
+        """The header of draws given `datasets`, which it carries.
+
+        Arguments:
+            more: What there is beside the parameters.
+        """
 
         def given(variables: Iterable[Variable]) -> Datasets:
             return {v.name: datasets[v.name] for v in variables if v.name in datasets}
 
         return cls(
             labels=tuple(labels),
-            parameters=layout.of("parameter"),
+            parameters=(*layout.of("parameter"), *more),
             draws=draws,
             seed=seed,
             provenance=provenance or {},

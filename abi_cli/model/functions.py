@@ -11,6 +11,7 @@ import difflib
 import inspect
 import os
 from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -148,6 +149,10 @@ class UserFunction:
     def takes_rng(self) -> bool:
         """Whether it is given a Generator; otherwise it may draw from global `np.random`."""
         return RNG in self.signature()
+
+    def at_hand(self) -> AbstractContextManager[None]:
+        """While its modules can be imported by name, as its code expects."""
+        return user_modules(self.base_dir).at_hand()
 
     @property
     def functions(self) -> tuple[UserFunction, ...]:

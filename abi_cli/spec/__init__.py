@@ -14,13 +14,13 @@ from pathlib import Path
 from abi_cli.errors import SpecError
 from abi_cli.spec.commented import commented_spec
 from abi_cli.spec.dump import dump_spec
+from abi_cli.spec.fields import RESERVED_NAMES, is_module_reference, refuse_variable_name
 from abi_cli.spec.json_schema import json_schema
 from abi_cli.spec.overrides import override
 from abi_cli.spec.problems import Code, InvalidSpecError, Position, Problem, Source, nearest
 from abi_cli.spec.reader import Document, read_document
 from abi_cli.spec.references import resolved
 from abi_cli.spec.schema import (
-    RESERVED_NAMES,
     DataSection,
     ModelSection,
     NetworksSection,
@@ -28,8 +28,6 @@ from abi_cli.spec.schema import (
     ParameterSection,
     Spec,
     TrainingSection,
-    is_module_reference,
-    refuse_variable_name,
 )
 from abi_cli.spec.shorthand import PartOf
 from abi_cli.spec.validate import validate

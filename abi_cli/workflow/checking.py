@@ -24,6 +24,7 @@ from abi_cli.variables import (
     concatenate,
     count,
     element_names,
+    take,
 )
 from abi_cli.workflow.findings import Finding, Severity, warnings
 from abi_cli.workflow.pointing import pointing, refuse_lost_parameters, refuse_unknown_names
@@ -32,6 +33,7 @@ from abi_cli.workflow.trying import Built, Trial, try_networks
 
 _ROWS = 1024
 """Rows that a rehearsal simulates, unless a second is over before."""
+_QUANTITY_ROWS = 64
 _SECONDS = 1.0
 _ROUND_TRIP = 1e-5
 """Largest error of a round trip through the adapter, in units of the variable's sd."""
@@ -83,6 +85,7 @@ class Check:
         rows: How many data sets were simulated, and in how many `seconds`.
         layout: The variables of the model; None where simulating them is as far as it got.
         ranges: Every scalar element of every variable as simulated.
+        quantities: Every scalar element of the quantities of interest, for some of the data sets.
         steps: The way through the adapter.
         built: The networks, where they were asked for and can be built.
     """
@@ -94,6 +97,7 @@ class Check:
     seconds: float
     layout: Layout
     ranges: tuple[View, ...]
+    quantities: tuple[View, ...]
     steps: tuple[StepView, ...]
     findings: tuple[Finding, ...]
     built: Built | None = None
@@ -135,6 +139,7 @@ def check(
     with pointing(model):
         layout = model.simulator.layout(data)
         refuse_unknown_names(model.spec, layout)
+        model.quantities.refuse_unfit(layout)
     steps, findings = _adapt(model, data, layout)
     findings = [*_unrepeatable(model.simulator, seed=seed), *findings]
     built = None
@@ -152,10 +157,26 @@ def check(
         ranges=tuple(
             view for variable in layout.variables for view in _elements(data, variable.name)
         ),
+        quantities=_quantities(model, data, layout),
         steps=steps,
         findings=tuple(findings),
         built=built,
     )
+
+
+def _quantities(model: Model, data: Datasets, layout: Layout) -> tuple[View, ...]:
+    """The quantities of interest of the parameters that were simulated."""
+    if not model.quantities.functions:
+        return ()
+    few = take(data, slice(0, _QUANTITY_ROWS))
+    parameters = {v.name: np.asarray(few[v.name])[:, None] for v in layout.of("parameter")}
+    values = model.quantities.of(parameters, few)
+    return tuple(view for name in values for view in _elements(_one_draw(values), name))
+
+
+def _one_draw(values: Mapping[str, np.ndarray]) -> Datasets:
+    """`(dataset, *event)` of the first draw."""
+    return {name: value[:, 0] for name, value in values.items()}
 
 
 def _pilot(simulator: Simulator, *, seed: int, listener: Listener) -> Datasets:

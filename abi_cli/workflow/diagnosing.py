@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from abi_cli.diagnostics import diagnose as measure
 from abi_cli.listener import Listener
 from abi_cli.model.streams import Purpose
 from abi_cli.run import DIAGNOSTICS, Run, open_run, replacing
-from abi_cli.variables import Datasets
+from abi_cli.variables import Datasets, DrawBlock, Variable
 from abi_cli.workflow.posterior import open_approximator
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
@@ -68,11 +69,20 @@ def diagnose(
         listener=listener,
     )
     approximator = open_approximator(run, compute, listener)
-    header = DrawHeader.of(
-        simulated, run.layout, labels=map(str, range(datasets)), draws=draws, seed=seed
-    )
-    blocks = approximator.sample(simulated, draws=draws, seed=seed, listener=listener)
     truths = _parameters(simulated, run)
+    blocks: Iterable[DrawBlock] = approximator.sample(
+        simulated, draws=draws, seed=seed, listener=listener
+    )
+    more: list[Variable] = []
+    if model.quantities.functions:
+        more = model.quantities.variables(truths, simulated)
+        blocks = model.quantities.added(blocks, simulated)
+        at_truth = {name: value[:, None] for name, value in truths.items()}
+        values = model.quantities.of(at_truth, simulated)
+        truths = truths | {name: value[:, 0] for name, value in values.items()}
+    header = DrawHeader.of(
+        simulated, run.layout, labels=map(str, range(datasets)), draws=draws, seed=seed, more=more
+    )
     folder = target.path or run.path / DIAGNOSTICS
     with replacing(folder) as place:
         metrics = measure(

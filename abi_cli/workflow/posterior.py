@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -29,12 +29,24 @@ from abi_cli.data import (
     read_parameters,
     summarize,
 )
+from abi_cli.errors import UsageError
 from abi_cli.listener import Listener
 from abi_cli.model.modules import load_parts
+from abi_cli.model.streams import Purpose
 from abi_cli.run import MODEL, Run, open_run
 from abi_cli.spec import Spec, read_spec
-from abi_cli.variables import DrawBlock, take
-from abi_cli.workflow.request import STDIN, USUAL_COMPUTE, USUAL_PLACE, Compute, Target, need_piped
+from abi_cli.variables import DrawBlock, Variable, take
+from abi_cli.workflow.request import (
+    STDIN,
+    USUAL_COMPUTE,
+    USUAL_PLACE,
+    Compute,
+    Model,
+    Target,
+    need_piped,
+    read_model,
+    tell_files,
+)
 from abi_cli.workflow.simulating import Written
 
 if TYPE_CHECKING:
@@ -83,7 +95,11 @@ def _naming(spec: Spec) -> Naming:
 
 @dataclass(frozen=True)
 class Sampling:
-    """Posterior draws that are about to be made; use it once, for a table or for a file."""
+    """Posterior draws that are about to be made; use it once, for a table or for a file.
+
+    Arguments:
+        model: Whose quantities are computed, too; None for parameters alone.
+    """
 
     run: Run
     loaded: Loaded
@@ -92,6 +108,7 @@ class Sampling:
     compute: Compute
     target: Target
     listener: Listener
+    model: Model | None = None
 
     def header(self) -> DrawHeader:
         """What a file of these draws says about itself."""
@@ -106,14 +123,18 @@ class Sampling:
                 "run": self.run.manifest.name,
                 "model_sha256": self.run.manifest.hashes[MODEL],
             },
+            more=() if self.model is None else quantity_variables(self.model),
         )
 
-    def blocks(self) -> Iterator[DrawBlock]:
+    def blocks(self) -> Iterable[DrawBlock]:
         """The draws, block after block."""
         approximator = open_approximator(self.run, self.compute, self.listener)
-        return approximator.sample(
+        blocks = approximator.sample(
             self.loaded.datasets, draws=self.draws, seed=self.seed, listener=self.listener
         )
+        if self.model is None:
+            return blocks
+        return self.model.quantities.added(blocks, self.loaded.datasets)
 
     def collect(self) -> Draws:
         """All draws at once."""
@@ -149,6 +170,7 @@ def sample(
     target: Target = USUAL_PLACE,
     compute: Compute = USUAL_COMPUTE,
     trust_code: bool = False,
+    quantities: bool = False,
     listener: Listener | None = None,
 ) -> Sampling:
     """Read data sets and make ready to draw from their posteriors.
@@ -170,7 +192,36 @@ def sample(
     naming = _naming(_spec(run, trust_code=trust_code))
     loaded = _load_data(run, data, naming, listener)
     seed = run.manifest.seed if seed is None else seed
-    return Sampling(run, loaded, draws, seed, compute, target, listener)
+    model = _with_quantities(path, listener) if quantities else None
+    return Sampling(run, loaded, draws, seed, compute, target, listener, model)
+
+
+def _with_quantities(path: Path, listener: Listener) -> Model:
+    """The model of a run, with the functions of its quantities, which are executed.
+
+    Errors:
+        UsageError: It has none.
+    """
+    model = read_model(path)
+    if not model.quantities.functions:
+        raise UsageError(
+            f"the spec of {path} names no quantities",
+            hint="model: {quantities: {NAME: FILE.py:FUNCTION}}, and train again.",
+        )
+    tell_files(model, listener)
+    return model
+
+
+def quantity_variables(model: Model) -> list[Variable]:
+    """What the quantities of a model are, judging by its first simulation."""
+    one = model.simulator.simulate(
+        seed=1, purpose=Purpose.PILOT, start=0, stop=model.simulator.unit
+    )
+    parameters = {
+        variable.name: np.asarray(one[variable.name])
+        for variable in model.simulator.layout(one).of("parameter")
+    }
+    return model.quantities.variables(parameters, one)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from abi_cli.errors import OutputError, UsageError
 from abi_cli.listener import Listener
 from abi_cli.model.functions import loaded_files
 from abi_cli.model.modules import load_parts
+from abi_cli.model.quantities import Quantities
 from abi_cli.model.simulator import Simulator
 from abi_cli.spec import Document, Spec, parse_document, read_source
 from abi_cli.variables import Datasets
@@ -92,12 +93,14 @@ class Model:
 
     spec: Spec
     simulator: Simulator
+    quantities: Quantities
     base: Path
     document: Document
 
     def files(self) -> tuple[Path, ...]:
         """The modules that its functions live in and, from the spec's folder, what they import."""
-        modules = [function.reference.rpartition(":")[0] for function in self.simulator.functions]
+        functions = (*self.simulator.functions, *self.quantities.functions.values())
+        modules = [function.reference.rpartition(":")[0] for function in functions]
         named = {
             (self.base / module).resolve()
             for module in (*modules, *self.spec.use)
@@ -130,7 +133,8 @@ def read_model(source: Path, *, overrides: Sequence[str] = ()) -> Model:
     spec, document = parse_document(
         written.text, source=written.name, overrides=overrides, load=partial(load_parts, base)
     )
-    return Model(spec, Simulator.from_spec(spec, base), base, document)
+    quantities = Quantities.load(spec.model.quantities, base)
+    return Model(spec, Simulator.from_spec(spec, base), quantities, base, document)
 
 
 def completed(model: Model, rows: Datasets) -> Model:

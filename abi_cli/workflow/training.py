@@ -156,6 +156,7 @@ def _rehearse(
     with pointing(model):
         layout = model.simulator.layout(few)
         refuse_unknown_names(model.spec, layout)
+        model.quantities.refuse_unfit(layout)
     stored = None if data is None else read_simulations(data, layout)
     derived, model = model.spec.adapter is None, completed(model, few)
     if derived:
@@ -224,7 +225,7 @@ def _as_run(model: Model, code: Mapping[Path, str], *, seed: int, backend: str) 
     section = model.spec.model
     moved_sources = {
         role: moved_all(source)
-        for role in ("meta", "given", "prior", "likelihood")
+        for role in ("meta", "given", "prior", "likelihood", "quantities")
         if (source := getattr(section, role)) is not None
     }
     return model.spec.model_copy(

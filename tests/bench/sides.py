@@ -12,7 +12,7 @@ from statistics import median
 import numpy as np
 
 from abi_cli.variables import Datasets, Ragged
-from tests.bench.measure import REPOSITORY, cold, run
+from tests.bench.measure import REPOSITORY, cold, read_files, run
 from tests.oracles import (
     ConjugateRegression,
     Divergence,
@@ -162,6 +162,7 @@ class Abi:
         spec = SPECS / f"{workload.spec}.yaml"
         length = f"training.epochs={self.epochs}"
         words = [abi, "train", spec, "-o", place, "--seed", str(seed), "-s", length, *on]
+        read_files(self.python, "keras, abi_cli.workflow", backend)
         with cold() as env:
             trained = run(words, env=env)
         table = place.with_suffix(".csv")
@@ -217,6 +218,7 @@ class Peer:
         env = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
         options = ["--seed", str(seed), "--epochs", str(self.epochs)]
         functions = SPECS / f"{workload.spec}.py"
+        read_files(self.python, "bayesflow", backend)
         trained = run([self.python, PEER, "train", functions, place, *options], env=env)
         densities = place.with_suffix(".npz")
         drawn = run([self.python, PEER, "evaluate", place, fixed.data, densities], env=env)

@@ -1,0 +1,138 @@
+"""The types of a spec's fields: what a name may be, how a function is named, what is declared."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from functools import cache
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    TypeAdapter,
+    WithJsonSchema,
+    WrapValidator,
+)
+
+from abi_cli.registry import Part
+from abi_cli.spec.problems import Code
+from abi_cli.spec.shorthand import PartOf, describe, refusal
+
+RESERVED_NAMES = ("rng", "batch_size", "dataset", "draw", "chain", "row_size", "log_prob")
+"""Names that no variable may have: arguments that user functions get, columns that files have."""
+
+
+def refuse_variable_name(name: str) -> str | None:
+    """Why a variable can't be called this, with what to do; None where it can."""
+    if name in RESERVED_NAMES:
+        return f"{name!r} is reserved ({', '.join(RESERVED_NAMES)}): choose another name"
+    if keyword.iskeyword(name):
+        return f"{name!r} is a Python keyword, so no function can take it: call it '{name}_'"
+    if not name.isidentifier():
+        return f"{name!r} can't be an argument of a Python function: use letters, digits and _"
+    return None
+
+
+def _variable_name(name: str) -> str:
+    reason = refuse_variable_name(name)
+    if reason:
+        raise refusal(Code.NAME, reason)
+    return name
+
+
+def _run_name(name: str) -> str:
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise refusal(
+            Code.NAME,
+            f"Expected a name that can be a folder's; got {name!r}",
+            hint="Use letters, digits, _, - and dots; begin with a letter or digit",
+        )
+    return name
+
+
+def _function_reference(reference: str) -> str:
+    where, colon, name = reference.rpartition(":")
+    module = all(part.isidentifier() for part in where.split("."))
+    if colon and name.isidentifier() and (where.endswith(".py") or module):
+        return reference
+    file = reference.partition(".py")[0] + ".py" if ".py" in reference else "model.py"
+    raise refusal(
+        Code.NAME,
+        f"Expected a function as FILE.py:NAME or PACKAGE.MODULE:NAME; got {reference!r}",
+        hint=f"For example {file}:prior; files are looked for beside the spec",
+    )
+
+
+def is_module_reference(reference: str) -> bool:
+    """Whether text is `file.py` or `package.module`."""
+    return reference.endswith(".py") or all(part.isidentifier() for part in reference.split("."))
+
+
+def _module_reference(reference: str) -> str:
+    if is_module_reference(reference):
+        return reference
+    raise refusal(
+        Code.NAME,
+        f"Expected a module as FILE.py or PACKAGE.MODULE; got {reference!r}",
+        hint="For example my_parts.py; files are looked for beside the spec",
+    )
+
+
+def _label(label: str) -> str:
+    if not label.strip():
+        raise refusal(Code.VALUE, "Expected a label; got empty text")
+    return label
+
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+ModuleReference = Annotated[str, AfterValidator(_module_reference)]
+VariableName = Annotated[str, AfterValidator(_variable_name)]
+RunName = Annotated[str, AfterValidator(_run_name)]
+FunctionReference = Annotated[str, AfterValidator(_function_reference)]
+Labels = Annotated[
+    tuple[Annotated[str, AfterValidator(_label)], ...],
+    BeforeValidator(_as_tuple),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+Count = Annotated[int, Field(ge=1)]
+Distributed = Annotated[Part, PartOf("distribution", or_function=True)]
+
+
+@cache
+def _one_form(form: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(form)
+
+
+def _function_or_distribution(value: Any, _both: Any) -> Any:
+    form = FunctionReference if isinstance(value, str) else Distributed
+    return _one_form(form).validate_python(value, strict=True)
+
+
+Declarations = dict[
+    VariableName,
+    Annotated[FunctionReference | Distributed, WrapValidator(_function_or_distribution)],
+]
+
+
+def _function_or_declarations(value: Any, _both: Any) -> Any:
+    """Which of the two is meant decides what is said to be wrong with it."""
+    if isinstance(value, str):
+        return _one_form(FunctionReference).validate_python(value, strict=True)
+    if isinstance(value, dict) and value:
+        return _one_form(Declarations).validate_python(value, strict=True)
+    raise refusal(
+        Code.VALUE,
+        f"Expected a function, or a distribution for each variable; got {describe(value)}",
+        hint="For example model.py:prior, or {sigma: {gamma: {shape: 1}}}",
+    )
+
+
+FunctionOrDeclarations = Annotated[
+    FunctionReference | Declarations, WrapValidator(_function_or_declarations)
+]
+"""`file.py:name`, or a mapping from variables to distributions and functions that draw them."""
