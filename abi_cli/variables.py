@@ -49,6 +49,10 @@ class Ragged:
         """Where each data set begins, `(dataset,)`."""
         return np.cumsum(self.row_size) - self.row_size
 
+    def dataset_of(self, member: int) -> int:
+        """The data set that a position in `values` belongs to."""
+        return int(np.searchsorted(np.cumsum(self.row_size), member, side="right"))
+
     def rows(self, index: np.ndarray) -> np.ndarray:
         """Positions in `values` of the members of data sets `index`, in that order, `(obs,)`."""
         size = self.row_size[index]

@@ -293,7 +293,7 @@ def _refuse_missing(data: Mapping[str, Value], *, allowed: Collection[str]) -> N
             at = int(np.isnan(array).reshape(len(array), -1).any(axis=1).argmax())
             row = at
             if isinstance(value, Ragged):
-                row = int(np.searchsorted(np.cumsum(value.row_size), at, side="right"))
+                row = value.dataset_of(at)
             raise AdapterError(
                 f"Expected numbers in {name}; got NaN in data set {row}",
                 hint=f"Where values may be missing the spec says so: missing: {{{name}: 0.1}}",

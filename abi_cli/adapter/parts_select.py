@@ -14,9 +14,8 @@ from abi_cli.adapter.step import (
     State,
     Step,
     event_of,
+    mapped,
     no_change,
-    on_array,
-    present,
     require_present,
     without_density,
 )
@@ -117,11 +116,7 @@ class Take(Step):
 
     def forward(self, data: Mapping[str, Value], state: State) -> Datasets:
         """The entries."""
-        taken = {
-            key: on_array(data[key], lambda array: np.take(array, self.indices, self.axis))
-            for key in present(data, self.keys)
-        }
-        return {**data, **taken}
+        return mapped(data, self.keys, lambda array: np.take(array, self.indices, self.axis))
 
     def inverse(self, data: Mapping[str, Value], state: State) -> Datasets:
         """The others are not brought back."""

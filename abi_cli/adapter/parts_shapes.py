@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from pydantic import Field
@@ -13,18 +13,11 @@ from abi_cli.adapter.step import (
     State,
     Step,
     event_of,
+    mapped,
     no_change,
-    on_array,
-    present,
 )
 from abi_cli.registry import Keys, part
 from abi_cli.variables import Datasets, Value
-
-
-def _reshaped(
-    data: Mapping[str, Value], keys: Keys, reshape: Callable[[np.ndarray], np.ndarray]
-) -> Datasets:
-    return {**data, **{key: on_array(data[key], reshape) for key in present(data, keys)}}
 
 
 @part("step", "expand_dims", example="expand_dims: sigma")
@@ -56,11 +49,11 @@ class ExpandDims(Step):
 
     def forward(self, data: Mapping[str, Value], state: State) -> Datasets:
         """With the axis."""
-        return _reshaped(data, self.keys, lambda array: np.expand_dims(array, self.axis))
+        return mapped(data, self.keys, lambda array: np.expand_dims(array, self.axis))
 
     def inverse(self, data: Mapping[str, Value], state: State) -> Datasets:
         """Without it."""
-        return _reshaped(data, self.keys, lambda array: np.squeeze(array, self.axis))
+        return mapped(data, self.keys, lambda array: np.squeeze(array, self.axis))
 
     def log_det(self, data: Mapping[str, Value], state: State) -> np.ndarray:
         """Zero."""
@@ -95,11 +88,11 @@ class Squeeze(Step):
 
     def forward(self, data: Mapping[str, Value], state: State) -> Datasets:
         """Without the axis."""
-        return _reshaped(data, self.keys, lambda array: np.squeeze(array, self.axis))
+        return mapped(data, self.keys, lambda array: np.squeeze(array, self.axis))
 
     def inverse(self, data: Mapping[str, Value], state: State) -> Datasets:
         """With it."""
-        return _reshaped(data, self.keys, lambda array: np.expand_dims(array, self.axis))
+        return mapped(data, self.keys, lambda array: np.expand_dims(array, self.axis))
 
     def log_det(self, data: Mapping[str, Value], state: State) -> np.ndarray:
         """Zero."""

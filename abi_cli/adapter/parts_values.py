@@ -158,19 +158,11 @@ class OneHot(Step):
             lambda x: np.isin(x, classes),
             expected=f"whole numbers from 0 to {self.num_classes - 1}",
         )
-        vectors = {
-            key: on_array(data[key], lambda x: (x[..., None] == classes).astype(np.float64))
-            for key in present(data, self.keys)
-        }
-        return {**data, **vectors}
+        return mapped(data, self.keys, lambda x: (x[..., None] == classes).astype(np.float64))
 
     def inverse(self, data: Mapping[str, Value], state: State) -> Datasets:
         """The place of the largest entry."""
-        places = {
-            key: on_array(data[key], lambda x: x.argmax(axis=-1))
-            for key in present(data, self.keys)
-        }
-        return {**data, **places}
+        return mapped(data, self.keys, lambda x: x.argmax(axis=-1))
 
     def log_det(self, data: Mapping[str, Value], state: State) -> np.ndarray:
         """There is no density."""

@@ -30,7 +30,7 @@ Axis = Annotated[
 """An axis of an event, counted from the last: −1 is features."""
 
 ArrayFunction = Callable[[np.ndarray], np.ndarray]
-"""Maps an array to an array of the same shape, element by element."""
+"""Maps an array, often element by element."""
 
 
 class AdapterError(SpecError):

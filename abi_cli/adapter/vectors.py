@@ -12,14 +12,12 @@ from pydantic import Field
 from abi_cli.adapter.maps import FLOAT32
 from abi_cli.adapter.step import (
     AdapterError,
-    ArrayFunction,
     State,
     Step,
     event_of,
     every,
     log_slopes,
-    on_array,
-    present,
+    mapped,
     require,
 )
 from abi_cli.registry import Keys
@@ -85,11 +83,11 @@ class FreeVector(Step):
     def forward(self, data: Mapping[str, Value], state: State) -> Datasets:
         """To free numbers."""
         require(data, self.keys, self.allowed, expected=self.expected)
-        return self._each(data, self.to_free)
+        return mapped(data, self.keys, self.to_free)
 
     def inverse(self, data: Mapping[str, Value], state: State) -> Datasets:
         """Back, whatever the rounding."""
-        return self._each(data, self.from_free)
+        return mapped(data, self.keys, self.from_free)
 
     def log_det(self, data: Mapping[str, Value], state: State) -> np.ndarray:
         """Σ log |det ∂z/∂x|, in as many coordinates of x as are free."""
@@ -98,6 +96,3 @@ class FreeVector(Step):
     def in_support(self, data: Mapping[str, Value], state: State) -> np.ndarray:
         """Where the map is defined."""
         return every(data, self.keys, self.allowed)
-
-    def _each(self, data: Mapping[str, Value], function: ArrayFunction) -> Datasets:
-        return {**data, **{key: on_array(data[key], function) for key in present(data, self.keys)}}

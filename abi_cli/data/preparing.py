@@ -44,7 +44,7 @@ def prepared(name: str, value: Value, how: str, labels: list[str]) -> Value:
     sd = np.sqrt(mean(centred**2))
     if (sd == 0).any():
         member = int(np.argwhere((sd == 0).reshape(len(sd), -1).any(axis=1))[0, 0])
-        row = int(np.searchsorted(np.cumsum(size), member, side="right"))
+        row = value.dataset_of(member)
         raise DataError(
             f"expected values of {name} that differ within data set {labels[row]}, to standardize "
             "them; got equal ones"

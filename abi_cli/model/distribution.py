@@ -27,7 +27,6 @@ Option = Any  # or pydantic would serialize it through each of its types in turn
 Options = Mapping[str, Any]
 """Option → its value, a number or an array; all broadcast."""
 
-Shape = tuple[int, ...]
 SMALLEST = float(np.finfo(np.float64).tiny)
 """What draws that underflow to 0 become where 0 is outside the support."""
 

@@ -132,7 +132,7 @@ def check_finite(name: str, value: Value, *, missing: bool = False) -> None:
     at = int(np.argmin(finite.reshape(len(array), -1).all(axis=1)))
     row = at
     if isinstance(value, Ragged):
-        row = int(np.searchsorted(np.cumsum(value.row_size), at, side="right"))
+        row = value.dataset_of(at)
     wrong = array[at][~finite[at]].flat[0] if array.ndim > 1 else array[at]
     raise UnusableOutputError(f"{name} is {wrong}, which is not finite", row=row)
 

@@ -80,8 +80,8 @@ def run(command: Sequence[str | Path], *, env: Mapping[str, str] | None = None) 
 def read_files(python: Path, module: str, backend: str) -> None:
     """Import what is about to be timed once before, so that no disk plays a part.
 
-    Machines forget files that nobody has read for minutes; then an import took 4 to 6 s more, which
-    is a third of a training of ours and a thirtieth of one of the peer's.
+    Machines forget files that nobody has read for minutes; then starting `abi train` took 8 to 10 s
+    instead of 4, and three trainings 24.0, 16.2 and 24.8 s instead of 17.7, 17.5 and 15.2.
     """
     run([python, "-c", f"import {module}"], env={"KERAS_BACKEND": backend})
 
