@@ -41,10 +41,30 @@ def test_importing_the_package_is_cheap():
     assert not modules_after("import abi_cli; abi_cli.load") & {*HEAVY, "typer"}
 
 
-@pytest.mark.parametrize("workflow", ["workflow", "console.reports", "run"])
-def test_what_needs_no_network_imports_no_backend(workflow):
-    loaded = modules_after(f"import abi_cli.{workflow}")
+@pytest.mark.parametrize(
+    "what", ["from abi_cli.workflow import *", "import abi_cli.console.reports"]
+)
+def test_what_needs_no_network_imports_no_backend(what):
+    loaded = modules_after(what)
     assert not loaded & {"keras", "tensorflow", "jax", "torch", "matplotlib", "pandas"}
+
+
+def test_training_imports_nothing_that_it_has_no_use_for():
+    loaded = modules_after(
+        "from abi_cli import backend, workflow; workflow.train; backend.select('tensorflow')\n"
+        "import abi_cli.training.loop"
+    )
+    assert {"keras", "tensorflow"} <= loaded
+    assert not loaded & {"jax", "torch", "matplotlib", "pandas"}
+
+
+def test_what_a_backend_leaves_out_can_be_imported_afterwards():
+    loaded = modules_after(
+        "from abi_cli import backend; backend.select('tensorflow')\n"
+        "import pandas, matplotlib.pyplot, tensorflow as tf\n"
+        "assert tf.compat.v1.Session and tf.lite.TFLiteConverter and tf.feature_column"
+    )
+    assert {"pandas", "matplotlib"} <= loaded
 
 
 def test_help_has_the_main_job_first():

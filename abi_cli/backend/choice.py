@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 
+from abi_cli.backend.loading import lean, quiet
 from abi_cli.errors import UsageError
 
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -63,7 +60,7 @@ def select(
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
     _choose_device(backend, device)
     try:
-        with _quiet():
+        with quiet(), lean(backend):
             import keras
 
             keras.ops.convert_to_tensor(0.0)  # looks for devices, which is logged once more
@@ -96,41 +93,6 @@ def _has_gpu() -> bool:
     from abi_cli.backend.devices import accelerated
 
     return accelerated()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep off the error stream what libraries write past Python, unless loading them fails.
-
-    TensorFlow logs which processors it found whatever its log level is.
-    """
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as kept:
-        shown = os.dup(2)
-        own = sys.stderr
-        sys.stderr = os.fdopen(os.dup(shown), "w", buffering=1, encoding="utf-8")
-        os.dup2(kept.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            kept.seek(0)
-            os.write(shown, kept.read())
-            raise
-        finally:
-            os.dup2(shown, 2)
-            os.close(shown)
-            meanwhile, sys.stderr = sys.stderr, own
-            _hand_over(meanwhile, own)
-            meanwhile.close()
-            logging.getLogger("tensorflow").setLevel(logging.ERROR)
-
-
-def _hand_over(meanwhile: TextIO, own: TextIO) -> None:
-    """Loggers that were made while libraries were loaded write to the stream that stays."""
-    loggers = [logging.getLogger(name) for name in (None, "absl", "tensorflow", "jax")]
-    for handler in [handler for logger in loggers for handler in logger.handlers]:
-        if isinstance(handler, logging.StreamHandler) and handler.stream is meanwhile:
-            handler.setStream(own)
 
 
 def _choose_device(backend: str, device: str | None) -> None:

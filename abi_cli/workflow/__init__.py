@@ -4,18 +4,26 @@ The public door from Python. `load` opens a run for sampling; `train`, `sample`,
 `simulate`, `log_prob`, `check`, `summary`, `show`, `parts` (`abi list`), `explain`, `init`, `fill`
 and `schema` are the commands of the same names. What they have to say on their way goes to a
 `Listener`, which is silent unless told otherwise.
+
+A name is imported when it is first asked for: `train` has no use for what only `diagnose` needs.
 """
 
-from abi_cli.workflow.checking import Check, check
-from abi_cli.workflow.describing import Description, show, summary
-from abi_cli.workflow.diagnosing import Diagnosis, diagnose
-from abi_cli.workflow.explaining import explain, parts
-from abi_cli.workflow.findings import Finding
-from abi_cli.workflow.posterior import Posterior, load, log_prob, sample
-from abi_cli.workflow.request import Compute, Target
-from abi_cli.workflow.simulating import simulate
-from abi_cli.workflow.starting import Started, fill, init, schema
-from abi_cli.workflow.training import Receipt, train
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from abi_cli.workflow.checking import Check, check
+    from abi_cli.workflow.describing import Description, show, summary
+    from abi_cli.workflow.diagnosing import Diagnosis, diagnose
+    from abi_cli.workflow.explaining import explain, parts
+    from abi_cli.workflow.findings import Finding
+    from abi_cli.workflow.posterior import Posterior, load, log_prob, sample
+    from abi_cli.workflow.request import Compute, Target
+    from abi_cli.workflow.simulating import simulate
+    from abi_cli.workflow.starting import Started, fill, init, schema
+    from abi_cli.workflow.training import Receipt, train
 
 __all__ = [
     "Check",
@@ -42,3 +50,24 @@ __all__ = [
     "summary",
     "train",
 ]
+
+_NAMES = {
+    "checking": "Check check",
+    "describing": "Description show summary",
+    "diagnosing": "Diagnosis diagnose",
+    "explaining": "explain parts",
+    "findings": "Finding",
+    "posterior": "Posterior load log_prob sample",
+    "request": "Compute Target",
+    "simulating": "simulate",
+    "starting": "Started fill init schema",
+    "training": "Receipt train",
+}
+"""Module → what it gives."""
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _NAMES.items():
+        if name in names.split():
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

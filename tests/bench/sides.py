@@ -162,7 +162,7 @@ class Abi:
         spec = SPECS / f"{workload.spec}.yaml"
         length = f"training.epochs={self.epochs}"
         words = [abi, "train", spec, "-o", place, "--seed", str(seed), "-s", length, *on]
-        read_files(self.python, "keras, abi_cli.workflow", backend)
+        read_files(self.python, "keras, abi_cli.training.loop, abi_cli.workflow.training", backend)
         with cold() as env:
             trained = run(words, env=env)
         table = place.with_suffix(".csv")
