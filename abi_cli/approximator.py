@@ -33,8 +33,9 @@ from abi_cli.adapter.adapter import (
     INFERENCE_VARIABLES,
     SUMMARY_VARIABLES,
     Adapter,
+    summarized,
 )
-from abi_cli.adapter.batches import SUMMARY_MASK, bucket_of, network_inputs
+from abi_cli.adapter.batches import bucket_of, mask_of, network_inputs
 from abi_cli.listener import Listener
 from abi_cli.model.streams import noise
 from abi_cli.networks.network import InferenceNetwork, SummaryNetwork
@@ -67,7 +68,8 @@ class Approximator(keras.Model):
         layout: The model's variables, as seen in the pilot.
         summary: Config of the summary network; None where there is nothing to summarize.
         inference: Config of the inference network.
-        widths: Length of the vectors `summary_variables` and `inference_conditions`, where present.
+        widths: Length of the vectors that are `inference_conditions` and what is summarized
+            (`summary_variables`, or the members of that group), where present.
         buckets: Sizes that sets are padded to, ascending; empty without sets or series.
         seed: Of the networks' structure and first weights.
     """
@@ -92,14 +94,15 @@ class Approximator(keras.Model):
         conditions = statistics = widths.get(INFERENCE_CONDITIONS, 0)
         self.summary_network = None
         with _first_weights(seed):
-            if SUMMARY_VARIABLES in widths:
-                width = widths[SUMMARY_VARIABLES]
-                if summary is None:
-                    conditions, statistics = conditions + width, statistics + width
-                else:
-                    self.summary_network = summary.build(width)
-                    conditions += summary.summary_dim
-                    statistics += self.summary_network.statistics_dim
+            inputs = {name: widths[name] for name in summarized(widths)}
+            if summary is not None:
+                alone = inputs.get(SUMMARY_VARIABLES)
+                self.summary_network = summary.build(alone or _bare(inputs))
+                conditions += summary.summary_dim
+                statistics += self.summary_network.statistics_dim
+            else:
+                width = sum(inputs.values())
+                conditions, statistics = conditions + width, statistics + width
             self.inference_network = inference.build(adapter.dim, conditions, seed)
         self.standardization = ConditionalStandardization(dim=adapter.dim)
         self.standardization.build((1, statistics))
@@ -111,12 +114,19 @@ class Approximator(keras.Model):
 
     def statistics(self, inputs: Mapping[str, Any]) -> Any:
         """What can be said of each data set without any weights, `(batch, statistics)`."""
+        network = self.summary_network
+        return self._with_conditions(inputs, network and network.statistics)
+
+    def _with_conditions(
+        self, inputs: Mapping[str, Any], summary: Callable[..., Any] | None
+    ) -> Any:
+        """What is made of the data, or the data themselves, and the conditions beside it."""
         parts = []
-        if SUMMARY_VARIABLES in inputs:
-            x = inputs[SUMMARY_VARIABLES]
-            if self.summary_network is not None:
-                x = self.summary_network.statistics(x, inputs[SUMMARY_MASK])
-            parts.append(x)
+        if summary is not None:
+            x, mask = summary_inputs(inputs)
+            parts.append(summary(x, mask=mask))
+        elif SUMMARY_VARIABLES in inputs:
+            parts.append(inputs[SUMMARY_VARIABLES])
         if INFERENCE_CONDITIONS in inputs:
             parts.append(inputs[INFERENCE_CONDITIONS])
         return ops.concatenate(parts, axis=-1)
@@ -138,25 +148,20 @@ class Approximator(keras.Model):
         return self.inference_network.log_prob(z, c) - ops.sum(log_sd, axis=-1)
 
     def inverse(self, z: Any, told: Any) -> Any:
-        """Adapted parameters of noise `z (dataset, draw, dim)` given `told (dataset, 1, …)`."""
+        """Adapted parameters of noise `z (dataset, draw, noise)` given `told (dataset, 1, …)`."""
         c, mean, log_sd = self._heard(told)
         return mean + ops.exp(log_sd) * self.inference_network.inverse(z, c)
 
     def conditions(self, inputs: Mapping[str, Any]) -> Any:
         """What the inference network is told of each data set, `(batch, conditions)`."""
-        parts = []
-        if SUMMARY_VARIABLES in inputs:
-            x = inputs[SUMMARY_VARIABLES]
-            if self.summary_network is not None:
-                x = self.summary_network(x, inputs[SUMMARY_MASK])
-            parts.append(x)
-        if INFERENCE_CONDITIONS in inputs:
-            parts.append(inputs[INFERENCE_CONDITIONS])
-        return ops.concatenate(parts, axis=-1)
+        return self._with_conditions(inputs, self.summary_network)
 
     def batch_loss(self, batch: Mapping[str, Any]) -> Any:
         """Mean negative log density of the adapted parameters of one batch."""
-        return -ops.mean(self.log_density(batch[INFERENCE_VARIABLES], self.tell(batch)))
+        c, mean, log_sd = self._heard(self.tell(batch))
+        z = (batch[INFERENCE_VARIABLES] - mean) * ops.exp(-log_sd)
+        objective = self.inference_network.objective(z, c) - ops.sum(log_sd, axis=-1)
+        return -ops.mean(objective)
 
     def prepare(self, optimizer: keras.Optimizer, clip: Callable[[list[Any]], list[Any]]) -> None:
         """Make ready for `fit` with blocks of batches.
@@ -198,7 +203,7 @@ class Approximator(keras.Model):
         """Let the networks scale themselves on adapted pilot data sets, before training."""
         few = network_inputs(take(adapted, slice(0, INITIAL_ROWS)))
         if self.summary_network is not None:
-            self.summary_network.adapt(few[SUMMARY_VARIABLES], few[SUMMARY_MASK])
+            self.summary_network.adapt(*summary_inputs(few))
         compiled = backend.compiled(self.statistics)
         statistics, theta = [], []
         for first in range(0, min(count(adapted), FITTED_ROWS), INITIAL_ROWS):
@@ -212,13 +217,13 @@ class Approximator(keras.Model):
         adapted = {
             name: value
             for name, value in datasets.items()
-            if name in (SUMMARY_VARIABLES, INFERENCE_CONDITIONS)
+            if name in (*summarized(datasets), INFERENCE_CONDITIONS)
         }
         rows = count(adapted)
         size = np.zeros(rows, np.int64)
-        summarized = adapted.get(SUMMARY_VARIABLES)
-        if isinstance(summarized, Ragged):
-            size = bucket_of(summarized.row_size, self.buckets)
+        alone = adapted.get(SUMMARY_VARIABLES)
+        if isinstance(alone, Ragged):
+            size = bucket_of(alone.row_size, self.buckets)
         told: np.ndarray | None = None
         for bucket in np.unique(size):
             members = np.flatnonzero(size == bucket)
@@ -260,7 +265,8 @@ class Approximator(keras.Model):
                 c = told[np.resize(group, together)][:, None, :]
                 for start in range(0, draws, at_once):
                     number = min(at_once, draws - start)
-                    z = np.zeros((together, at_once, self.adapter.dim), np.float32)
+                    noise_dim = self.inference_network.noise_dim
+                    z = np.zeros((together, at_once, noise_dim), np.float32)
                     for place, dataset in enumerate(group):
                         z[place, :number] = self._noise(seed, dataset, start, number)
                     theta = backend.to_numpy(self._inverse(z, c))[: len(group), :number]
@@ -268,13 +274,13 @@ class Approximator(keras.Model):
                     progress.advance(len(group) * number)
 
     def _noise(self, seed: int, dataset: int, start: int, number: int) -> np.ndarray:
-        """Noise of draws start … start + number − 1, `(draw, dim)`; start begins a noise block."""
+        """Noise of draws start … start + number − 1; start begins a noise block."""
         blocks = [
             noise(
                 seed,
                 dataset,
                 draw_block=(start + done) // NOISE_BLOCK,
-                shape=(min(NOISE_BLOCK, number - done), self.adapter.dim),
+                shape=(min(NOISE_BLOCK, number - done), self.inference_network.noise_dim),
             )
             for done in range(0, number, NOISE_BLOCK)
         ]
@@ -346,6 +352,19 @@ class Approximator(keras.Model):
             buckets=tuple(config["buckets"]),
             seed=config["seed"],
         )
+
+
+def summary_inputs(inputs: Mapping[str, Any]) -> tuple[Any, Any]:
+    """What is summarized, and its mask or None; of a group, mappings of its members to theirs."""
+    if SUMMARY_VARIABLES in inputs:
+        return inputs[SUMMARY_VARIABLES], inputs.get(mask_of(SUMMARY_VARIABLES))
+    group = {name: inputs[name] for name in summarized(inputs)}
+    return _bare(group), _bare({name: inputs.get(mask_of(name)) for name in group})
+
+
+def _bare(group: Mapping[str, Any]) -> dict[str, Any]:
+    """The members of the group `summary_variables` under the names that they have in it."""
+    return {name.removeprefix(f"{SUMMARY_VARIABLES}."): value for name, value in group.items()}
 
 
 @contextmanager

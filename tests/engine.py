@@ -40,7 +40,17 @@ def observed(datasets: Datasets) -> dict[str, Value]:
     return {"x": datasets["x"]}
 
 
-def approximator(*, seed: int = 1, buckets: tuple[int, ...] = (8,)):
+SUMMARY = {"deep_set": {"summary_dim": 4, "width": 16}}
+INFERENCE = {"coupling_flow": {"depth": 5, "width": 16}}
+
+
+def approximator(
+    *,
+    seed: int = 1,
+    buckets: tuple[int, ...] = (8,),
+    summary: dict = SUMMARY,
+    inference: dict = INFERENCE,
+):
     """Untrained, with weights that make its posterior differ from data set to data set."""
     from abi_cli.approximator import Approximator
 
@@ -49,8 +59,8 @@ def approximator(*, seed: int = 1, buckets: tuple[int, ...] = (8,)):
     made = Approximator(
         adapter,
         LAYOUT,
-        summary=registry.get("summary network", "deep_set")(summary_dim=4, width=16),
-        inference=registry.get("inference network", "coupling_flow")(depth=5, width=16),
+        summary=registry.from_config("summary network", summary),
+        inference=registry.from_config("inference network", inference),
         widths={"summary_variables": 1},
         buckets=buckets,
         seed=seed,

@@ -12,6 +12,7 @@ from abi_cli.adapter.step import Step
 from abi_cli.errors import UsageError
 from abi_cli.model.distribution import Distribution
 from abi_cli.networks.network import InferenceNetwork, SummaryNetwork
+from abi_cli.networks.parts_summary import Fusion
 from abi_cli.spec import InvalidSpecError, parse_spec
 from abi_cli.spec.explanations import EXPLANATIONS
 from abi_cli.spec.problems import Code
@@ -105,7 +106,14 @@ def test_the_example_of_every_part_works(kind, name):
     elif isinstance(part, Distribution):
         assert np.isfinite(part.sample_rows(np.random.default_rng(1), {}, 5)).all()
     elif isinstance(part, SummaryNetwork):
-        summary = part.build(2)(np.zeros((3, 4, 2), np.float32), np.ones((3, 4), np.float32))
+        x, mask, dim = np.zeros((3, 4, 2), np.float32), np.ones((3, 4), np.float32), 2
+        if not part.members:
+            x, mask = x[:, 0], None
+        if isinstance(part, Fusion):  # of a set and a vector
+            members = {"trials": np.zeros((3, 4, 2), np.float32), "age": x}
+            x, mask = members, {"trials": np.ones((3, 4), np.float32), "age": None}
+            dim = dict.fromkeys(members, 2)
+        summary = part.build(dim)(x, mask=mask)
         assert summary.shape == (3, part.summary_dim)
     elif isinstance(part, InferenceNetwork):
         layer = part.build(2, 3, 1)

@@ -31,6 +31,11 @@ INFERENCE_CONDITIONS = "inference_conditions"
 SUMMARY_VARIABLES = "summary_variables"
 
 
+def summarized(names: Iterable[str]) -> list[str]:
+    """Those of the networks' inputs that are summarized: one, or the members of a group."""
+    return [n for n in names if n == SUMMARY_VARIABLES or n.startswith(f"{SUMMARY_VARIABLES}.")]
+
+
 Fitted = tuple[Step, State]
 """A step and what it learned."""
 
@@ -50,8 +55,9 @@ class Adapter:
 
     Forward they make of the variables of a model those of the networks: `inference_variables`, the
     target of the inference network, and what it is told, `inference_conditions` and
-    `summary_variables`, of which there may be one or both. Parameters may be absent, as they are
-    at inference: then `inference_variables` is too.
+    `summary_variables`, of which there may be one or both. Observables that are to be fused keep
+    their shapes in a group: `summary_variables.x`, …. Parameters may be absent, as they are at
+    inference: then `inference_variables` is too.
 
     Arguments:
         steps: In the order of the spec.
@@ -121,7 +127,7 @@ class Adapter:
             few[name] = on_array(few[name], lambda x: np.full(x.shape, np.nan))
         adapted = self._through(few)
         gaps = {}
-        for name in (INFERENCE_VARIABLES, INFERENCE_CONDITIONS, SUMMARY_VARIABLES):
+        for name in (INFERENCE_VARIABLES, INFERENCE_CONDITIONS, *summarized(adapted)):
             if name in adapted:
                 array = _features(adapted[name])
                 gaps[name] = np.isnan(array).reshape(-1, array.shape[-1]).any(axis=0)
@@ -152,7 +158,8 @@ class Adapter:
     @property
     def conditions(self) -> frozenset[str]:
         """The variables that the networks are told about: what inference needs."""
-        told = {INFERENCE_CONDITIONS, SUMMARY_VARIABLES}
+        made = [name for step, state in self.fitted for name in step.flow(state)]
+        told = {INFERENCE_CONDITIONS, SUMMARY_VARIABLES, *summarized(made)}
         return sources(self.fitted, *told) - told
 
     def forward(self, data: Mapping[str, Value]) -> Datasets:

@@ -6,7 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from abi_cli.adapter.adapter import INFERENCE_CONDITIONS, INFERENCE_VARIABLES, SUMMARY_VARIABLES
+from abi_cli.adapter.adapter import (
+    INFERENCE_CONDITIONS,
+    INFERENCE_VARIABLES,
+    SUMMARY_VARIABLES,
+    summarized,
+)
 from abi_cli.adapter.step import AdapterError, event_of
 from abi_cli.variables import Ragged, Value
 
@@ -29,7 +34,8 @@ def network_inputs(
         `inference_variables (batch, dim)`, `inference_conditions (batch, dim)`, and where sets or
         series are summarized `summary_variables (batch, size, dim)`, zero beyond the members of a
         set, with `summary_mask (batch, size)`, 1 for members and 0 for padding; else
-        `summary_variables (batch, *event)`.
+        `summary_variables (batch, *event)`. The members of a group likewise, under their own names
+        and those of their masks; sets among them are padded to a power of two.
 
     Errors:
         AdapterError: A number is not finite in single precision, or only a set can be given.
@@ -39,13 +45,26 @@ def network_inputs(
     for name in (INFERENCE_VARIABLES, INFERENCE_CONDITIONS):
         if name in adapted:
             inputs[name] = _flat(name, adapted[name])
-    summarized = adapted.get(SUMMARY_VARIABLES)
-    if isinstance(summarized, Ragged):
-        padded, mask = _padded(SUMMARY_VARIABLES, summarized, size)
-        inputs |= {SUMMARY_VARIABLES: padded, SUMMARY_MASK: mask}
-    elif summarized is not None:
-        inputs[SUMMARY_VARIABLES] = _single(SUMMARY_VARIABLES, summarized)
+    for name in summarized(adapted):
+        value = adapted[name]
+        if isinstance(value, Ragged):
+            alone = name == SUMMARY_VARIABLES
+            inputs[name], inputs[mask_of(name)] = _padded(
+                name, value, size if alone else _power_of_two(value.row_size)
+            )
+        else:
+            inputs[name] = _single(name, value)
     return inputs
+
+
+def mask_of(name: str) -> str:
+    """The name of the mask of what is summarized."""
+    return SUMMARY_MASK + name.removeprefix(SUMMARY_VARIABLES)
+
+
+def _power_of_two(row_size: np.ndarray) -> int:
+    """A size that holds all sets and that others are padded to as well: few shapes to compile."""
+    return 1 << max(3, int(row_size.max(initial=1) - 1).bit_length())
 
 
 def bucket_sizes(row_size: np.ndarray, *, most: int = 8) -> tuple[int, ...]:

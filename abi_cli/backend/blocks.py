@@ -210,7 +210,8 @@ def feed(blocks: Iterator[dict[str, np.ndarray]], example: dict[str, np.ndarray]
 
     def signature(key: str, value: np.ndarray) -> Any:
         shape = list(value.shape)
-        if key in ("summary_variables", "summary_mask"):
+        _, summarized, member = key.rpartition("summary_variables")
+        if key.startswith("summary_mask") or (summarized and f"summary_mask{member}" in example):
             shape[2] = None
         return tf.TensorSpec(shape, value.dtype)
 

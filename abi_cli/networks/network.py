@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, PositiveInt
 
@@ -16,27 +16,32 @@ if TYPE_CHECKING:
 class SummaryNetwork(Part):
     """Turns the observables of a data set into a vector of fixed length.
 
-    The layer that `build` returns is called as `layer(x, mask)` with `x (batch, obs, dim)` and
-    `mask (batch, obs)`, gives `(batch, summary_dim)`. It has `adapt(x, mask)`, in which it
-    may scale itself on pilot data, and `statistics(x, mask) (batch, statistics_dim)`: what
-    can be said of a data set without any weights, by which the parameters are standardized
-    (`nn.standardization`).
+    The layer that `build` returns is a `nn.summary.SummaryLayer` or like one: it is called as
+    `layer(x, mask)` with `x (batch, obs, dim)` and `mask (batch, obs)`, or with `x (batch, dim)`
+    and None, and gives `(batch, summary_dim)`. It has `adapt(x, mask)`, in which it may scale
+    itself on pilot data, and `statistics(x, mask) (batch, statistics_dim)`: what can be said of a
+    data set without any weights, by which the parameters are standardized (`nn.standardization`).
     """
+
+    members: ClassVar[bool] = True
+    """Whether it takes sets and series, or else data of a fixed shape."""
+
+    ordered: ClassVar[bool] = False
+    """Whether the order of members matters: it is for series and not for sets."""
 
     summary_dim: PositiveInt = Field(
         16, description="Length of the summary; at least the number of parameters, better twice."
     )
 
     @abstractmethod
-    def build(self, dim: int) -> keras.Layer:
-        """The built layer for members of `dim` features."""
+    def build(self, dim: Any) -> keras.Layer:
+        """The built layer for members of `dim` features; for a group, a mapping of such numbers."""
 
 
 class InferenceNetwork(Part):
     """A conditional distribution of the parameters.
 
-    The layer that `build` returns has `log_prob(theta (batch, dim), c (batch, conditions))` and
-    `inverse(z (dataset, draw, dim), c (dataset, 1, conditions))`.
+    The layer that `build` returns is a `nn.inference.InferenceLayer`.
     """
 
     @abstractmethod

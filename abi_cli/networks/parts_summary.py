@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from abi_cli.networks.network import SummaryNetwork
-from abi_cli.registry import part
+from abi_cli.registry import Part, expected, get, part
+from abi_cli.spec.shorthand import PartOf
 
 if TYPE_CHECKING:
     import keras
@@ -15,16 +17,49 @@ if TYPE_CHECKING:
 Activation = Literal["elu", "gelu", "mish", "relu", "silu", "softplus", "tanh"]
 
 
-@part("summary network", "deep_set", example="deep_set: {summary_dim: 10}")
-class DeepSet(SummaryNetwork):
-    """For sets: exchangeable members, in any number. Pools what each says and their regressions."""
+class _Learned(SummaryNetwork):
+    """Options of all summary networks that learn."""
 
-    width: PositiveInt = Field(64, description="Width of the member and summary networks.")
-    depth: PositiveInt = Field(2, description="Hidden layers of the member network.")
-    moment_features: PositiveInt = Field(
-        8, description="Members of up to so many features have them regressed on each other."
-    )
+    width: PositiveInt = Field(64, description="Width of the hidden layers.")
     activation: Activation = Field("silu", description="Nonlinearity.")
+
+
+class _OfMembers(_Learned):
+    """Options of networks for sets and series."""
+
+    moment_features: PositiveInt = Field(
+        8,
+        description="Up to so many features (of a series, twice as many) are regressed on each "
+        "other; of more only means and variances are pooled.",
+    )
+
+
+class _Attending(_OfMembers):
+    """Options of networks whose members look at each other."""
+
+    depth: PositiveInt = Field(2, description="Blocks of attention.")
+    heads: PositiveInt = Field(4, description="Of the attention in each block.")
+    seeds: PositiveInt = Field(2, description="Learned queries that pool what the blocks made.")
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> _Attending:
+        if self.width % self.heads:
+            raise ValueError(
+                f"Expected a width that is a multiple of the heads; got {self.width} and "
+                f"{self.heads}"
+            )
+        return self
+
+
+@part("summary network", "deep_set", example="deep_set: {summary_dim: 10}")
+class DeepSet(_OfMembers):
+    """For sets: exchangeable members, in any number. Pools what each says and their regressions.
+
+    The one to begin with: its work grows with the number of members, and most likelihoods of
+    independent members ask for no more.
+    """
+
+    depth: PositiveInt = Field(2, description="Hidden layers of the member network.")
 
     def build(self, dim: int) -> keras.Layer:
         """The built layer for members of `dim` features."""
@@ -33,3 +68,146 @@ class DeepSet(SummaryNetwork):
         layer = Layer(**self.model_dump())
         layer.build((1, 1, dim))
         return layer
+
+
+@part("summary network", "set_transformer", example="set_transformer: {inducing: 16}")
+class SetTransformer(_Attending):
+    """For sets whose members have to be compared: clusters, mixtures, outliers. Slower to train.
+
+    Its work grows with the square of the number of members, unless they look at each other through
+    inducing points.
+    """
+
+    inducing: int = Field(0, ge=0, description="Points through which members attend; 0 for none.")
+
+    def build(self, dim: int) -> keras.Layer:
+        """The built layer for members of `dim` features."""
+        from abi_cli.nn.attention import SetTransformer as Layer
+
+        layer = Layer(**self.model_dump())
+        layer.build((1, 1, dim))
+        return layer
+
+
+@part("summary network", "time_series", example="time_series: {skip: 7}")
+class TimeSeries(_OfMembers):
+    """For series: a convolution, read by recurrent layers, one of which skips steps.
+
+    The one to begin with for series of up to some hundred steps; it is trained step by step, so
+    long series are slow. What comes around (weeks, seasons) is seen by a fitting `skip`.
+    """
+
+    ordered: ClassVar[bool] = True
+
+    cell: Literal["gru", "lstm"] = Field("gru", description="Kind of recurrent layer.")
+    bidirectional: bool = Field(True, description="Whether it is read backwards, too.")
+    kernel: PositiveInt = Field(3, description="Steps that the convolution sees at a time.")
+    skip: PositiveInt = Field(4, description="Steps between those that the other reading sees.")
+
+    def build(self, dim: int) -> keras.Layer:
+        """The built layer for steps of `dim` features."""
+        from abi_cli.nn.recurrent import TimeSeries as Layer
+
+        layer = Layer(**self.model_dump())
+        layer.build((1, 1, dim))
+        return layer
+
+
+@part("summary network", "recurrent", example="recurrent: {cell: lstm, depth: 2}")
+class Recurrent(_OfMembers):
+    """For series: a stack of recurrent layers and no more."""
+
+    ordered: ClassVar[bool] = True
+
+    cell: Literal["gru", "lstm"] = Field("gru", description="Kind of recurrent layer.")
+    bidirectional: bool = Field(True, description="Whether it is read backwards, too.")
+    depth: PositiveInt = Field(1, description="Recurrent layers.")
+
+    def build(self, dim: int) -> keras.Layer:
+        """The built layer for steps of `dim` features."""
+        from abi_cli.nn.recurrent import Recurrent as Layer
+
+        layer = Layer(**self.model_dump())
+        layer.build((1, 1, dim))
+        return layer
+
+
+@part("summary network", "time_series_transformer", example="time_series_transformer: {depth: 3}")
+class TimeSeriesTransformer(_Attending):
+    """For series in which far steps depend on each other, or whose times are irregular.
+
+    Steps know their place; irregular times are a variable that is concatenated with the others.
+    """
+
+    ordered: ClassVar[bool] = True
+
+    time_dim: PositiveInt = Field(8, description="Length of the vector that says a step's place.")
+
+    def build(self, dim: int) -> keras.Layer:
+        """The built layer for steps of `dim` features."""
+        from abi_cli.nn.attention import TimeSeriesTransformer as Layer
+
+        layer = Layer(**self.model_dump())
+        layer.build((1, 1, dim))
+        return layer
+
+
+@part("summary network", "mlp", example="mlp: {depth: 3}")
+class Perceptron(_Learned):
+    """For data of a fixed length: vectors too long, or too bent, to be used as they are."""
+
+    members: ClassVar[bool] = False
+
+    depth: PositiveInt = Field(2, description="Residual layers.")
+
+    def build(self, dim: int) -> keras.Layer:
+        """The built layer for vectors of `dim` numbers."""
+        from abi_cli.nn.mlp import Perceptron as Layer
+
+        layer = Layer(**self.model_dump())
+        layer.build((1, dim))
+        return layer
+
+
+@part(
+    "summary network",
+    "fusion",
+    example="fusion: {networks: {trials: deep_set, age: {mlp: {width: 32}}}}",
+)
+class Fusion(SummaryNetwork):
+    """For several observables of different shape, each with a network of its own.
+
+    The adapter collects them: `group: {keys: [trials, age], into: summary_variables}`. Their
+    summaries, side by side, go through the head.
+    """
+
+    members: ClassVar[bool] = False
+
+    networks: dict[str, Annotated[Part, PartOf("summary network", without=("fusion",))]] = Field(
+        min_length=1, description="Member of the group: the network that summarizes it."
+    )
+    head: Annotated[Part, PartOf("summary network", without=("fusion",))] = Field(
+        default_factory=lambda: get("summary network", "mlp")(),
+        description="Network that joins the summaries: of vectors.",
+    )
+
+    @model_validator(mode="after")
+    def _the_head_takes_a_vector(self) -> Fusion:
+        if expected(self.head, SummaryNetwork).members:
+            raise ValueError(
+                f"Expected a head that takes vectors, such as mlp; got {self.head.name}"
+            )
+        return self
+
+    def build(self, dim: Mapping[str, int]) -> keras.Layer:
+        """The built layer for a group whose members have so many features."""
+        from abi_cli.nn.fusion import Fusion as Layer
+
+        parts = {name: expected(part, SummaryNetwork) for name, part in self.networks.items()}
+        head = expected(self.head, SummaryNetwork).model_copy(
+            update={"summary_dim": self.summary_dim}
+        )
+        return Layer(
+            members={name: part.build(dim[name]) for name, part in parts.items()},
+            head=head.build(sum(part.summary_dim for part in parts.values())),
+        )

@@ -56,11 +56,13 @@ class PartOf:
         kind: The kind of part, as in the registry.
         number: The part that a bare number stands for, if it may.
         or_function: Whether a text with a colon is no part, but a function.
+        without: Parts of that kind which can't stand here, such as those that hold others.
     """
 
     kind: str
     number: str | None = None
     or_function: bool = False
+    without: tuple[str, ...] = ()
 
     def canonical(self, node: Node, path: Path, models: Models) -> Node:
         """The part as `{name: {options}}`; what can't be read as a part stays as it is."""
@@ -74,7 +76,7 @@ class PartOf:
         if not isinstance(value, dict) or len(value) != 1:
             return node
         ((name, entry),) = value.items()
-        part = _find(self.kind, name)
+        part = self._find(name)
         if part is None:
             return Node(value, node.position)
         options, bare = entry.node, part.shorthand()
@@ -98,7 +100,7 @@ class PartOf:
         core: core_schema.CoreSchema,  # pydantic's signature
         handler: GetJsonSchemaHandler,
     ) -> JsonSchemaValue:
-        parts = [registry.get(self.kind, name) for name in registry.names(self.kind)]
+        parts = [registry.get(self.kind, name) for name in self._known()]
         bare = [p.name for p in parts if not any(f.is_required() for f in p.model_fields.values())]
         forms: list[JsonSchemaValue] = [_written_out(part) for part in parts]
         if bare:
@@ -116,25 +118,33 @@ class PartOf:
         if len(value) > 1:
             raise self._crowded(value)
         (name,) = value
-        part = _find(self.kind, name)
+        part = self._find(name)
         if part is None:
-            hint = suggestion(name, registry.names(self.kind), title=self._title())
+            hint = suggestion(name, self._known(), title=self._title())
             raise refusal(Code.PART, f"unknown {self.kind} {name!r}", hint=hint, at=(name,))
         return _named(part).validate_python(value, strict=True)[name]
+
+    def _known(self) -> tuple[str, ...]:
+        """Names of the parts that can stand here."""
+        names = registry.names(self.kind)
+        return tuple(name for name in names if name not in self.without)
+
+    def _find(self, name: str) -> type[Part] | None:
+        return None if name in self.without else _find(self.kind, name)
 
     def _title(self) -> str:
         alternative = " (or a number)" if self.number else ""
         return f"{self.kind.capitalize()}s{alternative}"
 
     def _names(self) -> str:
-        return ", ".join(registry.names(self.kind))
+        return ", ".join(self._known())
 
     def _crowded(self, value: dict[str, Any]) -> PydanticCustomError:
         """What is wrong where several keys stand in place of one part."""
-        known = [name for name in value if _find(self.kind, name)]
+        known = [name for name in value if self._find(name)]
         if len(known) == 1:
             other = next(name for name in value if name not in known)
-            part = _find(self.kind, known[0])
+            part = self._find(known[0])
             options = option_names(part) if part else ()
             hint = f"Options of {known[0]}: {', '.join(options)}"
             whose = "stands beside"

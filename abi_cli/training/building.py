@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from abi_cli import backend, registry
-from abi_cli.adapter.adapter import INFERENCE_CONDITIONS, SUMMARY_VARIABLES, Adapter
-from abi_cli.adapter.batches import SUMMARY_MASK, bucket_sizes, network_inputs
+from abi_cli.adapter.adapter import INFERENCE_CONDITIONS, SUMMARY_VARIABLES, Adapter, summarized
+from abi_cli.adapter.batches import SUMMARY_MASK, bucket_sizes, mask_of, network_inputs
 from abi_cli.approximator import Approximator
 from abi_cli.networks.network import InferenceNetwork, SummaryNetwork
 from abi_cli.spec import Spec, TrainingSection
@@ -30,13 +30,13 @@ def build(
     widths = {
         name: inputs.shape[-1]
         for name, inputs in network_inputs(take(adapted, slice(0, 1))).items()
-        if name in (SUMMARY_VARIABLES, INFERENCE_CONDITIONS)
+        if name in (*summarized(adapted), INFERENCE_CONDITIONS)
     }
-    summarized = adapted.get(SUMMARY_VARIABLES)
+    alone = adapted.get(SUMMARY_VARIABLES)
     named = spec.networks.summary
     summary = None if named is None else registry.expected(named, SummaryNetwork)
     refuse_unfit(spec.networks, adapted)
-    buckets = bucket_sizes(summarized.row_size) if isinstance(summarized, Ragged) else ()
+    buckets = bucket_sizes(alone.row_size) if isinstance(alone, Ragged) else ()
     approximator = Approximator(
         adapter,
         layout,
@@ -67,10 +67,10 @@ def compile_blocks(approximator: Approximator, blocks: BlockPlan, adapted: Datas
 
 def _fitting(adapted: Datasets, bucket: int) -> Datasets:
     """The data sets that fit into a bucket."""
-    summarized = adapted.get(SUMMARY_VARIABLES)
-    if not isinstance(summarized, Ragged):
+    alone = adapted.get(SUMMARY_VARIABLES)
+    if not isinstance(alone, Ragged):
         return adapted
-    return take(adapted, np.flatnonzero(summarized.row_size <= bucket))
+    return take(adapted, np.flatnonzero(alone.row_size <= bucket))
 
 
 def block_plan(
@@ -148,11 +148,9 @@ def rehearse(
     }
     return Rehearsal(
         inputs={
-            name: (None, *array.shape[3:])
-            if name == SUMMARY_VARIABLES and SUMMARY_MASK in example
-            else array.shape[2:]
+            name: (None, *array.shape[3:]) if mask_of(name) in example else array.shape[2:]
             for name, array in example.items()
-            if name not in ("rate", "steps", SUMMARY_MASK)
+            if name not in ("rate", "steps") and not name.startswith(SUMMARY_MASK)
         },
         weights={name: part.count_params() for name, part in networks.items() if part is not None},
         compile_seconds=compiled - began,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from abi_cli import registry
-from abi_cli.adapter.adapter import SUMMARY_VARIABLES
+from abi_cli.adapter.adapter import SUMMARY_VARIABLES, summarized
 from abi_cli.errors import SpecError
 from abi_cli.networks.network import SummaryNetwork
+from abi_cli.networks.parts_summary import Fusion
 from abi_cli.spec import NetworksSection, TrainingSection
 from abi_cli.training.parts import Callback
 from abi_cli.variables import Ragged, Value
@@ -22,23 +23,73 @@ def refuse_unfit(networks: NetworksSection, adapted: Mapping[str, Value]) -> Non
     Errors:
         SpecError: As it says.
     """
-    summarized = adapted.get(SUMMARY_VARIABLES)
-    named = networks.summary
-    summary = None if named is None else registry.expected(named, SummaryNetwork)
-    if isinstance(summarized, Ragged) and summary is None:
+    summary = None
+    if networks.summary is not None:
+        summary = registry.expected(networks.summary, SummaryNetwork)
+    group = {
+        name.removeprefix(f"{SUMMARY_VARIABLES}."): adapted[name]
+        for name in summarized(adapted)
+        if name != SUMMARY_VARIABLES
+    }
+    if isinstance(summary, Fusion):
+        _refuse_unfused(summary, group)
+        return
+    if group:
+        raise SpecError(
+            f"Expected the summary network fusion for a group in {SUMMARY_VARIABLES}; "
+            f"got {summary.name if summary else 'none'}",
+            hint=f"summary: {{fusion: {{networks: {{{next(iter(group))}: deep_set, …}}}}}}",
+            place="networks.summary",
+        )
+    value = adapted.get(SUMMARY_VARIABLES)
+    if isinstance(value, Ragged) and summary is None:
         raise SpecError(
             "The sets in summary_variables need a summary network",
             hint="networks:\n  summary: deep_set",
             place="networks.summary",
         )
-    if summary is not None and not isinstance(summarized, Ragged):
-        raise SpecError(
-            f"Expected a set in summary_variables for the summary network {summary.name}; "
-            f"got {'a fixed shape' if summarized is not None else 'none'}",
-            hint="Name the observables in as_set and concatenate them into summary_variables, "
-            "or leave networks.summary out.",
-            place="networks.summary",
+    if summary is not None:
+        _refuse_unfit_to(summary, value, name=SUMMARY_VARIABLES, place="networks.summary")
+
+
+def _refuse_unfused(fusion: Fusion, group: Mapping[str, Value]) -> None:
+    """Refuse a fusion whose networks are not those of the group's members."""
+    for name in (*fusion.networks, *group):
+        if name not in group or name not in fusion.networks:
+            missing = "in the group" if name not in group else "among fusion's networks"
+            raise SpecError(
+                f"Expected {name} {missing}; got "
+                f"{', '.join(fusion.networks if name in group else group) or 'no group'}",
+                hint=f"- group: {{keys: [{', '.join(fusion.networks)}], into: {SUMMARY_VARIABLES}}}"
+                if name not in group
+                else f"Add {name}: deep_set (for a set) or mlp (for a vector).",
+                place="networks.summary.fusion.networks",
+            )
+    for name, part in fusion.networks.items():
+        network = registry.expected(part, SummaryNetwork)
+        place = f"networks.summary.fusion.networks.{name}"
+        _refuse_unfit_to(network, group[name], name=f"{SUMMARY_VARIABLES}.{name}", place=place)
+
+
+def _refuse_unfit_to(
+    summary: SummaryNetwork, value: Value | None, *, name: str, place: str
+) -> None:
+    ragged = isinstance(value, Ragged)
+    if value is not None and ragged == summary.members:
+        return
+    found = "none" if value is None else "a set" if ragged else "a fixed shape"
+    hint = "For sets: deep_set or set_transformer; for series: time_series."
+    if summary.members or value is None:
+        hint = (
+            "Name the observables in as_set and concatenate them into summary_variables, or leave "
+            "networks.summary out."
         )
+    raise SpecError(
+        f"Expected {'a set' if summary.members else 'a fixed shape'} in {name} for the "
+        f"summary network {summary.name}; got {found}",
+        hint=hint,
+        place=place,
+    )
 
 
 def refuse_unmonitored(training: TrainingSection, *, validated: bool) -> None:

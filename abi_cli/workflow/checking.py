@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from abi_cli.adapter import Adapter, network_inputs
+from abi_cli.adapter.adapter import INFERENCE_CONDITIONS, summarized
 from abi_cli.errors import AbiError, UserFunctionError
 from abi_cli.listener import Listener
 from abi_cli.model.simulator import Simulator
@@ -269,7 +270,7 @@ def _without_parameters(
             f"{name} is not the same without the parameters, as it is at inference",
             "A step makes it of a parameter.",
         )
-        for name in ("summary_variables", "inference_conditions")
+        for name in (*summarized(adapted), INFERENCE_CONDITIONS)
         if name in adapted and not (name in told and _equal(adapted[name], told[name]))
     ]
 

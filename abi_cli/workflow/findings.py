@@ -8,6 +8,7 @@ from enum import StrEnum
 import numpy as np
 
 from abi_cli.adapter import Adapter
+from abi_cli.adapter.parts_sets import AsTimeSeries
 from abi_cli.adapter.parts_standardize import HEAVY, NORMAL_IQR
 from abi_cli.networks.network import SummaryNetwork
 from abi_cli.spec import Spec
@@ -49,6 +50,7 @@ def warnings(data: Datasets, layout: Layout, spec: Spec, adapter: Adapter | None
     return [
         *_constants(data, layout),
         *_heavy_tails(data, layout),
+        *_order_ignored(spec),
         *(_narrow_summary(spec, adapter) if adapter is not None else ()),
         *(_unbounded(data, layout, adapter) if adapter is not None else ()),
     ]
@@ -99,6 +101,22 @@ def _narrow_summary(spec: Spec, adapter: Adapter) -> list[Finding]:
             f"{adapter.dim} parameters are to be told from a summary of {network.summary_dim} "
             "numbers",
             f"Make it wider: -s networks.summary.{network.name}.summary_dim={2 * adapter.dim}",
+        )
+    ]
+
+
+def _order_ignored(spec: Spec) -> list[Finding]:
+    network = spec.networks.summary
+    said = {name for name, axis in (spec.observables or {}).items() if axis.kind == "series"}
+    stepped = [s.keys for s in spec.adapter or () if isinstance(s, AsTimeSeries)]
+    series = sorted(said.union(*stepped))
+    takes_sets = isinstance(network, SummaryNetwork) and network.members and not network.ordered
+    if not series or not takes_sets or network is None:
+        return []
+    return [
+        _warning(
+            f"{', '.join(series)}: a series, of which {network.name} ignores the order",
+            "networks:\n  summary: time_series",
         )
     ]
 

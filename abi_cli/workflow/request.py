@@ -157,10 +157,9 @@ def completed(model: Model, rows: Datasets) -> Model:
     steps = derived_steps(layout, series=series, supports=model.simulator.supports)
     networks = spec.networks
     sets = [variable for variable in layout.of("given", "observable") if variable.ragged]
-    if networks.summary is None and sets and not series:
-        networks = networks.model_copy(
-            update={"summary": registry.get("summary network", "deep_set")()}
-        )
+    if networks.summary is None and sets:
+        usual = "time_series" if {variable.name for variable in sets} & series else "deep_set"
+        networks = networks.model_copy(update={"summary": registry.get("summary network", usual)()})
     return replace(model, spec=spec.model_copy(update={"adapter": steps, "networks": networks}))
 
 

@@ -1,0 +1,67 @@
+"""An ensemble: several networks of one kind, trained together, mixed in equal parts
+
+    q(θ | c) = (1 / k) Σ_i q_i(θ | c)
+
+Each is trained on its own loss, so they differ by their first weights alone (Lakshminarayanan et
+al. 2017, arXiv:1612.01474); a mixture is wider than its members where they disagree, which is where
+a single network is too sure of itself (Hermans et al. 2022, arXiv:2110.06581).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from abi_cli.nn.inference import InferenceLayer
+
+
+@keras.saving.register_keras_serializable("abi")
+class Ensemble(InferenceLayer):
+    """Members `q_i` of the same dim; the last number of a draw's noise picks the member.
+
+    Arguments:
+        members: Built layers.
+    """
+
+    def __init__(self, *, members: Sequence[InferenceLayer], **layer: Any):
+        super().__init__(dim=members[0].dim, **layer)
+        self.members = list(members)
+        self.noise_dim = members[0].noise_dim + 1
+        self.built = True
+
+    def _log_probs(self, theta: Any, c: Any) -> Any:
+        return ops.stack([member.log_prob(theta, c) for member in self.members], axis=-1)
+
+    def objective(self, theta: Any, c: Any) -> Any:
+        """The mean of the members' own."""
+        return ops.mean(
+            ops.stack([member.objective(theta, c) for member in self.members], axis=-1), axis=-1
+        )
+
+    def log_prob(self, theta: Any, c: Any) -> Any:
+        """Log density of the mixture, `(batch,)`."""
+        log_probs = self._log_probs(theta, c)
+        return ops.logsumexp(log_probs, axis=-1) - math.log(len(self.members))
+
+    def inverse(self, z: Any, c: Any) -> Any:
+        """Draws of the member that each draw's noise picks, `(dataset, draw, dim)`."""
+        level = 0.5 * (1.0 + ops.erf(z[..., -1:] / math.sqrt(2.0))) * len(self.members)
+        drawn = self.members[0].inverse(z[..., :-1], c)
+        for number, member in enumerate(self.members[1:], start=1):
+            drawn = ops.where(level >= number, member.inverse(z[..., :-1], c), drawn)
+        return drawn
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        members = [keras.saving.serialize_keras_object(member) for member in self.members]
+        return {"name": self.name, "members": members}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Ensemble:
+        """Back from `get_config`."""
+        members = [keras.saving.deserialize_keras_object(member) for member in config["members"]]
+        return cls(members=members, name=config["name"])

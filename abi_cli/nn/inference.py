@@ -1,0 +1,43 @@
+"""What every inference network offers, whatever it is made of."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import keras
+
+
+class InferenceLayer(keras.Layer):
+    """A distribution of `theta (…, dim)` given `c (…, conditions)`.
+
+    Arguments:
+        dim: Number of parameters.
+
+    Attributes:
+        noise_dim: Length of the standard normal noise that a draw is made from.
+    """
+
+    def __init__(self, *, dim: int, **layer: Any):
+        super().__init__(**layer)
+        self.dim = self.noise_dim = dim
+
+    @abstractmethod
+    def log_prob(self, theta: Any, c: Any) -> Any:
+        """Log density `(batch,)` of `theta (batch, dim)` given `c (batch, conditions)`."""
+
+    @abstractmethod
+    def inverse(self, z: Any, c: Any) -> Any:
+        """Draws `(dataset, draw, dim)` from noise `(dataset, draw, noise_dim)`.
+
+        Arguments:
+            c: `(dataset, 1, conditions)`.
+        """
+
+    def objective(self, theta: Any, c: Any) -> Any:
+        """What training maximizes the mean of, `(batch,)`: the log density of the truth."""
+        return self.log_prob(theta, c)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "dim": self.dim}

@@ -1,0 +1,151 @@
+"""Gaussian mixture density network: weights, means and precisions of components given the data.
+
+    q(θ | c) = Σ_k π_k N(θ; μ_k, (T_kᵀ T_k)⁻¹),    T_k lower triangular,  diag T_k = exp(t_k)
+
+(Bishop 1994, "Mixture density networks"; with precisions by their Cholesky factors, so that a
+density needs no solving: Williams 1996.) With one component it is the best Gaussian given the data.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from abi_cli.nn.inference import InferenceLayer
+
+LOG_2PI = math.log(2 * math.pi)
+
+SPREAD = 1.0
+"""Sd of the components' first means, in standardized parameters: they begin as different ones."""
+
+LOG_PRECISION_LIMIT = 12.0
+"""No component is narrower than exp(−12) standardized sds."""
+
+
+@keras.saving.register_keras_serializable("abi")
+class GaussianMixture(InferenceLayer):
+    """Density and draws of `theta (…, dim)` given `c (…, conditions)`.
+
+    Arguments:
+        components: Of the mixture.
+        depth: Hidden layers.
+        width: Of each.
+        activation: Their nonlinearity.
+        seed: Of the components' first means.
+
+    Attributes:
+        noise_dim: Length of the noise of a draw: its last number picks the component.
+    """
+
+    def __init__(
+        self,
+        *,
+        components: int,
+        depth: int,
+        width: int,
+        activation: str,
+        seed: int,
+        **layer: Any,
+    ):
+        super().__init__(**layer)
+        self.components, self.seed = components, seed
+        self.depth, self.width, self.activation = depth, width, activation
+        self.noise_dim = self.dim + 1
+        self._row, self._column = np.tril_indices(self.dim, -1)
+
+    def build(self, conditions_shape: tuple[int | None, ...]) -> None:
+        """Make the weights for `conditions_shape[-1]` conditions."""
+        conditions = conditions_shape[-1] or 0
+        K, D = self.components, self.dim
+        self.hidden = []
+        for inputs in [conditions, *[self.width] * (self.depth - 1)]:
+            layer = keras.layers.Dense(
+                self.width, activation=self.activation, dtype=self.dtype_policy
+            )
+            layer.build((None, inputs))
+            self.hidden.append(layer)
+        self.sizes = [K, K * D, K * D, K * len(self._row)]
+        outputs = sum(self.sizes)
+        first = np.zeros(outputs, np.float32)
+        if K > 1:
+            means = np.random.default_rng(self.seed).normal(size=K * D) * SPREAD
+            first[K : K + K * D] = means
+        self.out = keras.layers.Dense(
+            outputs, kernel_initializer="zeros", bias_initializer="zeros", dtype=self.dtype_policy
+        )
+        self.out.build((None, self.width))
+        self.out.bias.assign(first)
+        self.skip = keras.layers.Dense(
+            outputs, use_bias=False, kernel_initializer="zeros", dtype=self.dtype_policy
+        )
+        self.skip.build((None, conditions))
+        super().build(conditions_shape)
+
+    def _components(self, c: Any) -> tuple[Any, Any, Any, Any]:
+        """Log weights `(…, K)`, means, log diagonals `(…, K, D)`, and T below them."""
+        h = c
+        for layer in self.hidden:
+            h = layer(h)
+        told = self.out(h) + self.skip(c)
+        logits, means, log_diagonal, below = ops.split(
+            told, np.cumsum(self.sizes)[:-1].tolist(), axis=-1
+        )
+        lead, K, D = ops.shape(c)[:-1], self.components, self.dim
+        limit = LOG_PRECISION_LIMIT
+        log_diagonal = limit * ops.tanh(log_diagonal / limit)
+        return (
+            ops.log_softmax(logits, axis=-1),
+            ops.reshape(means, (*lead, K, D)),
+            ops.reshape(log_diagonal, (*lead, K, D)),
+            ops.reshape(below, (*lead, K, len(self._row))),
+        )
+
+    def log_prob(self, theta: Any, c: Any) -> Any:
+        """Log density `(batch,)` of `theta (batch, dim)` given `c (batch, conditions)`."""
+        log_weight, mean, log_diagonal, below = self._components(c)
+        centred = theta[..., None, :] - mean
+        scaled = ops.exp(log_diagonal) * centred
+        noise = [scaled[..., i] for i in range(self.dim)]
+        for number, (i, j) in enumerate(zip(self._row, self._column, strict=True)):
+            noise[i] = noise[i] + below[..., number] * centred[..., j]
+        squares = sum(ops.square(z) for z in noise)
+        log_normal = ops.sum(log_diagonal, axis=-1) - 0.5 * (squares + self.dim * LOG_2PI)
+        return ops.logsumexp(log_weight + log_normal, axis=-1)
+
+    def inverse(self, z: Any, c: Any) -> Any:
+        """Parameters `(dataset, draw, dim)` from noise `(dataset, draw, noise_dim)`."""
+        log_weight, mean, log_diagonal, below = self._components(c)
+        level = 0.5 * (1.0 + ops.erf(z[..., -1:] / math.sqrt(2.0)))
+        ends = ops.cumsum(ops.exp(log_weight), axis=-1)[..., :-1]
+        above = ops.cast(level >= ends, z.dtype)
+        first = ops.ones_like(level)
+        chosen = ops.concatenate([first, above], axis=-1)
+        chosen = chosen - ops.concatenate([above, 0 * first], axis=-1)
+
+        def of(values: Any) -> Any:
+            return ops.sum(chosen[..., None] * values, axis=-2)
+
+        mean, log_diagonal = of(mean), of(log_diagonal)
+        below = of(below) if len(self._row) else below
+        centred: list[Any] = []  # forward substitution of T (θ − μ) = z
+        for i in range(self.dim):
+            left = z[..., i]
+            for number in np.flatnonzero(self._row == i):
+                left = left - below[..., number] * centred[self._column[number]]
+            centred.append(left * ops.exp(-log_diagonal[..., i]))
+        return mean + ops.stack(centred, axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            **super().get_config(),
+            "components": self.components,
+            "depth": self.depth,
+            "width": self.width,
+            "activation": self.activation,
+            "seed": self.seed,
+        }

@@ -1,0 +1,155 @@
+"""What all summary networks share: weight-free statistics beside a learned encoding, and the head.
+
+    pooled = (encoding of x, statistics of x),    s = scaled pooled,    summary = A s + ρ(s)
+
+The statistics hand over what is known to matter (means, regressions, log N) in well-conditioned
+form; the linear path A lets it reach the inference network unbent, and ρ bends it.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from abi_cli import backend
+from abi_cli.nn.moments import regressions, spreads, spreads_of, statistics_of
+from abi_cli.nn.standardization import Scaling
+
+
+class SummaryLayer(keras.Layer):
+    """Data sets `(batch, …)` to summaries `(batch, summary_dim)`.
+
+    A network says how it encodes data and which statistics it passes on; `build` makes the head
+    for them.
+
+    Arguments:
+        summary_dim: Length of the summary.
+        width: Width of the head's hidden layer, and of the encoder's.
+        activation: Nonlinearity of both.
+    """
+
+    def __init__(self, *, summary_dim: int, width: int, activation: str, **layer: Any):
+        super().__init__(**layer)
+        self.supports_masking = True
+        self.summary_dim = summary_dim
+        self.width = width
+        self.activation = activation
+
+    @abstractmethod
+    def build_encoder(self, input_shape: tuple[int | None, ...]) -> tuple[int, int]:
+        """Make the encoder's weights.
+
+        Returns:
+            Lengths of the encoding and of the statistics.
+        """
+
+    @abstractmethod
+    def encode(self, x: Any, mask: Any) -> Any:
+        """What is learned of each data set, `(batch, encoding)`."""
+
+    @abstractmethod
+    def statistics(self, x: Any, mask: Any) -> Any:
+        """What is said of each data set without any weights, `(batch, statistics)`."""
+
+    def dense(self, units: int, inputs: int, *, activation: str | None = None) -> Any:
+        """A built dense layer."""
+        layer = keras.layers.Dense(units, activation=activation, dtype=self.dtype_policy)
+        layer.build((None, inputs))
+        return layer
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the weights for data of `input_shape[1:]`."""
+        encoding, self.statistics_dim = self.build_encoder(input_shape)
+        pooled = encoding + self.statistics_dim
+        self.scaling = Scaling(dtype=self.dtype_policy)
+        self.scaling.build((1, pooled))
+        self.hidden = self.dense(self.width, pooled, activation=self.activation)
+        self.bend = self.dense(self.summary_dim, self.width)
+        self.skip = self.dense(self.summary_dim, pooled)
+        super().build(input_shape)
+
+    def _pooled(self, x: Any, mask: Any) -> Any:
+        return ops.concatenate([self.encode(x, mask), self.statistics(x, mask)], axis=-1)
+
+    def adapt(self, x: np.ndarray, mask: np.ndarray | None = None) -> None:
+        """Scale what is pooled to mean 0 and sd 1 over these data sets, once, before training."""
+        self.scaling.adapt(backend.to_numpy(backend.compiled(self._pooled)(x, mask)))
+
+    def call(self, x: Any, mask: Any = None) -> Any:
+        """Summaries `(batch, summary_dim)`; `mask (batch, obs)` for sets and series."""
+        s = self.scaling(self._pooled(x, mask))
+        return self.skip(s) + self.bend(self.hidden(s))
+
+    def compute_mask(self, x: Any, previous_mask: Any = None) -> None:
+        """None: a summary has no members."""
+
+    def compute_output_shape(
+        self,
+        input_shape: tuple[int | None, ...],
+        mask_shape: tuple[int | None, ...] | None = None,  # noqa: ARG002  # as `call` takes it
+    ) -> tuple[int | None, ...]:
+        """`(batch, summary_dim)`."""
+        return (input_shape[0], self.summary_dim)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            **super().get_config(),
+            "summary_dim": self.summary_dim,
+            "width": self.width,
+            "activation": self.activation,
+        }
+
+
+class MembersLayer(SummaryLayer):
+    """Sets `(batch, obs, dim)` with a mask `(batch, obs)`: their pooled regressions and size.
+
+    Arguments:
+        moment_features: Up to so many features of a member are regressed on each other; of more
+            only means and variances are pooled.
+    """
+
+    def __init__(self, *, moment_features: int, **layer: Any):
+        super().__init__(**layer)
+        self.moment_features = moment_features
+
+    def moments_of(self, features: int) -> int:
+        """How many statistics members of so many features have."""
+        regressed = features <= self.moment_features
+        return (statistics_of(features) if regressed else spreads_of(features)) + 1
+
+    def statistics(self, x: Any, mask: Any) -> Any:
+        """Regressions, or means and variances, and the log of the size."""
+        regressed = x.shape[-1] <= self.moment_features
+        moments = regressions(x, mask) if regressed else spreads(x, mask)
+        size = ops.log(ops.sum(mask, axis=1, keepdims=True) + 1.0)
+        return ops.concatenate([moments, size], axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "moment_features": self.moment_features}
+
+
+class StepsLayer(MembersLayer):
+    """Series `(batch, time, dim)` with a mask `(batch, time)`: successive steps regressed, too.
+
+    The statistics are those of pairs (x_{t−1}, x_t), so that they hold the autoregression of the
+    first order, and its residual variance.
+    """
+
+    def moments_of(self, features: int) -> int:
+        """How many statistics steps of so many features have."""
+        return super().moments_of(2 * features)
+
+    def statistics(self, x: Any, mask: Any) -> Any:
+        """Regressions, or means and variances, of successive steps, and the log of their number."""
+        # A step of padding before the first lets a series of one step have a pair of none.
+        x = ops.pad(x, [[0, 0], [1, 0], [0, 0]])
+        mask = ops.pad(mask, [[0, 0], [1, 0]])
+        pairs = ops.concatenate([x[:, :-1], x[:, 1:]], axis=-1)
+        both = mask[:, :-1] * mask[:, 1:]
+        return super().statistics(pairs * both[:, :, None], both)
