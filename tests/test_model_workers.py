@@ -4,10 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from itertools import count, islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from abi_cli.errors import UserFunctionError
@@ -97,6 +99,22 @@ def test_processes_are_light(workers):
     assert threads == "1"
     assert deaf
     assert os.environ.get("OMP_NUM_THREADS") != "1"
+
+
+def test_processes_may_be_ended_while_they_send():
+    before = threading.enumerate()
+    for _ in range(3):
+        with Workers(2) as started:
+            results = started.imap(np.ones, iter([1, *[20_000_000] * 10]), ahead=6)
+            assert next(results) == 1
+            time.sleep(0.1)  # by now they send, or wait until somebody reads
+        assert threading.enumerate() == before
+
+
+def test_what_goes_wrong_in_a_process_is_traced_to_it(workers):
+    with pytest.raises(TypeError) as caught:
+        next(workers.imap(square_slowly, ["3"], ahead=1))
+    assert "in square_slowly" in caught.value.__notes__[0]
 
 
 def test_a_process_that_dies_is_told():

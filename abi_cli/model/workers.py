@@ -11,19 +11,20 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from itertools import islice
-from multiprocessing import active_children, get_context, parent_process
-from multiprocessing.connection import wait
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from queue import SimpleQueue
 from types import ModuleType, TracebackType
-from typing import Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
-from abi_cli.errors import UserFunctionError
+from abi_cli.errors import AbiError, UserFunctionError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -41,8 +42,49 @@ _ONE_THREAD = dict.fromkeys(
 """There is a process for every core already."""
 
 
+class Worker(NamedTuple):
+    """A process, and the pipe that nobody else holds an end of: when one dies, the other knows."""
+
+    process: BaseProcess
+    pipe: Connection
+
+    @classmethod
+    def start(cls) -> Worker:
+        """A new process, which prepares itself."""
+        context = get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_work, args=(theirs,))
+        process.start()
+        theirs.close()
+        return cls(process, ours)
+
+    def do(self, function: Callable[[Task], Result], task: Task) -> Result:
+        """What the function gives, or raises, for the task in that process."""
+        try:
+            self.pipe.send((function, task))
+            result, error = self.pipe.recv()
+        except (EOFError, OSError):
+            raise self._died() from None
+        if error is not None:
+            raise error
+        return result
+
+    def _died(self) -> UserFunctionError:
+        self.process.join()
+        code = self.process.exitcode or 0
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return UserFunctionError(
+            f"a process that simulated died ({how})",
+            hint="Did it run out of memory? Fewer processes need less: --jobs 1.",
+        )
+
+
 class Workers:
     """Processes to do tasks in, as a context.
+
+    Each task waits in a thread of this process for its result. (`ProcessPoolExecutor` has one
+    thread for all, which waits for ever when a process is ended while it sends a result; it is
+    then left behind, and the interpreter can't exit.)
 
     Arguments:
         jobs: How many; with 0 tasks are done in this process.
@@ -52,20 +94,19 @@ class Workers:
         if jobs < 0:
             raise ValueError(f"Expected at least 0 jobs; got {jobs}")
         self.jobs = jobs
-        self._executor: ProcessPoolExecutor | None = None
-        self._processes: list[BaseProcess] = []
+        self._workers: list[Worker] = []
+        self._idle: SimpleQueue[Worker] = SimpleQueue()
+        self._threads: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> Self:
         if not self.jobs:
             return self
-        before = set(active_children())
-        self._executor = ProcessPoolExecutor(
-            self.jobs, mp_context=get_context("spawn"), initializer=_begin
-        )
         with _inherited():
-            for _ in range(self.jobs):  # a process is started for each task that finds none idle
-                self._executor.submit(_nothing)
-        self._processes = [child for child in active_children() if child not in before]
+            for _ in range(self.jobs):
+                self._workers.append(Worker.start())
+        for worker in self._workers:
+            self._idle.put(worker)
+        self._threads = ThreadPoolExecutor(self.jobs, thread_name_prefix="worker")
         return self
 
     def __exit__(
@@ -74,15 +115,16 @@ class Workers:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._executor is None:
+        if self._threads is None:
             return
-        self._executor.shutdown(wait=False, cancel_futures=True)
-        for process in self._processes:  # a simulation may take minutes, and nobody waits for it
-            process.terminate()
-        for process in self._processes:
-            process.join()
-        self._executor.shutdown()  # its thread ends before the process does
-        self._executor = None
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for worker in self._workers:  # a simulation may take minutes, and nobody waits for it
+            worker.process.terminate()
+        self._threads.shutdown()
+        for worker in self._workers:
+            worker.process.join()
+            worker.pipe.close()
+        self._threads = None
 
     def imap(
         self, function: Callable[[Task], Result], tasks: Iterable[Task], *, ahead: int
@@ -98,53 +140,51 @@ class Workers:
             UserFunctionError: A process died, of too little memory or of a crash in a library.
             Exception: What the function raised.
         """
-        executor = self._executor
-        if executor is None:
+        threads = self._threads
+        if threads is None:
             return map(function, tasks)
-        submitted = (executor.submit(function, task) for task in tasks)
-        try:
-            begun = deque(islice(submitted, max(ahead, 1)))
-        except BrokenProcessPool as error:
-            raise self._died(executor) from error
-        return self._results(executor, submitted, begun)
+        submitted = (threads.submit(self._do, function, task) for task in tasks)
+        return _results(submitted, deque(islice(submitted, max(ahead, 1))))
 
-    def _results(
-        self,
-        executor: ProcessPoolExecutor,
-        submitted: Iterator[Future[Result]],
-        begun: deque[Future[Result]],
-    ) -> Iterator[Result]:
+    def _do(self, function: Callable[[Task], Result], task: Task) -> Result:
+        worker = self._idle.get()
         try:
-            while begun:
-                result = begun.popleft().result()
-                begun.extend(islice(submitted, 1))
-                yield result
-        except BrokenProcessPool as error:
-            raise self._died(executor) from error
+            return worker.do(function, task)
         finally:
-            for future in begun:
-                future.cancel()
-
-    def _died(self, executor: ProcessPoolExecutor) -> UserFunctionError:
-        """The error to raise when a process ended by itself."""
-        executor.shutdown()  # it has terminated the others, and knows how each ended
-        codes = {process.exitcode for process in self._processes} - {None, 0, -signal.SIGTERM}
-        names = sorted(
-            signal.Signals(-code).name if code < 0 else f"exit code {code}"
-            for code in codes
-            if code is not None
-        )
-        return UserFunctionError(
-            f"a process that simulated died ({', '.join(names) or 'without saying why'})",
-            hint="Did it run out of memory? Fewer processes need less: --jobs 1.",
-        )
+            self._idle.put(worker)
 
 
-def _begin() -> None:
-    """What a process does first."""
+def _results(submitted: Iterator[Future[Result]], begun: deque[Future[Result]]) -> Iterator[Result]:
+    try:
+        while begun:
+            result = begun.popleft().result()
+            begun.extend(islice(submitted, 1))
+            yield result
+    finally:
+        for future in begun:
+            future.cancel()
+
+
+def _work(pipe: Connection) -> None:
+    """What a process does, from its start until it is ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends the others
     threading.Thread(target=_end_with_parent, daemon=True).start()
     importlib.import_module("abi_cli.model.simulator")  # while there is nothing to do yet
+    with suppress(EOFError, BrokenPipeError):  # the parent is gone
+        while True:
+            pipe.send(_outcome(*pipe.recv()))
+
+
+def _outcome(
+    function: Callable[[Task], Result], task: Task
+) -> tuple[Result, None] | tuple[None, Exception]:
+    try:
+        return function(task), None
+    except AbiError as error:
+        return None, error
+    except Exception as error:
+        error.add_note(traceback.format_exc())  # a traceback itself can't be sent
+        return None, error
 
 
 def _end_with_parent() -> None:
@@ -152,10 +192,6 @@ def _end_with_parent() -> None:
     if parent is not None:
         wait([parent.sentinel])
     os._exit(1)
-
-
-def _nothing() -> None:
-    pass
 
 
 @contextmanager
