@@ -293,6 +293,19 @@ def test_parameters_must_be_drawn_and_continuous(tmp_path, code, parameters, exp
     assert expected in str(caught.value)
 
 
+def test_stored_simulations_need_not_hold_the_nuisance(tmp_path):
+    model = simulator(tmp_path, ONE_DRAW, parameters=("sigma",))  # the prior draws beta first
+    stored = train_rows(model, 0, 5)
+    del stored["beta"]
+    layout = model.layout(stored)
+    assert [(v.name, v.role) for v in layout.variables] == [
+        ("N", "context"),
+        ("sigma", "parameter"),
+        ("y", "observable"),
+        ("x", "observable"),
+    ]
+
+
 def test_a_discrete_nuisance_is_fine(tmp_path):
     code = ONE_DRAW.replace("rng.gamma(1, 1)", "rng.poisson(3)")
     model = simulator(tmp_path, code, parameters=("beta",))

@@ -10,6 +10,7 @@ import shutil
 import numpy as np
 import pytest
 
+import abi_cli
 from abi_cli.errors import SpecError, UserFunctionError
 from abi_cli.model.quantities import Quantities
 from abi_cli.variables import DrawBlock, Layout, Ragged, Variable
@@ -165,3 +166,13 @@ def test_a_run_without_any_says_so(small_run):
     refused = abi("sample", small_run, "specs/data/anscombe.csv", "--quantities")
     assert refused.exit_code == 2
     assert "names no quantities" in refused.stderr
+
+
+def test_draws_from_python_come_with_them_too(folder):
+    posterior = abi_cli.load(folder / "run")
+    table = {"x": [0.0, 1.0, 2.0, 3.0, 4.0], "y": [1.0, 2.0, 3.0, 5.0, 5.0]}
+    draws = posterior.sample(table, draws=4, quantities=True)
+    beta, sigma = draws.values["beta"], draws.values["sigma"]
+    np.testing.assert_allclose(draws.values["effect"], beta[..., 1] / sigma, rtol=1e-6)
+    assert draws.values["fitted"].shape == (1, 4, 2)
+    assert "effect" not in posterior.sample(table, draws=4).values

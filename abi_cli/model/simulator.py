@@ -236,7 +236,8 @@ class Simulator:
                 )
         names = list(pilot)
         roles: dict[str, Role] = dict.fromkeys(names, "observable")
-        roles |= dict.fromkeys(names[: names.index(drawn[0])], "context")  # it comes first
+        first = next(place for place, name in enumerate(names) if name in drawn)
+        roles |= dict.fromkeys(names[:first], "context")  # it comes first
         for stage in stages:
             roles |= dict.fromkeys(stage.keys, stage.role)
         roles |= dict.fromkeys(drawn, "nuisance")

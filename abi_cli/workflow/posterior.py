@@ -289,7 +289,12 @@ class Posterior:
         return open_approximator(self.run, self.compute, self.listener or Listener())
 
     def sample(
-        self, data: Path | str | Columns, *, draws: int = 1000, seed: int | None = None
+        self,
+        data: Path | str | Columns,
+        *,
+        draws: int = 1000,
+        seed: int | None = None,
+        quantities: bool = False,
     ) -> Draws:
         """Draws from the posterior of every data set.
 
@@ -298,16 +303,35 @@ class Posterior:
                 data sets, one called `dataset`: a mapping of columns or a pandas DataFrame.
             draws: How many per data set.
             seed: The run's by default.
+            quantities: Whether to compute those of the spec, too, by the run's own code, which is
+                executed.
 
         Returns:
-            `values[parameter]` is `(dataset, draw, *event)`, float32.
+            `values[parameter]` is `(dataset, draw, *event)`, float32; quantities likewise.
+
+        Errors:
+            DataError: The table is not data of this model.
+            UsageError: The spec names no quantities.
         """
         loaded = self._load(data)
         seed = self.run.manifest.seed if seed is None else seed
+        model = None
+        if quantities:
+            model = _with_quantities(self.run.path, self.listener or Listener())
         header = DrawHeader.of(
-            loaded.datasets, self.run.layout, labels=loaded.labels, draws=draws, seed=seed
+            loaded.datasets,
+            self.run.layout,
+            labels=loaded.labels,
+            draws=draws,
+            seed=seed,
+            more=() if model is None else quantity_variables(model),
         )
-        return collect(header, self.approximator.sample(loaded.datasets, draws=draws, seed=seed))
+        blocks: Iterable[DrawBlock] = self.approximator.sample(
+            loaded.datasets, draws=draws, seed=seed
+        )
+        if model is not None:
+            blocks = model.quantities.added(blocks, loaded.datasets)
+        return collect(header, blocks)
 
     def log_prob(self, data: Path | str | Columns, at: Path | str | Columns) -> np.ndarray:
         """Log posterior density of every row of `at` given its data set, `(row,)`.
