@@ -13,7 +13,7 @@ from abi_cli.errors import UsageError
 from abi_cli.model.distribution import Distribution
 from abi_cli.networks.network import InferenceNetwork, SummaryNetwork
 from abi_cli.networks.parts_summary import Fusion
-from abi_cli.spec import InvalidSpecError, parse_spec
+from abi_cli.spec import InvalidSpecError, Spec, parse_spec
 from abi_cli.spec.explanations import EXPLANATIONS
 from abi_cli.spec.problems import Code
 from abi_cli.training.parts import Callback, Optimizer, Schedule
@@ -199,3 +199,34 @@ def test_kinds_can_be_called_by_their_plural():
     document = json.loads(abi("list", "networks", "--json").stdout)
     assert {part["kind"] for part in document["parts"]} == {"summary network", "inference network"}
     assert abi("list", "words").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("word", "paths", "said"),
+    [
+        ("missing", ["missing", "data.missing"], "may be missing"),
+        ("training.epochs", ["training.epochs"], "By default: 30"),
+        ("length_of", ["context.NAME.length_of"], "It must be given"),
+        ("inference", ["networks.inference"], "By default: coupling_flow"),
+    ],
+)
+def test_fields_are_explained(word, paths, said):
+    found = workflow.explain(word)
+    assert [(field.kind, field.name) for field in found] == [("field", path) for path in paths]
+    shown = abi("explain", word)
+    assert shown.exit_code == 0
+    assert said in " ".join(shown.stdout.split())
+
+
+def test_a_section_lists_its_fields():
+    (training,) = workflow.explain("training")
+    options = {option.name: option.default for option in training.options}
+    assert options["batch_size"] == "64"
+    assert options["optimizer"] == "adam"
+
+
+@pytest.mark.parametrize("name", Spec.model_fields)
+def test_every_field_is_documented(name):
+    field = workflow.explain(name)[0]
+    assert field.help.splitlines()[0]
+    assert all(option.help for option in field.options)

@@ -27,15 +27,18 @@ def list_parts(
     words.show_parts(console, workflow.parts(kind))
 
 
-@app.command(epilog=examples("abi explain constrain", "abi explain E103"))
+@app.command(
+    epilog=examples("abi explain constrain", "abi explain training.epochs", "abi explain E103")
+)
 @command
 def explain(
     console: Console,
     word: Annotated[
-        str, typer.Argument(metavar="WORD", help="Such as constrain, step.constrain or E103.")
+        str,
+        typer.Argument(metavar="WORD", help="Such as constrain, step.constrain, missing or E103."),
     ],
 ) -> None:
-    """What a part of a spec, or the code of a problem, means; with an example."""
+    """What a part or field of a spec, or the code of a problem, means."""
     from abi_cli import workflow
     from abi_cli.console import words
 

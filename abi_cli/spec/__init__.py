@@ -26,6 +26,7 @@ from abi_cli.spec.schema import (
     NetworksSection,
     ObservableSection,
     ParameterSection,
+    Section,
     Spec,
     TrainingSection,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "PartOf",
     "Position",
     "Problem",
+    "Section",
     "Source",
     "Spec",
     "TrainingSection",

@@ -1,16 +1,22 @@
-"""What a word of the language means: a part, or the code of a problem."""
+"""What a word of the language means: a part, a field, or the code of a problem."""
 
 from __future__ import annotations
 
 import difflib
 import inspect
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from abi_cli import registry
 from abi_cli.errors import UsageError
 from abi_cli.model.distribution import Distribution
 from abi_cli.registry import Part
+from abi_cli.spec import Section, Spec
 from abi_cli.spec.explanations import EXPLANATIONS, Explanation
 from abi_cli.spec.problems import Code
 
@@ -40,11 +46,12 @@ class OptionDescription:
 
 @dataclass(frozen=True)
 class PartDescription:
-    """A part that a spec can name.
+    """A part that a spec can name, or (of kind `field`) a field that it has.
 
     Arguments:
         help: What it is, from its docstring.
-        example: Lines of a spec in which it stands.
+        options: Of a field: those below it, if it is a section.
+        example: Lines of a spec in which it stands; none for a field.
     """
 
     kind: str
@@ -76,10 +83,10 @@ def parts(kind: str | None = None) -> list[PartDescription]:
 
 
 def explain(word: str) -> list[PartDescription] | CodeDescription:
-    """What a word means: `E103`, `constrain`, `step.constrain`.
+    """What a word means: `E103`, `constrain`, `step.constrain`, `missing`, `training.epochs`.
 
     Returns:
-        All parts that have this name: parts of several kinds may.
+        All parts and fields that have this name: parts of several kinds may.
 
     Errors:
         UsageError: It means nothing.
@@ -90,12 +97,19 @@ def explain(word: str) -> list[PartDescription] | CodeDescription:
     kind, _, name = word.partition(".")
     found = [_described(k, word) for k in registry.HOMES if word in registry.names(k)]
     found = found or [_described(k, name) for k in _kinds(kind) if name in registry.names(k)]
+    fields = dict(_fields(Spec, ""))
+    found += [
+        PartDescription("field", path, _told(field), _options(_section(field.annotation)), "")
+        for path, field in fields.items()
+        if word in (path, path.rpartition(".")[2])
+    ]
     if found:
         return found
-    known = [*(n for k in registry.HOMES for n in registry.names(k)), *Code]
-    near = difflib.get_close_matches(name or word, known, n=1)
+    known = [*(n for k in registry.HOMES for n in registry.names(k)), *Code, *fields]
+    near = difflib.get_close_matches(word, known, n=1)
+    near = near or difflib.get_close_matches(name or word, known, n=1)
     raise UsageError(
-        f"Expected the name of a part, or the code of a problem; got {word!r}",
+        f"Expected the name of a part or field, or the code of a problem; got {word!r}",
         hint=f"Did you mean {near[0]}?" if near else "abi list has all names.",
     )
 
@@ -125,12 +139,44 @@ def _placed(part: type[Part]) -> str:
     return place.format(f"{{{part.example}}}" if in_braces else part.example)
 
 
-def _options(part: type[Part]) -> tuple[OptionDescription, ...]:
+def _options(model: type[BaseModel] | None) -> tuple[OptionDescription, ...]:
+    """The options of a part or fields of a section; none where there is neither."""
     return tuple(
-        OptionDescription(
-            field.alias or name,
-            None if field.is_required() else json.dumps(field.get_default(), default=str),
-            field.description or "",
-        )
-        for name, field in part.model_fields.items()
+        OptionDescription(field.alias or name, _default(field), field.description or "")
+        for name, field in (model.model_fields.items() if model else ())
     )
+
+
+def _default(field: FieldInfo) -> str | None:
+    """What holds where nothing is said, as it would be written; None where it must be said."""
+    if field.is_required():
+        return None
+    value = field.get_default(call_default_factory=True)
+    if isinstance(value, Part):
+        return value.name
+    return json.dumps({} if isinstance(value, Section) else value, default=str)
+
+
+def _fields(section: type[BaseModel], above: str) -> Iterator[tuple[str, FieldInfo]]:
+    """Every field from a section of the spec on, by its path: `training`, `training.epochs`."""
+    for name, field in section.model_fields.items():
+        path = f"{above}{name}"
+        yield path, field
+        if below := _section(field.annotation):
+            variable = "NAME." if "dict" in str(field.annotation) else ""
+            yield from _fields(below, f"{path}.{variable}")
+
+
+def _section(annotation: Any) -> type[Section] | None:
+    """The section that a field holds, or holds one of for each variable."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    return next((s for a in get_args(annotation) if (s := _section(a))), None)
+
+
+def _told(field: FieldInfo) -> str:
+    default = _default(field)
+    if default and _section(field.annotation) is field.annotation:
+        return str(field.description)  # its fields have defaults of their own
+    usual = "It must be given." if default is None else f"By default: {default}"
+    return f"{field.description}\n\n{usual}"
