@@ -304,6 +304,15 @@ def test_a_check_shows_the_way_of_every_variable():
     assert document["findings"] == []
 
 
+def test_a_check_shows_the_way_up_to_a_step_that_fails():
+    wrong = ["adapter.5.concatenate.keys=[beta, sgma]"]
+    found = workflow.check(SPECS / "regression.yaml", overrides=wrong)
+    titles = [step.title for step in found.steps]
+    assert titles == ["simulated", "broadcast", "as_set", "constrain", "standardize", "sqrt"]
+    (error,) = found.errors
+    assert error.code == "E201"
+
+
 def test_a_check_can_build_the_networks(small_run):
     """They are those that a training makes: as many weights are in a run's model."""
     result = abi("check", SPECS / "regression.yaml", "--build", "--json")

@@ -177,6 +177,44 @@ def test_null_is_missing_in_json(tmp_path):
         read_datasets(path, LAYOUT)
 
 
+FUSED = """
+adapter:
+  - as_set: [x]
+  - as_time_series: [y]
+  - rename: {from: mu, to: inference_variables}
+  - group: {keys: [x, y], into: summary_variables}
+networks: {summary: {fusion: {networks: {x: deep_set, y: time_series}}}}
+"""
+
+
+def test_values_may_be_missing_in_a_group(tmp_path):
+    model = simulator(tmp_path)
+    data = train_rows(model, 0, 50)
+    spec = parse_spec(SPEC.replace("y: {kind: set}", "y: {kind: series}") + FUSED)
+    adapted = Adapter.fit(spec.adapter, data, missing={"x", "y"}).forward(data)
+    for name, features in (("x", 2), ("y", 1)):
+        told = adapted[f"summary_variables.{name}"].values
+        gaps = gaps_of(data[name]).reshape(-1, features)
+        np.testing.assert_array_equal(told[:, features:], gaps)
+        assert not told[:, :features][gaps].any()
+
+
+def test_a_group_with_gaps_is_trained_and_sampled(tmp_path):
+    (tmp_path / "model.py").write_text(CODE)
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(SPEC.replace("y: {kind: set}", "y: {kind: series}") + FUSED)
+    data, run = tmp_path / "data.npz", tmp_path / "run"
+    for command in (
+        ("train", spec, "-o", run),
+        ("simulate", spec, "-n", 3, "-o", data),
+        ("sample", run, data, "-n", 2, "--format", "csv"),
+    ):
+        done = abi(*command)
+        assert done.exit_code == 0, done.output
+    assert len(done.stdout.splitlines()) == 7
+    assert "nan" not in done.stdout
+
+
 def test_a_model_with_gaps_is_checked_trained_and_sampled(tmp_path):
     (tmp_path / "model.py").write_text(CODE)
     spec = tmp_path / "spec.yaml"

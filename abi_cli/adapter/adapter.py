@@ -89,15 +89,11 @@ class Adapter:
             AdapterError: A step asks for what isn't there or can't take it, or nothing reaches
                 `inference_variables`.
         """
-        chain = tuple(registry.expected(part, Step) for part in steps)
-        states = []
-        _refuse_missing(pilot, allowed=missing)
-        data = _in_double(pilot)
-        for number, step in enumerate(chain):
-            with _placed(number, step):
-                require_present(data, (read for reads in step.flow({}).values() for read in reads))
-                states.append(step.fit(data))
-                data = step.forward(data, states[-1])
+        data = pilot
+        chain, states = [], []
+        for step, state, data in fitting(steps, pilot, missing=missing):  # noqa: B007
+            chain.append(step)
+            states.append(state)
         target = data.get(INFERENCE_VARIABLES)
         if target is None:
             raise AdapterError(
@@ -114,7 +110,7 @@ class Adapter:
                 place="adapter",
                 variable=INFERENCE_VARIABLES,
             )
-        adapter = cls(chain, tuple(states), event_of(target), missing=frozenset(missing))
+        adapter = cls(tuple(chain), tuple(states), event_of(target), missing=frozenset(missing))
         _refuse_one_way(adapter.fitted)
         return replace(adapter, gaps=adapter._features_made_of_missing(pilot))
 
@@ -351,6 +347,24 @@ def _refuse_one_way(steps: Sequence[Fitted]) -> None:
                     variable=changed[0],
                 )
         inferred = sources(((step, state),), *inferred)
+
+
+def fitting(
+    steps: Iterable[Part], pilot: Datasets, *, missing: Collection[str] = ()
+) -> Iterator[tuple[Step, State, Datasets]]:
+    """Each step, what it learns, and what the data sets are after it, up to one that can't.
+
+    Arguments, errors: As of `Adapter.fit`.
+    """
+    _refuse_missing(pilot, allowed=missing)
+    data = _in_double(pilot)
+    for number, part in enumerate(steps):
+        step = registry.expected(part, Step)
+        with _placed(number, step):
+            require_present(data, (read for reads in step.flow({}).values() for read in reads))
+            state = step.fit(data)
+            data = step.forward(data, state)
+        yield step, state, data
 
 
 @contextmanager

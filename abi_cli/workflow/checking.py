@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from abi_cli.adapter import Adapter, network_inputs
-from abi_cli.adapter.adapter import INFERENCE_CONDITIONS, summarized
+from abi_cli.adapter.adapter import INFERENCE_CONDITIONS, fitting, summarized
 from abi_cli.errors import AbiError, UserFunctionError
 from abi_cli.listener import Listener
 from abi_cli.model.simulator import Simulator
@@ -228,8 +228,12 @@ def _adapt(
         model = completed(model, data)
         before: Mapping[str, Value] = data
         with pointing(model, layout):
-            adapter = Adapter.fit(model.spec.adapter or (), data, missing=layout.missing)
-            for title, after in adapter.trace(data):
+            chain = model.spec.adapter or ()
+            for step, _, after in fitting(chain, data, missing=layout.missing):
+                steps.append(_changes(step.name, before, after))
+                before = after
+            adapter = Adapter.fit(chain, data, missing=layout.missing)
+            for title, after in adapter.trace(data)[len(chain) :]:  # on what is missing
                 steps.append(_changes(title, before, after))
                 before = after
             network_inputs(before)
