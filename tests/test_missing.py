@@ -12,11 +12,14 @@ from scipy import stats
 from abi_cli.adapter import Adapter, AdapterError, network_inputs
 from abi_cli.data import Naming, read_datasets
 from abi_cli.errors import DataError
+from abi_cli.listener import Listener
 from abi_cli.model.gaps import with_gaps
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.streams import Purpose
 from abi_cli.spec import parse_spec
 from abi_cli.variables import Layout, Ragged, Variable, take
+from abi_cli.workflow.request import read_model
+from abi_cli.workflow.training import stored_simulations
 from tests.adapter_examples import step
 from tests.cli import abi
 from tests.model_tasks import assert_equal, train_rows
@@ -175,6 +178,25 @@ def test_null_is_missing_in_json(tmp_path):
     path.write_text('{"x": [1, null], "y": [2, 3]}\n')
     with pytest.raises(DataError):
         read_datasets(path, LAYOUT)
+
+
+def test_stored_simulations_get_the_gaps_that_they_lack(tmp_path):
+    (tmp_path / "model.py").write_text(CODE)
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    file = tmp_path / "data.npz"
+    only_y = ("-s", "missing={y: 0.2}")
+    simulated = abi("simulate", tmp_path / "spec.yaml", "-n", 500, *only_y, "-o", file)
+    assert simulated.exit_code == 0, simulated.output
+    model = read_model(tmp_path / "spec.yaml")
+    layout = model.simulator.layout(train_rows(model.simulator, 0, 50))
+    told = []
+    listener = Listener()
+    listener.note = told.append
+    stored = stored_simulations(file, model, layout, seed=1, listener=listener)
+    assert gaps_of(stored["x"]).mean() == pytest.approx(0.1, abs=0.02)
+    np.testing.assert_array_equal(stored["y"].values, np.load(file)["y"])
+    (note,) = told
+    assert "leaves out 0.1 of x, as" in note
 
 
 FUSED = """

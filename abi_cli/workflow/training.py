@@ -11,16 +11,19 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
+
 from abi_cli import __version__, backend, run
 from abi_cli.data import read_simulations
 from abi_cli.listener import Listener
+from abi_cli.model.gaps import with_gaps
 from abi_cli.model.streams import Purpose
 from abi_cli.model.workers import Workers
 from abi_cli.registry import Part
 from abi_cli.run import Run
 from abi_cli.spec import Spec, dump_spec
 from abi_cli.training.fitting import refuse_unfit, refuse_unmonitored
-from abi_cli.variables import Datasets
+from abi_cli.variables import Datasets, Layout, Ragged, Value
 from abi_cli.workflow.pointing import fitted_adapter, pointing, refuse_unknown_names
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
@@ -157,7 +160,9 @@ def _rehearse(
         layout = model.simulator.layout(few)
         refuse_unknown_names(model.spec, layout)
         model.quantities.refuse_unfit(layout)
-    stored = None if data is None else read_simulations(data, layout)
+    stored = None
+    if data is not None:
+        stored = stored_simulations(data, model, layout, seed=seed, listener=listener)
     derived, model = model.spec.adapter is None, completed(model, few)
     if derived:
         listener.note("derived the adapter from the model's variables: `abi fill` writes it out")
@@ -167,6 +172,32 @@ def _rehearse(
         validated = stored is not None or model.spec.training.validation > 0
         refuse_unmonitored(model.spec.training, validated=validated)
     return model, stored
+
+
+def stored_simulations(
+    file: Path, model: Model, layout: Layout, *, seed: int, listener: Listener
+) -> Datasets:
+    """Simulations to learn from, as fresh ones would be: with values missing at the spec's rates.
+
+    A variable of which the file itself lacks some stays as it is.
+
+    Errors:
+        DataError: The file is not there, or not simulations of this model.
+    """
+    stored = read_simulations(file, layout)
+    rates = {
+        name: rate
+        for name, rate in model.simulator.missing.items()
+        if rate and not _lacks_some(stored[name])
+    }
+    if rates:
+        shares = ", ".join(f"{rate:.3g} of {name}" for name, rate in rates.items())
+        listener.note(f"leaves out {shares}, as `missing:` says: {file} lacks none")
+    return with_gaps(stored, rates, seed=seed, purpose=Purpose.TRAIN, start=0)
+
+
+def _lacks_some(value: Value) -> bool:
+    return bool(np.isnan(value.values if isinstance(value, Ragged) else value).any())
 
 
 def _first_files(
