@@ -64,6 +64,11 @@ Value = np.ndarray | Ragged
 Datasets = dict[str, Value]
 
 
+def array_of(value: Value) -> np.ndarray:
+    """All of its numbers: `(obs, *event)` where ragged, else `(dataset, *event)`."""
+    return value.values if isinstance(value, Ragged) else value
+
+
 def count(datasets: Mapping[str, Value]) -> int:
     """How many data sets there are; 0 for an empty dict."""
     return len(next(iter(datasets.values()))) if datasets else 0

@@ -198,13 +198,15 @@ def test_what_is_saved_is_exact(adapter):
         np.testing.assert_array_equal(array, theirs[name], strict=True)
 
 
-def test_trace_shows_every_step(adapter):
+def test_every_step_can_be_watched(adapter):
     data = simulations(3, seed=1)
-    trace = adapter.trace(data)
-    assert [title for title, _ in trace] == [next(iter(config)) for config in TUTORIAL]
-    assert trace[0][1]["N"].shape == (3, 1)
-    assert trace[-1][1].keys() == adapter.forward(data).keys()
-    assert count(trace[-1][1]) == 3
+    seen = []
+    watched = Adapter.fit(adapter.steps, data, watch=lambda *step: seen.append(step))
+    assert [title for title, _ in seen] == [next(iter(config)) for config in TUTORIAL]
+    assert seen[0][1]["N"].shape == (3, 1)
+    last = seen[-1][1]
+    assert last.keys() == watched.forward(data).keys()
+    assert count(last) == 3
 
 
 def test_it_knows_what_it_is_made_of(adapter):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -24,7 +24,7 @@ from abi_cli.adapter.step import (
 )
 from abi_cli.errors import DataError
 from abi_cli.registry import Part
-from abi_cli.variables import Datasets, Ragged, Value, count, take
+from abi_cli.variables import Datasets, Ragged, Value, array_of, count, take
 
 INFERENCE_VARIABLES = "inference_variables"
 INFERENCE_CONDITIONS = "inference_conditions"
@@ -38,6 +38,12 @@ def summarized(names: Iterable[str]) -> list[str]:
 
 Fitted = tuple[Step, State]
 """A step and what it learned."""
+
+Watch = Callable[[str, Datasets], None]
+
+
+def _unwatched(_title: str, _data: Datasets) -> None:
+    pass
 
 
 def sources(steps: Sequence[Fitted], *made: str) -> frozenset[str]:
@@ -77,23 +83,35 @@ class Adapter:
 
     @classmethod
     def fit(
-        cls, steps: Iterable[Part], pilot: Datasets, *, missing: Collection[str] = ()
+        cls,
+        steps: Iterable[Part],
+        pilot: Datasets,
+        *,
+        missing: Collection[str] = (),
+        watch: Watch = _unwatched,
     ) -> Adapter:
         """Learn from pilot simulations, which have all variables of the model.
 
         Arguments:
             steps: As a spec has them: parts of the kind `step`.
             missing: Variables of which values may be missing (NaN).
+            watch: Is told the name of each step and what the data sets are after it, up to one
+                that can't take them; last, `missing` and what the networks are told of that.
 
         Errors:
             AdapterError: A step asks for what isn't there or can't take it, or nothing reaches
                 `inference_variables`.
         """
-        data = pilot
-        chain, states = [], []
-        for step, state, data in fitting(steps, pilot, missing=missing):  # noqa: B007
-            chain.append(step)
-            states.append(state)
+        chain = tuple(registry.expected(part, Step) for part in steps)
+        states = []
+        _refuse_missing(pilot, allowed=missing)
+        data = _in_double(pilot)
+        for number, step in enumerate(chain):
+            with _placed(number, step):
+                require_present(data, (read for reads in step.flow({}).values() for read in reads))
+                states.append(step.fit(data))
+                data = step.forward(data, states[-1])
+            watch(step.name, data)
         target = data.get(INFERENCE_VARIABLES)
         if target is None:
             raise AdapterError(
@@ -110,9 +128,12 @@ class Adapter:
                 place="adapter",
                 variable=INFERENCE_VARIABLES,
             )
-        adapter = cls(tuple(chain), tuple(states), event_of(target), missing=frozenset(missing))
+        adapter = cls(chain, tuple(states), event_of(target), missing=frozenset(missing))
         _refuse_one_way(adapter.fitted)
-        return replace(adapter, gaps=adapter._features_made_of_missing(pilot))
+        adapter = replace(adapter, gaps=adapter._features_made_of_missing(pilot))
+        if adapter.gaps:
+            watch("missing", adapter._told_of_gaps(data))
+        return adapter
 
     def _features_made_of_missing(self, pilot: Datasets) -> dict[str, np.ndarray]:
         """Which features of the networks' inputs are missing where variables are that may be."""
@@ -175,17 +196,6 @@ class Adapter:
             )
         _refuse_missing(data, allowed=self.missing)
         return self._told_of_gaps(self._through(_in_double(data)))
-
-    def trace(self, data: Mapping[str, Value]) -> list[tuple[str, Datasets]]:
-        """The name of each step with what the data sets are after it; last, what is missing."""
-        rows = []
-        adapted = _in_double(data)
-        for number, step in enumerate(self.steps):
-            adapted = self._step(number, adapted)
-            rows.append((step.name, adapted))
-        if self.gaps:
-            rows.append(("missing", self._told_of_gaps(adapted)))
-        return rows
 
     def _through(self, data: Datasets) -> Datasets:
         """After the last step."""
@@ -291,7 +301,7 @@ def _refuse_missing(data: Mapping[str, Value], *, allowed: Collection[str]) -> N
     for name, value in data.items():
         if name in allowed:
             continue
-        array = value.values if isinstance(value, Ragged) else value
+        array = array_of(value)
         if array.dtype.kind == "f" and np.isnan(array).any():
             at = int(np.isnan(array).reshape(len(array), -1).any(axis=1).argmax())
             row = at
@@ -313,7 +323,7 @@ def _as_features(value: Value) -> Value:
 def _features(value: Value) -> np.ndarray:
     """All members, or data sets, `(..., feature)`."""
     value = _as_features(value)
-    return value.values if isinstance(value, Ragged) else value
+    return array_of(value)
 
 
 def _with_channels(array: np.ndarray, features: np.ndarray) -> np.ndarray:
@@ -347,24 +357,6 @@ def _refuse_one_way(steps: Sequence[Fitted]) -> None:
                     variable=changed[0],
                 )
         inferred = sources(((step, state),), *inferred)
-
-
-def fitting(
-    steps: Iterable[Part], pilot: Datasets, *, missing: Collection[str] = ()
-) -> Iterator[tuple[Step, State, Datasets]]:
-    """Each step, what it learns, and what the data sets are after it, up to one that can't.
-
-    Arguments, errors: As of `Adapter.fit`.
-    """
-    _refuse_missing(pilot, allowed=missing)
-    data = _in_double(pilot)
-    for number, part in enumerate(steps):
-        step = registry.expected(part, Step)
-        with _placed(number, step):
-            require_present(data, (read for reads in step.flow({}).values() for read in reads))
-            state = step.fit(data)
-            data = step.forward(data, state)
-        yield step, state, data
 
 
 @contextmanager

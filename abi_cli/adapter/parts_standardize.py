@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from abi_cli.adapter.step import AdapterError, State, Step, event_of, no_change, on_array, total
 from abi_cli.registry import Keys, part
-from abi_cli.variables import Datasets, Ragged, Value
+from abi_cli.variables import Datasets, Value, array_of
 
 HEAVY = 3.0
 """A feature has heavy tails where its sd is more than so many times what its IQR suggests."""
@@ -131,7 +131,7 @@ def _log_scale(value: Value, scale: np.ndarray) -> np.ndarray:
 
 def _moments(value: Value) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Location, scale and whether the tails are heavy, of each feature; see `Standardize`."""
-    array = value.values if isinstance(value, Ragged) else value
+    array = array_of(value)
     feature = array.shape[1:][-1:]
     pooled = np.asarray(array, dtype=np.float64).reshape(-1, *feature)
     if not len(pooled):

@@ -20,7 +20,7 @@ from abi_cli.adapter.step import (
     without_density,
 )
 from abi_cli.registry import Keys, part
-from abi_cli.variables import Datasets, Ragged, Value
+from abi_cli.variables import Datasets, Value, array_of
 
 Dtype = Literal["float32", "float64", "int32", "int64"]
 
@@ -58,7 +58,7 @@ class ConvertDtype(Step):
         return {
             f"{name}.converted": np.array(True)
             for name, value in data.items()
-            if (value.values if isinstance(value, Ragged) else value).dtype == self.source
+            if array_of(value).dtype == self.source
         }
 
     def forward(self, data: Mapping[str, Value], state: State) -> Datasets:
@@ -129,7 +129,7 @@ class NanToNum(Step):
 
 def _with_gaps(value: Value, mask: Value) -> Value:
     """NaN where the mask is 0."""
-    there = (mask.values if isinstance(mask, Ragged) else mask) > 0
+    there = array_of(mask) > 0
     return on_array(value, lambda x: np.where(there, x, np.nan))
 
 

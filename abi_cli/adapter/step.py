@@ -12,7 +12,7 @@ from pydantic import AfterValidator, WithJsonSchema
 
 from abi_cli.errors import SpecError
 from abi_cli.registry import Part
-from abi_cli.variables import Datasets, Ragged, Value, count
+from abi_cli.variables import Datasets, Ragged, Value, array_of, count
 
 State = dict[str, np.ndarray]
 """What a step learned from the pilot simulations; fixed from then on, saved with the run."""
@@ -147,7 +147,7 @@ def require_present(data: Mapping[str, Value], keys: Iterable[str]) -> None:
 
 def event_of(value: Value) -> tuple[int, ...]:
     """Shape of one member of a ragged value, else of what one data set has."""
-    array = value.values if isinstance(value, Ragged) else value
+    array = array_of(value)
     return tuple(array.shape[1:])
 
 
@@ -187,7 +187,7 @@ def total(value: Value, function: ArrayFunction) -> np.ndarray:
     Arguments:
         function: Gives a number for each element, or for each vector or matrix.
     """
-    array = value.values if isinstance(value, Ragged) else value
+    array = array_of(value)
     terms = np.asarray(function(array), dtype=np.float64)
     sums: np.ndarray = terms.sum(axis=tuple(range(1, terms.ndim)))
     if isinstance(value, Ragged):
@@ -225,7 +225,7 @@ def require(
     """
     for key in present(data, keys):
         value = data[key]
-        array = value.values if isinstance(value, Ragged) else value
+        array = array_of(value)
         with np.errstate(invalid="ignore"):
             failed = ~test(array)
         failed &= ~_missing(array, failed.shape)

@@ -13,7 +13,7 @@ from abi_cli.data.entries import Entries, Naming, Wanted, listing
 from abi_cli.data.files import Source, output, output_errors
 from abi_cli.data.preparing import prepared
 from abi_cli.errors import DataError
-from abi_cli.variables import Datasets, Layout, Ragged, Variable, count
+from abi_cli.variables import Datasets, Layout, Ragged, Variable, array_of, count
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ def range_warnings(
         value = datasets.get(variable.name)
         if value is None or variable.low is None or variable.high is None:
             continue
-        numbers = value.values if isinstance(value, Ragged) else value
+        numbers = array_of(value)
         outside = (numbers < variable.low) | (numbers > variable.high)
         if not outside.any():
             continue

@@ -18,7 +18,7 @@ from abi_cli.data.draws import DrawHeader, Draws, as_float32
 from abi_cli.data.entries import LABEL, Entries, Wanted, check_numbers
 from abi_cli.data.files import Source
 from abi_cli.errors import DataError
-from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged, Value, Variable
+from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged, Value, Variable, array_of
 
 _ROW_SIZE = "row_size"
 _SEED = "seed"
@@ -169,7 +169,7 @@ def write_datasets(
         _add(archive, LABEL, np.array(labels, dtype="U"))
         for name in present:
             value = datasets[name]
-            _add(archive, name, value.values if isinstance(value, Ragged) else value)
+            _add(archive, name, array_of(value))
         for name, size in list(sizes.items())[: 1 if common else None]:
             _add(archive, _ROW_SIZE if common else f"{_ROW_SIZE}_{name}", size)
 

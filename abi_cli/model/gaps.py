@@ -9,7 +9,7 @@ import numpy as np
 
 from abi_cli.hashing import scattered, uniform
 from abi_cli.model.streams import Purpose, stream_key
-from abi_cli.variables import Datasets, Ragged, Value
+from abi_cli.variables import Datasets, Ragged, Value, array_of
 
 
 def with_gaps(
@@ -32,7 +32,7 @@ def with_gaps(
 def _spoilt(
     name: str, value: Value, rate: float, *, seed: int, purpose: Purpose, start: int
 ) -> Value:
-    array = value.values if isinstance(value, Ragged) else value
+    array = array_of(value)
     if isinstance(value, Ragged):
         row = np.repeat(np.arange(len(value)), value.row_size)
         place = np.arange(len(array)) - np.repeat(value.starts(), value.row_size)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from abi_cli.variables import Ragged, Value
+from abi_cli.variables import Ragged, Value, array_of
 
 
 class UnusableOutputError(ValueError):
@@ -98,7 +98,7 @@ def join(name: str, parts: Sequence[Value], *, first_row: int) -> Value:
     Errors:
         UnusableOutputError: Their shapes differ.
     """
-    arrays = [part.values if isinstance(part, Ragged) else part for part in parts]
+    arrays = [array_of(part) for part in parts]
     row = first_row
     for part, array in zip(parts, arrays, strict=True):
         if array.shape[1:] != arrays[0].shape[1:] or type(part) is not type(parts[0]):
@@ -125,7 +125,7 @@ def check_finite(name: str, value: Value, *, missing: bool = False) -> None:
     Errors:
         UnusableOutputError: A value is infinite or not a number.
     """
-    array = value.values if isinstance(value, Ragged) else value
+    array = array_of(value)
     finite = np.isfinite(array) | (missing & np.isnan(array))
     if finite.all():
         return

@@ -26,7 +26,17 @@ from abi_cli.model.streams import Purpose, Streams
 from abi_cli.model.support import Support
 from abi_cli.model.workers import Workers
 from abi_cli.spec import Spec
-from abi_cli.variables import ROLES, Datasets, Layout, Ragged, Role, Value, Variable, concatenate
+from abi_cli.variables import (
+    ROLES,
+    Datasets,
+    Layout,
+    Ragged,
+    Role,
+    Value,
+    Variable,
+    array_of,
+    concatenate,
+)
 
 _ROLES: dict[str, Role] = {
     "meta": "context",
@@ -331,7 +341,7 @@ def _equal(one: Value, other: Value) -> bool:
 
 def _variable(name: str, value: Value, *, role: Role, pilot: Datasets, missing: bool) -> Variable:
     ragged = isinstance(value, Ragged)
-    values = value.values if isinstance(value, Ragged) else value
+    values = array_of(value)
     integer = values.dtype.kind == "i"
     scalar_context = role == "context" and not ragged and values.ndim == 1
     lengths = tuple(

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from abi_cli.adapter import Adapter, network_inputs
-from abi_cli.adapter.adapter import INFERENCE_CONDITIONS, fitting, summarized
+from abi_cli.adapter.adapter import INFERENCE_CONDITIONS, summarized
 from abi_cli.errors import AbiError, UserFunctionError
 from abi_cli.listener import Listener
 from abi_cli.model.simulator import Simulator
@@ -22,6 +22,7 @@ from abi_cli.variables import (
     Layout,
     Ragged,
     Value,
+    array_of,
     concatenate,
     count,
     element_names,
@@ -224,25 +225,26 @@ def _adapt(
     """The way through the adapter and what is wrong on it."""
     steps = [StepView("simulated", tuple(_view(name, value) for name, value in data.items()))]
     adapter = None
+    adapted = data
+
+    def watch(title: str, after: Datasets) -> None:
+        nonlocal adapted
+        steps.append(_changes(title, adapted, after))
+        adapted = after
+
     try:
         model = completed(model, data)
-        before: Mapping[str, Value] = data
         with pointing(model, layout):
-            chain = model.spec.adapter or ()
-            for step, _, after in fitting(chain, data, missing=layout.missing):
-                steps.append(_changes(step.name, before, after))
-                before = after
-            adapter = Adapter.fit(chain, data, missing=layout.missing)
-            for title, after in adapter.trace(data)[len(chain) :]:  # on what is missing
-                steps.append(_changes(title, before, after))
-                before = after
-            network_inputs(before)
+            adapter = Adapter.fit(
+                model.spec.adapter or (), data, missing=layout.missing, watch=watch
+            )
+            network_inputs(adapted)
             refuse_lost_parameters(adapter, layout)
-            refuse_unfit(model.spec.networks, before)
+            refuse_unfit(model.spec.networks, adapted)
             refuse_unmonitored(model.spec.training, validated=model.spec.training.validation > 0)
         findings = [
-            *_without_parameters(adapter, data, before, layout),
-            *_round_trip(adapter, data, before, layout),
+            *_without_parameters(adapter, data, adapted, layout),
+            *_round_trip(adapter, data, adapted, layout),
         ]
     except AbiError as error:
         findings = _findings(error)
@@ -286,7 +288,7 @@ def _round_trip(
     back = adapter.inverse({"inference_variables": adapted["inference_variables"]})
     findings = []
     for variable in layout.of("parameter"):
-        there, again = _array(data[variable.name]), _array(back.get(variable.name, np.zeros(0)))
+        there, again = array_of(data[variable.name]), array_of(back.get(variable.name, np.zeros(0)))
         if there.shape != again.shape:
             problem = f"comes back with shape {again.shape[1:]} instead of {there.shape[1:]}"
         else:
@@ -300,17 +302,13 @@ def _round_trip(
     return findings
 
 
-def _array(value: Value) -> np.ndarray:
-    return value.values if isinstance(value, Ragged) else value
-
-
 def _equal(one: Value, other: Value) -> bool:
-    one, other = _array(one), _array(other)
+    one, other = array_of(one), array_of(other)
     return np.array_equal(one, other, equal_nan=True)
 
 
 def _view(name: str, value: Value) -> View:
-    array = _array(value)
+    array = array_of(value)
     shape = str(array.shape[1:])
     if isinstance(value, Ragged):
         least, most = value.row_size.min(), value.row_size.max()
@@ -334,7 +332,7 @@ def _numbers(name: str, shape: str, array: np.ndarray) -> View:
 
 def _elements(data: Datasets, name: str) -> list[View]:
     """Every scalar element over data sets, members included."""
-    array = _array(data[name])
+    array = array_of(data[name])
     flat = array.reshape(len(array), -1)
     names = element_names(name, array.shape[1:])
     return [_numbers(label, "()", flat[:, k]) for k, label in enumerate(names)]

@@ -7,7 +7,7 @@ import inspect
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -160,11 +160,12 @@ def _default(field: FieldInfo) -> str | None:
 def _fields(section: type[BaseModel], above: str) -> Iterator[tuple[str, FieldInfo]]:
     """Every field from a section of the spec on, by its path: `training`, `training.epochs`."""
     for name, field in section.model_fields.items():
-        path = f"{above}{name}"
+        path = f"{above}{field.alias or name}"
         yield path, field
         if below := _section(field.annotation):
-            variable = "NAME." if "dict" in str(field.annotation) else ""
-            yield from _fields(below, f"{path}.{variable}")
+            forms = (field.annotation, *get_args(field.annotation))
+            one_each = any(get_origin(form) is dict for form in forms)
+            yield from _fields(below, f"{path}.NAME." if one_each else f"{path}.")
 
 
 def _section(annotation: Any) -> type[Section] | None:

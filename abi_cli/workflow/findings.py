@@ -12,7 +12,7 @@ from abi_cli.adapter.parts_sets import AsTimeSeries
 from abi_cli.adapter.parts_standardize import HEAVY, NORMAL_IQR
 from abi_cli.networks.network import SummaryNetwork
 from abi_cli.spec import Spec
-from abi_cli.variables import Datasets, Layout, Ragged, Value, element_names
+from abi_cli.variables import Datasets, Layout, array_of, element_names
 
 
 class Severity(StrEnum):
@@ -59,14 +59,14 @@ def warnings(data: Datasets, layout: Layout, spec: Spec, adapter: Adapter | None
 def _constants(data: Datasets, layout: Layout) -> list[Finding]:
     return [
         _warning(
-            f"{variable.name} is always {_array(data[variable.name]).flat[0]:g}",
+            f"{variable.name} is always {array_of(data[variable.name]).flat[0]:g}",
             f"The posterior will hold for data sets with {variable.name} = "
-            f"{_array(data[variable.name]).flat[0]:g} alone; draw it in meta to have all sizes."
+            f"{array_of(data[variable.name]).flat[0]:g} alone; draw it in meta to have all sizes."
             if variable.length_of
             else "Nothing can be learned about it, or from it.",
         )
         for variable in layout.variables
-        if _array(data[variable.name]).size and np.ptp(_array(data[variable.name])) == 0
+        if array_of(data[variable.name]).size and np.ptp(array_of(data[variable.name])) == 0
     ]
 
 
@@ -74,7 +74,7 @@ def _heavy_tails(data: Datasets, layout: Layout) -> list[Finding]:
     """Elements whose sd says nothing of where most values are."""
     heavy = []
     for variable in layout.variables:
-        array = _array(data[variable.name]).astype(np.float64)
+        array = array_of(data[variable.name]).astype(np.float64)
         flat = array.reshape(len(array), -1)
         low, high = np.nanquantile(flat, [0.25, 0.75], axis=0)
         tailed = np.nanstd(flat, axis=0) > HEAVY * (high - low) / NORMAL_IQR
@@ -128,7 +128,7 @@ def _unbounded(data: Datasets, layout: Layout, adapter: Adapter) -> list[Finding
     for name in (variable.name for variable in layout.of("parameter")):
         if name not in parameters:
             continue
-        array = _array(parameters[name])
+        array = array_of(parameters[name])
         near_zero = 0 < array.min() < 0.2 * array.std()
         if near_zero and adapter.in_support({**parameters, name: -array}).all():
             found.append(
@@ -143,7 +143,3 @@ def _unbounded(data: Datasets, layout: Layout, adapter: Adapter) -> list[Finding
 
 def _warning(message: str, hint: str) -> Finding:
     return Finding(Severity.warning, message, hint)
-
-
-def _array(value: Value) -> np.ndarray:
-    return value.values if isinstance(value, Ragged) else value

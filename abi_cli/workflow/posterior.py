@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -98,6 +98,7 @@ class Sampling:
     """Posterior draws that are about to be made; use it once, for a table or for a file.
 
     Arguments:
+        networks: Loads them.
         model: Whose quantities are computed, too; None for parameters alone.
     """
 
@@ -105,9 +106,9 @@ class Sampling:
     loaded: Loaded
     draws: int
     seed: int
-    compute: Compute
-    target: Target
+    networks: Callable[[], Approximator]
     listener: Listener
+    target: Target = USUAL_PLACE
     model: Model | None = None
 
     def header(self) -> DrawHeader:
@@ -128,8 +129,7 @@ class Sampling:
 
     def blocks(self) -> Iterable[DrawBlock]:
         """The draws, block after block."""
-        approximator = open_approximator(self.run, self.compute, self.listener)
-        blocks = approximator.sample(
+        blocks = self.networks().sample(
             self.loaded.datasets, draws=self.draws, seed=self.seed, listener=self.listener
         )
         if self.model is None:
@@ -193,7 +193,8 @@ def sample(
     loaded = _load_data(run, data, naming, listener)
     seed = run.manifest.seed if seed is None else seed
     model = _with_quantities(path, listener) if quantities else None
-    return Sampling(run, loaded, draws, seed, compute, target, listener, model)
+    networks = partial(open_approximator, run, compute, listener)
+    return Sampling(run, loaded, draws, seed, networks, listener, target, model)
 
 
 def _with_quantities(path: Path, listener: Listener) -> Model:
@@ -315,23 +316,11 @@ class Posterior:
         """
         loaded = self._load(data)
         seed = self.run.manifest.seed if seed is None else seed
-        model = None
-        if quantities:
-            model = _with_quantities(self.run.path, self.listener or Listener())
-        header = DrawHeader.of(
-            loaded.datasets,
-            self.run.layout,
-            labels=loaded.labels,
-            draws=draws,
-            seed=seed,
-            more=() if model is None else quantity_variables(model),
-        )
-        blocks: Iterable[DrawBlock] = self.approximator.sample(
-            loaded.datasets, draws=draws, seed=seed
-        )
-        if model is not None:
-            blocks = model.quantities.added(blocks, loaded.datasets)
-        return collect(header, blocks)
+        listener = self.listener or Listener()
+        model = _with_quantities(self.run.path, listener) if quantities else None
+        return Sampling(
+            self.run, loaded, draws, seed, lambda: self.approximator, listener, model=model
+        ).collect()
 
     def log_prob(self, data: Path | str | Columns, at: Path | str | Columns) -> np.ndarray:
         """Log posterior density of every row of `at` given its data set, `(row,)`.

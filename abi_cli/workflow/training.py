@@ -23,7 +23,7 @@ from abi_cli.registry import Part
 from abi_cli.run import Run
 from abi_cli.spec import Spec, dump_spec
 from abi_cli.training.fitting import refuse_unfit, refuse_unmonitored
-from abi_cli.variables import Datasets, Layout, Ragged, Value
+from abi_cli.variables import Datasets, Layout, Value, array_of
 from abi_cli.workflow.pointing import fitted_adapter, pointing, refuse_unknown_names
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
@@ -197,7 +197,7 @@ def stored_simulations(
 
 
 def _lacks_some(value: Value) -> bool:
-    return bool(np.isnan(value.values if isinstance(value, Ragged) else value).any())
+    return bool(np.isnan(array_of(value)).any())
 
 
 def _first_files(
