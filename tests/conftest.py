@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,11 @@ from hypothesis import settings
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("abi", deadline=None)
 settings.load_profile("abi")
+
+# Shells start what runs in the background deaf to Ctrl-C, and its children with it, so that tests
+# which interrupt a command would wait in vain.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
