@@ -93,6 +93,11 @@ class Part(BaseModel):
         required = [name for name, field in cls.model_fields.items() if field.is_required()]
         return _spelling(cls, required[0]) if len(required) == 1 else None
 
+    @classmethod
+    def help_of(cls, option: str) -> str:
+        """What one of its fields is for."""
+        return cls.model_fields[option].description or ""
+
     def to_config(self) -> dict[str, Any]:
         """As plain JSON values: `{name: {option: value}}`, every option spelled out."""
         return {self.name: self.model_dump(mode="json", by_alias=True)}

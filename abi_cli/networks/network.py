@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from abi_cli.registry import Part
 
@@ -13,7 +14,62 @@ if TYPE_CHECKING:
     import keras
 
 
-class SummaryNetwork(Part):
+class Network(Part):
+    """A network that may be asked for by its size.
+
+    `size` is an abbreviation: the options that it stands for are filled in when a spec is read, and
+    those are what a spec written out and a run hold. Options that are written win over the size.
+    """
+
+    SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Size, small or large, → options that then differ from their defaults, which are base."""
+
+    size: Literal["small", "base", "large"] | None = Field(
+        None, exclude=True, description="Fills in the options that are not written; base: defaults."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sized(cls, options: Any) -> Any:
+        if not isinstance(options, Mapping) or options.get("size") not in ("base", *cls.SIZES):
+            return options  # what is no size is refused with the others
+        filled = {**cls.SIZES.get(options["size"], {}), **options}
+        del filled["size"]
+        chosen = {name for sized in cls.SIZES.values() for name in sized}
+        if chosen and chosen <= options.keys():
+            raise ValueError(
+                f"Expected a size or all of {', '.join(sorted(chosen))}; got both, so that size "
+                "says nothing"
+            )
+        return filled
+
+    @model_validator(mode="after")
+    def _without_sizes(self) -> Any:
+        if self.size is not None:
+            raise ValueError(f"Expected no size: {self.name} has only one; got {self.size}")
+        return self
+
+    @classmethod
+    def help_of(cls, option: str) -> str:
+        """As of every part; of `size`, what each fills in."""
+        described = super().help_of(option)
+        if option != "size":
+            return described
+        sizes = (
+            f"{size}: {', '.join(f'{name} {_plain(value)}' for name, value in options.items())}"
+            for size, options in cls.SIZES.items()
+        )
+        return " ".join([described, *(f"{one}." for one in sizes)])
+
+
+def _plain(value: Any) -> str:
+    """An option as it would be written."""
+    if isinstance(value, Mapping):
+        return "".join(f"{{{key}: {_plain(inner)}}}" for key, inner in value.items())
+    return str(list(value) if isinstance(value, tuple) else value)
+
+
+class SummaryNetwork(Network):
     """Turns the observables of a data set into a vector of fixed length.
 
     The layer that `build` returns is a `nn.summary.SummaryLayer` or like one: it is called as
@@ -38,7 +94,7 @@ class SummaryNetwork(Part):
         """The built layer for members of `dim` features; for a group, a mapping of such numbers."""
 
 
-class InferenceNetwork(Part):
+class InferenceNetwork(Network):
     """A conditional distribution of the parameters.
 
     The layer that `build` returns is a `nn.inference.InferenceLayer`.

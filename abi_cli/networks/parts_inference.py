@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 
 class _OfLayers(InferenceNetwork):
     """Options of normalizing flows."""
+
+    SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "small": {"depth": 3, "width": 32},
+        "large": {"depth": 7, "width": 128},
+    }
 
     depth: PositiveInt = Field(5, description="Number of layers.")
     width: PositiveInt = Field(64, description="Width of the two hidden layers of each.")
@@ -86,6 +92,11 @@ class GaussianMixture(InferenceNetwork):
     other networks can be compared with. It can't follow posteriors that bend.
     """
 
+    SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "small": {"components": 3, "width": 64},
+        "large": {"components": 10, "depth": 3, "width": 256},
+    }
+
     components: PositiveInt = Field(5, description="Components of the mixture.")
     depth: PositiveInt = Field(2, description="Hidden layers.")
     width: PositiveInt = Field(128, description="Width of each.")
@@ -107,6 +118,11 @@ class Ensemble(InferenceNetwork):
     They share the summary network and differ by their first weights. Training and drawing take
     as many times longer as there are members.
     """
+
+    SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "small": {"members": 2},
+        "large": {"members": 8},
+    }
 
     network: Annotated[Part, PartOf("inference network", without=("ensemble",))] = Field(
         default_factory=lambda: get("inference network", "coupling_flow")(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -19,6 +19,11 @@ Activation = Literal["elu", "gelu", "mish", "relu", "silu", "softplus", "tanh"]
 
 class _Learned(SummaryNetwork):
     """Options of all summary networks that learn."""
+
+    SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "small": {"width": 32},
+        "large": {"width": 128, "depth": 3, "summary_dim": 32},
+    }
 
     width: PositiveInt = Field(64, description="Width of the hidden layers.")
     activation: Activation = Field("silu", description="Nonlinearity.")
@@ -36,6 +41,11 @@ class _OfMembers(_Learned):
 
 class _Attending(_OfMembers):
     """Options of networks whose members look at each other."""
+
+    SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "small": {"width": 32, "depth": 1},
+        "large": {"width": 128, "depth": 3, "summary_dim": 32},
+    }
 
     depth: PositiveInt = Field(2, description="Blocks of attention.")
     heads: PositiveInt = Field(4, description="Of the attention in each block.")
@@ -97,6 +107,10 @@ class TimeSeries(_OfMembers):
     long series are slow. What comes around (weeks, seasons) is seen by a fitting `skip`.
     """
 
+    SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "small": {"width": 32},
+        "large": {"width": 128, "summary_dim": 32},
+    }
     ordered: ClassVar[bool] = True
 
     cell: Literal["gru", "lstm"] = Field("gru", description="Kind of recurrent layer.")
@@ -117,6 +131,10 @@ class TimeSeries(_OfMembers):
 class Recurrent(_OfMembers):
     """For series: a stack of recurrent layers and no more."""
 
+    SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "small": {"width": 32},
+        "large": {"width": 128, "depth": 2, "summary_dim": 32},
+    }
     ordered: ClassVar[bool] = True
 
     cell: Literal["gru", "lstm"] = Field("gru", description="Kind of recurrent layer.")
@@ -181,6 +199,10 @@ class Fusion(SummaryNetwork):
     summaries, side by side, go through the head.
     """
 
+    SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "small": {"head": {"mlp": {"size": "small"}}},
+        "large": {"head": {"mlp": {"size": "large"}}, "summary_dim": 32},
+    }
     members: ClassVar[bool] = False
 
     networks: dict[str, Annotated[Part, PartOf("summary network", without=("fusion",))]] = Field(
