@@ -211,6 +211,10 @@ class Approximator(keras.Model):
             statistics.append(backend.to_numpy(compiled(chunk)))
             theta.append(chunk[INFERENCE_VARIABLES])
         self.standardization.adapt(np.concatenate(statistics), np.concatenate(theta))
+        if self.inference_network.adapts:
+            told = backend.to_numpy(backend.compiled(self.tell)(few))
+            c, mean, log_sd = self._heard(told)
+            self.inference_network.adapt((few[INFERENCE_VARIABLES] - mean) * np.exp(-log_sd), c)
 
     def told(self, datasets: Mapping[str, Value]) -> np.ndarray:
         """What `tell` says of adapted data sets, `(dataset, told)`, float32."""
