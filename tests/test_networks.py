@@ -17,10 +17,19 @@ SUMMARIES = {
     "time_series": {"summary_dim": 4, "width": 8, "skip": 2},
     "recurrent": {"summary_dim": 4, "width": 8},
     "time_series_transformer": {"summary_dim": 4, "width": 8, "depth": 1, "heads": 2},
+    "convolutional": {"summary_dim": 4, "width": 8, "widths": (3, 4)},
 }
 INFERENCES = {
-    "coupling_flow": {"depth": 3, "width": 8, "transform": "spline", "bins": 4},
-    "autoregressive_flow": {"depth": 2, "width": 8},
+    "coupling_flow": {
+        "depth": 3,
+        "width": 8,
+        "transform": "spline",
+        "bins": 4,
+        "permutation": "orthogonal",
+        "actnorm": True,
+        "base": "mixture",
+    },
+    "autoregressive_flow": {"depth": 2, "width": 8, "base": "student_t"},
     "gaussian_mixture": {"components": 2, "width": 8},
     "ensemble": {"network": {"coupling_flow": {"depth": 3, "width": 8}}, "members": 2},
 }
@@ -33,9 +42,13 @@ def test_every_network_is_tested():
     assert set(registry.names("inference network")) == {*INFERENCES}
 
 
+LIGHT = {"gaussian_mixture": {"components": 1, "depth": 1, "width": 8}}
+"""Compiles sooner than a flow."""
+
+
 def named(name: str) -> dict:
     if name in SUMMARIES:
-        return {"summary": {name: SUMMARIES[name]}}
+        return {"summary": {name: SUMMARIES[name]}, "inference": LIGHT}
     return {"inference": {name: INFERENCES[name]}}
 
 
@@ -76,12 +89,15 @@ def prior(rng):
 def vectors(rng, a, b):
     return {"v": a + b * np.arange(6) + rng.normal(size=6)}
 
+def images(rng, a, b):
+    return {"v": a + b * np.arange(6)[:, None] + rng.normal(size=(6, 5))}
+
 def walks(rng, a, b):
     steps = rng.integers(4, 12)
     return {"w": np.cumsum(a + np.exp(b) * rng.normal(size=steps))}
 
 def both(rng, a, b):
-    return {**vectors(rng, a, b), **walks(rng, a, b)}
+    return {**images(rng, a, b), **walks(rng, a, b)}
 """
 
 CASES = {
@@ -94,11 +110,22 @@ CASES = {
         "model": {"prior": "m.py:prior", "likelihood": "m.py:walks"},
         "observables": {"w": {"kind": "series"}},
     },
-    "a series and a vector": {
+    "an image": {
+        "model": {"prior": "m.py:prior", "likelihood": "m.py:images"},
+        "networks": {
+            "summary": {"convolutional": {"summary_dim": 4, "widths": [4, 8], "axes": 2}},
+            "inference": LIGHT,
+        },
+    },
+    "an image as it is": {
+        "model": {"prior": "m.py:prior", "likelihood": "m.py:images"},
+        "networks": {"inference": LIGHT},
+    },
+    "a series and an image": {
         "model": {"prior": "m.py:prior", "likelihood": "m.py:both"},
         "adapter": [
             {"as_time_series": "w"},
-            {"standardize": {}},
+            {"standardize": {"whole": "v"}},
             {"concatenate": {"keys": ["a", "b"], "into": "inference_variables"}},
             {"group": {"keys": ["v", "w"], "into": "summary_variables"}},
         ],
@@ -107,7 +134,7 @@ CASES = {
                 "fusion": {
                     "summary_dim": 4,
                     "networks": {
-                        "v": {"mlp": {"width": 8, "summary_dim": 3}},
+                        "v": {"convolutional": {"widths": [4], "summary_dim": 3, "axes": 2}},
                         "w": {"recurrent": {"width": 8, "summary_dim": 3}},
                     },
                 }

@@ -34,13 +34,25 @@ SERIES = {
     "lstm": "recurrent: {summary_dim: 5, width: 8, cell: lstm, bidirectional: false}",
     "time series": "time_series: {summary_dim: 5, width: 8, skip: 2}",
     "time series transformer": "time_series_transformer: {summary_dim: 5, width: 16}",
+    "convolutional": "convolutional: {summary_dim: 5, width: 8, widths: [4, 6, 8]}",
 }
+FIXED = {
+    "short vector": ("mlp: {summary_dim: 5, width: 16}", (3,)),
+    "long vector": ("mlp: {summary_dim: 5, width: 16}", (300,)),
+    "matrix": ("mlp: {summary_dim: 5, width: 16}", (3, 2)),
+    "signal": ("convolutional: {summary_dim: 5, widths: [4, 6]}", (7,)),
+    "long signal": ("convolutional: {summary_dim: 5, widths: [4, 6], axes: 1}", (150, 2)),
+    "image": ("convolutional: {summary_dim: 5, widths: [4, 6, 8], axes: 2}", (5, 8)),
+    "image with channels": ("convolutional: {summary_dim: 5, widths: [4]}", (9, 1, 2)),
+}
+"""Networks for data of a fixed shape, and that."""
 
 
 def built(kind, words, *arguments):
     """A network as a spec names it, with no weight left at zero."""
-    config = yaml.safe_load(words)
-    made = registry.from_config(kind, config).build(*arguments)
+    named = registry.from_config(kind, yaml.safe_load(words))
+    build = named.build_for if kind == "summary network" else named.build
+    made = build(*arguments)
     engine.disturb(made)
     return made
 
@@ -169,7 +181,7 @@ def test_a_coordinate_of_an_autoregressive_layer_depends_on_no_later_one():
 
 @pytest.fixture(scope="module", params=[*SETS.values(), *SERIES.values()], ids=[*SETS, *SERIES])
 def members(request):
-    made = built("summary network", request.param, 3)
+    made = built("summary network", request.param, (None, 3))
     made.adapt(some((64, 9, 3)), np.ones((64, 9), "float32"))
     made.ordered = request.param in SERIES.values()
     return made
@@ -194,13 +206,27 @@ def test_tiny_sets_have_finite_summaries(members):
     assert np.isfinite(backend.to_numpy(members(x, mask.astype("float32")))).all()
 
 
-@pytest.mark.parametrize("dim", [3, 300])
-def test_vectors_are_summarized(dim):
-    made = built("summary network", "mlp: {summary_dim: 5, width: 16}", dim)
-    made.adapt(some((64, dim)))
-    summary = backend.to_numpy(made(some((4, dim), 5)))
+@pytest.mark.parametrize(("words", "shape"), FIXED.values(), ids=FIXED)
+def test_data_of_a_fixed_shape_are_summarized(words, shape):
+    """With every weight that they have: of entries, places, channels, and of all stages."""
+    made = built("summary network", words, shape)
+    made.adapt(some((64, *shape)))
+    x = some((4, *shape), 5)
+    summary = backend.to_numpy(made(x))
     assert summary.shape == (4, 5)
     assert np.ptp(summary, axis=0).min() > 1e-2
+    assert backend.to_numpy(made.statistics(x, None)).shape == (4, made.statistics_dim)
+    moved = backend.to_numpy(made(np.roll(x, 1, axis=1)))
+    assert np.abs(moved - summary).max() > 1e-3  # where something is makes a difference
+
+
+def test_convolutions_know_where_something_is():
+    """Far from every edge, too, where padding can't tell."""
+    made = built("summary network", "convolutional: {summary_dim: 5, widths: [4, 6]}", (400,))
+    bump = np.zeros((2, 400), "float32")
+    bump[0, 96:100] = bump[1, 296:300] = 1
+    first, second = backend.to_numpy(made.encode(bump, None))
+    assert np.abs(first - second).max() > 1e-2
 
 
 def test_regressions_are_least_squares():

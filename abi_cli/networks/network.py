@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
@@ -12,6 +13,20 @@ from abi_cli.registry import Part
 
 if TYPE_CHECKING:
     import keras
+
+
+Shape = tuple[int | None, ...]
+"""Of what is summarized in one data set: `(None, features)` for sets and series."""
+
+
+def shape_of(width: int | Sequence[int]) -> Shape:
+    """The shape that a number of features, or a list of sizes that are all fixed, stands for."""
+    return (None, width) if isinstance(width, int) else tuple(width)
+
+
+def entries(shape: Shape) -> int:
+    """Numbers of a data set of fixed shape, or of each member of a set."""
+    return math.prod(size for size in shape if size is not None)
 
 
 class Network(Part):
@@ -73,7 +88,7 @@ class SummaryNetwork(Network):
     """Turns the observables of a data set into a vector of fixed length.
 
     The layer that `build` returns is a `nn.summary.SummaryLayer` or like one: it is called as
-    `layer(x, mask)` with `x (batch, obs, dim)` and `mask (batch, obs)`, or with `x (batch, dim)`
+    `layer(x, mask)` with `x (batch, obs, dim)` and `mask (batch, obs)`, or with `x (batch, *shape)`
     and None, and gives `(batch, summary_dim)`. It has `adapt(x, mask)`, in which it may scale
     itself on pilot data, and `statistics(x, mask) (batch, statistics_dim)`: what can be said of a
     data set without any weights, by which the parameters are standardized (`nn.standardization`).
@@ -81,6 +96,12 @@ class SummaryNetwork(Network):
 
     members: ClassVar[bool] = True
     """Whether it takes sets and series, or else data of a fixed shape."""
+
+    also_fixed: ClassVar[bool] = False
+    """Whether it takes data of a fixed shape beside sets and series."""
+
+    shaped: ClassVar[bool] = False
+    """Whether `build` is given a `Shape`, or else the number of features or entries."""
 
     ordered: ClassVar[bool] = False
     """Whether the order of members matters: it is for series and not for sets."""
@@ -91,7 +112,20 @@ class SummaryNetwork(Network):
 
     @abstractmethod
     def build(self, dim: Any) -> keras.Layer:
-        """The built layer for members of `dim` features; for a group, a mapping of such numbers."""
+        """The built layer for members of `dim` features, or for vectors of `dim` numbers.
+
+        A network that is `shaped` is given a `Shape`; fusion, a mapping of those of its members.
+        """
+
+    def build_for(self, shape: Shape | Mapping[str, Shape]) -> keras.Layer:
+        """The built layer for what is summarized, by its shape; of a group, by name."""
+        if self.shaped or isinstance(shape, Mapping):
+            return self.build(shape)
+        return self.build(entries(shape))
+
+    def misfit(self, shape: Shape) -> str | None:  # noqa: ARG002  # most take every shape
+        """Why data of this shape can't be taken, in words; None where they can."""
+        return None
 
 
 class InferenceNetwork(Network):

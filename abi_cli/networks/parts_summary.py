@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from abi_cli.networks.network import SummaryNetwork
+from abi_cli.networks.network import Shape, SummaryNetwork
 from abi_cli.registry import Part, expected, get, part
 from abi_cli.spec.shorthand import PartOf
 
@@ -29,7 +29,7 @@ class _Learned(SummaryNetwork):
     activation: Activation = Field("silu", description="Nonlinearity.")
 
 
-class _OfMembers(_Learned):
+class OfMembers(_Learned):
     """Options of networks for sets and series."""
 
     moment_features: PositiveInt = Field(
@@ -39,7 +39,7 @@ class _OfMembers(_Learned):
     )
 
 
-class _Attending(_OfMembers):
+class _Attending(OfMembers):
     """Options of networks whose members look at each other."""
 
     SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -62,7 +62,7 @@ class _Attending(_OfMembers):
 
 
 @part("summary network", "deep_set", example="deep_set: {summary_dim: 10}")
-class DeepSet(_OfMembers):
+class DeepSet(OfMembers):
     """For sets: exchangeable members, in any number. Pools what each says and their regressions.
 
     The one to begin with: its work grows with the number of members, and most likelihoods of
@@ -100,7 +100,7 @@ class SetTransformer(_Attending):
 
 
 @part("summary network", "time_series", example="time_series: {skip: 7}")
-class TimeSeries(_OfMembers):
+class TimeSeries(OfMembers):
     """For series: a convolution, read by recurrent layers, one of which skips steps.
 
     The one to begin with for series of up to some hundred steps; it is trained step by step, so
@@ -128,7 +128,7 @@ class TimeSeries(_OfMembers):
 
 
 @part("summary network", "recurrent", example="recurrent: {cell: lstm, depth: 2}")
-class Recurrent(_OfMembers):
+class Recurrent(OfMembers):
     """For series: a stack of recurrent layers and no more."""
 
     SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -221,8 +221,8 @@ class Fusion(SummaryNetwork):
             )
         return self
 
-    def build(self, dim: Mapping[str, int]) -> keras.Layer:
-        """The built layer for a group whose members have so many features."""
+    def build(self, dim: Mapping[str, Shape]) -> keras.Layer:
+        """The built layer for a group whose members have these shapes."""
         from abi_cli.nn.fusion import Fusion as Layer
 
         parts = {name: expected(part, SummaryNetwork) for name, part in self.networks.items()}
@@ -230,6 +230,6 @@ class Fusion(SummaryNetwork):
             update={"summary_dim": self.summary_dim}
         )
         return Layer(
-            members={name: part.build(dim[name]) for name, part in parts.items()},
+            members={name: part.build_for(dim[name]) for name, part in parts.items()},
             head=head.build(sum(part.summary_dim for part in parts.values())),
         )
