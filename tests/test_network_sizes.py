@@ -1,5 +1,7 @@
 """`size` of a network: an abbreviation that is written out."""
 
+import json
+
 import pytest
 
 from abi_cli import registry
@@ -52,6 +54,14 @@ def test_a_size_is_the_options_that_it_stands_for(kind, name):
             assert "size: " not in written.replace("batch_size", "")
             assert parse_spec(written) == spec
         assert registry.from_config(kind, sized.to_config()) == sized
+
+
+def test_lists_within_networks_within_networks_come_back():
+    spec = spec_of("summary network", "fusion")
+    inner = registry.from_config("summary network", {"convolutional": {"widths": [4, 8]}})
+    fusion = spec.networks.summary.model_copy(update={"networks": {"x": inner}})
+    again = registry.from_config("summary network", json.loads(json.dumps(fusion.to_config())))
+    assert again == fusion
 
 
 @pytest.mark.parametrize(("kind", "name"), NETWORKS)
