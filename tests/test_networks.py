@@ -6,6 +6,7 @@ import yaml
 
 from abi_cli import backend, registry, workflow
 from abi_cli.adapter import network_inputs
+from abi_cli.approximator import Approximator
 from abi_cli.archive import load_approximator, save_approximator
 from abi_cli.training.blocks import BlockPlan
 from abi_cli.variables import take
@@ -105,7 +106,10 @@ CASES = {
         "model": {"prior": "m.py:prior", "likelihood": "m.py:vectors"},
         "networks": {"summary": {"mlp": {"summary_dim": 4, "width": 8}}},
     },
-    "a vector as it is": {"model": {"prior": "m.py:prior", "likelihood": "m.py:vectors"}},
+    "a vector as it is": {
+        "model": {"prior": "m.py:prior", "likelihood": "m.py:vectors"},
+        "networks": {"inference": LIGHT},
+    },
     "a series": {
         "model": {"prior": "m.py:prior", "likelihood": "m.py:walks"},
         "observables": {"w": {"kind": "series"}},
@@ -160,3 +164,10 @@ def test_data_of_every_kind_are_learned_from(case, tmp_path):
     draws = posterior.sample(tmp_path / "sims.jsonl", draws=10)
     assert draws.values["a"].shape == (7, 10)
     assert len(np.unique(draws.values["a"][:, 0])) == 7
+
+    made = posterior.approximator
+    older = made.get_config()  # runs once kept the length of a vector as a number
+    for name, width in older["widths"].items():
+        older["widths"][name] = width[0] if width == [6] else width
+    again = Approximator.from_config(older)
+    assert [w.shape for w in again.weights] == [w.shape for w in made.weights]
