@@ -104,8 +104,9 @@ class _Convolving(SummaryLayer):
 def windows(x: Any, kernel: int) -> Any:
     """What a convolution sees at each place, `(batch, *space, kernel^axes · channels)`.
 
-    A convolution is then a matrix product. XLA's own takes a hundred times longer on a processor
-    inside of a loop, where its library is not called.
+    A convolution is then a matrix product of these. With XLA's own convolutions, which call no
+    library inside of a loop, a training on signals of 128 steps took fourteen times as long on two
+    cores (TensorFlow; eight times on JAX).
     """
     for axis in range(1, len(x.shape) - 1):
         widths = [[0, 0]] * len(x.shape)
