@@ -154,3 +154,20 @@ def test_what_is_no_model_is_refused(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(RunError):
         load_approximator(path)
+
+
+def test_losses_and_draws_are_those_of_the_weights_of_now():
+    """JAX would go on with those that the first call saw."""
+    made = engine.approximator()
+    sets = engine.normal_sets(8, seed=5)
+    adapted = made.adapter.forward(sets)
+
+    def seen():
+        (block,) = made.sample(engine.observed(sets), draws=4, seed=1)
+        return made.mean_loss(adapted), block.values["mu"]
+
+    loss, draws = seen()
+    engine.disturb(made, seed=7, scale=0.3)
+    later, other = seen()
+    assert later != pytest.approx(loss, abs=1e-4)
+    assert (other != draws).all()

@@ -119,6 +119,27 @@ def compiles() -> bool:
     return name() != "torch"
 
 
+def _with_weights_of_now(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compiled by JAX, which would keep the weights that a layer had when it was traced.
+
+    So the weights of the layer that `function` is a method of are arguments, too.
+    """
+    import jax
+    import keras
+
+    layer = getattr(function, "__self__", None)
+    if not isinstance(layer, keras.Layer):
+        return jax.jit(function)
+
+    def stateless(values: Sequence[Any], arguments: Sequence[Any]) -> Any:
+        mapping = list(zip(layer.variables, values, strict=True))
+        with keras.StatelessScope(state_mapping=mapping):
+            return function(*arguments)
+
+    run = jax.jit(stateless)
+    return lambda *arguments: run([variable.value for variable in layer.variables], arguments)
+
+
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` of tensors, compiled once per combination of argument shapes.
 
@@ -127,9 +148,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     backend = name()
     if backend == "jax":
-        import jax
-
-        return jax.jit(function)
+        return _with_weights_of_now(function)
     if backend == "tensorflow":
         import tensorflow as tf
 
