@@ -53,6 +53,8 @@ model:
   given: null
   prior: toy.py:prior
   likelihood: toy.py:likelihood
+  log_likelihood: null
+  log_prior: null
   quantities: {}
   chunk: 32
   max_failures: 0

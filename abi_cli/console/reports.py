@@ -44,9 +44,11 @@ def show_check(console: Console, check: Check) -> None:
     console.facts(
         {
             "spec": check.name,
-            "executed": ", ".join(check.files),
+            **({"executed": ", ".join(check.files)} if check.files else {}),
             **check.sources,
-            "simulated": f"{check.rows:,} data sets in {duration(check.seconds)}",
+            "simulated" if check.data is None else "read": f"{check.rows:,} data sets"
+            + (f" of {check.data}" if check.data else "")
+            + f" in {duration(check.seconds)}",
         }
     )
     console.heading("\nWhat the model generates")
@@ -87,8 +89,8 @@ def show_check(console: Console, check: Check) -> None:
             console.text(f"  {finding.hint}")
     if not check.errors:
         console.text(
-            "ok: it simulates, adapts, does without the parameters as inference must, "
-            "and comes back"
+            f"ok: it {'simulates' if check.data is None else 'reads'}, adapts, does without the "
+            "parameters as inference must, and comes back"
         )
 
 

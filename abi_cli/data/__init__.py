@@ -16,6 +16,7 @@ from abi_cli.data.datasets import (
     range_warnings,
     read_datasets,
     read_parameters,
+    read_shapes,
     read_simulations,
     write_simulations,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "read_datasets",
     "read_draws",
     "read_parameters",
+    "read_shapes",
     "read_simulations",
     "summarize",
     "write_simulations",

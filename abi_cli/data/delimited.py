@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 from abi_cli.data.draws import DrawHeader, Draws, as_float32, float32_text
 from abi_cli.data.entries import LABEL, Entries, Wanted, check_numbers
 from abi_cli.data.files import Source
-from abi_cli.data.tables import Table, read_table
+from abi_cli.data.tables import Table, read_header, read_table
 from abi_cli.errors import DataError, UsageError
 from abi_cli.variables import (
     Datasets,
@@ -82,6 +82,21 @@ def read_points(source: Source, wanted: Wanted, *, delimiter: str) -> Entries:
         noun="column",
         place=table.place,
     )
+
+
+def read_shapes(
+    source: Source,
+    _ragged: Collection[str],  # of which a row has one member
+    *,
+    delimiter: str,
+) -> dict[str, tuple[int, ...]]:
+    """Event shape by variable, as the names of the columns say it.
+
+    Errors:
+        DataError: No text, or no header; a vector of which elements are missing.
+    """
+    header = read_header(source, delimiter=delimiter)
+    return _events([name for name in header if name != LABEL], 0, source)
 
 
 def _read(source: Source, wanted: Wanted, delimiter: str) -> tuple[tuple[Variable, ...], Table]:

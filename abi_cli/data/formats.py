@@ -5,7 +5,7 @@ To add one, write its functions in a file of its own and name them here. Nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +20,7 @@ from abi_cli.errors import UsageError
 from abi_cli.variables import Datasets, DrawBlock, Layout
 
 T = TypeVar("T")
+ReadShapes = Callable[[Source, Collection[str]], dict[str, tuple[int, ...]]]
 ReadEntries = Callable[[Source, Wanted], Entries]
 WriteDatasets = Callable[[BinaryIO, Datasets, Layout, Sequence[str]], None]
 WriteDraws = Callable[
@@ -37,6 +38,7 @@ class Format:
 
     Arguments:
         name: As in `--format`, and as extension.
+        read_shapes: Event shape by variable, given which are sets or series.
         read_datasets: One entry per data set.
         read_points: One entry per row of points; their labels may repeat.
         write_datasets: What `read_datasets` reads.
@@ -45,6 +47,7 @@ class Format:
     """
 
     name: str
+    read_shapes: ReadShapes | None = None
     read_datasets: ReadEntries | None = None
     read_points: ReadEntries | None = None
     write_datasets: WriteDatasets | None = None
@@ -55,6 +58,7 @@ class Format:
 def _delimited(name: str, delimiter: str) -> Format:
     return Format(
         name,
+        read_shapes=partial(delimited.read_shapes, delimiter=delimiter),
         read_datasets=partial(delimited.read_datasets, delimiter=delimiter),
         read_points=partial(delimited.read_points, delimiter=delimiter),
         write_datasets=partial(delimited.write_datasets, delimiter=delimiter),
@@ -68,6 +72,7 @@ FORMATS = (
     _delimited("tsv", "\t"),
     Format(
         "jsonl",
+        read_shapes=jsonl.read_shapes,
         read_datasets=jsonl.read_entries,
         read_points=jsonl.read_entries,
         write_datasets=jsonl.write_datasets,
@@ -76,6 +81,7 @@ FORMATS = (
     ),
     Format(
         "npz",
+        read_shapes=npz.read_shapes,
         read_datasets=npz.read_entries,
         read_points=npz.read_entries,
         write_datasets=npz.write_datasets,

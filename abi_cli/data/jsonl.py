@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -66,6 +66,25 @@ def read_entries(source: Source, wanted: Wanted) -> Entries:
         noun="key",
         place=lambda dataset: f"{source}, line {numbers[dataset]}",
     )
+
+
+def read_shapes(source: Source, ragged: Collection[str]) -> dict[str, tuple[int, ...]]:
+    """Event shape by variable, judging by the first line.
+
+    Errors:
+        DataError: There is none, or it is no object.
+    """
+    for _number, entry in _objects(source):
+        shapes = {name: _shape_of(value) for name, value in entry.items() if name != LABEL}
+        return {name: shape[int(name in ragged) :] for name, shape in shapes.items()}
+    raise DataError("the file is empty", place=str(source), hint=_EXPECTED)
+
+
+def _shape_of(value: Any) -> tuple[int, ...]:
+    try:
+        return np.shape(value)
+    except ValueError:  # lists of different lengths: refused when they are read
+        return ()
 
 
 def _spelled(variable: Variable) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO
@@ -68,6 +68,22 @@ def read_entries(source: Source, wanted: Wanted) -> Entries:
         noun="array",
         place=lambda dataset: f"{source}, data set at index {dataset}",
     )
+
+
+def read_shapes(source: Source, ragged: Collection[str]) -> dict[str, tuple[int, ...]]:
+    """Event shape by variable.
+
+    Errors:
+        DataError: No NPZ file, or an array of anything but numbers.
+    """
+    with _arrays(source) as arrays:
+        names = [n for n in arrays if n not in {LABEL, _SEED} and not n.startswith(_ROW_SIZE)]
+        shapes = {name: _numbers(arrays, name, source).shape for name in names}
+        flat = {name for name in names if {_ROW_SIZE, f"{_ROW_SIZE}_{name}"}.intersection(arrays)}
+    return {
+        name: shape[1 if name in flat or name not in ragged else 2 :]
+        for name, shape in shapes.items()
+    }
 
 
 class _Renamed(Mapping[str, np.ndarray]):

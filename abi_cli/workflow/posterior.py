@@ -215,12 +215,11 @@ def _with_quantities(path: Path, listener: Listener) -> Model:
 
 def quantity_variables(model: Model) -> list[Variable]:
     """What the quantities of a model are, judging by its first simulation."""
-    one = model.simulator.simulate(
-        seed=1, purpose=Purpose.PILOT, start=0, stop=model.simulator.unit
-    )
+    simulator = model.need_simulator()
+    one = simulator.simulate(seed=1, purpose=Purpose.PILOT, start=0, stop=simulator.unit)
     parameters = {
         variable.name: np.asarray(one[variable.name])
-        for variable in model.simulator.layout(one).of("parameter")
+        for variable in model.layout(one).of("parameter")
     }
     return model.quantities.variables(parameters, one)
 
