@@ -238,6 +238,7 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis) -> None:
                 f"{element.z_score_mean:+.2f} ± {element.z_score_sd:.2f}".replace("-", "−"),
                 f"{element.calibration_error:.3f}",
                 f"{element.uniformity.p:.3f}",
+                f"{element.given_data.p_location:.3f}" if element.given_data else "",
                 metrics.verdict.parameters[name].outcome.value,
             )
         )
@@ -248,10 +249,20 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis) -> None:
         "+0.00 ± 1.00",
         f"{metrics.exact['calibration_error']:.3f}",
         "uniform",
+        "uniform",
         "",
     )
     console.heading(f"{metrics.datasets:,} data sets, {metrics.draws:,} draws each")
-    columns = ("parameter", "NRMSE", "contraction", "z-score", "calibration error", "SBC p", "")
+    columns = (
+        "parameter",
+        "NRMSE",
+        "contraction",
+        "z-score",
+        "calibration error",
+        "SBC p",
+        "data p",
+        "",
+    )
     console.table(columns, [*rows, exact])
     for name, why in metrics.skipped.items():
         console.note(f"{name} is left out: {why}")

@@ -42,6 +42,8 @@ class ElementMetrics:
 
     Arguments:
         rmse_expected: What the posteriors themselves expect `rmse` to be.
+        given_data: Uniformity of the ranks of the distance from a prediction by the data (see
+            `dependence`); None where the data are not known.
         nrmse_normaliser: What `nrmse` divides by, in words.
     """
 
@@ -55,11 +57,14 @@ class ElementMetrics:
     z_score_sd: float
     calibration_error: float
     uniformity: Uniformity
+    given_data: Uniformity | None = None
 
     def to_config(self) -> dict[str, Any]:
         """As plain JSON values, flat."""
         flat = asdict(self)
         ranks = flat.pop("uniformity")
+        if self.given_data is not None:
+            flat["given_data"] |= {"p_uniform": self.given_data.p}
         return {**flat, **ranks, "p_uniform": self.uniformity.p}
 
 
@@ -103,8 +108,18 @@ class Metrics:
         }
 
 
-def measure(scalars: Scalars, summary: Summary, *, limits: Limits = DEFAULT_LIMITS) -> Metrics:
-    """All metrics of all elements, and the verdict on them."""
+def measure(
+    scalars: Scalars,
+    summary: Summary,
+    *,
+    data_ranks: np.ndarray | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Metrics:
+    """All metrics of all elements, and the verdict on them.
+
+    Arguments:
+        data_ranks: As by `data_pit`, `(element, dataset)`; None where the data are not known.
+    """
     datasets = summary.truth.shape[1]
     columns = {
         "rmse": rmse(summary),
@@ -120,6 +135,7 @@ def measure(scalars: Scalars, summary: Summary, *, limits: Limits = DEFAULT_LIMI
         name: ElementMetrics(
             nrmse_normaliser="sd of the true values",
             uniformity=uniformity(summary.pit[k]),
+            given_data=None if data_ranks is None else uniformity(data_ranks[k]),
             **{metric: float(values[k]) for metric, values in columns.items()},
         )
         for k, name in enumerate(scalars.names)
@@ -140,6 +156,7 @@ def measure(scalars: Scalars, summary: Summary, *, limits: Limits = DEFAULT_LIMI
         notes=_notes(parameters),
         verdict=judge(
             {name: element.uniformity for name, element in parameters.items()},
+            {n: e.given_data for n, e in parameters.items() if e.given_data is not None},
             datasets=datasets,
             limits=limits,
         ),
@@ -150,10 +167,13 @@ def _notes(parameters: Mapping[str, ElementMetrics]) -> tuple[str, ...]:
     idle = [name for name, element in parameters.items() if element.contraction < IDLE]
     if not idle:
         return ()
-    return (
-        f"Posteriors of {', '.join(idle)} are as wide as the prior. Either the data don't inform "
-        "them, or the network doesn't read the data: uniform ranks can't tell these apart.",
+    said = (
+        "Either the data don't inform them, or the network doesn't read the data: uniform ranks "
+        "can't tell these apart."
     )
+    if all(parameters[name].given_data for name in idle):
+        said = "Where they pass, plain features of the data tell no more of them either."
+    return (f"Posteriors of {', '.join(idle)} are as wide as the prior. {said}",)
 
 
 def rmse(summary: Summary) -> np.ndarray:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from abi_cli.diagnostics.dependence import data_pit
+from abi_cli.diagnostics.features import features_of
 from abi_cli.diagnostics.metrics import Metrics, measure
 from abi_cli.diagnostics.scalars import Scalars, Summary, flatten, summarize
 from abi_cli.errors import DataError, OutputError
 from abi_cli.listener import Listener
-from abi_cli.variables import element_names
+from abi_cli.variables import Value, element_names
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,6 +39,7 @@ class Inputs:
         shown: Index of the data set whose posterior is shown.
         shown_label: What to call it; its index by default.
         seed: Of the randomization within tied ranks.
+        data: The data sets themselves, without parameters; empty where they are not known.
     """
 
     estimates: Mapping[str, np.ndarray]
@@ -47,6 +50,7 @@ class Inputs:
     shown: int = 0
     shown_label: str | None = None
     seed: int = 1
+    data: Mapping[str, Value] = field(default_factory=dict)
 
 
 def diagnose(inputs: Inputs, out: Path, *, listener: Listener) -> Metrics:
@@ -66,7 +70,10 @@ def diagnose(inputs: Inputs, out: Path, *, listener: Listener) -> Metrics:
         raise DataError(f"Expected a data set between 0 and {datasets - 1}; got {inputs.shown}")
     with listener.task("measuring", total=len(scalars.names), unit="parameters") as progress:
         summary = summarize(scalars, seed=inputs.seed, progress=progress)
-    metrics = measure(scalars, summary)
+    data_ranks = None
+    if inputs.data:
+        data_ranks = data_pit(scalars, features_of(inputs.data), seed=inputs.seed)
+    metrics = measure(scalars, summary, data_ranks=data_ranks)
     for note in metrics.notes:
         listener.note(note)
 

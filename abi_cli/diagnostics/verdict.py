@@ -84,17 +84,23 @@ class Verdict:
 
 
 def judge(
-    elements: Mapping[str, Uniformity], *, datasets: int, limits: Limits = DEFAULT_LIMITS
+    elements: Mapping[str, Uniformity],
+    given_data: Mapping[str, Uniformity] | None = None,
+    *,
+    datasets: int,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Verdict:
     """Judge all parameters together.
 
     Arguments:
         elements: Element name → how uniform its ranks are.
+        given_data: The same of its distance from a prediction by the data, where that is known.
         datasets: How many data sets that rests on.
         limits: What is tolerated.
     """
+    known = given_data or {}
     verdicts = {
-        name: _judge_one(element, family=len(elements), limits=limits)
+        name: _judge_one(element, known.get(name), family=len(elements), limits=limits)
         for name, element in elements.items()
     }
     order = list(Outcome)
@@ -114,9 +120,11 @@ def datasets_needed(limits: Limits) -> int:
     return int(float(f"{(4.45 / tightest) ** 2:.1g}"))
 
 
-def _judge_one(element: Uniformity, *, family: int, limits: Limits) -> ElementVerdict:
-    # Each of three tests of each parameter, at its share of the level.
-    level = limits.p / (3 * family)
+def _judge_one(
+    element: Uniformity, given_data: Uniformity | None, *, family: int, limits: Limits
+) -> ElementVerdict:
+    # Each of three tests of each parameter, four with the data, at its share of the level.
+    level = limits.p / ((3 if given_data is None else 4) * family)
     narrowest, widest = 1 / limits.sd_ratio, limits.sd_ratio
     if min(element.p_location, element.p_spread, element.p_shape) < level:
         large = (
@@ -124,6 +132,10 @@ def _judge_one(element: Uniformity, *, family: int, limits: Limits) -> ElementVe
             or abs(element.mean_score) > limits.mean_score
         )
         return ElementVerdict(Outcome.FAIL if large else Outcome.WARN, _fault(element, level=level))
+
+    if given_data is not None and given_data.p_location < level:
+        large = abs(given_data.mean_score) > limits.mean_score
+        return ElementVerdict(Outcome.FAIL if large else Outcome.WARN, _unread(given_data))
 
     ratio_low, ratio_high = element.sd_ratio_interval
     score_low, score_high = element.mean_score_interval
@@ -154,6 +166,14 @@ def _fault(element: Uniformity, *, level: float) -> str:
         faults.append(f"{abs(element.mean_score):.2f} sd too {side} (p = {element.p_location:.1g})")
     # The shape test sees the other two faults as well: it speaks only where they don't.
     return " and ".join(faults) or f"of the wrong shape (p = {element.p_shape:.1g})"
+
+
+def _unread(given_data: Uniformity) -> str:
+    """What ranks of the distance from a prediction by the data mean, in words."""
+    fault = "less informed than the data allow"
+    if given_data.mean_score > 0:  # the draws are closer to the prediction than the truths
+        fault = "surer than the data allow"
+    return f"{fault} (p = {given_data.p_location:.1g})"
 
 
 def _sentence(outcome: Outcome, guilty: Mapping[str, str], *, datasets: int, limits: Limits) -> str:

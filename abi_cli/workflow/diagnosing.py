@@ -114,6 +114,10 @@ def diagnose(
                 prior=truths,
                 history=run.history(),
                 seed=seed,
+                data={
+                    variable.name: simulated[variable.name]
+                    for variable in run.layout.of("context", "given", "observable")
+                },
             ),
             place,
             listener=listener,
