@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from abi_cli.diagnostics.context import BinMetrics, bins_of, measure_bins
 from abi_cli.diagnostics.scalars import Scalars, Summary
 from abi_cli.diagnostics.uniformity import Uniformity, uniformity
 from abi_cli.diagnostics.verdict import DEFAULT_LIMITS, Limits, Verdict, judge
@@ -77,6 +78,7 @@ class Metrics:
         parameters: Element name, such as `beta[0]`, → its metrics.
         labels: Element name → label.
         exact: Metric → the value that exact posteriors would give at this number of data sets.
+        by_context: The same by bins of context variables, where there are enough data sets.
         skipped: Elements left out, and why.
         notes: What the verdict, which is about honesty, doesn't say.
         verdict: What it amounts to.
@@ -87,6 +89,7 @@ class Metrics:
     parameters: Mapping[str, ElementMetrics]
     labels: Mapping[str, str]
     exact: Mapping[str, float]
+    by_context: tuple[BinMetrics, ...]
     skipped: Mapping[str, str]
     notes: tuple[str, ...]
     verdict: Verdict
@@ -103,6 +106,7 @@ class Metrics:
                 name: {"label": self.labels[name], **element.to_config()}
                 for name, element in self.parameters.items()
             },
+            "by_context": [part.to_config() for part in self.by_context],
             "skipped": dict(self.skipped),
             "notes": list(self.notes),
         }
@@ -113,13 +117,16 @@ def measure(
     summary: Summary,
     *,
     data_ranks: np.ndarray | None = None,
+    context: Mapping[str, np.ndarray] | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Metrics:
     """All metrics of all elements, and the verdict on them.
 
     Arguments:
         data_ranks: As by `data_pit`, `(element, dataset)`; None where the data are not known.
+        context: Variable → its values, `(dataset,)`.
     """
+    bins = measure_bins(bins_of(context or {}), scalars.names, summary)
     datasets = summary.truth.shape[1]
     columns = {
         "rmse": rmse(summary),
@@ -152,11 +159,13 @@ def measure(
             "mean_score": 0.0,
             "sd_ratio": 1.0,
         },
+        by_context=bins,
         skipped=scalars.skipped,
         notes=_notes(parameters),
         verdict=judge(
             {name: element.uniformity for name, element in parameters.items()},
             {n: e.given_data for n, e in parameters.items() if e.given_data is not None},
+            {str(part.bin): part.elements for part in bins},
             datasets=datasets,
             limits=limits,
         ),

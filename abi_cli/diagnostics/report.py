@@ -40,6 +40,7 @@ class Inputs:
         shown_label: What to call it; its index by default.
         seed: Of the randomization within tied ranks.
         data: The data sets themselves, without parameters; empty where they are not known.
+        context: Scalars that vary between data sets, such as their size → `(dataset,)`.
     """
 
     estimates: Mapping[str, np.ndarray]
@@ -51,6 +52,7 @@ class Inputs:
     shown_label: str | None = None
     seed: int = 1
     data: Mapping[str, Value] = field(default_factory=dict)
+    context: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def diagnose(inputs: Inputs, out: Path, *, listener: Listener) -> Metrics:
@@ -73,7 +75,7 @@ def diagnose(inputs: Inputs, out: Path, *, listener: Listener) -> Metrics:
     data_ranks = None
     if inputs.data:
         data_ranks = data_pit(scalars, features_of(inputs.data), seed=inputs.seed)
-    metrics = measure(scalars, summary, data_ranks=data_ranks)
+    metrics = measure(scalars, summary, data_ranks=data_ranks, context=inputs.context)
     for note in metrics.notes:
         listener.note(note)
 
@@ -108,7 +110,7 @@ def _pictures(
     inputs: Inputs, scalars: Scalars, summary: Summary, metrics: Metrics
 ) -> dict[str, Callable[[], Figure]]:
     """The pictures that these inputs allow: file name → how to draw it."""
-    from abi_cli.diagnostics import plots, plots_pairs, style
+    from abi_cli.diagnostics import plots, plots_context, plots_pairs, style
 
     index = _chosen(metrics)
     remark = (
@@ -145,6 +147,12 @@ def _pictures(
     pictures["z_score_contraction"] = lambda: plots.z_score_contraction(
         summary, labels, remark=remark
     )
+    if metrics.by_context:
+        shown = sorted(metrics.parameters, key=lambda n: metrics.parameters[n].uniformity.p)
+        lines = [n for n in metrics.labels if n in shown[: plots_context.MOST_LINES]]
+        pictures["by_context"] = lambda: plots_context.by_context(
+            metrics.by_context, {name: metrics.labels[name] for name in lines}
+        )
     return pictures
 
 

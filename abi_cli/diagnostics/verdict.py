@@ -86,6 +86,7 @@ class Verdict:
 def judge(
     elements: Mapping[str, Uniformity],
     given_data: Mapping[str, Uniformity] | None = None,
+    by_context: Mapping[str, Mapping[str, Uniformity]] | None = None,
     *,
     datasets: int,
     limits: Limits = DEFAULT_LIMITS,
@@ -95,12 +96,22 @@ def judge(
     Arguments:
         elements: Element name → how uniform its ranks are.
         given_data: The same of its distance from a prediction by the data, where that is known.
+        by_context: In words which data sets → element name → how uniform its ranks are in those.
         datasets: How many data sets that rests on.
         limits: What is tolerated.
     """
-    known = given_data or {}
+    known, bins = given_data or {}, by_context or {}
+    # Each test of each parameter has its share of the level: three of ranks, one given the data,
+    # two in each bin.
+    level = limits.p / (len(elements) * (3 + bool(known) + 2 * len(bins)))
     verdicts = {
-        name: _judge_one(element, known.get(name), family=len(elements), limits=limits)
+        name: _judge_one(
+            element,
+            known.get(name),
+            {where: own[name] for where, own in bins.items()},
+            level=level,
+            limits=limits,
+        )
         for name, element in elements.items()
     }
     order = list(Outcome)
@@ -121,27 +132,31 @@ def datasets_needed(limits: Limits) -> int:
 
 
 def _judge_one(
-    element: Uniformity, given_data: Uniformity | None, *, family: int, limits: Limits
+    element: Uniformity,
+    given_data: Uniformity | None,
+    bins: Mapping[str, Uniformity],
+    *,
+    level: float,
+    limits: Limits,
 ) -> ElementVerdict:
-    # Each of three tests of each parameter, four with the data, at its share of the level.
-    level = limits.p / ((3 if given_data is None else 4) * family)
-    narrowest, widest = 1 / limits.sd_ratio, limits.sd_ratio
     if min(element.p_location, element.p_spread, element.p_shape) < level:
-        large = (
-            not narrowest <= element.sd_ratio <= widest
-            or abs(element.mean_score) > limits.mean_score
-        )
-        return ElementVerdict(Outcome.FAIL if large else Outcome.WARN, _fault(element, level=level))
-
+        severity = Outcome.FAIL if _is_large(element, limits) else Outcome.WARN
+        return ElementVerdict(severity, _fault(element, level=level))
     if given_data is not None and given_data.p_location < level:
         large = abs(given_data.mean_score) > limits.mean_score
         return ElementVerdict(Outcome.FAIL if large else Outcome.WARN, _unread(given_data))
+    wrong = {w: own for w, own in bins.items() if min(own.p_location, own.p_spread) < level}
+    if wrong:
+        large = any(_is_large(own, limits) for own in wrong.values())
+        where = min(wrong, key=lambda w: wrong[w].p)
+        reason = f"{_fault(wrong[where], level=level)} where {where}"
+        return ElementVerdict(Outcome.FAIL if large else Outcome.WARN, reason)
 
     ratio_low, ratio_high = element.sd_ratio_interval
     score_low, score_high = element.mean_score_interval
     if (
-        narrowest <= ratio_low
-        and ratio_high <= widest
+        1 / limits.sd_ratio <= ratio_low
+        and ratio_high <= limits.sd_ratio
         and -limits.mean_score <= score_low
         and score_high <= limits.mean_score
     ):
@@ -151,6 +166,11 @@ def _judge_one(
         f"sd {ratio_low:.2f} to {ratio_high:.2f} of the exact one, "
         f"mean normal score {_signed(score_low)} to {_signed(score_high)}",
     )
+
+
+def _is_large(element: Uniformity, limits: Limits) -> bool:
+    wide = not 1 / limits.sd_ratio <= element.sd_ratio <= limits.sd_ratio
+    return wide or abs(element.mean_score) > limits.mean_score
 
 
 def _fault(element: Uniformity, *, level: float) -> str:

@@ -14,7 +14,7 @@ from abi_cli.diagnostics import diagnose as measure
 from abi_cli.listener import Listener
 from abi_cli.model.streams import Purpose
 from abi_cli.run import DIAGNOSTICS, Run, open_run, replacing
-from abi_cli.variables import Datasets, DrawBlock, Variable, count, take
+from abi_cli.variables import Datasets, DrawBlock, Ragged, Variable, count, take
 from abi_cli.workflow.posterior import open_approximator
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
@@ -118,11 +118,28 @@ def diagnose(
                     variable.name: simulated[variable.name]
                     for variable in run.layout.of("context", "given", "observable")
                 },
+                context=_context(simulated, run),
             ),
             place,
             listener=listener,
         )
     return Diagnosis(run, metrics, folder)
+
+
+def _context(datasets: Datasets, run: Run) -> dict[str, np.ndarray]:
+    """Scalar context, and how many members sets have where that is no context."""
+    scalars = {
+        variable.name: value
+        for variable in run.layout.of("context", "given")
+        if isinstance(value := datasets[variable.name], np.ndarray) and value.ndim == 1
+    }
+    counted = {name for v in run.layout.of("context") for name in v.length_of}
+    sizes = {
+        f"members of {name}": value.row_size
+        for name, value in datasets.items()
+        if isinstance(value, Ragged) and name not in counted
+    }
+    return scalars | sizes
 
 
 def _bring_to_earth(
