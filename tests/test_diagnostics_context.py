@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -12,21 +14,21 @@ from abi_cli.diagnostics.style import styled
 from tests.diagnostics_examples import read
 
 
-def judged(*, width=lambda size: 1.0, shift=lambda size: 0.0, datasets=2_000, seed=0):
+def judged(*, width=np.ones_like, shift=np.zeros_like, datasets=2_000, seed=0):
     """θ ~ N(0, 1) from N members of N(θ, 1); sds off by `width(N)`, means by `shift(N)` sds."""
     rng = np.random.default_rng([seed, 6])
     theta, size = rng.normal(size=datasets), rng.integers(2, 20, size=datasets)
     mean = theta + rng.normal(size=datasets) / np.sqrt(size)
     sd = 1 / np.sqrt(size + 1)
-    centre = mean * size * sd**2 + np.vectorize(shift)(size) * sd
-    noise = rng.normal(size=(datasets, 200)) * (np.vectorize(width)(size) * sd)[:, None]
+    centre = mean * size * sd**2 + shift(1.0 * size) * sd
+    noise = rng.normal(size=(datasets, 200)) * (width(1.0 * size) * sd)[:, None]
     draws = (centre[:, None] + noise).astype(np.float32)
     scalars = flatten({"theta": draws}, {"theta": theta}, labels={})
     return measure(scalars, read(scalars), context={"N": size})
 
 
 def test_faults_that_cancel_over_all_sizes_are_found_at_theirs():
-    metrics = judged(shift=lambda size: 0.4 if size < 11 else -0.4)
+    metrics = judged(shift=lambda size: np.where(size < 11, 0.4, -0.4))
     assert metrics.parameters["theta"].uniformity.p_location > 0.001
     assert metrics.verdict.outcome is Outcome.FAIL
     assert "where N is" in metrics.verdict.sentence
@@ -49,7 +51,7 @@ def test_errors_fall_with_the_size_and_exact_posteriors_are_not_accused():
 
 
 def test_widths_are_told_apart():
-    metrics = judged(width=lambda size: 0.7 if size < 8 else 1.0)
+    metrics = judged(width=lambda size: np.where(size < 8, 0.7, 1.0))
     ratios = [part.elements["theta"].sd_ratio for part in metrics.by_context]
     assert ratios[0] == pytest.approx(0.7, abs=0.08)
     assert ratios[-1] == pytest.approx(1.0, abs=0.08)
@@ -70,7 +72,7 @@ def test_bins_hold_enough_and_equal_values_stay_together():
         index = np.concatenate([part.index for part in own])
         assert sorted(index) == list(range(1_500))
         assert min(len(part.index) for part in own) >= LEAST
-        for before, after in zip(own, own[1:], strict=False):
+        for before, after in pairwise(own):
             assert before.high < after.low
     assert [str(part) for part in bins if part.variable == "N"] == ["N is 1", "N is 2", "N is 3"]
     assert len([part for part in bins if part.variable == "t"]) == 5

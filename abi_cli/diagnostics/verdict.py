@@ -139,17 +139,19 @@ def _judge_one(
     level: float,
     limits: Limits,
 ) -> ElementVerdict:
+    faults = []
     if min(element.p_location, element.p_spread, element.p_shape) < level:
-        severity = Outcome.FAIL if _is_large(element, limits) else Outcome.WARN
-        return ElementVerdict(severity, _fault(element, level=level))
+        faults.append((_is_large(element, limits), _fault(element, level=level)))
     if given_data is not None and given_data.p_location < level:
         large = abs(given_data.mean_score) > limits.mean_score
-        return ElementVerdict(Outcome.FAIL if large else Outcome.WARN, _unread(given_data))
+        faults.append((large, _unread(given_data)))
     wrong = {w: own for w, own in bins.items() if min(own.p_location, own.p_spread) < level}
     if wrong:
-        large = any(_is_large(own, limits) for own in wrong.values())
         where = min(wrong, key=lambda w: wrong[w].p)
-        reason = f"{_fault(wrong[where], level=level)} where {where}"
+        large = any(_is_large(own, limits) for own in wrong.values())
+        faults.append((large, f"{_fault(wrong[where], level=level)} where {where}"))
+    if faults:
+        large, reason = max(faults, key=lambda fault: fault[0])  # the first of the large ones
         return ElementVerdict(Outcome.FAIL if large else Outcome.WARN, reason)
 
     ratio_low, ratio_high = element.sd_ratio_interval
