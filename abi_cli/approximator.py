@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -38,7 +38,7 @@ from abi_cli.adapter.adapter import (
 from abi_cli.adapter.batches import bucket_of, mask_of, network_inputs
 from abi_cli.listener import Listener
 from abi_cli.model.streams import noise
-from abi_cli.networks.network import InferenceNetwork, SummaryNetwork
+from abi_cli.networks.network import InferenceNetwork, SummaryNetwork, entries, shape_of
 from abi_cli.nn.standardization import ConditionalStandardization
 from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged, Value, count, take
 
@@ -68,8 +68,9 @@ class Approximator(keras.Model):
         layout: The model's variables, as seen in the pilot.
         summary: Config of the summary network; None where there is nothing to summarize.
         inference: Config of the inference network.
-        widths: Length of the vectors that are `inference_conditions` and what is summarized
-            (`summary_variables`, or the members of that group), where present.
+        widths: Length of the vectors that are `inference_conditions` and the members of what is
+            summarized (`summary_variables`, or what is in that group), where present; of what has a
+            fixed shape, that.
         buckets: Sizes that sets are padded to, ascending; empty without sets or series.
         seed: Of the networks' structure and first weights.
     """
@@ -81,7 +82,7 @@ class Approximator(keras.Model):
         *,
         summary: SummaryNetwork | None,
         inference: InferenceNetwork,
-        widths: Mapping[str, int],
+        widths: Mapping[str, int | Sequence[int]],
         buckets: tuple[int, ...],
         seed: int,
     ):
@@ -91,17 +92,17 @@ class Approximator(keras.Model):
         self.buckets = tuple(buckets)
         self._summary, self._inference, self._widths = summary, inference, dict(widths)
         self._seed = seed
-        conditions = statistics = widths.get(INFERENCE_CONDITIONS, 0)
+        conditions = statistics = entries(shape_of(widths.get(INFERENCE_CONDITIONS, 0)))
         self.summary_network = None
         with _first_weights(seed):
-            inputs = {name: widths[name] for name in summarized(widths)}
+            shapes = {name: shape_of(widths[name]) for name in summarized(widths)}
             if summary is not None:
-                alone = inputs.get(SUMMARY_VARIABLES)
-                self.summary_network = summary.build(alone or _bare(inputs))
+                alone = shapes.get(SUMMARY_VARIABLES)
+                self.summary_network = summary.build_for(alone or _bare(shapes))
                 conditions += summary.summary_dim
                 statistics += self.summary_network.statistics_dim
             else:
-                width = sum(inputs.values())
+                width = sum(entries(shape) for shape in shapes.values())
                 conditions, statistics = conditions + width, statistics + width
             self.inference_network = inference.build(adapter.dim, conditions, seed)
         self.standardization = ConditionalStandardization(dim=adapter.dim)
@@ -126,7 +127,8 @@ class Approximator(keras.Model):
             x, mask = summary_inputs(inputs)
             parts.append(summary(x, mask=mask))
         elif SUMMARY_VARIABLES in inputs:
-            parts.append(inputs[SUMMARY_VARIABLES])
+            x = inputs[SUMMARY_VARIABLES]
+            parts.append(x if len(x.shape) == 2 else ops.reshape(x, (-1, math.prod(x.shape[1:]))))
         if INFERENCE_CONDITIONS in inputs:
             parts.append(inputs[INFERENCE_CONDITIONS])
         return ops.concatenate(parts, axis=-1)
@@ -211,6 +213,10 @@ class Approximator(keras.Model):
             statistics.append(backend.to_numpy(compiled(chunk)))
             theta.append(chunk[INFERENCE_VARIABLES])
         self.standardization.adapt(np.concatenate(statistics), np.concatenate(theta))
+        if self.inference_network.adapts:
+            told = backend.to_numpy(backend.compiled(self.tell)(few))
+            c, mean, log_sd = self._heard(told)
+            self.inference_network.adapt((few[INFERENCE_VARIABLES] - mean) * np.exp(-log_sd), c)
 
     def told(self, datasets: Mapping[str, Value]) -> np.ndarray:
         """What `tell` says of adapted data sets, `(dataset, told)`, float32."""

@@ -93,6 +93,11 @@ class Part(BaseModel):
         required = [name for name, field in cls.model_fields.items() if field.is_required()]
         return _spelling(cls, required[0]) if len(required) == 1 else None
 
+    @classmethod
+    def help_of(cls, option: str) -> str:
+        """What one of its fields is for."""
+        return cls.model_fields[option].description or ""
+
     def to_config(self) -> dict[str, Any]:
         """As plain JSON values: `{name: {option: value}}`, every option spelled out."""
         return {self.name: self.model_dump(mode="json", by_alias=True)}
@@ -251,4 +256,11 @@ def expected(part: Part, contract: type[P]) -> P:
 def from_config(kind: str, config: dict[str, Any]) -> Part:
     """Back from `Part.to_config`."""
     ((name, options),) = config.items()
-    return get(kind, name).model_validate(options)
+    return get(kind, name).model_validate(_with_tuples(options))
+
+
+def _with_tuples(value: Any) -> Any:
+    """JSON's lists as tuples: parts within parts are validated as strictly as those of specs."""
+    if isinstance(value, dict):
+        return {key: _with_tuples(inner) for key, inner in value.items()}
+    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value

@@ -391,5 +391,6 @@ EXAMPLES = {
             step("standardize"), {"a": dense(), "b": dense(3, 2), "x": ragged(2)}, ("a", "b", "x")
         ),
         Example(step("standardize", include="b", mean=[1, 2], std=3), {"b": dense(3, 2)}, ("b",)),
+        Example(step("standardize", whole="b"), {"a": dense(2), "b": dense(3, 2)}, ("a", "b")),
     ],
 }

@@ -141,6 +141,16 @@ def test_sqrt_takes_zero_but_has_no_density_there():
 # Standardize
 
 
+def test_what_is_whole_has_one_mean_and_sd():
+    data = {"image": 3 + dense(4, 5) * np.arange(1, 6), "a": dense(2)}
+    standardize = step("standardize", whole="image")
+    after = standardize.forward(data, standardize.fit(data))
+    assert after["image"].mean() == pytest.approx(0, abs=1e-12)
+    assert after["image"].std() == pytest.approx(1)
+    assert np.ptp(after["image"].std(axis=(0, 1))) > 0.5
+    np.testing.assert_allclose(after["a"].std(axis=0), 1)
+
+
 def test_standardize_gives_each_feature_mean_0_and_sd_1():
     rng = np.random.default_rng(1)
     row_size = rng.integers(0, 9, size=300)
@@ -214,6 +224,7 @@ def test_given_mean_and_std_are_used():
         ({"concatenate": {"keys": ["a"], "into": "b", "axis": 1}}, "axis to count from the last"),
         ({"broadcast": {"keys": ["a", "b"], "to": "b"}}, "another variable in `to`"),
         ({"standardize": {"include": "a", "exclude": "a"}}, "got a in both"),
+        ({"standardize": {"exclude": "a", "whole": "a"}}, "of what is standardized; got a"),
         ({"standardize": {"mean": 1}}, "mean and std, or neither"),
         ({"standardize": {"mean": 1, "std": 0}}, "std to be positive"),
         ({"standardize": {"mean": [1, float("nan")], "std": 1}}, "finite number"),

@@ -57,6 +57,16 @@ def test_observables_of_fixed_shape_alone_are_summarized():
     assert joined == {"inference_variables": ["mu"], "summary_variables": ["z"]}
 
 
+def test_an_observable_of_several_axes_is_summarized_where_it_is_alone():
+    image = variable("image", "observable", event=(8, 8, 3))
+    joined = {
+        options["into"]: options["keys"] for options in named(configs(MU, image), "concatenate")
+    }
+    assert joined["summary_variables"] == ["image"]
+    with pytest.raises(AdapterError, match="image"):
+        configs(MU, image, X)
+
+
 def test_series_are_series():
     found = configs(MU, X, variable("s", "observable", ragged=True), series=("s",))
     assert named(found, "as_set")[0]["keys"] == ["x"]

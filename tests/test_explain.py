@@ -106,14 +106,17 @@ def test_the_example_of_every_part_works(kind, name):
     elif isinstance(part, Distribution):
         assert np.isfinite(part.sample_rows(np.random.default_rng(1), {}, 5)).all()
     elif isinstance(part, SummaryNetwork):
-        x, mask, dim = np.zeros((3, 4, 2), np.float32), np.ones((3, 4), np.float32), 2
-        if not part.members:
-            x, mask = x[:, 0], None
+        x, mask, shape = np.zeros((3, 4, 2), np.float32), np.ones((3, 4), np.float32), (None, 2)
+        if part.also_fixed:
+            mask, shape = None, (4, 2)
+        elif not part.members:
+            x, mask, shape = x[:, 0], None, (2,)
         if isinstance(part, Fusion):  # of a set and a vector
-            members = {"trials": np.zeros((3, 4, 2), np.float32), "age": x}
-            x, mask = members, {"trials": np.ones((3, 4), np.float32), "age": None}
-            dim = dict.fromkeys(members, 2)
-        summary = part.build(dim)(x, mask=mask)
+            x = {"trials": np.zeros((3, 4, 2), np.float32), "age": x}
+            mask = {"trials": np.ones((3, 4), np.float32), "age": None}
+            shape = {"trials": (None, 2), "age": (2,)}
+        assert not isinstance(shape, tuple) or part.misfit(shape) is None
+        summary = part.build_for(shape)(x, mask=mask)
         assert summary.shape == (3, part.summary_dim)
     elif isinstance(part, InferenceNetwork):
         layer = part.build(2, 3, 1)

@@ -6,6 +6,7 @@ import yaml
 
 from abi_cli import backend, registry, workflow
 from abi_cli.adapter import network_inputs
+from abi_cli.approximator import Approximator
 from abi_cli.archive import load_approximator, save_approximator
 from abi_cli.training.blocks import BlockPlan
 from abi_cli.variables import take
@@ -17,10 +18,19 @@ SUMMARIES = {
     "time_series": {"summary_dim": 4, "width": 8, "skip": 2},
     "recurrent": {"summary_dim": 4, "width": 8},
     "time_series_transformer": {"summary_dim": 4, "width": 8, "depth": 1, "heads": 2},
+    "convolutional": {"summary_dim": 4, "width": 8, "widths": (3, 4)},
 }
 INFERENCES = {
-    "coupling_flow": {"depth": 3, "width": 8, "transform": "spline", "bins": 4},
-    "autoregressive_flow": {"depth": 2, "width": 8},
+    "coupling_flow": {
+        "depth": 3,
+        "width": 8,
+        "transform": "spline",
+        "bins": 4,
+        "permutation": "orthogonal",
+        "actnorm": True,
+        "base": "mixture",
+    },
+    "autoregressive_flow": {"depth": 2, "width": 8, "base": "student_t"},
     "gaussian_mixture": {"components": 2, "width": 8},
     "ensemble": {"network": {"coupling_flow": {"depth": 3, "width": 8}}, "members": 2},
 }
@@ -33,9 +43,13 @@ def test_every_network_is_tested():
     assert set(registry.names("inference network")) == {*INFERENCES}
 
 
+LIGHT = {"gaussian_mixture": {"components": 1, "depth": 1, "width": 8}}
+"""Compiles sooner than a flow."""
+
+
 def named(name: str) -> dict:
     if name in SUMMARIES:
-        return {"summary": {name: SUMMARIES[name]}}
+        return {"summary": {name: SUMMARIES[name]}, "inference": LIGHT}
     return {"inference": {name: INFERENCES[name]}}
 
 
@@ -76,12 +90,15 @@ def prior(rng):
 def vectors(rng, a, b):
     return {"v": a + b * np.arange(6) + rng.normal(size=6)}
 
+def images(rng, a, b):
+    return {"v": a + b * np.arange(6)[:, None] + rng.normal(size=(6, 5))}
+
 def walks(rng, a, b):
     steps = rng.integers(4, 12)
     return {"w": np.cumsum(a + np.exp(b) * rng.normal(size=steps))}
 
 def both(rng, a, b):
-    return {**vectors(rng, a, b), **walks(rng, a, b)}
+    return {**images(rng, a, b), **walks(rng, a, b)}
 """
 
 CASES = {
@@ -89,16 +106,30 @@ CASES = {
         "model": {"prior": "m.py:prior", "likelihood": "m.py:vectors"},
         "networks": {"summary": {"mlp": {"summary_dim": 4, "width": 8}}},
     },
-    "a vector as it is": {"model": {"prior": "m.py:prior", "likelihood": "m.py:vectors"}},
+    "a vector as it is": {
+        "model": {"prior": "m.py:prior", "likelihood": "m.py:vectors"},
+        "networks": {"inference": LIGHT},
+    },
     "a series": {
         "model": {"prior": "m.py:prior", "likelihood": "m.py:walks"},
         "observables": {"w": {"kind": "series"}},
     },
-    "a series and a vector": {
+    "an image": {
+        "model": {"prior": "m.py:prior", "likelihood": "m.py:images"},
+        "networks": {
+            "summary": {"convolutional": {"summary_dim": 4, "widths": [4, 8], "axes": 2}},
+            "inference": LIGHT,
+        },
+    },
+    "an image as it is": {
+        "model": {"prior": "m.py:prior", "likelihood": "m.py:images"},
+        "networks": {"inference": LIGHT},
+    },
+    "a series and an image": {
         "model": {"prior": "m.py:prior", "likelihood": "m.py:both"},
         "adapter": [
             {"as_time_series": "w"},
-            {"standardize": {}},
+            {"standardize": {"whole": "v"}},
             {"concatenate": {"keys": ["a", "b"], "into": "inference_variables"}},
             {"group": {"keys": ["v", "w"], "into": "summary_variables"}},
         ],
@@ -107,7 +138,7 @@ CASES = {
                 "fusion": {
                     "summary_dim": 4,
                     "networks": {
-                        "v": {"mlp": {"width": 8, "summary_dim": 3}},
+                        "v": {"convolutional": {"widths": [4], "summary_dim": 3, "axes": 2}},
                         "w": {"recurrent": {"width": 8, "summary_dim": 3}},
                     },
                 }
@@ -133,3 +164,10 @@ def test_data_of_every_kind_are_learned_from(case, tmp_path):
     draws = posterior.sample(tmp_path / "sims.jsonl", draws=10)
     assert draws.values["a"].shape == (7, 10)
     assert len(np.unique(draws.values["a"][:, 0])) == 7
+
+    made = posterior.approximator
+    older = made.get_config()  # runs once kept the length of a vector as a number
+    for name, width in older["widths"].items():
+        older["widths"][name] = width[0] if width == [6] else width
+    again = Approximator.from_config(older)
+    assert [w.shape for w in again.weights] == [w.shape for w in made.weights]

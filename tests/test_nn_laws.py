@@ -1,5 +1,7 @@
 """Laws that networks obey, on the backend that KERAS_BACKEND names."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import yaml
@@ -10,6 +12,9 @@ from tests import engine
 FLOWS = {
     "coupling": "coupling_flow: {depth: 6, width: 8}",
     "coupling spline": "coupling_flow: {depth: 3, width: 8, transform: spline}",
+    "rotated coupling": "coupling_flow: {depth: 3, width: 8, permutation: orthogonal, "
+    "actnorm: true, base: student_t}",
+    "swapping coupling": "coupling_flow: {depth: 3, width: 8, permutation: swap, base: mixture}",
     "autoregressive": "autoregressive_flow: {depth: 3, width: 12}",
     "autoregressive spline": "autoregressive_flow: {depth: 2, width: 12, transform: spline}",
 }
@@ -29,18 +34,32 @@ SERIES = {
     "lstm": "recurrent: {summary_dim: 5, width: 8, cell: lstm, bidirectional: false}",
     "time series": "time_series: {summary_dim: 5, width: 8, skip: 2}",
     "time series transformer": "time_series_transformer: {summary_dim: 5, width: 16}",
+    "convolutional": "convolutional: {summary_dim: 5, width: 8, widths: [4, 6, 8]}",
 }
+FIXED = {
+    "short vector": ("mlp: {summary_dim: 5, width: 16}", (3,)),
+    "long vector": ("mlp: {summary_dim: 5, width: 16}", (300,)),
+    "matrix": ("mlp: {summary_dim: 5, width: 16}", (3, 2)),
+    "signal": ("convolutional: {summary_dim: 5, widths: [4, 6]}", (7,)),
+    "long signal": ("convolutional: {summary_dim: 5, widths: [4, 6], axes: 1}", (150, 2)),
+    "image": ("convolutional: {summary_dim: 5, widths: [4, 6, 8], axes: 2}", (5, 8)),
+    "image with channels": ("convolutional: {summary_dim: 5, widths: [4]}", (9, 1, 2)),
+}
+"""Networks for data of a fixed shape, and that."""
 
 
 def built(kind, words, *arguments):
     """A network as a spec names it, with no weight left at zero."""
-    config = yaml.safe_load(words)
-    made = registry.from_config(kind, config).build(*arguments)
+    named = registry.from_config(kind, yaml.safe_load(words))
+    build = named.build_for if kind == "summary network" else named.build
+    made = build(*arguments)
     engine.disturb(made)
     return made
 
 
+@cache
 def inference(words, dim, conditions):
+    """Shared: no test changes a weight."""
     return built("inference network", words, dim, conditions, 3)
 
 
@@ -63,43 +82,24 @@ def some(shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype("float32")
 
 
-def forward(flow, theta, c):
-    """Noise of parameters, by the density's own path."""
-    from keras import ops
-
-    kept = {}
-    square = ops.square
-
-    def watched(z):
-        kept["z"] = z
-        return square(z)
-
-    ops.square = watched
-    try:
-        flow.log_prob(theta, c)
-    finally:
-        ops.square = square
-    return backend.to_numpy(kept["z"])
-
-
 def test_forward_undoes_inverse(flow):
-    z, c = some((5, 7, flow.dim)), some((5, 1, flow.conditions), 1)
-    theta = backend.to_numpy(flow.inverse(z, c))
-    again = forward(flow, theta.reshape(35, flow.dim), np.repeat(c[:, 0], 7, axis=0))
-    np.testing.assert_allclose(again, z.reshape(35, flow.dim), atol=1e-4)
+    noise, c = some((5, 7, flow.noise_dim)), some((5, 1, flow.conditions), 1)
+    theta = backend.to_numpy(flow.inverse(noise, c)).reshape(35, flow.dim)
+    again, _ = flow.forward(theta, np.repeat(c[:, 0], 7, axis=0))
+    z = backend.to_numpy(flow.base.draw(noise)).reshape(35, flow.dim)
+    np.testing.assert_allclose(backend.to_numpy(again), z, atol=1e-4)
 
 
 def test_log_density_is_that_of_the_noise_and_the_jacobian(flow):
-    """log q(θ) = log N(z) − log |∂θ/∂z|, the Jacobian by central differences."""
+    """log q(θ) = log q₀(z) − log |∂θ/∂z|, the Jacobian by central differences."""
     z, c = some((1, flow.dim), 2), some((1, 1, flow.conditions), 3)
     step = 1e-2
     around = np.stack([z + step * sign * np.eye(flow.dim, dtype="float32")[i]
                        for i in range(flow.dim) for sign in (1, -1)])  # fmt: skip
-    moved = backend.to_numpy(flow.inverse(around.reshape(1, -1, flow.dim), c))[0]
+    moved = backend.to_numpy(flow.backward(around.reshape(1, -1, flow.dim), c))[0]
     jacobian = (moved[0::2] - moved[1::2]) / (2 * step)
-    theta = backend.to_numpy(flow.inverse(z[None], c))[0]
-    expected = -0.5 * (z**2).sum() - 0.5 * flow.dim * np.log(2 * np.pi)
-    expected -= np.linalg.slogdet(jacobian)[1]
+    theta = backend.to_numpy(flow.backward(z[None], c))[0]
+    expected = backend.to_numpy(flow.base.log_prob(z))[0] - np.linalg.slogdet(jacobian)[1]
     got = backend.to_numpy(flow.log_prob(theta, c[:, 0]))[0]
     assert got == pytest.approx(expected, abs=0.02 * flow.dim)
 
@@ -122,12 +122,12 @@ def test_shapes(words, sizes):
 def test_density_integrates_to_one_and_draws_follow_it(dim, words):
     """Draws: their distribution function, one coordinate at a time, by Kolmogorov and Smirnov."""
     made = inference(words, dim, 2)
-    axis = np.linspace(-15, 15, 601, dtype="float32")
+    axis = np.linspace(-15, 15, 301, dtype="float32")
     step = axis[1] - axis[0]
     grid = np.stack(np.meshgrid(*[axis] * dim, indexing="ij"), -1).reshape(-1, dim)
     c = some((1, 2))
     density = backend.to_numpy(made.log_prob(grid, np.repeat(c, len(grid), axis=0)))
-    density = np.exp(density.astype("float64")).reshape([601] * dim)
+    density = np.exp(density.astype("float64")).reshape([301] * dim)
     assert density.sum() * step**dim == pytest.approx(1.0, abs=0.01)
 
     draws = 4_000
@@ -168,7 +168,7 @@ def test_a_coordinate_of_an_autoregressive_layer_depends_on_no_later_one():
     engine.disturb(made)
     x, c = some((1, 4)), np.zeros((1, 0), "float32")
     fixed = [mask[0] for mask in made.fixed()]
-    weights = [w[0] for w in made._stacked(backwards=False)[4:]]
+    weights = [w[0] for w in made.stacked()]
     base = backend.to_numpy(made.step(x, c, fixed, weights)[0])[0]
     depends = np.zeros((4, 4), bool)
     for i in range(4):
@@ -179,9 +179,9 @@ def test_a_coordinate_of_an_autoregressive_layer_depends_on_no_later_one():
     assert sorted(depends.sum(axis=1)) == [1, 2, 3, 4]
 
 
-@pytest.fixture(params=[*SETS.values(), *SERIES.values()], ids=[*SETS, *SERIES])
+@pytest.fixture(scope="module", params=[*SETS.values(), *SERIES.values()], ids=[*SETS, *SERIES])
 def members(request):
-    made = built("summary network", request.param, 3)
+    made = built("summary network", request.param, (None, 3))
     made.adapt(some((64, 9, 3)), np.ones((64, 9), "float32"))
     made.ordered = request.param in SERIES.values()
     return made
@@ -200,21 +200,33 @@ def test_padding_changes_no_summary_and_order_only_that_of_a_series(members):
     assert np.ptp(plain, axis=0).min() > 1e-2
 
 
-@pytest.mark.parametrize("size", [0, 1, 2])
-def test_tiny_sets_have_finite_summaries(members, size):
-    mask = np.zeros((2, 4), "float32")
-    mask[:, :size] = 1
-    x = some((2, 4, 3)) * mask[..., None]
-    assert np.isfinite(backend.to_numpy(members(x, mask))).all()
+def test_tiny_sets_have_finite_summaries(members):
+    mask = np.arange(4) < np.arange(3)[:, None]  # of none, one and two members
+    x = some((3, 4, 3)) * mask[..., None]
+    assert np.isfinite(backend.to_numpy(members(x, mask.astype("float32")))).all()
 
 
-@pytest.mark.parametrize("dim", [3, 300])
-def test_vectors_are_summarized(dim):
-    made = built("summary network", "mlp: {summary_dim: 5, width: 16}", dim)
-    made.adapt(some((64, dim)))
-    summary = backend.to_numpy(made(some((4, dim), 5)))
+@pytest.mark.parametrize(("words", "shape"), FIXED.values(), ids=FIXED)
+def test_data_of_a_fixed_shape_are_summarized(words, shape):
+    """With every weight that they have: of entries, places, channels, and of all stages."""
+    made = built("summary network", words, shape)
+    made.adapt(some((64, *shape)))
+    x = some((4, *shape), 5)
+    summary = backend.to_numpy(made(x))
     assert summary.shape == (4, 5)
     assert np.ptp(summary, axis=0).min() > 1e-2
+    assert backend.to_numpy(made.statistics(x, None)).shape == (4, made.statistics_dim)
+    moved = backend.to_numpy(made(np.roll(x, 1, axis=1)))
+    assert np.abs(moved - summary).max() > 1e-3  # where something is makes a difference
+
+
+def test_convolutions_know_where_something_is():
+    """Far from every edge, too, where padding can't tell."""
+    made = built("summary network", "convolutional: {summary_dim: 5, widths: [4, 6]}", (400,))
+    bump = np.zeros((2, 400), "float32")
+    bump[0, 96:100] = bump[1, 296:300] = 1
+    first, second = backend.to_numpy(made.encode(bump, None))
+    assert np.abs(first - second).max() > 1e-2
 
 
 def test_regressions_are_least_squares():

@@ -34,8 +34,9 @@ def network_inputs(
         `inference_variables (batch, dim)`, `inference_conditions (batch, dim)`, and where sets or
         series are summarized `summary_variables (batch, size, dim)`, zero beyond the members of a
         set, with `summary_mask (batch, size)`, 1 for members and 0 for padding; else
-        `summary_variables (batch, *event)`. The members of a group likewise, under their own names
-        and those of their masks; sets among them are padded to a power of two.
+        `summary_variables (batch, *event)`, of numbers `(batch, 1)`. The members of a group
+        likewise, under their own names and those of their masks; sets among them are padded to a
+        power of two.
 
     Errors:
         AdapterError: A number is not finite in single precision, or only a set can be given.
@@ -53,7 +54,8 @@ def network_inputs(
                 name, value, size if alone else _power_of_two(value.row_size)
             )
         else:
-            inputs[name] = _single(name, value)
+            single = _single(name, value)
+            inputs[name] = single if single.ndim > 1 else single[:, None]
     return inputs
 
 

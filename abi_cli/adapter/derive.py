@@ -30,17 +30,18 @@ def derived_steps(
         supports: Where parameters can be, as far as it is known; the whole line otherwise.
 
     Errors:
-        AdapterError: A variable is a matrix or more, or a context has no fixed shape: what is
-            meant has to be said.
+        AdapterError: A variable is a matrix or more, but for an observable that is the only one, or
+            a context has no fixed shape: what is meant has to be said.
     """
     parameters = layout.of("parameter")
     given, observables = layout.of("given"), layout.of("observable")
     ragged = [variable for variable in (*given, *observables) if variable.ragged]
     fixed = [variable for variable in observables if not variable.ragged]
     context = [*layout.of("context"), *(variable for variable in given if not variable.ragged)]
-    for variable in (*parameters, *given, *observables, *context):
-        _refuse_shape(variable)
     summarized = ragged or fixed
+    for variable in (*parameters, *given, *observables, *context):
+        if summarized != [variable] or variable.ragged:  # alone it may be an image
+            _refuse_shape(variable)
     conditions = [*context, *(fixed if ragged else ())]
     counts = [variable for variable in context if variable.length_of]
     simplices = [

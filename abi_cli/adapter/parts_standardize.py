@@ -26,11 +26,17 @@ class Standardize(Step):
 
     Location and scale are the mean and sd of each feature (an entry of the last axis) over the
     pilot simulations and their members. Where the tails are heavy (sd > 3 · IQR / 1.349) they are
-    the median and IQR / 1.349. What is constant over the pilot is left as it is.
+    the median and IQR / 1.349. What is constant over the pilot is left as it is. What is `whole`
+    has one location and one scale.
     """
 
     include: Keys | None = Field(None, description="Variables to standardize; all by default.")
     exclude: Keys = Field((), description="Variables to leave as they are.")
+    whole: Keys = Field(
+        (),
+        description="Variables with one mean and sd for all their entries, such as a signal or an "
+        "image without channels.",
+    )
     mean: float | tuple[float, ...] | None = Field(
         None, description="To use instead of the pilot's: one number, or one for each feature."
     )
@@ -43,6 +49,10 @@ class Standardize(Step):
         both = [key for key in self.exclude if key in (self.include or ())]
         if both:
             raise ValueError(f"Expected include and exclude to differ; got {both[0]} in both")
+        apart = [key for key in self.whole if key not in (self.include or self.whole)]
+        apart += [key for key in self.whole if key in self.exclude]
+        if apart:
+            raise ValueError(f"Expected whole to be of what is standardized; got {apart[0]}")
         if (self.mean is None) != (self.std is None):
             raise ValueError("Expected mean and std, or neither; got one of them")
         if not np.all(np.asarray(1.0 if self.std is None else self.std) > 0):
@@ -51,22 +61,22 @@ class Standardize(Step):
 
     def flow(self, state: State) -> dict[str, tuple[str, ...]]:
         """Each variable that is named, from itself."""
-        return {key: (key,) for key in (*(self.include or ()), *self.exclude)}
+        return {key: (key,) for key in (*(self.include or self.whole), *self.exclude)}
 
     def fit(self, data: Mapping[str, Value]) -> State:
         """Location and scale of each feature, and whether its tails are heavy.
 
         Returns:
             `name.location`, `name.scale` (both float64) and `name.heavy` (bool), each `(feature,)`,
-            or `()` for a scalar variable.
+            or `()` for a scalar or whole variable.
         """
         state: State = {}
         for name in data if self.include is None else self.include:
             if name in self.exclude:
                 continue
-            feature = event_of(data[name])[-1:]
+            feature = () if name in self.whole else event_of(data[name])[-1:]
             if self.mean is None:
-                location, scale, heavy = _moments(data[name])
+                location, scale, heavy = _moments(array_of(data[name]), feature)
             else:
                 location = self._given(self.mean, name, feature)
                 scale = self._given(self.std, name, feature)
@@ -129,10 +139,10 @@ def _log_scale(value: Value, scale: np.ndarray) -> np.ndarray:
     return total(value, lambda x: np.broadcast_to(np.log(scale), x.shape))
 
 
-def _moments(value: Value) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _moments(
+    array: np.ndarray, feature: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Location, scale and whether the tails are heavy, of each feature; see `Standardize`."""
-    array = array_of(value)
-    feature = array.shape[1:][-1:]
     pooled = np.asarray(array, dtype=np.float64).reshape(-1, *feature)
     if not len(pooled):
         return np.zeros(feature), np.ones(feature), np.zeros(feature, dtype=bool)
@@ -155,7 +165,7 @@ def _moments(value: Value) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _moments_of_known(pooled: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The same feature by feature `(row, [feature])`, of the values that are there."""
     columns = pooled.reshape(len(pooled), -1).T
-    each = [_moments(column[~np.isnan(column)]) for column in columns]
+    each = [_moments(column[~np.isnan(column)], ()) for column in columns]
     shape = pooled.shape[1:]
     location, scale, heavy = (np.array(values).reshape(shape) for values in zip(*each, strict=True))
     return location, scale, heavy

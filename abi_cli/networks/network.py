@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from abi_cli.registry import Part
 
@@ -13,11 +15,80 @@ if TYPE_CHECKING:
     import keras
 
 
-class SummaryNetwork(Part):
+Shape = tuple[int | None, ...]
+"""Of what is summarized in one data set: `(None, features)` for sets and series."""
+
+
+def shape_of(width: int | Sequence[int]) -> Shape:
+    """The shape that a number of features, or a list of sizes that are all fixed, stands for."""
+    return (None, width) if isinstance(width, int) else tuple(width)
+
+
+def entries(shape: Shape) -> int:
+    """Numbers of a data set of fixed shape, or of each member of a set."""
+    return math.prod(size for size in shape if size is not None)
+
+
+class Network(Part):
+    """A network that may be asked for by its size.
+
+    `size` is an abbreviation: the options that it stands for are filled in when a spec is read, and
+    those are what a spec written out and a run hold. Options that are written win over the size.
+    """
+
+    SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Size, small or large, → options that then differ from their defaults, which are base."""
+
+    size: Literal["small", "base", "large"] | None = Field(
+        None, exclude=True, description="Fills in the options that are not written; base: defaults."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sized(cls, options: Any) -> Any:
+        if not isinstance(options, Mapping) or options.get("size") not in ("base", *cls.SIZES):
+            return options  # what is no size is refused with the others
+        filled = {**cls.SIZES.get(options["size"], {}), **options}
+        del filled["size"]
+        chosen = {name for sized in cls.SIZES.values() for name in sized}
+        if chosen and chosen <= options.keys():
+            raise ValueError(
+                f"Expected a size or all of {', '.join(sorted(chosen))}; got both, so that size "
+                "says nothing"
+            )
+        return filled
+
+    @model_validator(mode="after")
+    def _without_sizes(self) -> Any:
+        if self.size is not None:
+            raise ValueError(f"Expected no size: {self.name} has only one; got {self.size}")
+        return self
+
+    @classmethod
+    def help_of(cls, option: str) -> str:
+        """As of every part; of `size`, what each fills in."""
+        described = super().help_of(option)
+        if option != "size":
+            return described
+        sizes = (
+            f"{size}: {', '.join(f'{name} {_plain(value)}' for name, value in options.items())}"
+            for size, options in cls.SIZES.items()
+        )
+        return " ".join([described, *(f"{one}." for one in sizes)])
+
+
+def _plain(value: Any) -> str:
+    """An option as it would be written."""
+    if isinstance(value, Mapping):
+        return "".join(f"{{{key}: {_plain(inner)}}}" for key, inner in value.items())
+    return str(list(value) if isinstance(value, tuple) else value)
+
+
+class SummaryNetwork(Network):
     """Turns the observables of a data set into a vector of fixed length.
 
     The layer that `build` returns is a `nn.summary.SummaryLayer` or like one: it is called as
-    `layer(x, mask)` with `x (batch, obs, dim)` and `mask (batch, obs)`, or with `x (batch, dim)`
+    `layer(x, mask)` with `x (batch, obs, dim)` and `mask (batch, obs)`, or with `x (batch, *shape)`
     and None, and gives `(batch, summary_dim)`. It has `adapt(x, mask)`, in which it may scale
     itself on pilot data, and `statistics(x, mask) (batch, statistics_dim)`: what can be said of a
     data set without any weights, by which the parameters are standardized (`nn.standardization`).
@@ -25,6 +96,12 @@ class SummaryNetwork(Part):
 
     members: ClassVar[bool] = True
     """Whether it takes sets and series, or else data of a fixed shape."""
+
+    also_fixed: ClassVar[bool] = False
+    """Whether it takes data of a fixed shape beside sets and series."""
+
+    shaped: ClassVar[bool] = False
+    """Whether `build` is given a `Shape`, or else the number of features or entries."""
 
     ordered: ClassVar[bool] = False
     """Whether the order of members matters: it is for series and not for sets."""
@@ -35,10 +112,23 @@ class SummaryNetwork(Part):
 
     @abstractmethod
     def build(self, dim: Any) -> keras.Layer:
-        """The built layer for members of `dim` features; for a group, a mapping of such numbers."""
+        """The built layer for members of `dim` features, or for vectors of `dim` numbers.
+
+        A network that is `shaped` is given a `Shape`; fusion, a mapping of those of its members.
+        """
+
+    def build_for(self, shape: Shape | Mapping[str, Shape]) -> keras.Layer:
+        """The built layer for what is summarized, by its shape; of a group, by name."""
+        if self.shaped or isinstance(shape, Mapping):
+            return self.build(shape)
+        return self.build(entries(shape))
+
+    def misfit(self, shape: Shape) -> str | None:  # noqa: ARG002  # most take every shape
+        """Why data of this shape can't be taken, in words; None where they can."""
+        return None
 
 
-class InferenceNetwork(Part):
+class InferenceNetwork(Network):
     """A conditional distribution of the parameters.
 
     The layer that `build` returns is a `nn.inference.InferenceLayer`.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -14,9 +15,16 @@ from abi_cli.spec.shorthand import PartOf
 if TYPE_CHECKING:
     import keras
 
+    from abi_cli.nn.base import Base
+
 
 class _OfLayers(InferenceNetwork):
     """Options of normalizing flows."""
+
+    SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "small": {"depth": 3, "width": 32},
+        "large": {"depth": 7, "width": 128},
+    }
 
     depth: PositiveInt = Field(5, description="Number of layers.")
     width: PositiveInt = Field(64, description="Width of the two hidden layers of each.")
@@ -28,6 +36,14 @@ class _OfLayers(InferenceNetwork):
     bins: int | None = Field(
         None, ge=2, description="Bins of a spline; none: 8 where the transform is one."
     )
+    base: Literal["normal", "student_t", "mixture"] = Field(
+        "normal",
+        description="What parameters are turned into: student_t for heavy tails, mixture for "
+        "separate modes.",
+    )
+    components: int | None = Field(
+        None, ge=2, description="Of a mixture as the base; none: 4 where it is one."
+    )
 
     @model_validator(mode="after")
     def _only_splines_have_bins(self) -> Self:
@@ -35,10 +51,25 @@ class _OfLayers(InferenceNetwork):
             raise ValueError("Expected bins with transform: spline; got them with affine")
         return self
 
+    @model_validator(mode="after")
+    def _only_mixtures_have_components(self) -> Self:
+        if self.components is not None and self.base != "mixture":
+            raise ValueError(f"Expected components with base: mixture; got them with {self.base}")
+        return self
+
     def _options(self, dim: int, seed: int) -> dict[str, Any]:
+        """Arguments of the layers of all flows."""
         bins = 0 if self.transform == "affine" else self.bins or 8
-        options = self.model_dump(exclude={"transform", "bins"})
-        return {**options, "dim": dim, "seed": seed, "bins": bins}
+        options = {"depth": self.depth, "width": self.width, "activation": self.activation}
+        return {**options, "dim": dim, "seed": seed, "bins": bins, "base": self._base(dim, seed)}
+
+    def _base(self, dim: int, seed: int) -> Base | None:
+        """None for the normal one."""
+        from abi_cli.nn.base import NormalMixture, StudentT
+
+        if self.base == "mixture":
+            return NormalMixture(dim=dim, components=self.components or 4, seed=seed)
+        return StudentT(dim=dim) if self.base == "student_t" else None
 
 
 @part("inference network", "coupling_flow", example="coupling_flow: {depth: 6}")
@@ -50,11 +81,25 @@ class CouplingFlow(_OfLayers):
     `specs/conjugate.yaml`. For posteriors that bend or have several modes, `transform: spline`.
     """
 
+    permutation: Literal["random", "swap", "orthogonal"] = Field(
+        "random",
+        description="Which half a coupling changes: random ones, the first and the last by turns, "
+        "or random ones after a rotation that is learned.",
+    )
+    actnorm: bool = Field(
+        False, description="Whether each coupling's coordinates begin with mean 0 and sd 1."
+    )
+
     def build(self, dim: int, conditions: int, seed: int) -> keras.Layer:
         """The built layer for `dim` parameters given so many conditions."""
         from abi_cli.nn.coupling import CouplingFlow as Layer
 
-        layer = Layer(**self._options(dim, seed))
+        layer = Layer(
+            **self._options(dim, seed),
+            shuffled=self.permutation != "swap",
+            rotated=self.permutation == "orthogonal",
+            actnorm=self.actnorm,
+        )
         layer.build((None, conditions))
         return layer
 
@@ -86,6 +131,11 @@ class GaussianMixture(InferenceNetwork):
     other networks can be compared with. It can't follow posteriors that bend.
     """
 
+    SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "small": {"components": 3, "width": 64},
+        "large": {"components": 10, "depth": 3, "width": 256},
+    }
+
     components: PositiveInt = Field(5, description="Components of the mixture.")
     depth: PositiveInt = Field(2, description="Hidden layers.")
     width: PositiveInt = Field(128, description="Width of each.")
@@ -107,6 +157,11 @@ class Ensemble(InferenceNetwork):
     They share the summary network and differ by their first weights. Training and drawing take
     as many times longer as there are members.
     """
+
+    SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "small": {"members": 2},
+        "large": {"members": 8},
+    }
 
     network: Annotated[Part, PartOf("inference network", without=("ensemble",))] = Field(
         default_factory=lambda: get("inference network", "coupling_flow")(),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from abi_cli.networks.network import SummaryNetwork
+from abi_cli.networks.network import Shape, SummaryNetwork
 from abi_cli.registry import Part, expected, get, part
 from abi_cli.spec.shorthand import PartOf
 
@@ -20,11 +20,16 @@ Activation = Literal["elu", "gelu", "mish", "relu", "silu", "softplus", "tanh"]
 class _Learned(SummaryNetwork):
     """Options of all summary networks that learn."""
 
+    SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "small": {"width": 32},
+        "large": {"width": 128, "depth": 3, "summary_dim": 32},
+    }
+
     width: PositiveInt = Field(64, description="Width of the hidden layers.")
     activation: Activation = Field("silu", description="Nonlinearity.")
 
 
-class _OfMembers(_Learned):
+class OfMembers(_Learned):
     """Options of networks for sets and series."""
 
     moment_features: PositiveInt = Field(
@@ -34,8 +39,13 @@ class _OfMembers(_Learned):
     )
 
 
-class _Attending(_OfMembers):
+class _Attending(OfMembers):
     """Options of networks whose members look at each other."""
+
+    SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "small": {"width": 32, "depth": 1},
+        "large": {"width": 128, "depth": 3, "summary_dim": 32},
+    }
 
     depth: PositiveInt = Field(2, description="Blocks of attention.")
     heads: PositiveInt = Field(4, description="Of the attention in each block.")
@@ -52,7 +62,7 @@ class _Attending(_OfMembers):
 
 
 @part("summary network", "deep_set", example="deep_set: {summary_dim: 10}")
-class DeepSet(_OfMembers):
+class DeepSet(OfMembers):
     """For sets: exchangeable members, in any number. Pools what each says and their regressions.
 
     The one to begin with: its work grows with the number of members, and most likelihoods of
@@ -90,13 +100,17 @@ class SetTransformer(_Attending):
 
 
 @part("summary network", "time_series", example="time_series: {skip: 7}")
-class TimeSeries(_OfMembers):
+class TimeSeries(OfMembers):
     """For series: a convolution, read by recurrent layers, one of which skips steps.
 
     The one to begin with for series of up to some hundred steps; it is trained step by step, so
     long series are slow. What comes around (weeks, seasons) is seen by a fitting `skip`.
     """
 
+    SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "small": {"width": 32},
+        "large": {"width": 128, "summary_dim": 32},
+    }
     ordered: ClassVar[bool] = True
 
     cell: Literal["gru", "lstm"] = Field("gru", description="Kind of recurrent layer.")
@@ -114,9 +128,13 @@ class TimeSeries(_OfMembers):
 
 
 @part("summary network", "recurrent", example="recurrent: {cell: lstm, depth: 2}")
-class Recurrent(_OfMembers):
+class Recurrent(OfMembers):
     """For series: a stack of recurrent layers and no more."""
 
+    SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "small": {"width": 32},
+        "large": {"width": 128, "depth": 2, "summary_dim": 32},
+    }
     ordered: ClassVar[bool] = True
 
     cell: Literal["gru", "lstm"] = Field("gru", description="Kind of recurrent layer.")
@@ -181,6 +199,10 @@ class Fusion(SummaryNetwork):
     summaries, side by side, go through the head.
     """
 
+    SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "small": {"head": {"mlp": {"size": "small"}}},
+        "large": {"head": {"mlp": {"size": "large"}}, "summary_dim": 32},
+    }
     members: ClassVar[bool] = False
 
     networks: dict[str, Annotated[Part, PartOf("summary network", without=("fusion",))]] = Field(
@@ -199,8 +221,8 @@ class Fusion(SummaryNetwork):
             )
         return self
 
-    def build(self, dim: Mapping[str, int]) -> keras.Layer:
-        """The built layer for a group whose members have so many features."""
+    def build(self, dim: Mapping[str, Shape]) -> keras.Layer:
+        """The built layer for a group whose members have these shapes."""
         from abi_cli.nn.fusion import Fusion as Layer
 
         parts = {name: expected(part, SummaryNetwork) for name, part in self.networks.items()}
@@ -208,6 +230,6 @@ class Fusion(SummaryNetwork):
             update={"summary_dim": self.summary_dim}
         )
         return Layer(
-            members={name: part.build(dim[name]) for name, part in parts.items()},
+            members={name: part.build_for(dim[name]) for name, part in parts.items()},
             head=head.build(sum(part.summary_dim for part in parts.values())),
         )

@@ -47,7 +47,7 @@ class AutoregressiveFlow(Flow):
         before = order[:, None, :] > order[:, :, None]
         self.seen = [mask.astype("float32") for mask in (sees, hidden, tells, before)]
 
-    def fixed(self) -> list[np.ndarray]:
+    def fixed(self) -> list[Any]:
         """Masks of the weights, `(layer, inputs, outputs)`."""
         return self.seen
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from abi_cli.nn.inference import InferenceLayer
@@ -31,10 +32,16 @@ class Ensemble(InferenceLayer):
         super().__init__(dim=members[0].dim, **layer)
         self.members = list(members)
         self.noise_dim = members[0].noise_dim + 1
+        self.adapts = members[0].adapts
         self.built = True
 
     def _log_probs(self, theta: Any, c: Any) -> Any:
         return ops.stack([member.log_prob(theta, c) for member in self.members], axis=-1)
+
+    def adapt(self, theta: np.ndarray, c: np.ndarray) -> None:
+        """Each member by itself."""
+        for member in self.members:
+            member.adapt(theta, c)
 
     def objective(self, theta: Any, c: Any) -> Any:
         """The mean of the members' own."""

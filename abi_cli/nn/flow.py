@@ -1,4 +1,4 @@
-"""A normalizing flow of stacked layers: an invertible map from parameters to standard normal noise.
+"""A normalizing flow of stacked layers: an invertible map from parameters to simple noise.
 
 Every layer changes coordinates x given others and the conditions c,
 
@@ -16,6 +16,7 @@ then an error in units of the posterior's own width; only the linear part must b
 `specs/regression.yaml` 0.12 instead of 0.18 for a shift of one kind after the scaling, before other
 changes.) The limit A on log scales lets training stand a twice larger learning rate.
 
+What is left is distributed as the base, which is standard normal noise or another (`nn.base`).
 All layers' weights are stacked on a leading axis and looped (`backend.scan_layers`).
 """
 
@@ -27,17 +28,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from abi_cli.backend import scan_layers
 from abi_cli.nn import spline
+from abi_cli.nn.base import Base, Normal
 from abi_cli.nn.inference import InferenceLayer
 
 LOG_SCALE_LIMIT = 8.0
 """A: one layer scales by no more than exp(8) ≈ 3,000."""
-
-LOG_2PI = math.log(2 * math.pi)
 
 Told = tuple[Any, Any, Any, Any]
 """Inner shift, log scale and outer shift, each `(…, dim)`; the spline's numbers or None."""
@@ -52,10 +51,19 @@ class Flow(InferenceLayer):
         activation: Their nonlinearity.
         bins: Of the spline of each coordinate; 0 for affine layers.
         seed: Of the choice of what each layer sees, and of the first weights.
+        base: Distribution of what parameters are turned into; None for standard normal noise.
     """
 
     def __init__(
-        self, *, depth: int, width: int, activation: str, seed: int, bins: int = 0, **layer: Any
+        self,
+        *,
+        depth: int,
+        width: int,
+        activation: str,
+        seed: int,
+        bins: int = 0,
+        base: Base | None = None,
+        **layer: Any,
     ):
         super().__init__(**layer)
         self.depth = depth
@@ -63,10 +71,12 @@ class Flow(InferenceLayer):
         self.activation = activation
         self.bins = bins
         self.seed = seed
+        self.base = Normal(dim=self.dim) if base is None else base
+        self.noise_dim = self.base.noise_dim
 
     @abstractmethod
-    def fixed(self) -> list[np.ndarray]:
-        """What each layer is given beside its weights: arrays `(layer, …)`."""
+    def fixed(self) -> list[Any]:
+        """What each layer is given beside the weights of its network: arrays `(layer, …)`."""
 
     @abstractmethod
     def step(self, x: Any, c: Any, fixed: Sequence[Any], weights: Sequence[Any]) -> tuple[Any, Any]:
@@ -112,13 +122,11 @@ class Flow(InferenceLayer):
             self.skip_k = weight("skip_k", C, D * K, gain=0.0)
         super().build(conditions_shape)
 
-    def _stacked(self, *, backwards: bool) -> list[Any]:
-        stacked = [*self.fixed(), self.w_x, self.w_c, self.b_1, self.w_2, self.b_2]
+    def stacked(self) -> list[Any]:
+        """The weights of the layers' networks, `(layer, …)` each."""
+        stacked = [self.w_x, self.w_c, self.b_1, self.w_2, self.b_2]
         stacked += [self.w_a, self.w_b, self.b_a, self.b_b, self.skip_a, self.skip_s, self.skip_r]
-        if self.bins:
-            stacked += [self.w_k, self.b_k, self.skip_k]
-        tensors = [ops.convert_to_tensor(w) for w in stacked]
-        return [ops.flip(w, axis=0) for w in tensors] if backwards else tensors
+        return [*stacked, self.w_k, self.b_k, self.skip_k] if self.bins else stacked
 
     def told(self, seen: Any, c: Any, weights: Sequence[Any]) -> Told:
         """What the network of one layer makes of the coordinates that it sees, and of c."""
@@ -137,9 +145,10 @@ class Flow(InferenceLayer):
             numbers = ops.reshape(numbers, (*lead, self.dim, spline.numbers_of(self.bins)))
         return ops.matmul(c, skip_s) + ops.matmul(seen, skip_r), a, b, numbers
 
-    def log_prob(self, theta: Any, c: Any) -> Any:
-        """Log density `(batch,)` of `theta (batch, dim)` given `c (batch, conditions)`."""
-        many = len(self.fixed())
+    def forward(self, theta: Any, c: Any) -> tuple[Any, Any]:
+        """What `theta (batch, dim)` is turned into, and the log-determinant `(batch,)` of that."""
+        fixed = self.fixed()
+        many = len(fixed)
 
         def layer(carry: tuple[Any, Any], stacked: Sequence[Any], c: Any) -> tuple[Any, Any]:
             x, log_det = carry
@@ -147,17 +156,29 @@ class Flow(InferenceLayer):
             return y, log_det + ops.sum(log_slope, axis=-1)
 
         carry = (theta, ops.zeros_like(theta[..., 0]))
-        z, log_det = scan_layers(layer, carry, self._stacked(backwards=False), c)
-        return log_det - 0.5 * (ops.sum(ops.square(z), axis=-1) + self.dim * LOG_2PI)
+        stacked = [ops.convert_to_tensor(w) for w in [*fixed, *self.stacked()]]
+        z, log_det = scan_layers(layer, carry, stacked, c)
+        return z, log_det
 
-    def inverse(self, z: Any, c: Any) -> Any:
-        """Parameters `(dataset, draw, dim)` from noise of that shape and `c (dataset, 1, …)`."""
-        many = len(self.fixed())
+    def backward(self, z: Any, c: Any) -> Any:
+        """What `forward` turns into `z (dataset, draw, dim)`, given `c (dataset, 1, …)`."""
+        fixed = self.fixed()
+        many = len(fixed)
 
         def layer(carry: tuple[Any], stacked: Sequence[Any], c: Any) -> tuple[Any]:
             return (self.step_back(carry[0], c, stacked[:many], stacked[many:]),)
 
-        return scan_layers(layer, (z,), self._stacked(backwards=True), c)[0]
+        stacked = [ops.flip(ops.convert_to_tensor(w), axis=0) for w in [*fixed, *self.stacked()]]
+        return scan_layers(layer, (z,), stacked, c)[0]
+
+    def log_prob(self, theta: Any, c: Any) -> Any:
+        """Log density `(batch,)` of `theta (batch, dim)` given `c (batch, conditions)`."""
+        z, log_det = self.forward(theta, c)
+        return log_det + self.base.log_prob(z)
+
+    def inverse(self, z: Any, c: Any) -> Any:
+        """Parameters `(dataset, draw, dim)` from noise `(dataset, draw, noise_dim)`."""
+        return self.backward(self.base.draw(z), c)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -168,7 +189,16 @@ class Flow(InferenceLayer):
             "activation": self.activation,
             "bins": self.bins,
             "seed": self.seed,
+            "base": None
+            if isinstance(self.base, Normal)
+            else keras.saving.serialize_keras_object(self.base),
         }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Flow:
+        """Back from `get_config`."""
+        base = config.get("base")
+        return cls(**{**config, "base": base and keras.saving.deserialize_keras_object(base)})
 
 
 def changed(x: Any, told: Told) -> tuple[Any, Any]:

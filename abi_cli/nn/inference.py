@@ -6,6 +6,7 @@ from abc import abstractmethod
 from typing import Any
 
 import keras
+import numpy as np
 
 
 class InferenceLayer(keras.Layer):
@@ -16,7 +17,10 @@ class InferenceLayer(keras.Layer):
 
     Attributes:
         noise_dim: Length of the standard normal noise that a draw is made from.
+        adapts: Whether it begins from pilot data sets, by `adapt`.
     """
+
+    adapts: bool = False
 
     def __init__(self, *, dim: int, **layer: Any):
         super().__init__(**layer)
@@ -33,6 +37,9 @@ class InferenceLayer(keras.Layer):
         Arguments:
             c: `(dataset, 1, conditions)`.
         """
+
+    def adapt(self, theta: np.ndarray, c: np.ndarray) -> None:
+        """Begin from `theta (dataset, dim)` and `c (dataset, conditions)`, if it `adapts`."""
 
     def objective(self, theta: Any, c: Any) -> Any:
         """What training maximizes the mean of, `(batch,)`: the log density of the truth."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -15,7 +16,7 @@ MOST_STATISTICS = 256
 
 @keras.saving.register_keras_serializable("abi")
 class Perceptron(SummaryLayer):
-    """Vectors `(batch, dim)` to summaries `(batch, summary_dim)`.
+    """Vectors `(batch, dim)` to summaries `(batch, summary_dim)`; of arrays, all their entries.
 
         h_0 = W x,    h_l = h_{l−1} + φ(V_l h_{l−1}),    encoding = h_L
 
@@ -42,13 +43,14 @@ class Perceptron(SummaryLayer):
 
     def encode(self, x: Any, mask: Any) -> Any:  # noqa: ARG002  # there is none
         """The last layer, `(batch, width)`."""
-        h = self.first(x)
+        h = self.first(_flat(x))
         for layer in self.layers:
             h = h + layer(h)
         return h
 
     def statistics(self, x: Any, mask: Any) -> Any:  # noqa: ARG002  # there is none
         """The vector, or mean and log variance of its entries."""
+        x = _flat(x)
         if x.shape[-1] <= MOST_STATISTICS:
             return x
         spread = ops.log(ops.var(x, axis=-1, keepdims=True) + 1e-10)
@@ -57,3 +59,7 @@ class Perceptron(SummaryLayer):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {**super().get_config(), "depth": self.depth}
+
+
+def _flat(x: Any) -> Any:
+    return x if len(x.shape) == 2 else ops.reshape(x, (-1, math.prod(x.shape[1:])))

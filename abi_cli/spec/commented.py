@@ -26,6 +26,8 @@ def commented_spec(spec: Spec) -> str:
 def _fields(model: BaseModel, indent: str) -> Iterator[str]:
     """The fields of a section, or the options of a part."""
     for name, field in type(model).model_fields.items():
+        if field.exclude:  # an abbreviation, which the fields beside it spell out
+            continue
         yield from _entry(
             f"{indent}{field.alias or name}:", getattr(model, name), field.description or ""
         )

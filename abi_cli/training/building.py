@@ -27,11 +27,15 @@ def build(
     Errors:
         SpecError: The summary network can't take what there is to summarize.
     """
-    widths = {
-        name: inputs.shape[-1]
-        for name, inputs in network_inputs(take(adapted, slice(0, 1))).items()
-        if name in (*summarized(adapted), INFERENCE_CONDITIONS)
+    inputs = network_inputs(take(adapted, slice(0, 1)))
+    widths: dict[str, int | list[int]] = {
+        name: list(inputs[name].shape[1:])
+        if mask_of(name) not in inputs
+        else inputs[name].shape[-1]
+        for name in summarized(adapted)
     }
+    if INFERENCE_CONDITIONS in inputs:
+        widths[INFERENCE_CONDITIONS] = inputs[INFERENCE_CONDITIONS].shape[-1]
     alone = adapted.get(SUMMARY_VARIABLES)
     named = spec.networks.summary
     summary = None if named is None else registry.expected(named, SummaryNetwork)

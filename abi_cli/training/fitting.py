@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from abi_cli import registry
 from abi_cli.adapter.adapter import SUMMARY_VARIABLES, summarized
+from abi_cli.adapter.step import event_of
 from abi_cli.errors import SpecError
 from abi_cli.networks.network import SummaryNetwork
 from abi_cli.networks.parts_summary import Fusion
@@ -75,7 +76,15 @@ def _refuse_unfit_to(
     summary: SummaryNetwork, value: Value | None, *, name: str, place: str
 ) -> None:
     ragged = isinstance(value, Ragged)
-    if value is not None and ragged == summary.members:
+    takes = summary.members if ragged else summary.also_fixed or not summary.members
+    if value is not None and takes:
+        shape = event_of(value)
+        reason = summary.misfit((None, *shape) if ragged else shape or (1,))
+        if reason:
+            raise SpecError(
+                f"The summary network {summary.name} can't take {name} of shape {shape}: {reason}",
+                place=f"{place}.{summary.name}",
+            )
         return
     found = "none" if value is None else "a set" if ragged else "a fixed shape"
     hint = "For sets: deep_set or set_transformer; for series: time_series."

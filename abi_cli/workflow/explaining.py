@@ -141,9 +141,15 @@ def _placed(part: type[Part]) -> str:
 
 def _options(model: type[BaseModel] | None) -> tuple[OptionDescription, ...]:
     """The options of a part or fields of a section; none where there is neither."""
+    if model is None:
+        return ()
     return tuple(
-        OptionDescription(field.alias or name, _default(field), field.description or "")
-        for name, field in (model.model_fields.items() if model else ())
+        OptionDescription(
+            field.alias or name,
+            _default(field),
+            (model.help_of(name) if issubclass(model, Part) else field.description) or "",
+        )
+        for name, field in model.model_fields.items()
     )
 
 

@@ -1,0 +1,186 @@
+"""Summary networks that convolve: for signals, images and series.
+
+    h_0 = W ∗ (x, place),    within a stage    h ← h + V ∗ φ(norm(U ∗ φ(norm h))),
+
+pre-activated residual blocks (He et al. 2016, arXiv:1603.05027), normalized over the channels of
+each place alone; from stage to stage the mean of two neighbours along each axis halves the
+resolution, and a convolution changes the channels. Mean and maximum over what is left are the
+encoding. As both forget where something was, each place's coordinates, from −1 to 1, join its
+channels (Liu et al. 2018, arXiv:1807.03247).
+
+Of ragged series what is masked is zero before every convolution, and counts in no mean.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from abi_cli.nn.mlp import MOST_STATISTICS
+from abi_cli.nn.summary import StepsLayer, SummaryLayer
+
+FLOOR = 1e-10
+"""Added to mean squares, in squared standardized units, before their logarithm."""
+
+LOW = -1e4
+"""Stands for what is masked where a maximum is looked for."""
+
+
+class _Convolving(SummaryLayer):
+    """The encoder that both networks share.
+
+    Arguments:
+        widths: Channels of each stage.
+        blocks: Residual blocks of each.
+        kernel: Places along each axis that a convolution sees at a time.
+    """
+
+    def __init__(self, *, widths: Sequence[int], blocks: int, kernel: int, **layer: Any):
+        super().__init__(**layer)
+        self.widths, self.blocks, self.kernel = tuple(widths), blocks, kernel
+
+    def _convolution(self, axes: int, inputs: int, outputs: int) -> Any:
+        kind = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D}[axes]
+        layer = kind(outputs, self.kernel, padding="same", dtype=self.dtype_policy)
+        layer.build((None, *[None] * axes, inputs))
+        return layer
+
+    def _norm(self, axes: int, channels: int) -> Any:
+        layer = keras.layers.LayerNormalization(dtype=self.dtype_policy)
+        layer.build((None, *[None] * axes, channels))
+        return layer
+
+    def build_convolutions(self, axes: int, channels: int) -> int:
+        """Weights for so many axes and channels; the length of the encoding."""
+        self.changes, self.norms, self.bends = [], [], []
+        inputs = channels + axes
+        for width in self.widths:
+            self.changes.append(self._convolution(axes, inputs, width))
+            for _ in range(2 * self.blocks):
+                self.norms.append(self._norm(axes, width))
+                self.bends.append(self._convolution(axes, width, width))
+            inputs = width
+        return 2 * inputs
+
+    def _block(self, number: int, h: Any, seen: Any) -> Any:
+        act = keras.activations.get(self.activation)
+        bent = h
+        for half in (2 * number, 2 * number + 1):
+            bent = self.bends[half](act(self.norms[half](bent)) * seen)
+        return (h + bent) * seen
+
+    def convolve(self, x: Any, seen: Any) -> Any:
+        """The encoding `(batch, 2 · channels)`.
+
+        Arguments:
+            x: `(batch, *space, channels)`, zero where masked.
+            seen: `(batch, *space, 1)`, 1 for what is there and 0 for padding.
+        """
+        axes = len(x.shape) - 2
+        h = ops.concatenate([x, *(_places(seen, axis) for axis in range(1, 1 + axes))], axis=-1)
+        for stage, change in enumerate(self.changes):
+            if stage:
+                h, seen = _halved(h, seen)
+            h = change(h) * seen
+            for number in range(stage * self.blocks, (stage + 1) * self.blocks):
+                h = self._block(number, h, seen)
+        space = tuple(range(1, 1 + axes))
+        total = ops.sum(seen, axis=space)
+        highest = ops.max(h + LOW * (1.0 - seen), axis=space) * ops.minimum(total, 1.0)
+        mean = ops.sum(h, axis=space) / ops.maximum(total, 1.0)
+        return ops.concatenate([mean, highest], axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            **super().get_config(),
+            "widths": self.widths,
+            "blocks": self.blocks,
+            "kernel": self.kernel,
+        }
+
+
+def _places(seen: Any, axis: int) -> Any:
+    """The coordinate along an axis, from −1 to 1 over what is there, `(batch, *space, 1)`."""
+    place = ops.cumsum(seen, axis=axis)
+    extent = ops.max(place, axis=axis, keepdims=True)
+    return ((2.0 * place - 1.0) / ops.maximum(extent, 1.0) - 1.0) * seen
+
+
+def _halved(h: Any, seen: Any) -> tuple[Any, Any]:
+    """Means of two neighbours along each axis, of one where the other is masked."""
+    axes = len(h.shape) - 2
+    # One more at the end than needed is dropped, so an odd one out is kept.
+    more = [[0, 0], *[[0, 1]] * axes, [0, 0]]
+    share = ops.average_pool(ops.pad(seen, more), 2, strides=2, padding="valid")
+    h = ops.average_pool(ops.pad(h, more), 2, strides=2, padding="valid")
+    return h / ops.maximum(share, 0.5**axes), ops.cast(share > 0, h.dtype)
+
+
+@keras.saving.register_keras_serializable("abi")
+class SeriesConvolution(_Convolving, StepsLayer):
+    """Series `(batch, time, dim)` with a mask `(batch, time)` to summaries."""
+
+    def build_encoder(self, input_shape: tuple[int | None, ...]) -> tuple[int, int]:
+        """Weights for steps of `input_shape[-1]` features."""
+        dim = input_shape[-1] or 0
+        return self.build_convolutions(1, dim), self.moments_of(dim)
+
+    def encode(self, x: Any, mask: Any) -> Any:
+        """What the convolutions made of all steps."""
+        return self.convolve(x, mask[:, :, None])
+
+
+@keras.saving.register_keras_serializable("abi")
+class GridConvolution(_Convolving):
+    """Signals `(batch, length[, channels])` and images `(batch, height, width[, channels])`.
+
+    Their statistics are the log variance of each channel, and the log mean squares of differences
+    between neighbours along each axis, beside the entries themselves, or the channels' means where
+    those are too many.
+
+    Arguments:
+        axes: 1 for signals, 2 for images.
+    """
+
+    def __init__(self, *, axes: int, **layer: Any):
+        super().__init__(**layer)
+        self.axes = axes
+
+    def build_encoder(self, input_shape: tuple[int | None, ...]) -> tuple[int, int]:
+        """Weights for data of `input_shape[1:]`, all of it known."""
+        shape = [size or 0 for size in input_shape[1:]]
+        channels = shape[self.axes] if len(shape) > self.axes else 1
+        entries = math.prod(shape)
+        level = entries if entries <= MOST_STATISTICS else channels
+        return self.build_convolutions(self.axes, channels), level + (1 + self.axes) * channels
+
+    def _with_channels(self, x: Any) -> Any:
+        return x if len(x.shape) == self.axes + 2 else ops.expand_dims(x, -1)
+
+    def encode(self, x: Any, mask: Any) -> Any:  # noqa: ARG002  # there is none
+        """What the convolutions made of all places."""
+        x = self._with_channels(x)
+        return self.convolve(x, ops.ones_like(x[..., :1]))
+
+    def statistics(self, x: Any, mask: Any) -> Any:  # noqa: ARG002  # there is none
+        """Entries or means, log variances, and log mean squares of differences."""
+        x = self._with_channels(x)
+        space = tuple(range(1, 1 + self.axes))
+        squares = [ops.var(x, axis=space)]
+        for axis in space:
+            after, before = (x[:, 1:], x[:, :-1]) if axis == 1 else (x[:, :, 1:], x[:, :, :-1])
+            pairs = max(math.prod(after.shape[1:-1]), 1)  # none along an axis of length one
+            squares.append(ops.sum(ops.square(after - before), axis=space) / pairs)
+        entries = math.prod(x.shape[1:])
+        few = entries <= MOST_STATISTICS
+        level = ops.reshape(x, (-1, entries)) if few else ops.mean(x, axis=space)
+        return ops.concatenate([level, *(ops.log(square + FLOOR) for square in squares)], axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "axes": self.axes}
