@@ -161,7 +161,7 @@ def show_training(console: Console, receipt: Receipt) -> None:
             "learned": f"{receipt.weights:,} weights from {receipt.simulations:,} simulations",
             **_failed(receipt.failures),
             "time": f"{duration(total)}: {parts}",
-            "loss": _loss(receipt.history),
+            "loss": _loss(receipt.history, receipt.loss_unit),
             "next": f"abi diagnose {run.path}",
             "": f"abi sample {run.path} DATA.csv -o draws.csv",
         },
@@ -169,7 +169,7 @@ def show_training(console: Console, receipt: Receipt) -> None:
     )
 
 
-def _loss(history: Sequence[Mapping[str, float]]) -> str:
+def _loss(history: Sequence[Mapping[str, float]], unit: str) -> str:
     """The last loss and whether more training would lower it."""
     losses = [row["loss"] for row in history]
     last = history[-1]
@@ -178,11 +178,11 @@ def _loss(history: Sequence[Mapping[str, float]]) -> str:
         text += f", {last['val_loss']:.3f} on validation data"
     tenth = max(1, len(losses) // 10)
     if len(losses) < 2 * tenth + 1:
-        return f"{text} nats after {len(losses)} epochs"
+        return f"{text} {unit} after {len(losses)} epochs"
     now, before = losses[-tenth:], losses[-2 * tenth : -tenth]
     gain = sum(before) / tenth - sum(now) / tenth
     trend = f"still falling by {gain:.3f}" if gain > 0.02 else "level"
-    return f"{text} nats, {trend} over the last {tenth} of {len(losses)} epochs"
+    return f"{text} {unit}, {trend} over the last {tenth} of {len(losses)} epochs"
 
 
 def show_written(console: Console, written: Written) -> None:

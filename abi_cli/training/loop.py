@@ -84,9 +84,7 @@ def train(plan: Plan) -> Trained:
         adapted = adapter.forward(pilot)
     with clock("networks"):
         approximator = build(plan.spec, adapter, layout, adapted, seed=plan.seed)
-    blocks = block_plan(
-        training, num_batches=source.num_batches, buckets=approximator.buckets, seed=plan.seed
-    )
+    blocks = block_plan(training, approximator, num_batches=source.num_batches, seed=plan.seed)
     ahead = Ahead(gathered(source.parts(adapter), blocks))
     try:
         with clock("compiling"):

@@ -54,6 +54,7 @@ class Receipt:
         weights: How many weights were learned.
         simulations: How many simulations they were learned from.
         failures: How many more failed and were drawn again.
+        loss_unit: Of the losses in the history.
     """
 
     run: Run
@@ -62,6 +63,7 @@ class Receipt:
     weights: int
     simulations: int
     failures: int = 0
+    loss_unit: str = "nats"
 
 
 def train(
@@ -145,6 +147,9 @@ def train(
         weights=trained.approximator.count_params(),
         simulations=len(trained.history) * budget.num_batches * budget.batch_size,
         failures=trained.failures,
+        loss_unit="nats"
+        if trained.approximator.inference_network.loss_is_density
+        else "(a squared error)",
     )
 
 
