@@ -202,7 +202,10 @@ class Spec(Section):
                 Code.MISSING,
                 f"field {name!r} of the spec is missing",
                 hint="The generative model. Without one, name parameters and observables, and "
-                "learn from simulations of another program: abi train SPEC --data FILE",
+                "learn from simulations of another program: abi train SPEC --data FILE"
+                if len(missing) > 1
+                else f"Without a model, {name} say what simulations of another program hold (abi "
+                "train SPEC --data FILE)",
             )
         observables = self.observables or {}
         for name, section in self.context.items():

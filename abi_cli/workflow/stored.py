@@ -32,6 +32,11 @@ def read_design(spec: Spec, base: Path) -> Datasets:
     if not isinstance(section, DesignSection):
         return {}
     file = base / section.file
+    if file.is_relative_to(Path.cwd()):
+        file = file.relative_to(Path.cwd())
+    if not file.exists():
+        hint = "Files under `given:` are looked for beside the spec."
+        raise DataError("there is no such file", place=str(file), hint=hint)
     ragged = spec.ragged()
     shapes = read_shapes(file, ragged)
     for name in shapes:
