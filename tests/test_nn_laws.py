@@ -231,6 +231,20 @@ def test_data_of_a_fixed_shape_are_summarized(words, shape):
     assert np.abs(moved - summary).max() > 1e-3  # where something is makes a difference
 
 
+@pytest.mark.parametrize("kernel", [1, 2, 3])
+def test_windows_times_a_kernel_are_a_convolution(kernel):
+    from scipy.signal import correlate
+
+    from abi_cli.nn.convolution import windows
+
+    x, kernels = some((1, 6, 5, 1)), some((kernel, kernel), 1)
+    # Along the second axis later, so its places are the outer ones.
+    got = backend.to_numpy(windows(x, kernel)) @ kernels.T.reshape(-1)
+    after, before = kernel // 2, (kernel - 1) // 2
+    padded = np.pad(x[0, :, :, 0], ((before, after), (before, after)))
+    np.testing.assert_allclose(got[0], correlate(padded, kernels, "valid"), atol=1e-5)
+
+
 def test_convolutions_know_where_something_is():
     """Far from every edge, too, where padding can't tell."""
     made = built("summary network", "convolutional: {summary_dim: 5, widths: [4, 6]}", (400,))

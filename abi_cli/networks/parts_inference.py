@@ -79,6 +79,12 @@ class CouplingFlow(_OfLayers):
     Couplings beyond five gain little on posteriors of one mode: mean KL with 3, 5 and 7 of them
     0.08, 0.016 and 0.015 on `specs/regression.yaml`, and with 5 and 7 0.045 and 0.046 on
     `specs/conjugate.yaml`. For posteriors that bend or have several modes, `transform: spline`.
+
+    What the options gave, in nats of the mean log density: `base: student_t` +0.35 where prior and
+    noise have heavy tails (t of 2 and 1.5 degrees) and 0.00 on `specs/regression.yaml`; `base:
+    mixture` +0.43 on four modes (squares observed), −0.19 on the heavy tails. On the regression
+    `permutation: orthogonal` +0.03 and swap −0.03 against random, and `actnorm` 0.00, since
+    parameters are standardized given the data; `size: small` −0.08 and large −0.01.
     """
 
     permutation: Literal["random", "swap", "orthogonal"] = Field(

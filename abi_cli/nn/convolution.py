@@ -44,14 +44,11 @@ class _Convolving(SummaryLayer):
         self.widths, self.blocks, self.kernel = tuple(widths), blocks, kernel
 
     def _convolution(self, axes: int, inputs: int, outputs: int) -> Any:
-        kind = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D}[axes]
-        layer = kind(outputs, self.kernel, padding="same", dtype=self.dtype_policy)
-        layer.build((None, *[None] * axes, inputs))
-        return layer
+        return self.dense(outputs, self.kernel**axes * inputs)
 
-    def _norm(self, axes: int, channels: int) -> Any:
+    def _norm(self, channels: int) -> Any:
         layer = keras.layers.LayerNormalization(dtype=self.dtype_policy)
-        layer.build((None, *[None] * axes, channels))
+        layer.build((None, channels))
         return layer
 
     def build_convolutions(self, axes: int, channels: int) -> int:
@@ -61,7 +58,7 @@ class _Convolving(SummaryLayer):
         for width in self.widths:
             self.changes.append(self._convolution(axes, inputs, width))
             for _ in range(2 * self.blocks):
-                self.norms.append(self._norm(axes, width))
+                self.norms.append(self._norm(width))
                 self.bends.append(self._convolution(axes, width, width))
             inputs = width
         return 2 * inputs
@@ -70,7 +67,7 @@ class _Convolving(SummaryLayer):
         act = keras.activations.get(self.activation)
         bent = h
         for half in (2 * number, 2 * number + 1):
-            bent = self.bends[half](act(self.norms[half](bent)) * seen)
+            bent = self.bends[half](windows(act(self.norms[half](bent)) * seen, self.kernel))
         return (h + bent) * seen
 
     def convolve(self, x: Any, seen: Any) -> Any:
@@ -85,7 +82,7 @@ class _Convolving(SummaryLayer):
         for stage, change in enumerate(self.changes):
             if stage:
                 h, seen = _halved(h, seen)
-            h = change(h) * seen
+            h = change(windows(h, self.kernel)) * seen
             for number in range(stage * self.blocks, (stage + 1) * self.blocks):
                 h = self._block(number, h, seen)
         space = tuple(range(1, 1 + axes))
@@ -104,6 +101,23 @@ class _Convolving(SummaryLayer):
         }
 
 
+def windows(x: Any, kernel: int) -> Any:
+    """What a convolution sees at each place, `(batch, *space, kernel^axes · channels)`.
+
+    A convolution is then a matrix product of these. With XLA's own convolutions, which call no
+    library inside of a loop, a training on signals of 128 steps took fourteen times as long on two
+    cores (TensorFlow; eight times on JAX).
+    """
+    for axis in range(1, len(x.shape) - 1):
+        widths = [[0, 0]] * len(x.shape)
+        widths[axis] = [(kernel - 1) // 2, kernel // 2]
+        padded = ops.pad(x, widths)
+        every = [slice(None)] * axis
+        ends = [slice(first, first - kernel + 1 or None) for first in range(kernel)]
+        x = ops.concatenate([padded[(*every, end)] for end in ends], axis=-1)
+    return x
+
+
 def _places(seen: Any, axis: int) -> Any:
     """The coordinate along an axis, from −1 to 1 over what is there, `(batch, *space, 1)`."""
     place = ops.cumsum(seen, axis=axis)
@@ -113,12 +127,14 @@ def _places(seen: Any, axis: int) -> Any:
 
 def _halved(h: Any, seen: Any) -> tuple[Any, Any]:
     """Means of two neighbours along each axis, of one where the other is masked."""
-    axes = len(h.shape) - 2
-    # One more at the end than needed is dropped, so an odd one out is kept.
-    more = [[0, 0], *[[0, 1]] * axes, [0, 0]]
-    share = ops.average_pool(ops.pad(seen, more), 2, strides=2, padding="valid")
-    h = ops.average_pool(ops.pad(h, more), 2, strides=2, padding="valid")
-    return h / ops.maximum(share, 0.5**axes), ops.cast(share > 0, h.dtype)
+    both = ops.concatenate([h, seen], axis=-1)
+    for axis in range(1, len(h.shape) - 1):
+        widths = [[0, 0]] * len(h.shape)
+        widths[axis] = [0, 1]
+        every, other = [slice(None)] * axis, ops.pad(both, widths)
+        both = both[(*every, slice(0, None, 2))] + other[(*every, slice(1, None, 2))]
+    total = both[..., -1:]
+    return both[..., :-1] / ops.maximum(total, 1.0), ops.minimum(total, 1.0)
 
 
 @keras.saving.register_keras_serializable("abi")
