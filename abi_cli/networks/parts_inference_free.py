@@ -50,6 +50,12 @@ class FlowMatching(_Solved):
     A network that need not be invertible learns in which direction noise moves. It trains longer
     than a coupling flow to the same sharpness, and a draw takes some 32 calls of the network
     (`steps: 8`, four calls each), so begin with coupling_flow where posteriors have one mode.
+
+    On two crescents (θ ~ N(0, 1)², y = (θ₀² + 0.3 e, θ₁ + θ₀² / 2 + 0.3 e), 3,840 steps of 64) the
+    mean KL of 12 posteriors was 0.06 ± 0.05 nats beside 0.010 ± 0.005 of a spline coupling flow,
+    one posterior making most of it, and draws were as far from exact ones (sliced Wasserstein
+    distance 0.029 beside 0.028, most of it sampling). With 1, 8 and 24 repeats KL was 0.10, 0.06
+    and 0.05, in 15, 31 and 63 s.
     """
 
     def build(self, dim: int, conditions: int, seed: int) -> keras.Layer:
@@ -67,10 +73,13 @@ class Diffusion(_Solved):
 
     The two learn the same field and differ in what they learn it from. Draws by `sampler: sde` are
     the more forgiving of a field that is not quite right, and need some 24 steps.
+
+    On the crescents of flow_matching the mean KL was 0.026 ± 0.022 nats by `schedule: edm` and 0.06
+    ± 0.06 by cosine, distances of draws 0.029 and 0.030; by `sde` in 24 steps 0.035.
     """
 
     schedule: Literal["cosine", "edm"] = Field(
-        "cosine", description="Noise levels that are learned from."
+        "edm", description="Noise levels that are learned from."
     )
     prediction: Literal["velocity", "noise", "score"] = Field(
         "velocity", description="In what the error is squared."
@@ -91,7 +100,8 @@ class Consistency(_FreeForm):
     """Draws in a step or two, without a density: for when draws must be fast.
 
     It is trained to jump to where flow_matching would arrive, and is less exact. Its loss hardly
-    changes while it learns: judge it by `abi diagnose`.
+    changes while it learns: judge it by `abi diagnose`. On the crescents of flow_matching its draws
+    were at a distance of 0.037 from exact ones, in 2 steps as in 4 (0.029 by flow_matching).
     """
 
     steps: PositiveInt = Field(2, description="Calls of the network that a draw takes.")
