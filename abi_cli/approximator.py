@@ -36,6 +36,8 @@ from abi_cli.adapter.adapter import (
     summarized,
 )
 from abi_cli.adapter.batches import bucket_of, mask_of, network_inputs
+from abi_cli.adapter.targets import moved
+from abi_cli.backend.rows import ROWS, by_row, round_up
 from abi_cli.listener import Listener
 from abi_cli.model.streams import noise
 from abi_cli.networks.network import InferenceNetwork, SummaryNetwork
@@ -44,9 +46,6 @@ from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged, Value, count,
 
 NOISE_BLOCK = 1024
 """Draws whose noise shares one key: draws don't depend on how they are asked for."""
-
-ROWS = 16_384
-"""Draws made by one call of the compiled sampler, over data sets and draws."""
 
 CONDITION_ROWS = 256
 """Data sets summarized by one call."""
@@ -111,6 +110,8 @@ class Approximator(keras.Model):
         self._tell = backend.compiled(self.tell)
         self._inverse = backend.compiled(self.inverse)
         self._density = backend.compiled(self.log_density)
+        self._objective = backend.compiled(self.objective)
+        self._estimates = backend.compiled(self.estimates)
 
     def statistics(self, inputs: Mapping[str, Any]) -> Any:
         """What can be said of each data set without any weights, `(batch, statistics)`."""
@@ -158,10 +159,20 @@ class Approximator(keras.Model):
 
     def batch_loss(self, batch: Mapping[str, Any]) -> Any:
         """Mean negative log density of the adapted parameters of one batch."""
-        c, mean, log_sd = self._heard(self.tell(batch))
-        z = (batch[INFERENCE_VARIABLES] - mean) * ops.exp(-log_sd)
-        objective = self.inference_network.objective(z, c) - ops.sum(log_sd, axis=-1)
-        return -ops.mean(objective)
+        return -ops.mean(self.objective(batch[INFERENCE_VARIABLES], self.tell(batch)))
+
+    def objective(self, theta: Any, told: Any) -> Any:
+        """What training maximizes the mean of, `(batch,)`; of point estimates in units of log_sd.
+
+        Scores in units that depend on the data have their least mean at the same estimates.
+        """
+        c, mean, log_sd = self._heard(told)
+        objective = self.inference_network.objective((theta - mean) * ops.exp(-log_sd), c)
+        return objective - ops.sum(log_sd, axis=-1) if self._inference.has_draws else objective
+
+    def estimates(self, told: Any) -> Any:
+        """Functionals of the standardized parameters, `(batch, dim, functional)`."""
+        return self.inference_network.estimates(self._heard(told)[0])
 
     def prepare(self, optimizer: keras.Optimizer, clip: Callable[[list[Any]], list[Any]]) -> None:
         """Make ready for `fit` with blocks of batches.
@@ -175,20 +186,29 @@ class Approximator(keras.Model):
         self.compile(optimizer=optimizer, jit_compile=backend.compiles())
 
     def mean_loss(self, adapted: Datasets) -> float:
-        """Mean negative log density of adapted parameters of any number of data sets."""
+        """Mean negative log density of adapted parameters of any number of data sets, or score."""
         told = self.told(adapted)
         theta = network_inputs({INFERENCE_VARIABLES: adapted[INFERENCE_VARIABLES]})
-        return -float(self._log_q(theta[INFERENCE_VARIABLES], told).mean())
+        score = self._density if self._inference.has_draws else self._objective
+        return -float(by_row(score, theta[INFERENCE_VARIABLES], told).mean())
 
-    def _log_q(self, theta: np.ndarray, told: np.ndarray) -> np.ndarray:
-        """Log density of adapted parameters, row by row, in compiled calls of one shape."""
-        log_q = np.empty(len(theta))
-        for first in range(0, len(theta), ROWS):
-            index = np.arange(first, min(first + ROWS, len(theta)))
-            padded = np.resize(index, _round_up(len(index), ROWS))
-            chunk = backend.to_numpy(self._density(theta[padded], told[padded]))
-            log_q[index] = chunk[: len(index)]
-        return log_q
+    def estimate(self, datasets: Mapping[str, Value]) -> dict[str, np.ndarray]:
+        """Point estimates of parameters on the user's scale, of a network that has no draws.
+
+        Arguments:
+            datasets: Context and observables on the user's scale; parameters are not looked at.
+
+        Returns:
+            Parameter → `(dataset, functional, *event)`, float64; the functionals are
+            `inference_network.names`.
+        """
+        told = self.told(self.adapter.forward(self._observed(datasets)))
+        _, mean, log_sd = self._heard(told.astype(np.float64))
+        degrees, targets = self.inference_network.degrees, self.adapter.targets
+        if targets is None:
+            raise ValueError("Expected an adapter of parameters that are estimated; got another")
+        estimates = moved(by_row(self._estimates, told), degrees, mean, np.exp(log_sd))
+        return targets.on_users_scale(estimates, degrees)
 
     def train_step(self, *arguments: Any) -> Any:
         """Learn one block of batches (see `backend.train_block`)."""
@@ -229,7 +249,7 @@ class Approximator(keras.Model):
             members = np.flatnonzero(size == bucket)
             for first in range(0, len(members), CONDITION_ROWS):
                 index = members[first : first + CONDITION_ROWS]
-                padded = np.resize(index, _round_up(len(index), CONDITION_ROWS))
+                padded = np.resize(index, round_up(len(index), CONDITION_ROWS))
                 inputs = network_inputs(take(adapted, padded), size=int(bucket) or None)
                 chunk = backend.to_numpy(self._tell(inputs))[: len(index)]
                 if told is None:
@@ -256,8 +276,8 @@ class Approximator(keras.Model):
             draws: How many for each data set.
         """
         told = self.told(self.adapter.forward(self._observed(datasets)))
-        at_once = _round_up(draws, ROWS)
-        together = _round_up(len(told), ROWS // at_once)
+        at_once = round_up(draws, ROWS)
+        together = round_up(len(told), ROWS // at_once)
         listener = listener or Listener()
         with listener.task("sampling", total=len(told) * draws, unit="draws") as progress:
             for first in range(0, len(told), together):
@@ -320,7 +340,7 @@ class Approximator(keras.Model):
         theta = network_inputs({INFERENCE_VARIABLES: adapted[INFERENCE_VARIABLES]})[
             INFERENCE_VARIABLES
         ]
-        log_q = self._log_q(theta, told[rows])
+        log_q = by_row(self._density, theta, told[rows])
         density[rows] = log_q + self.adapter.log_det(supported)
         return density
 
@@ -378,8 +398,3 @@ def _first_weights(seed: int) -> Iterator[None]:
         yield
     finally:
         random.setstate(state)
-
-
-def _round_up(number: int, most: int) -> int:
-    """The next power of two, `most` at the most: few shapes are compiled, little is wasted."""
-    return min(most, 1 << max(number - 1, 0).bit_length())

@@ -105,10 +105,11 @@ class Ensemble(InferenceNetwork):
     """Several networks of one kind, trained together and mixed: more cautious than any of them.
 
     They share the summary network and differ by their first weights. Training and drawing take
-    as many times longer as there are members.
+    as many times longer as there are members. Where they disagree, `abi sample` says so. What has
+    no draws (`point`) can't be mixed.
     """
 
-    network: Annotated[Part, PartOf("inference network", without=("ensemble",))] = Field(
+    network: Annotated[Part, PartOf("inference network", without=("ensemble", "point"))] = Field(
         default_factory=lambda: get("inference network", "coupling_flow")(),
         description="What each member is.",
     )
