@@ -117,6 +117,10 @@ def test_the_example_of_every_part_works(kind, name):
         assert summary.shape == (3, part.summary_dim)
     elif isinstance(part, InferenceNetwork):
         layer = part.build(2, 3, 1)
+        if not part.has_draws:
+            estimates = layer.estimates(np.zeros((4, 3), np.float32))
+            assert estimates.shape == (4, 2, len(layer.names))
+            return
         log_prob = layer.log_prob(np.zeros((4, 2), np.float32), np.zeros((4, 3), np.float32))
         assert log_prob.shape == (4,)
     elif isinstance(part, Optimizer):

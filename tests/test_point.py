@@ -175,6 +175,35 @@ def test_what_is_saved_comes_back_the_same(tmp_path):
         np.testing.assert_array_equal(value, network.estimate({"x": x})[name])
 
 
+@pytest.mark.parametrize(("dim", "conditions"), [(1, 0), (1, 3), (2, 3), (10, 4)])
+@pytest.mark.parametrize("options", [POINT, {"estimates": []}, {"quantiles": [], "width": 8}])
+def test_shapes_and_each_data_set_by_itself(options, dim, conditions):
+    part = registry.from_config("inference network", {"point": options})
+    layer = part.build(dim, conditions, 1)
+    engine.disturb(layer)
+    rng = np.random.default_rng(1)
+    theta, c = (rng.normal(size=(4, n)).astype("float32") for n in (dim, conditions))
+    scores, estimates = (
+        backend.to_numpy(x) for x in (layer.objective(theta, c), layer.estimates(c))
+    )
+    assert scores.shape == (4,)
+    assert estimates.shape == (4, dim, len(layer.names))
+    assert np.isfinite(scores).all()
+    alone = backend.to_numpy(layer.objective(theta[:1], c[:1]))
+    np.testing.assert_allclose(alone, scores[:1], rtol=1e-4)
+
+
+def test_within_five_steps_every_weight_has_changed():
+    network = engine.ready(made({"width": 8, "expectiles": [0.2]}), learning_rate=1e-2)
+    plan = BlockPlan(epochs=1, num_batches=5, batch_size=16, buckets=(), seed=3, rate=np.ones_like)
+    before = engine.weights(network)
+    engine.learn(network, [plan.make(0, network.adapter.forward(simulated(80, seed=4)), 0)])
+    for weight, old, new in zip(
+        network.trainable_variables, before, engine.weights(network), strict=True
+    ):
+        assert (old != new).any(), weight.path
+
+
 def test_a_validation_loss_is_the_loss(trained):
     held_out = trained.adapter.forward(simulated(3000, seed=9))
     told = trained.told(held_out)

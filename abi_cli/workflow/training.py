@@ -13,12 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from abi_cli import __version__, backend, run
+from abi_cli import __version__, backend, registry, run
 from abi_cli.data import read_simulations
 from abi_cli.listener import Listener
 from abi_cli.model.gaps import with_gaps
 from abi_cli.model.streams import Purpose
 from abi_cli.model.workers import Workers
+from abi_cli.networks.network import InferenceNetwork
 from abi_cli.registry import Part
 from abi_cli.run import Run
 from abi_cli.spec import Spec, dump_spec
@@ -53,6 +54,8 @@ class Receipt:
         weights: How many weights were learned.
         simulations: How many simulations they were learned from.
         failures: How many more failed and were drawn again.
+        loss_unit: Of the losses.
+        has_draws: Whether the posterior can be sampled, or else gives estimates alone.
     """
 
     run: Run
@@ -61,6 +64,8 @@ class Receipt:
     weights: int
     simulations: int
     failures: int = 0
+    loss_unit: str = "nats"
+    has_draws: bool = True
 
 
 def train(
@@ -136,6 +141,7 @@ def train(
                 timings={part: round(took, 3) for part, took in seconds.items()},
             )
     budget = model.spec.training
+    network = registry.expected(model.spec.networks.inference, InferenceNetwork)
     return Receipt(
         run=folder,
         history=trained.history,
@@ -143,6 +149,8 @@ def train(
         weights=trained.approximator.count_params(),
         simulations=len(trained.history) * budget.num_batches * budget.batch_size,
         failures=trained.failures,
+        loss_unit=network.loss_unit,
+        has_draws=network.has_draws,
     )
 
 
