@@ -34,6 +34,8 @@ from abi_cli.adapter.adapter import (
     summarized,
 )
 from abi_cli.adapter.batches import NOISE, bare, bucket_of, network_inputs, summary_inputs
+from abi_cli.adapter.targets import moved
+from abi_cli.backend.rows import ROWS, by_row, round_up
 from abi_cli.errors import UsageError
 from abi_cli.listener import Listener
 from abi_cli.model.streams import noise
@@ -43,9 +45,6 @@ from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged, Value, count,
 
 NOISE_BLOCK = 1024
 """Draws whose noise shares one key: draws don't depend on how they are asked for."""
-
-ROWS = 16_384
-"""Draws made by one call of the compiled sampler, over data sets and draws."""
 
 CONDITION_ROWS = 256
 """Data sets summarized by one call."""
@@ -112,7 +111,8 @@ class Approximator(keras.Model):
         fused = self.inference_network.fuse_draws
         self._inverse = backend.compiled(self.inverse, fused=fused)
         self._density = backend.compiled(self.log_density)
-        self._score = backend.compiled(self.objective)
+        self._objective = backend.compiled(self.objective)
+        self._estimates = backend.compiled(self.estimates)
 
     def statistics(self, inputs: Mapping[str, Any]) -> Any:
         """What can be said of each data set without any weights, `(batch, statistics)`."""
@@ -177,6 +177,10 @@ class Approximator(keras.Model):
         told = self.tell(batch)
         return -ops.mean(self.objective(batch[INFERENCE_VARIABLES], told, batch.get(NOISE)))
 
+    def estimates(self, told: Any) -> Any:
+        """Functionals of the standardized parameters, `(batch, dim, functional)`."""
+        return self.inference_network.estimates(self._heard(told)[0])
+
     def prepare(self, optimizer: keras.Optimizer, clip: Callable[[list[Any]], list[Any]]) -> None:
         """Make ready for `fit` with blocks of batches.
 
@@ -195,7 +199,25 @@ class Approximator(keras.Model):
         numbers = np.random.default_rng(0).standard_normal(
             (len(told), self.inference_network.training_noise), np.float32
         )
-        return -float(_by_rows(self._score, theta[INFERENCE_VARIABLES], told, numbers).mean())
+        return -float(by_row(self._objective, theta[INFERENCE_VARIABLES], told, numbers).mean())
+
+    def estimate(self, datasets: Mapping[str, Value]) -> dict[str, np.ndarray]:
+        """Point estimates of parameters on the user's scale, of a network that has no draws.
+
+        Arguments:
+            datasets: Context and observables on the user's scale; parameters are not looked at.
+
+        Returns:
+            Parameter → `(dataset, functional, *event)`, float64; the functionals are
+            `inference_network.names`.
+        """
+        told = self.told(self.adapter.forward(self._observed(datasets)))
+        _, mean, log_sd = self._heard(told.astype(np.float64))
+        degrees, targets = self.inference_network.degrees, self.adapter.targets
+        if targets is None:
+            raise ValueError("Expected an adapter of parameters that are estimated; got another")
+        estimates = moved(by_row(self._estimates, told), degrees, mean, np.exp(log_sd))
+        return targets.on_users_scale(estimates, degrees)
 
     def train_step(self, *arguments: Any) -> Any:
         """Learn one block of batches (see `backend.train_block`)."""
@@ -240,7 +262,7 @@ class Approximator(keras.Model):
             members = np.flatnonzero(size == bucket)
             for first in range(0, len(members), CONDITION_ROWS):
                 index = members[first : first + CONDITION_ROWS]
-                padded = np.resize(index, _round_up(len(index), CONDITION_ROWS))
+                padded = np.resize(index, round_up(len(index), CONDITION_ROWS))
                 inputs = network_inputs(take(adapted, padded), size=int(bucket) or None)
                 chunk = backend.to_numpy(self._tell(inputs))[: len(index)]
                 if told is None:
@@ -267,8 +289,8 @@ class Approximator(keras.Model):
             draws: How many for each data set.
         """
         told = self.told(self.adapter.forward(self._observed(datasets)))
-        at_once = _round_up(draws, ROWS)
-        together = _round_up(len(told), ROWS // at_once)
+        at_once = round_up(draws, ROWS)
+        together = round_up(len(told), ROWS // at_once)
         listener = listener or Listener()
         with listener.task("sampling", total=len(told) * draws, unit="draws") as progress:
             for first in range(0, len(told), together):
@@ -339,7 +361,7 @@ class Approximator(keras.Model):
         theta = network_inputs({INFERENCE_VARIABLES: adapted[INFERENCE_VARIABLES]})[
             INFERENCE_VARIABLES
         ]
-        log_q = _by_rows(self._density, theta, told[rows])
+        log_q = by_row(self._density, theta, told[rows])
         density[rows] = log_q + self.adapter.log_det(supported)
         return density
 
@@ -371,20 +393,3 @@ class Approximator(keras.Model):
             buckets=tuple(config["buckets"]),
             seed=config["seed"],
         )
-
-
-def _by_rows(function: Callable[..., Any], *arrays: np.ndarray) -> np.ndarray:
-    """A number for each row of arrays, float64, in compiled calls of few shapes."""
-    rows = len(arrays[0])
-    values = np.empty(rows)
-    for first in range(0, rows, ROWS):
-        index = np.arange(first, min(first + ROWS, rows))
-        padded = np.resize(index, _round_up(len(index), ROWS))
-        chunk = backend.to_numpy(function(*(array[padded] for array in arrays)))
-        values[index] = chunk[: len(index)]
-    return values
-
-
-def _round_up(number: int, most: int) -> int:
-    """The next power of two, `most` at the most: few shapes are compiled, little is wasted."""
-    return min(most, 1 << max(number - 1, 0).bit_length())

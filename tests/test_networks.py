@@ -48,10 +48,13 @@ INFERENCES = {
 ALONE = {"mlp", "fusion"}
 """Summary networks that take no sets: below by specs of their own."""
 
+WITHOUT_DRAWS = {"point"}
+"""Inference networks that give estimates alone: in `tests/test_point.py`."""
+
 
 def test_every_network_is_tested():
     assert set(registry.names("summary network")) == {*SUMMARIES, *ALONE}
-    assert set(registry.names("inference network")) == {*INFERENCES}
+    assert set(registry.names("inference network")) == {*INFERENCES, *WITHOUT_DRAWS}
 
 
 LIGHT = {"gaussian_mixture": {"components": 1, "depth": 1, "width": 8}}

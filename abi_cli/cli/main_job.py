@@ -165,7 +165,7 @@ def sample(
     Without -o: a table of each posterior on a terminal, and the draws as CSV into a pipe.
     """
     from abi_cli import workflow
-    from abi_cli.console import reports
+    from abi_cli.console import figures, reports
 
     target = workflow.Target(output, force=force, format=format)
     table = output is None and format is None and (console.json or console.interactive)
@@ -181,7 +181,7 @@ def sample(
         listener=console,
     )
     if table:
-        reports.show_summary(console, sampling.summary())
+        figures.show_summary(console, sampling.summary())
     else:
         reports.show_written(console, sampling.write())
 

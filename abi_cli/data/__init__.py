@@ -9,6 +9,7 @@ datasets   data sets and simulations as a model's layout says
 draws      draws and what is known beforehand
 draw_files draws in and out
 summary    draws in a few numbers
+estimates  point estimates, out
 """
 
 from abi_cli.data.datasets import (
@@ -23,6 +24,7 @@ from abi_cli.data.datasets import (
 from abi_cli.data.draw_files import DrawWriter, open_draws, read_draws
 from abi_cli.data.draws import DrawHeader, Draws, collect
 from abi_cli.data.entries import Naming
+from abi_cli.data.estimates import Estimates, estimates_of, write_estimates
 from abi_cli.data.summary import STATISTICS, Summary, summarize
 
 __all__ = [
@@ -30,10 +32,12 @@ __all__ = [
     "DrawHeader",
     "DrawWriter",
     "Draws",
+    "Estimates",
     "Loaded",
     "Naming",
     "Summary",
     "collect",
+    "estimates_of",
     "open_draws",
     "range_warnings",
     "read_datasets",
@@ -42,5 +46,6 @@ __all__ = [
     "read_shapes",
     "read_simulations",
     "summarize",
+    "write_estimates",
     "write_simulations",
 ]

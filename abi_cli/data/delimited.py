@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,7 @@ from abi_cli.variables import (
 )
 
 _DRAW = "draw"
+_PARAMETER = "parameter"
 _DATASETS_AT_ONCE = 1_000
 
 
@@ -261,6 +262,26 @@ def write_draws(
             stream.write(("\n".join(rows) + "\n").encode())
 
     yield append
+
+
+def write_estimates(
+    stream: BinaryIO,
+    labels: Sequence[str],
+    names: Sequence[str],
+    values: Mapping[str, np.ndarray],
+    *,
+    delimiter: str,
+) -> None:
+    """One row per data set and element of a parameter, one column per estimate."""
+    line = _line_formatter(delimiter)
+    stream.write(line([LABEL, _PARAMETER, *names]).encode())
+    elements = [name for key, v in values.items() for name in element_names(key, v.shape[2:])]
+    flat = [value.reshape(*value.shape[:2], -1) for value in values.values()]
+    table = np.swapaxes(np.concatenate(flat, axis=-1), 1, 2)
+    for label, cells in zip(labels, table, strict=True):
+        rows = zip(elements, float32_text(cells), strict=True)
+        text = "".join(line([label, element, *row]) for element, row in rows)
+        stream.write(text.encode())
 
 
 def read_draws(source: Source, *, delimiter: str) -> Draws:

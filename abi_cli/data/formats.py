@@ -5,12 +5,14 @@ To add one, write its functions in a file of its own and name them here. Nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
+
+import numpy as np
 
 from abi_cli.data import delimited, jsonl, netcdf, npz
 from abi_cli.data.draws import DrawHeader, Draws
@@ -23,6 +25,8 @@ T = TypeVar("T")
 ReadShapes = Callable[[Source, Collection[str]], dict[str, tuple[int, ...]]]
 ReadEntries = Callable[[Source, Wanted], Entries]
 WriteDatasets = Callable[[BinaryIO, Datasets, Layout, Sequence[str]], None]
+WriteEstimates = Callable[[BinaryIO, Sequence[str], Sequence[str], Mapping[str, np.ndarray]], None]
+"""Labels of data sets, names of what is estimated, parameter → `(dataset, estimate, *event)`."""
 WriteDraws = Callable[
     [BinaryIO, DrawHeader, Path | None], AbstractContextManager[Callable[[DrawBlock], None]]
 ]
@@ -44,6 +48,7 @@ class Format:
         write_datasets: What `read_datasets` reads.
         read_draws: What `write_draws` writes.
         write_draws: As blocks come, in bounded memory.
+        write_estimates: Point estimates.
     """
 
     name: str
@@ -53,6 +58,7 @@ class Format:
     write_datasets: WriteDatasets | None = None
     read_draws: Callable[[Source], Draws] | None = None
     write_draws: WriteDraws | None = None
+    write_estimates: WriteEstimates | None = None
 
 
 def _delimited(name: str, delimiter: str) -> Format:
@@ -64,6 +70,7 @@ def _delimited(name: str, delimiter: str) -> Format:
         write_datasets=partial(delimited.write_datasets, delimiter=delimiter),
         read_draws=partial(delimited.read_draws, delimiter=delimiter),
         write_draws=partial(delimited.write_draws, delimiter=delimiter),
+        write_estimates=partial(delimited.write_estimates, delimiter=delimiter),
     )
 
 
@@ -78,6 +85,7 @@ FORMATS = (
         write_datasets=jsonl.write_datasets,
         read_draws=jsonl.read_draws,
         write_draws=jsonl.write_draws,
+        write_estimates=jsonl.write_estimates,
     ),
     Format(
         "npz",
@@ -87,6 +95,7 @@ FORMATS = (
         write_datasets=npz.write_datasets,
         read_draws=npz.read_draws,
         write_draws=npz.write_draws,
+        write_estimates=npz.write_estimates,
     ),
     Format("nc", read_draws=netcdf.read_draws, write_draws=netcdf.write_draws),
 )

@@ -269,6 +269,23 @@ def write_draws(
     yield append
 
 
+def write_estimates(
+    stream: BinaryIO,
+    labels: Sequence[str],
+    names: Sequence[str],
+    values: Mapping[str, np.ndarray],
+) -> None:
+    """One object per data set: its label, and per parameter an object of its estimates."""
+    texts = {json.dumps(key, ensure_ascii=False): float32_text(v) for key, v in values.items()}
+    for i, label in enumerate(labels):
+        fields = [f'"{LABEL}": {json.dumps(label, ensure_ascii=False)}']
+        for key, text in texts.items():
+            pairs = zip(names, text[i], strict=True)
+            inside = ", ".join(f'"{name}": {_list(items)}' for name, items in pairs)
+            fields.append(f"{key}: {{{inside}}}")
+        stream.write(f"{{{', '.join(fields)}}}\n".encode())
+
+
 def _list(items: Any) -> str:
     """Nested lists of the texts of numbers, as JSON."""
     if isinstance(items, str):

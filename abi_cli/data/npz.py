@@ -17,11 +17,12 @@ import numpy as np
 from abi_cli.data.draws import DrawHeader, Draws, as_float32
 from abi_cli.data.entries import LABEL, Entries, Wanted, check_numbers
 from abi_cli.data.files import Source
-from abi_cli.errors import DataError
+from abi_cli.errors import DataError, UsageError
 from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged, Value, Variable, array_of
 
 _ROW_SIZE = "row_size"
 _SEED = "seed"
+_ESTIMATE = "estimate"
 _UNREADABLE = (
     *(ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, MemoryError),
     *(zipfile.BadZipFile, zlib.error, struct.error),
@@ -222,6 +223,29 @@ def write_draws(
                 grown_file.seek(0)
                 with _member(archive, name) as member:
                     shutil.copyfileobj(grown_file, member, 1 << 20)
+
+
+def write_estimates(
+    stream: BinaryIO,
+    labels: Sequence[str],
+    names: Sequence[str],
+    values: Mapping[str, np.ndarray],
+) -> None:
+    """Per parameter `(dataset, estimate, *event)`, besides `dataset` labels and `estimate` names.
+
+    Errors:
+        UsageError: A parameter is called `estimate`.
+    """
+    if _ESTIMATE in values:
+        raise UsageError(
+            f"expected no parameter called {_ESTIMATE}, as NPZ calls the names of estimates",
+            hint="Choose another --format: csv and jsonl hold it.",
+        )
+    with zipfile.ZipFile(stream, "w") as archive:
+        _add(archive, LABEL, np.array(labels, dtype="U"))
+        _add(archive, _ESTIMATE, np.array(names, dtype="U"))
+        for name, value in values.items():
+            _add(archive, name, np.ascontiguousarray(value, "<f4"))
 
 
 def _add(archive: zipfile.ZipFile, name: str, array: np.ndarray) -> None:

@@ -19,6 +19,18 @@ from abi_cli.training.parts import Optimizer, Schedule
 from abi_cli.variables import Datasets, Layout, Ragged, count, take
 
 
+def adapter_for(spec: Spec, pilot: Datasets, layout: Layout) -> Adapter:
+    """The adapter of a spec, fitted to pilot simulations, for what its networks learn.
+
+    Errors:
+        AdapterError: As `Adapter.fit`.
+    """
+    adapter = Adapter.fit(spec.adapter or (), pilot, missing=layout.missing)
+    if registry.expected(spec.networks.inference, InferenceNetwork).has_draws:
+        return adapter
+    return adapter.estimating(pilot, [variable.name for variable in layout.of("parameter")])
+
+
 def build(
     spec: Spec, adapter: Adapter, layout: Layout, adapted: Datasets, *, seed: int
 ) -> Approximator:

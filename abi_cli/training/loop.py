@@ -15,12 +15,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from abi_cli import backend, registry
-from abi_cli.adapter.adapter import Adapter
 from abi_cli.approximator import Approximator
 from abi_cli.listener import Listener
 from abi_cli.spec import Spec
 from abi_cli.training.blocks import Ahead, Block, BlockPlan, gathered
-from abi_cli.training.building import block_plan, build, compile_blocks
+from abi_cli.training.building import adapter_for, block_plan, build, compile_blocks
 from abi_cli.training.fitting import refuse_unmonitored
 from abi_cli.training.parts import Callback
 from abi_cli.training.sources import Source
@@ -80,7 +79,7 @@ def train(plan: Plan) -> Trained:
     with clock("pilot"):
         pilot = source.pilot()
         layout = plan.describe(pilot)
-        adapter = Adapter.fit(plan.spec.adapter or (), pilot, missing=layout.missing)
+        adapter = adapter_for(plan.spec, pilot, layout)
         adapted = adapter.forward(pilot)
     with clock("networks"):
         approximator = build(plan.spec, adapter, layout, adapted, seed=plan.seed)

@@ -15,7 +15,7 @@ from abi_cli.listener import Listener
 from abi_cli.model.streams import Purpose
 from abi_cli.run import DIAGNOSTICS, Run, open_run, replacing
 from abi_cli.variables import Datasets, DrawBlock, Ragged, Variable, count, take
-from abi_cli.workflow.posterior import open_approximator
+from abi_cli.workflow.opening import open_approximator, refuse_without_draws
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
     USUAL_PLACE,
@@ -65,13 +65,15 @@ def diagnose(
         target: A folder; RUN/diagnostics by default, which is replaced.
 
     Errors:
+        UsageError: The network has no draws.
         RunError, DataError, UserFunctionError, OutputError: As they say.
     """
     listener = listener or Listener()
     run = open_run(path)
-    target.claim()
     seed = run.manifest.seed if seed is None else seed
     model = read_model(path)
+    refuse_without_draws(run, model.spec)
+    target.claim()
     tell_files(model, listener)
     if data is None:
         rows = Rows(model.need_simulator(), seed, Purpose.DIAGNOSE, 0, datasets or _DATASETS, {})

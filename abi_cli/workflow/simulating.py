@@ -29,13 +29,13 @@ class Written:
     Arguments:
         path: The file; None for standard output.
         what: Such as `1,000 simulated data sets of N, beta, sigma, x, y`.
-        seed: The seed that it came from.
+        seed: The seed that it came from, if from any.
         seconds: How long it took.
     """
 
     path: Path | None
     what: str
-    seed: int
+    seed: int | None
     seconds: float
 
 

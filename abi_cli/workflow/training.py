@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from abi_cli import __version__, backend, run
+from abi_cli import __version__, backend, registry, run
 from abi_cli.listener import Listener
 from abi_cli.model.streams import Purpose
 from abi_cli.model.workers import Workers
+from abi_cli.networks.network import InferenceNetwork
 from abi_cli.registry import Part
 from abi_cli.run import Run
 from abi_cli.spec import DesignSection, Spec, dump_spec
@@ -33,6 +35,9 @@ from abi_cli.workflow.request import (
     usable_cores,
 )
 from abi_cli.workflow.stored import stored_simulations
+
+if TYPE_CHECKING:
+    from abi_cli.approximator import Approximator
 
 _SOURCES = ("meta", "given", "prior", "likelihood", "log_likelihood", "log_prior", "quantities")
 """Fields of a spec's model that name functions or files."""
@@ -55,6 +60,7 @@ class Receipt:
         simulations: How many simulations they were learned from.
         failures: How many more failed and were drawn again.
         loss_unit: Of the losses in the history.
+        has_draws: Whether the posterior can be sampled, or else gives estimates alone.
     """
 
     run: Run
@@ -64,6 +70,7 @@ class Receipt:
     simulations: int
     failures: int = 0
     loss_unit: str = "nats"
+    has_draws: bool = True
 
 
 def train(
@@ -140,6 +147,7 @@ def train(
                 timings={part: round(took, 3) for part, took in seconds.items()},
             )
     budget = model.spec.training
+    network = registry.expected(model.spec.networks.inference, InferenceNetwork)
     return Receipt(
         run=folder,
         history=trained.history,
@@ -147,10 +155,15 @@ def train(
         weights=trained.approximator.count_params(),
         simulations=len(trained.history) * budget.num_batches * budget.batch_size,
         failures=trained.failures,
-        loss_unit="nats"
-        if trained.approximator.inference_network.loss_is_density
-        else "(a squared error)",
+        loss_unit=_unit(network, trained.approximator),
+        has_draws=network.has_draws,
     )
+
+
+def _unit(network: InferenceNetwork, approximator: Approximator) -> str:
+    """Of the losses; none where members of an ensemble have another than theirs."""
+    in_nats = approximator.inference_network.loss_is_density
+    return "" if network.loss_unit == "nats" and not in_nats else network.loss_unit
 
 
 def _rehearse(
