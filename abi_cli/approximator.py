@@ -18,9 +18,7 @@ How it is kept in a file is written in `abi_cli.archive`.
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -35,7 +33,10 @@ from abi_cli.adapter.adapter import (
     Adapter,
     summarized,
 )
-from abi_cli.adapter.batches import bucket_of, mask_of, network_inputs
+from abi_cli.adapter.batches import NOISE, bare, bucket_of, network_inputs, summary_inputs
+from abi_cli.adapter.targets import moved
+from abi_cli.backend.rows import ROWS, by_row, round_up
+from abi_cli.errors import UsageError
 from abi_cli.listener import Listener
 from abi_cli.model.streams import noise
 from abi_cli.networks.network import InferenceNetwork, SummaryNetwork, entries, shape_of
@@ -44,9 +45,6 @@ from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged, Value, count,
 
 NOISE_BLOCK = 1024
 """Draws whose noise shares one key: draws don't depend on how they are asked for."""
-
-ROWS = 16_384
-"""Draws made by one call of the compiled sampler, over data sets and draws."""
 
 CONDITION_ROWS = 256
 """Data sets summarized by one call."""
@@ -94,11 +92,11 @@ class Approximator(keras.Model):
         self._seed = seed
         conditions = statistics = entries(shape_of(widths.get(INFERENCE_CONDITIONS, 0)))
         self.summary_network = None
-        with _first_weights(seed):
+        with backend.first_weights(seed):
             shapes = {name: shape_of(widths[name]) for name in summarized(widths)}
             if summary is not None:
                 alone = shapes.get(SUMMARY_VARIABLES)
-                self.summary_network = summary.build_for(alone or _bare(shapes))
+                self.summary_network = summary.build_for(alone or bare(shapes))
                 conditions += summary.summary_dim
                 statistics += self.summary_network.statistics_dim
             else:
@@ -110,8 +108,11 @@ class Approximator(keras.Model):
         self._ends = conditions, conditions + adapter.dim
         self.built = True
         self._tell = backend.compiled(self.tell)
-        self._inverse = backend.compiled(self.inverse)
+        fused = self.inference_network.fuse_draws
+        self._inverse = backend.compiled(self.inverse, fused=fused)
         self._density = backend.compiled(self.log_density)
+        self._objective = backend.compiled(self.objective)
+        self._estimates = backend.compiled(self.estimates)
 
     def statistics(self, inputs: Mapping[str, Any]) -> Any:
         """What can be said of each data set without any weights, `(batch, statistics)`."""
@@ -158,12 +159,27 @@ class Approximator(keras.Model):
         """What the inference network is told of each data set, `(batch, conditions)`."""
         return self._with_conditions(inputs, self.summary_network)
 
+    def objective(self, theta: Any, told: Any, noise: Any = None) -> Any:
+        """What training maximizes, `(batch,)`: mostly `log_density`, in nats.
+
+        Arguments:
+            noise: `(batch, training_noise)`, for networks that learn from noised parameters.
+        """
+        c, mean, log_sd = self._heard(told)
+        z = (theta - mean) * ops.exp(-log_sd)
+        objective = self.inference_network.objective(z, c, noise)
+        if not self.inference_network.loss_is_density:
+            return objective
+        return objective - ops.sum(log_sd, axis=-1)
+
     def batch_loss(self, batch: Mapping[str, Any]) -> Any:
-        """Mean negative log density of the adapted parameters of one batch."""
-        c, mean, log_sd = self._heard(self.tell(batch))
-        z = (batch[INFERENCE_VARIABLES] - mean) * ops.exp(-log_sd)
-        objective = self.inference_network.objective(z, c) - ops.sum(log_sd, axis=-1)
-        return -ops.mean(objective)
+        """Mean negative objective of one batch, which has a `noise` where that is needed."""
+        told = self.tell(batch)
+        return -ops.mean(self.objective(batch[INFERENCE_VARIABLES], told, batch.get(NOISE)))
+
+    def estimates(self, told: Any) -> Any:
+        """Functionals of the standardized parameters, `(batch, dim, functional)`."""
+        return self.inference_network.estimates(self._heard(told)[0])
 
     def prepare(self, optimizer: keras.Optimizer, clip: Callable[[list[Any]], list[Any]]) -> None:
         """Make ready for `fit` with blocks of batches.
@@ -177,20 +193,31 @@ class Approximator(keras.Model):
         self.compile(optimizer=optimizer, jit_compile=backend.compiles())
 
     def mean_loss(self, adapted: Datasets) -> float:
-        """Mean negative log density of adapted parameters of any number of data sets."""
+        """Mean negative objective of any number of adapted data sets, at the same noise always."""
         told = self.told(adapted)
         theta = network_inputs({INFERENCE_VARIABLES: adapted[INFERENCE_VARIABLES]})
-        return -float(self._log_q(theta[INFERENCE_VARIABLES], told).mean())
+        numbers = np.random.default_rng(0).standard_normal(
+            (len(told), self.inference_network.training_noise), np.float32
+        )
+        return -float(by_row(self._objective, theta[INFERENCE_VARIABLES], told, numbers).mean())
 
-    def _log_q(self, theta: np.ndarray, told: np.ndarray) -> np.ndarray:
-        """Log density of adapted parameters, row by row, in compiled calls of one shape."""
-        log_q = np.empty(len(theta))
-        for first in range(0, len(theta), ROWS):
-            index = np.arange(first, min(first + ROWS, len(theta)))
-            padded = np.resize(index, _round_up(len(index), ROWS))
-            chunk = backend.to_numpy(self._density(theta[padded], told[padded]))
-            log_q[index] = chunk[: len(index)]
-        return log_q
+    def estimate(self, datasets: Mapping[str, Value]) -> dict[str, np.ndarray]:
+        """Point estimates of parameters on the user's scale, of a network that has no draws.
+
+        Arguments:
+            datasets: Context and observables on the user's scale; parameters are not looked at.
+
+        Returns:
+            Parameter → `(dataset, functional, *event)`, float64; the functionals are
+            `inference_network.names`.
+        """
+        told = self.told(self.adapter.forward(self._observed(datasets)))
+        _, mean, log_sd = self._heard(told.astype(np.float64))
+        degrees, targets = self.inference_network.degrees, self.adapter.targets
+        if targets is None:
+            raise ValueError("Expected an adapter of parameters that are estimated; got another")
+        estimates = moved(by_row(self._estimates, told), degrees, mean, np.exp(log_sd))
+        return targets.on_users_scale(estimates, degrees)
 
     def train_step(self, *arguments: Any) -> Any:
         """Learn one block of batches (see `backend.train_block`)."""
@@ -235,7 +262,7 @@ class Approximator(keras.Model):
             members = np.flatnonzero(size == bucket)
             for first in range(0, len(members), CONDITION_ROWS):
                 index = members[first : first + CONDITION_ROWS]
-                padded = np.resize(index, _round_up(len(index), CONDITION_ROWS))
+                padded = np.resize(index, round_up(len(index), CONDITION_ROWS))
                 inputs = network_inputs(take(adapted, padded), size=int(bucket) or None)
                 chunk = backend.to_numpy(self._tell(inputs))[: len(index)]
                 if told is None:
@@ -262,8 +289,8 @@ class Approximator(keras.Model):
             draws: How many for each data set.
         """
         told = self.told(self.adapter.forward(self._observed(datasets)))
-        at_once = _round_up(draws, ROWS)
-        together = _round_up(len(told), ROWS // at_once)
+        at_once = round_up(draws, ROWS)
+        together = round_up(len(told), ROWS // at_once)
         listener = listener or Listener()
         with listener.task("sampling", total=len(told) * draws, unit="draws") as progress:
             for first in range(0, len(told), together):
@@ -313,7 +340,15 @@ class Approximator(keras.Model):
         """Log posterior density of row i of `parameters` given data set i, `(dataset,)`, float64.
 
         It is the density on the user's scale, −inf outside the support.
+
+        Errors:
+            UsageError: The inference network has no density.
         """
+        if not self.inference_network.has_density:
+            raise UsageError(
+                f"{self._inference.name} gives draws, but no density",
+                hint="Train with another network, such as -s networks.inference=flow_matching.",
+            )
         observed = self._observed(datasets)
         told = self.told(self.adapter.forward(observed))
         inside = self.adapter.in_support(parameters)
@@ -326,7 +361,7 @@ class Approximator(keras.Model):
         theta = network_inputs({INFERENCE_VARIABLES: adapted[INFERENCE_VARIABLES]})[
             INFERENCE_VARIABLES
         ]
-        log_q = self._log_q(theta, told[rows])
+        log_q = by_row(self._density, theta, told[rows])
         density[rows] = log_q + self.adapter.log_det(supported)
         return density
 
@@ -358,34 +393,3 @@ class Approximator(keras.Model):
             buckets=tuple(config["buckets"]),
             seed=config["seed"],
         )
-
-
-def summary_inputs(inputs: Mapping[str, Any]) -> tuple[Any, Any]:
-    """What is summarized, and its mask or None; of a group, mappings of its members to theirs."""
-    if SUMMARY_VARIABLES in inputs:
-        return inputs[SUMMARY_VARIABLES], inputs.get(mask_of(SUMMARY_VARIABLES))
-    group = {name: inputs[name] for name in summarized(inputs)}
-    return _bare(group), _bare({name: inputs.get(mask_of(name)) for name in group})
-
-
-def _bare(group: Mapping[str, Any]) -> dict[str, Any]:
-    """The members of the group `summary_variables` under the names that they have in it."""
-    return {name.removeprefix(f"{SUMMARY_VARIABLES}."): value for name, value in group.items()}
-
-
-@contextmanager
-def _first_weights(seed: int) -> Iterator[None]:
-    """Keras draws the seeds of its initializers from `random`; its own function to seed that loads
-    TensorFlow, whichever the backend.
-    """
-    state = random.getstate()
-    random.seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(state)
-
-
-def _round_up(number: int, most: int) -> int:
-    """The next power of two, `most` at the most: few shapes are compiled, little is wasted."""
-    return min(most, 1 << max(number - 1, 0).bit_length())

@@ -51,6 +51,10 @@ DataPath = Annotated[
         metavar="DATA", help="Data sets: .csv, .tsv, .jsonl, .npz; - is standard input."
     ),
 ]
+Stored = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="FILE", help="Take these simulations, not fresh ones."),
+]
 Override = Annotated[
     list[str] | None,
     typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override a field of the spec."),

@@ -11,7 +11,7 @@ such a dict that a run keeps, so that later commands can read data without the u
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any, Literal, get_args
@@ -168,6 +168,22 @@ class Layout:
         """The variables of these roles, in order."""
         return tuple(variable for variable in self.variables if variable.role in roles)
 
+    @classmethod
+    def of_values(
+        cls, datasets: Datasets, roles: Mapping[str, Role], *, missing: Collection[str]
+    ) -> Layout:
+        """What variables are, judging by their values in some data sets.
+
+        Arguments:
+            roles: Variable → what it is in the model.
+            missing: Variables whose values may be missing.
+        """
+        variables = [
+            _judged(name, value, role=roles[name], datasets=datasets, missing=name in missing)
+            for name, value in datasets.items()
+        ]
+        return cls(tuple(sorted(variables, key=lambda variable: ROLES.index(variable.role))))
+
     def to_config(self) -> list[dict[str, Any]]:
         """As plain JSON values."""
         return [asdict(variable) for variable in self.variables]
@@ -187,6 +203,28 @@ class Layout:
                 for entry in config
             )
         )
+
+
+def _judged(name: str, value: Value, *, role: Role, datasets: Datasets, missing: bool) -> Variable:
+    values = array_of(value)
+    integer = values.dtype.kind == "i"
+    counts = role == "context" and integer and isinstance(value, np.ndarray) and value.ndim == 1
+    lengths = tuple(
+        other
+        for other, members in datasets.items()
+        if counts and isinstance(members, Ragged) and np.array_equal(members.row_size, values)
+    )
+    return Variable(
+        name=name,
+        role=role,
+        ragged=isinstance(value, Ragged),
+        event=values.shape[1:],
+        integer=integer,
+        length_of=lengths,
+        low=float(np.nanmin(values)) if values.size else None,
+        high=float(np.nanmax(values)) if values.size else None,
+        missing=missing,
+    )
 
 
 @dataclass(frozen=True)

@@ -120,8 +120,14 @@ def test_the_example_of_every_part_works(kind, name):
         assert summary.shape == (3, part.summary_dim)
     elif isinstance(part, InferenceNetwork):
         layer = part.build(2, 3, 1)
-        log_prob = layer.log_prob(np.zeros((4, 2), np.float32), np.zeros((4, 3), np.float32))
-        assert log_prob.shape == (4,)
+        c = np.zeros((4, 3), np.float32)
+        if not part.has_draws:
+            assert layer.estimates(c).shape == (4, 2, len(layer.names))
+            return
+        noise = np.zeros((1, 4, layer.noise_dim), np.float32)
+        assert layer.inverse(noise, c[:1, None]).shape == (1, 4, 2)
+        if layer.has_density:
+            assert layer.log_prob(np.zeros((4, 2), np.float32), c).shape == (4,)
     elif isinstance(part, Optimizer):
         assert float(part.build(1e-3).learning_rate) == pytest.approx(1e-3)
     elif isinstance(part, Schedule):
@@ -209,7 +215,8 @@ def test_kinds_can_be_called_by_their_plural():
     [
         ("missing", ["missing", "data.missing"], "may be missing"),
         ("training.epochs", ["training.epochs"], "By default: 30"),
-        ("length_of", ["context.NAME.length_of"], "It must be given"),
+        ("length_of", ["context.NAME.length_of"], "By default: []"),
+        ("likelihood", ["model.likelihood"], "It must be given"),
         ("inference", ["networks.inference"], "By default: coupling_flow"),
     ],
 )

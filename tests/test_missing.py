@@ -188,11 +188,10 @@ def test_stored_simulations_get_the_gaps_that_they_lack(tmp_path):
     simulated = abi("simulate", tmp_path / "spec.yaml", "-n", 500, *only_y, "-o", file)
     assert simulated.exit_code == 0, simulated.output
     model = read_model(tmp_path / "spec.yaml")
-    layout = model.simulator.layout(train_rows(model.simulator, 0, 50))
     told = []
     listener = Listener()
     listener.note = told.append
-    stored = stored_simulations(file, model, layout, seed=1, listener=listener)
+    stored = stored_simulations(file, model, seed=1, listener=listener)
     assert gaps_of(stored["x"]).mean() == pytest.approx(0.1, abs=0.02)
     np.testing.assert_array_equal(stored["y"].values, np.load(file)["y"])
     (note,) = told

@@ -8,6 +8,7 @@ from abi_cli import backend, registry, workflow
 from abi_cli.adapter import network_inputs
 from abi_cli.approximator import Approximator
 from abi_cli.archive import load_approximator, save_approximator
+from abi_cli.errors import UsageError
 from abi_cli.training.blocks import BlockPlan
 from abi_cli.variables import take
 from tests import engine
@@ -32,15 +33,28 @@ INFERENCES = {
     },
     "autoregressive_flow": {"depth": 2, "width": 8, "base": "student_t"},
     "gaussian_mixture": {"components": 2, "width": 8},
+    "flow_matching": {"depth": 1, "width": 8, "steps": 2, "repeats": 2},
+    "diffusion": {
+        "depth": 1,
+        "width": 8,
+        "schedule": "edm",
+        "prediction": "score",
+        "sampler": "sde",
+        "steps": 3,
+    },
+    "consistency": {"depth": 1, "width": 8, "repeats": 3},
     "ensemble": {"network": {"coupling_flow": {"depth": 3, "width": 8}}, "members": 2},
 }
 ALONE = {"mlp", "fusion"}
 """Summary networks that take no sets: below by specs of their own."""
 
+WITHOUT_DRAWS = {"point"}
+"""Inference networks that give estimates alone: in `tests/test_point.py`."""
+
 
 def test_every_network_is_tested():
     assert set(registry.names("summary network")) == {*SUMMARIES, *ALONE}
-    assert set(registry.names("inference network")) == {*INFERENCES}
+    assert set(registry.names("inference network")) == {*INFERENCES, *WITHOUT_DRAWS}
 
 
 LIGHT = {"gaussian_mixture": {"components": 1, "depth": 1, "width": 8}}
@@ -58,7 +72,13 @@ def test_within_five_steps_every_weight_has_changed_and_what_is_saved_comes_back
     made = engine.ready(engine.approximator(**named(name)), learning_rate=1e-2)
     adapted = made.adapter.forward(engine.normal_sets(80, seed=9))
     plan = BlockPlan(
-        epochs=1, num_batches=5, batch_size=16, buckets=(8,), seed=3, rate=np.ones_like
+        epochs=1,
+        num_batches=5,
+        batch_size=16,
+        buckets=(8,),
+        seed=3,
+        rate=np.ones_like,
+        noise=made.inference_network.training_noise,
     )
     before = engine.weights(made)
     losses = engine.learn(made, [plan.make(0, adapted, 8)])
@@ -77,8 +97,12 @@ def test_within_five_steps_every_weight_has_changed_and_what_is_saved_comes_back
 
     few = take(adapted, slice(0, 6))
     theta = network_inputs(few)["inference_variables"]
-    density = backend.to_numpy(made.log_density(theta, made.told(few)))
-    assert np.isfinite(density).all()
+    if made.inference_network.has_density:
+        density = backend.to_numpy(made.log_density(theta, made.told(few)))
+        assert np.isfinite(density).all()
+        return
+    with pytest.raises(UsageError, match=f"{name} gives draws, but no density"):
+        made.log_prob(sets, {"mu": np.zeros(5), "sigma": np.ones(5)})
 
 
 MODEL = """

@@ -17,6 +17,8 @@ FLOWS = {
     "swapping coupling": "coupling_flow: {depth: 3, width: 8, permutation: swap, base: mixture}",
     "autoregressive": "autoregressive_flow: {depth: 3, width: 12}",
     "autoregressive spline": "autoregressive_flow: {depth: 2, width: 12, transform: spline}",
+    "flow matching": "flow_matching: {depth: 1, width: 8, steps: 12}",
+    "diffusion": "diffusion: {depth: 2, width: 8, steps: 12}",
 }
 NETWORKS = {
     **FLOWS,
@@ -24,6 +26,12 @@ NETWORKS = {
     "normal": "gaussian_mixture: {components: 1, width: 8}",
     "ensemble": "ensemble: {members: 2, network: {gaussian_mixture: {components: 2, width: 8}}}",
 }
+DRAWN = {
+    "sde": "diffusion: {depth: 1, width: 8, sampler: sde, steps: 5, prediction: noise}",
+    "consistency": "consistency: {depth: 1, width: 8, steps: 3}",
+}
+"""Networks whose draws have no density, or another one."""
+
 SETS = {
     "deep set": "deep_set: {summary_dim: 5, width: 16}",
     "set transformer": "set_transformer: {summary_dim: 5, width: 16}",
@@ -104,13 +112,16 @@ def test_log_density_is_that_of_the_noise_and_the_jacobian(flow):
     assert got == pytest.approx(expected, abs=0.02 * flow.dim)
 
 
-@pytest.mark.parametrize("words", NETWORKS.values(), ids=NETWORKS)
+@pytest.mark.parametrize("words", {**NETWORKS, **DRAWN}.values(), ids={**NETWORKS, **DRAWN})
 def test_shapes(words, sizes):
     dim, conditions = sizes
     made = inference(words, dim, conditions)
     for datasets in (1, 4):
         theta, c = some((datasets, dim)), some((datasets, conditions), 1)
-        for density in (made.log_prob(theta, c), made.objective(theta, c)):
+        noise = some((datasets, made.training_noise), 4)
+        scores = [made.objective(theta, c, noise)]
+        scores += [made.log_prob(theta, c)] if made.has_density else []
+        for density in scores:
             assert backend.to_numpy(density).shape == (datasets,)
             assert np.isfinite(backend.to_numpy(density)).all()
         z = some((datasets, 5, made.noise_dim), 2)

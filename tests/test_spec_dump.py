@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from abi_cli.data.preparing import PREPARATIONS
 from abi_cli.spec import (
     DataSection,
+    DesignSection,
     ModelSection,
     NetworksSection,
     ObservableSection,
@@ -53,6 +54,8 @@ model:
   given: null
   prior: toy.py:prior
   likelihood: toy.py:likelihood
+  log_likelihood: null
+  log_prior: null
   quantities: {}
   chunk: 32
   max_failures: 0
@@ -144,7 +147,13 @@ specs = st.builds(
     model=st.builds(
         ModelSection,
         meta=st.sampled_from([None, "a.b:c", "dir with spaces/m.py:meta"]),
-        given=st.none() | st.just("m.py:given"),
+        given=st.none()
+        | st.just("m.py:given")
+        | st.builds(
+            DesignSection, file=st.sampled_from(["a.csv", "b c.npz"]), size=st.none() | counts
+        )
+        | st.just(DesignSection(file="a.csv", resample=False)),
+        log_likelihood=st.sampled_from([None, "m.py:log_likelihood"]),
         prior=st.just("m.py:prior"),
         likelihood=st.just("m.py:no"),
         chunk=counts,
@@ -192,6 +201,15 @@ def test_declarations_written_and_read_back_are_the_same(spec, meta, prior):
     prior = {name: source for name, source in prior.items() if name not in meta} or "m.py:prior"
     model = spec.model.model_copy(update={"meta": meta, "prior": prior})
     spec = spec.model_copy(update={"model": model, "parameters": None, "observables": None})
+    assert parse_spec(dump_spec(spec)) == spec
+
+
+@settings(max_examples=30, deadline=None)
+@given(specs, st.dictionaries(few, st.just(ParameterSection()), min_size=1))
+def test_specs_without_a_model_written_and_read_back_are_the_same(spec, parameters):
+    observables = {"cases": ObservableSection(kind="series")}
+    update = {"model": None, "parameters": parameters, "observables": observables}
+    spec = spec.model_copy(update=update)
     assert parse_spec(dump_spec(spec)) == spec
 
 

@@ -77,6 +77,33 @@ MISTAKES = {
     ),
     "parameter that is not declared": ("toy.py:prior", "{beta: normal}"),
     "space after the colon of a function": ("toy.py:prior", "toy.py: prior"),
+    "design with a misspelt option": (
+        "  prior: toy.py:prior",
+        "  given: {file: design.csv, resmaple: true}\n  prior: toy.py:prior",
+    ),
+    "size of what is not resampled": (
+        "  prior: toy.py:prior",
+        "  given: {file: design.csv, resample: false, size: 3}\n  prior: toy.py:prior",
+    ),
+    "size that nothing draws": (
+        "  meta: toy.py:meta",
+        "  meta: {N: {normal: {}}}\n  given: {file: design.csv, size: M}",
+    ),
+    "neither a function nor a design": ("  meta: toy.py:meta", "  given: design.csv"),
+    "no model and no observables": (
+        SPEC[SPEC.index("model:") : SPEC.index("parameters:")],
+        "",
+    ),
+    "density of a prior without one of data": (
+        "  prior: toy.py:prior",
+        "  prior: toy.py:prior\n  log_prior: toy.py:log_prior",
+    ),
+    "density of a prior that is declared": (
+        "  prior: toy.py:prior",
+        "  prior: {beta: normal, sigma: normal}\n  log_likelihood: toy.py:log_likelihood\n"
+        "  log_prior: toy.py:log_prior",
+    ),
+    "context and parameter": ("adapter:", "context: {sigma: {}}\nadapter:"),
     "name that can't be a folder's": ("name: toy", "name: toy/one"),
     "reserved variable": ("  sigma: {labels: σ}", "  draw: {labels: σ}"),
     "keyword as variable": ("  sigma: {labels: σ}", "  lambda: {labels: σ}"),

@@ -22,6 +22,7 @@ from abi_cli.adapter.step import (
     on_array,
     require_present,
 )
+from abi_cli.adapter.targets import Targets
 from abi_cli.errors import DataError
 from abi_cli.registry import Part
 from abi_cli.variables import Datasets, Ragged, Value, array_of, count, take
@@ -73,6 +74,8 @@ class Adapter:
             the last step each such feature gets 0 where it is missing, and a further feature that
             is 1 there and else 0.
         missing: Variables of which values may be missing (NaN).
+        targets: What `inference_variables` are instead of what the steps make of the parameters,
+            where these are to be estimated as the user has them; `inverse` knows nothing of them.
     """
 
     steps: tuple[Step, ...]
@@ -80,6 +83,7 @@ class Adapter:
     event: tuple[int, ...]
     gaps: Mapping[str, np.ndarray] = field(default_factory=dict)
     missing: frozenset[str] = frozenset()
+    targets: Targets | None = None
 
     @classmethod
     def fit(
@@ -165,7 +169,7 @@ class Adapter:
     @property
     def dim(self) -> int:
         """How many numbers the inference network has to learn."""
-        return math.prod(self.event)
+        return math.prod(self.event) if self.targets is None else self.targets.dim
 
     @property
     def parameters(self) -> frozenset[str]:
@@ -195,7 +199,14 @@ class Adapter:
                 f"Expected {', '.join(sorted(self.conditions))}; got no {' and no '.join(missing)}"
             )
         _refuse_missing(data, allowed=self.missing)
-        return self._told_of_gaps(self._through(_in_double(data)))
+        adapted = self._through(_in_double(data))
+        if self.targets is not None and INFERENCE_VARIABLES in adapted:
+            adapted[INFERENCE_VARIABLES] = self.targets.forward(data)
+        return self._told_of_gaps(adapted)
+
+    def estimating(self, pilot: Datasets, parameters: Sequence[str]) -> Adapter:
+        """The same, with `parameters` as the user has them in `inference_variables`."""
+        return replace(self, targets=Targets.fit(self.fitted, _in_double(pilot), parameters))
 
     def _through(self, data: Datasets) -> Datasets:
         """After the last step."""
@@ -272,6 +283,7 @@ class Adapter:
             "event": list(self.event),
             "gaps": {name: features.tolist() for name, features in self.gaps.items()},
             "missing": sorted(self.missing),
+            "targets": self.targets and self.targets.to_config(),
         }
 
     @classmethod
@@ -287,7 +299,9 @@ class Adapter:
         )
         gaps = {name: np.array(features) for name, features in config.get("gaps", {}).items()}
         missing = frozenset(config.get("missing", ()))
-        return cls(steps, states, tuple(config["event"]), gaps, missing)
+        written = config.get("targets")
+        targets = None if written is None else Targets.from_config(written)
+        return cls(steps, states, tuple(config["event"]), gaps, missing, targets)
 
     def _step(self, number: int, data: Mapping[str, Value]) -> Datasets:
         """Forward through one step."""

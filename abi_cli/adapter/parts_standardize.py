@@ -76,7 +76,7 @@ class Standardize(Step):
                 continue
             feature = () if name in self.whole else event_of(data[name])[-1:]
             if self.mean is None:
-                location, scale, heavy = _moments(array_of(data[name]), feature)
+                location, scale, heavy = moments(array_of(data[name]), feature)
             else:
                 location = self._given(self.mean, name, feature)
                 scale = self._given(self.std, name, feature)
@@ -139,7 +139,7 @@ def _log_scale(value: Value, scale: np.ndarray) -> np.ndarray:
     return total(value, lambda x: np.broadcast_to(np.log(scale), x.shape))
 
 
-def _moments(
+def moments(
     array: np.ndarray, feature: tuple[int, ...]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Location, scale and whether the tails are heavy, of each feature; see `Standardize`."""
@@ -165,7 +165,7 @@ def _moments(
 def _moments_of_known(pooled: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The same feature by feature `(row, [feature])`, of the values that are there."""
     columns = pooled.reshape(len(pooled), -1).T
-    each = [_moments(column[~np.isnan(column)], ()) for column in columns]
+    each = [moments(column[~np.isnan(column)], ()) for column in columns]
     shape = pooled.shape[1:]
     location, scale, heavy = (np.array(values).reshape(shape) for values in zip(*each, strict=True))
     return location, scale, heavy

@@ -11,7 +11,7 @@ Nothing here imports a backend before it is used.
 from abi_cli.backend.blocks import FlatWeights, feed, synchronize, train_block
 from abi_cli.backend.choice import BACKENDS, name, select, to_numpy
 from abi_cli.backend.devices import accelerated, all_devices
-from abi_cli.backend.loops import compiled, compiles, scan_layers
+from abi_cli.backend.loops import compiled, compiles, first_weights, scan_layers
 
 __all__ = [
     "BACKENDS",
@@ -21,6 +21,7 @@ __all__ = [
     "compiled",
     "compiles",
     "feed",
+    "first_weights",
     "name",
     "scan_layers",
     "select",

@@ -1,4 +1,4 @@
-"""Beside the main job: simulate, log-prob, summary, show."""
+"""Beside the main job: simulate, estimate, log-prob, summary, show."""
 
 from __future__ import annotations
 
@@ -69,6 +69,59 @@ def simulate(
 
 
 @app.command(
+    epilog=examples(
+        "abi estimate runs/regression data.csv",
+        "abi estimate runs/regression data.csv -o estimates.csv",
+    )
+)
+@command
+def estimate(
+    console: Console,
+    run: RunPath,
+    data: DataPath,
+    output: Output = None,
+    draws: Annotated[
+        int | None,
+        typer.Option(
+            "--draws", "-n", min=2, metavar="N", help="Per data set, 1000; `point` has none."
+        ),
+    ] = None,
+    seed: Seed = None,
+    format: Annotated[  # the option's name
+        str | None,
+        typer.Option("--format", metavar="NAME", help="csv, tsv, jsonl or npz, not by extension."),
+    ] = None,
+    backend: BackendName = None,
+    device: Device = None,
+    trust_code: TrustCode = False,
+    force: Force = False,
+) -> None:
+    """Point estimates of the parameters of every data set in DATA.
+
+    A `point` network gives those that it was trained for, others mean, sd and quantiles of draws.
+    Without -o: a table on a terminal, CSV into a pipe, a row per data set and parameter.
+    """
+    from abi_cli import workflow
+    from abi_cli.console import figures, reports
+
+    table = output is None and format is None and (console.json or console.interactive)
+    estimating = workflow.estimate(
+        run,
+        data,
+        draws=draws,
+        seed=seed,
+        target=workflow.Target(output, force=force, format=format),
+        compute=workflow.Compute(backend, device),
+        trust_code=trust_code,
+        listener=console,
+    )
+    if table:
+        figures.show_estimates(console, estimating.estimates())
+    else:
+        reports.show_written(console, estimating.write())
+
+
+@app.command(
     "log-prob",
     epilog=examples("abi log-prob runs/regression data.csv --at theta.csv"),
 )
@@ -115,9 +168,9 @@ def summary(
 ) -> None:
     """Mean, sd, Monte Carlo error and quantiles of posterior draws."""
     from abi_cli import workflow
-    from abi_cli.console import reports
+    from abi_cli.console import figures
 
-    reports.show_summary(console, workflow.summary(draws))
+    figures.show_summary(console, workflow.summary(draws))
 
 
 @app.command(epilog=examples("abi show runs/regression", "abi show runs/regression --json"))

@@ -9,7 +9,7 @@ import typer
 
 from abi_cli.cli.app import app, examples
 from abi_cli.console import Console
-from abi_cli.options import Force, Output, Override, Seed, SpecPath, command
+from abi_cli.options import Force, Output, Override, Seed, SpecPath, Stored, command
 
 
 @app.command("list", epilog=examples("abi list", "abi list steps", "abi list networks"))
@@ -89,6 +89,7 @@ def fill(
     console: Console,
     spec: SpecPath,
     output: Output = None,
+    data: Stored = None,
     overrides: Override = None,
     seed: Seed = None,
     force: Force = False,
@@ -100,7 +101,7 @@ def fill(
     from abi_cli import workflow
     from abi_cli.console import reports
 
-    text = workflow.fill(spec, overrides=overrides or (), seed=seed)
+    text = workflow.fill(spec, data=data, overrides=overrides or (), seed=seed, listener=console)
     target = workflow.Target(output, force=force)
     reports.write_text(console, text, target, what="the complete spec")
 

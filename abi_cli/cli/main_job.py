@@ -24,6 +24,7 @@ from abi_cli.options import (
     RunPath,
     Seed,
     SpecPath,
+    Stored,
     TrustCode,
     command,
 )
@@ -36,11 +37,18 @@ class ProblemFormat(enum.StrEnum):
     concise = "concise"
 
 
-@app.command(epilog=examples("abi check spec.yaml", "abi check spec.yaml -s model.chunk=1 --json"))
+@app.command(
+    epilog=examples(
+        "abi check spec.yaml",
+        "abi check spec.yaml -s model.chunk=1 --json",
+        "abi check spec.yaml --data sims.npz",
+    )
+)
 @command
 def check(
     console: Console,
     spec: SpecPath,
+    data: Stored = None,
     overrides: Override = None,
     seed: Seed = None,
     strict: Annotated[bool, typer.Option("--strict", help="End with 1 for warnings, too.")] = False,
@@ -67,6 +75,7 @@ def check(
     try:
         found = workflow.check(
             spec,
+            data=data,
             overrides=overrides or (),
             seed=seed,
             build=workflow.Compute(backend, device, jobs) if build else None,
@@ -99,12 +108,7 @@ def train(
     console: Console,
     spec: SpecPath,
     output: Output = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data", metavar="FILE", help="Learn from these simulations, not fresh ones."
-        ),
-    ] = None,
+    data: Stored = None,
     overrides: Override = None,
     seed: Seed = None,
     backend: BackendName = None,
@@ -161,7 +165,7 @@ def sample(
     Without -o: a table of each posterior on a terminal, and the draws as CSV into a pipe.
     """
     from abi_cli import workflow
-    from abi_cli.console import reports
+    from abi_cli.console import figures, reports
 
     target = workflow.Target(output, force=force, format=format)
     table = output is None and format is None and (console.json or console.interactive)
@@ -177,7 +181,7 @@ def sample(
         listener=console,
     )
     if table:
-        reports.show_summary(console, sampling.summary())
+        figures.show_summary(console, sampling.summary())
     else:
         reports.show_written(console, sampling.write())
 
@@ -186,6 +190,7 @@ def sample(
     epilog=examples(
         "abi diagnose runs/regression",
         "abi diagnose runs/regression --datasets 1000 --json",
+        "abi diagnose runs/regression --data held_out.npz",
     )
 )
 @command
@@ -197,8 +202,15 @@ def diagnose(
         typer.Option("--output", "-o", metavar="DIR", help="Instead of RUN/diagnostics."),
     ] = None,
     datasets: Annotated[
-        int, typer.Option("--datasets", min=2, metavar="N", help="Fresh data sets to simulate.")
-    ] = 200,
+        int | None,
+        typer.Option(
+            "--datasets",
+            min=2,
+            metavar="N",
+            help="Fresh data sets to simulate (200), or how many of --data (all).",
+        ),
+    ] = None,
+    data: Stored = None,
     draws: Draws = 1000,
     seed: Seed = None,
     backend: BackendName = None,
@@ -208,8 +220,8 @@ def diagnose(
 ) -> None:
     """Ask whether the posteriors of RUN can be trusted.
 
-    Simulates fresh data sets with the run's own code, samples their posteriors, compares them with
-    the truth, and leaves metrics.json and pictures.
+    Simulates fresh data sets with the run's own code, or reads some that training has not seen,
+    samples their posteriors, compares them with the truth, and leaves metrics.json and pictures.
     """
     from abi_cli import workflow
     from abi_cli.console import reports
@@ -217,6 +229,7 @@ def diagnose(
     diagnosis = workflow.diagnose(
         run,
         datasets=datasets,
+        data=data,
         draws=draws,
         seed=seed,
         target=workflow.Target(output, force=force),

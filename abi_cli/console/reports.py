@@ -7,13 +7,11 @@ import io
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from abi_cli.console.terminal import Console, duration
 
 if TYPE_CHECKING:
-    from abi_cli.data import Summary
     from abi_cli.workflow import Check, Description, Diagnosis, Receipt, Started, Target
     from abi_cli.workflow.checking import View
     from abi_cli.workflow.posterior import Densities
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from abi_cli.workflow.trying import Built
 
 _NUMBERS = ("mean", "sd", "min", "max")
-_SETS_SHOWN = 20
 
 
 def number(value: float) -> str:
@@ -44,9 +41,11 @@ def show_check(console: Console, check: Check) -> None:
     console.facts(
         {
             "spec": check.name,
-            "executed": ", ".join(check.files),
+            **({"executed": ", ".join(check.files)} if check.files else {}),
             **check.sources,
-            "simulated": f"{check.rows:,} data sets in {duration(check.seconds)}",
+            "simulated" if check.data is None else "read": f"{check.rows:,} data sets"
+            + (f" of {check.data}" if check.data else "")
+            + f" in {duration(check.seconds)}",
         }
     )
     console.heading("\nWhat the model generates")
@@ -87,8 +86,8 @@ def show_check(console: Console, check: Check) -> None:
             console.text(f"  {finding.hint}")
     if not check.errors:
         console.text(
-            "ok: it simulates, adapts, does without the parameters as inference must, "
-            "and comes back"
+            f"ok: it {'simulates' if check.data is None else 'reads'}, adapts, does without the "
+            "parameters as inference must, and comes back"
         )
 
 
@@ -159,15 +158,22 @@ def show_training(console: Console, receipt: Receipt) -> None:
             "learned": f"{receipt.weights:,} weights from {receipt.simulations:,} simulations",
             **_failed(receipt.failures),
             "time": f"{duration(total)}: {parts}",
-            "loss": _loss(receipt.history),
-            "next": f"abi diagnose {run.path}",
-            "": f"abi sample {run.path} DATA.csv -o draws.csv",
+            "loss": _loss(receipt.history, receipt.loss_unit),
+            **_next(receipt),
         },
         aside=True,
     )
 
 
-def _loss(history: Sequence[Mapping[str, float]]) -> str:
+def _next(receipt: Receipt) -> dict[str, str]:
+    """What to type next."""
+    path = receipt.run.path
+    if not receipt.has_draws:
+        return {"next": f"abi estimate {path} DATA.csv -o estimates.csv"}
+    return {"next": f"abi diagnose {path}", "": f"abi sample {path} DATA.csv -o draws.csv"}
+
+
+def _loss(history: Sequence[Mapping[str, float]], unit: str) -> str:
     """The last loss and whether more training would lower it."""
     losses = [row["loss"] for row in history]
     last = history[-1]
@@ -175,12 +181,13 @@ def _loss(history: Sequence[Mapping[str, float]]) -> str:
     if "val_loss" in last:
         text += f", {last['val_loss']:.3f} on validation data"
     tenth = max(1, len(losses) // 10)
+    text = f"{text} {unit}".rstrip()
     if len(losses) < 2 * tenth + 1:
-        return f"{text} nats after {len(losses)} epochs"
+        return f"{text} after {len(losses)} epochs"
     now, before = losses[-tenth:], losses[-2 * tenth : -tenth]
     gain = sum(before) / tenth - sum(now) / tenth
     trend = f"still falling by {gain:.3f}" if gain > 0.02 else "level"
-    return f"{text} nats, {trend} over the last {tenth} of {len(losses)} epochs"
+    return f"{text}, {trend} over the last {tenth} of {len(losses)} epochs"
 
 
 def show_written(console: Console, written: Written) -> None:
@@ -191,30 +198,8 @@ def show_written(console: Console, written: Written) -> None:
         )
         return
     where = "standard output" if written.path is None else str(written.path)
-    console.note(
-        f"wrote {written.what} to {where} (seed {written.seed}) in {duration(written.seconds)}"
-    )
-
-
-def show_summary(console: Console, summary: Summary) -> None:
-    """Posteriors in a table, one row per data set and scalar."""
-    if console.json:
-        rows = [
-            {"dataset": label, "parameter": element, **figures}
-            for label, element, figures in summary.rows()
-        ]
-        console.document("summary", {"rows": rows})
-        return
-    table = []
-    previous = None
-    for label, element, figures in islice(summary.rows(), _SETS_SHOWN * len(summary.elements)):
-        table.append(("" if label == previous else label, element, *map(number, figures.values())))
-        previous = label
-    console.table(("data set", "parameter", "mean", "sd", "mcse", "median", "5 %", "95 %"), table)
-    if len(summary.labels) > _SETS_SHOWN:
-        console.note(
-            f"{_SETS_SHOWN} of {len(summary.labels):,} data sets are shown; --json has them all"
-        )
+    seed = "" if written.seed is None else f" (seed {written.seed})"
+    console.note(f"wrote {written.what} to {where}{seed} in {duration(written.seconds)}")
 
 
 def show_diagnosis(console: Console, diagnosis: Diagnosis) -> None:
@@ -236,6 +221,7 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis) -> None:
                 f"{element.z_score_mean:+.2f} ± {element.z_score_sd:.2f}".replace("-", "−"),
                 f"{element.calibration_error:.3f}",
                 f"{element.uniformity.p:.3f}",
+                f"{element.given_data.p_location:.3f}" if element.given_data else "",
                 metrics.verdict.parameters[name].outcome.value,
             )
         )
@@ -246,10 +232,20 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis) -> None:
         "+0.00 ± 1.00",
         f"{metrics.exact['calibration_error']:.3f}",
         "uniform",
+        "uniform",
         "",
     )
     console.heading(f"{metrics.datasets:,} data sets, {metrics.draws:,} draws each")
-    columns = ("parameter", "NRMSE", "contraction", "z-score", "calibration error", "SBC p", "")
+    columns = (
+        "parameter",
+        "NRMSE",
+        "contraction",
+        "z-score",
+        "calibration error",
+        "SBC p",
+        "data p",
+        "",
+    )
     console.table(columns, [*rows, exact])
     for name, why in metrics.skipped.items():
         console.note(f"{name} is left out: {why}")

@@ -9,6 +9,7 @@ datasets   data sets and simulations as a model's layout says
 draws      draws and what is known beforehand
 draw_files draws in and out
 summary    draws in a few numbers
+estimates  point estimates, out
 """
 
 from abi_cli.data.datasets import (
@@ -16,12 +17,14 @@ from abi_cli.data.datasets import (
     range_warnings,
     read_datasets,
     read_parameters,
+    read_shapes,
     read_simulations,
     write_simulations,
 )
 from abi_cli.data.draw_files import DrawWriter, open_draws, read_draws
 from abi_cli.data.draws import DrawHeader, Draws, collect
 from abi_cli.data.entries import Naming
+from abi_cli.data.estimates import Estimates, estimates_of, write_estimates
 from abi_cli.data.summary import STATISTICS, Summary, summarize
 
 __all__ = [
@@ -29,16 +32,20 @@ __all__ = [
     "DrawHeader",
     "DrawWriter",
     "Draws",
+    "Estimates",
     "Loaded",
     "Naming",
     "Summary",
     "collect",
+    "estimates_of",
     "open_draws",
     "range_warnings",
     "read_datasets",
     "read_draws",
     "read_parameters",
+    "read_shapes",
     "read_simulations",
     "summarize",
+    "write_estimates",
     "write_simulations",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,6 +75,21 @@ def read_simulations(source: Path | None, layout: Layout, *, format: str | None 
         optional=(*_counted(layout), *layout.of("nuisance")),
     )
     return _load(source, layout, wanted, format).datasets
+
+
+def read_shapes(
+    source: Path | None, ragged: Collection[str], *, format: str | None = None
+) -> dict[str, tuple[int, ...]]:
+    """What variables a file has: their names and the shape of one event of each.
+
+    Arguments:
+        ragged: Variables that are sets or series, whose events are their members.
+
+    Errors:
+        UsageError: No such format.
+        DataError: The file is not there, or can't be data of this format.
+    """
+    return formats.choose(source, format, lambda fmt: fmt.read_shapes)(Source(source), ragged)
 
 
 def read_parameters(

@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 from abi_cli.data.draws import DrawHeader, Draws, as_float32, float32_text
 from abi_cli.data.entries import LABEL, Entries, Wanted, check_numbers
 from abi_cli.data.files import Source
-from abi_cli.data.tables import Table, read_table
+from abi_cli.data.tables import Table, read_header, read_table
 from abi_cli.errors import DataError, UsageError
 from abi_cli.variables import (
     Datasets,
@@ -31,6 +31,7 @@ from abi_cli.variables import (
 )
 
 _DRAW = "draw"
+_PARAMETER = "parameter"
 _DATASETS_AT_ONCE = 1_000
 
 
@@ -82,6 +83,21 @@ def read_points(source: Source, wanted: Wanted, *, delimiter: str) -> Entries:
         noun="column",
         place=table.place,
     )
+
+
+def read_shapes(
+    source: Source,
+    _ragged: Collection[str],  # of which a row has one member
+    *,
+    delimiter: str,
+) -> dict[str, tuple[int, ...]]:
+    """Event shape by variable, as the names of the columns say it.
+
+    Errors:
+        DataError: No text, or no header; a vector of which elements are missing.
+    """
+    header = read_header(source, delimiter=delimiter)
+    return _events([name for name in header if name != LABEL], 0, source)
 
 
 def _read(source: Source, wanted: Wanted, delimiter: str) -> tuple[tuple[Variable, ...], Table]:
@@ -246,6 +262,26 @@ def write_draws(
             stream.write(("\n".join(rows) + "\n").encode())
 
     yield append
+
+
+def write_estimates(
+    stream: BinaryIO,
+    labels: Sequence[str],
+    names: Sequence[str],
+    values: Mapping[str, np.ndarray],
+    *,
+    delimiter: str,
+) -> None:
+    """One row per data set and element of a parameter, one column per estimate."""
+    line = _line_formatter(delimiter)
+    stream.write(line([LABEL, _PARAMETER, *names]).encode())
+    elements = [name for key, v in values.items() for name in element_names(key, v.shape[2:])]
+    flat = [value.reshape(*value.shape[:2], -1) for value in values.values()]
+    table = np.swapaxes(np.concatenate(flat, axis=-1), 1, 2)
+    for label, cells in zip(labels, table, strict=True):
+        rows = zip(elements, float32_text(cells), strict=True)
+        text = "".join(line([label, element, *row]) for element, row in rows)
+        stream.write(text.encode())
 
 
 def read_draws(source: Source, *, delimiter: str) -> Draws:

@@ -5,12 +5,14 @@ To add one, write its functions in a file of its own and name them here. Nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
+
+import numpy as np
 
 from abi_cli.data import delimited, jsonl, netcdf, npz
 from abi_cli.data.draws import DrawHeader, Draws
@@ -20,8 +22,11 @@ from abi_cli.errors import UsageError
 from abi_cli.variables import Datasets, DrawBlock, Layout
 
 T = TypeVar("T")
+ReadShapes = Callable[[Source, Collection[str]], dict[str, tuple[int, ...]]]
 ReadEntries = Callable[[Source, Wanted], Entries]
 WriteDatasets = Callable[[BinaryIO, Datasets, Layout, Sequence[str]], None]
+WriteEstimates = Callable[[BinaryIO, Sequence[str], Sequence[str], Mapping[str, np.ndarray]], None]
+"""Labels of data sets, names of what is estimated, parameter → `(dataset, estimate, *event)`."""
 WriteDraws = Callable[
     [BinaryIO, DrawHeader, Path | None], AbstractContextManager[Callable[[DrawBlock], None]]
 ]
@@ -37,29 +42,35 @@ class Format:
 
     Arguments:
         name: As in `--format`, and as extension.
+        read_shapes: Event shape by variable, given which are sets or series.
         read_datasets: One entry per data set.
         read_points: One entry per row of points; their labels may repeat.
         write_datasets: What `read_datasets` reads.
         read_draws: What `write_draws` writes.
         write_draws: As blocks come, in bounded memory.
+        write_estimates: Point estimates.
     """
 
     name: str
+    read_shapes: ReadShapes | None = None
     read_datasets: ReadEntries | None = None
     read_points: ReadEntries | None = None
     write_datasets: WriteDatasets | None = None
     read_draws: Callable[[Source], Draws] | None = None
     write_draws: WriteDraws | None = None
+    write_estimates: WriteEstimates | None = None
 
 
 def _delimited(name: str, delimiter: str) -> Format:
     return Format(
         name,
+        read_shapes=partial(delimited.read_shapes, delimiter=delimiter),
         read_datasets=partial(delimited.read_datasets, delimiter=delimiter),
         read_points=partial(delimited.read_points, delimiter=delimiter),
         write_datasets=partial(delimited.write_datasets, delimiter=delimiter),
         read_draws=partial(delimited.read_draws, delimiter=delimiter),
         write_draws=partial(delimited.write_draws, delimiter=delimiter),
+        write_estimates=partial(delimited.write_estimates, delimiter=delimiter),
     )
 
 
@@ -68,19 +79,23 @@ FORMATS = (
     _delimited("tsv", "\t"),
     Format(
         "jsonl",
+        read_shapes=jsonl.read_shapes,
         read_datasets=jsonl.read_entries,
         read_points=jsonl.read_entries,
         write_datasets=jsonl.write_datasets,
         read_draws=jsonl.read_draws,
         write_draws=jsonl.write_draws,
+        write_estimates=jsonl.write_estimates,
     ),
     Format(
         "npz",
+        read_shapes=npz.read_shapes,
         read_datasets=npz.read_entries,
         read_points=npz.read_entries,
         write_datasets=npz.write_datasets,
         read_draws=npz.read_draws,
         write_draws=npz.write_draws,
+        write_estimates=npz.write_estimates,
     ),
     Format("nc", read_draws=netcdf.read_draws, write_draws=netcdf.write_draws),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -66,6 +66,25 @@ def read_entries(source: Source, wanted: Wanted) -> Entries:
         noun="key",
         place=lambda dataset: f"{source}, line {numbers[dataset]}",
     )
+
+
+def read_shapes(source: Source, ragged: Collection[str]) -> dict[str, tuple[int, ...]]:
+    """Event shape by variable, judging by the first line.
+
+    Errors:
+        DataError: There is none, or it is no object.
+    """
+    for _number, entry in _objects(source):
+        shapes = {name: _shape_of(value) for name, value in entry.items() if name != LABEL}
+        return {name: shape[int(name in ragged) :] for name, shape in shapes.items()}
+    raise DataError("the file is empty", place=str(source), hint=_EXPECTED)
+
+
+def _shape_of(value: Any) -> tuple[int, ...]:
+    try:
+        return np.shape(value)
+    except ValueError:  # lists of different lengths: refused when they are read
+        return ()
 
 
 def _spelled(variable: Variable) -> tuple[str, ...]:
@@ -248,6 +267,23 @@ def write_draws(
             stream.write(f'{{"{LABEL}": {", ".join([label, *fields])}}}\n'.encode())
 
     yield append
+
+
+def write_estimates(
+    stream: BinaryIO,
+    labels: Sequence[str],
+    names: Sequence[str],
+    values: Mapping[str, np.ndarray],
+) -> None:
+    """One object per data set: its label, and per parameter an object of its estimates."""
+    texts = {json.dumps(key, ensure_ascii=False): float32_text(v) for key, v in values.items()}
+    for i, label in enumerate(labels):
+        fields = [f'"{LABEL}": {json.dumps(label, ensure_ascii=False)}']
+        for key, text in texts.items():
+            pairs = zip(names, text[i], strict=True)
+            inside = ", ".join(f'"{name}": {_list(items)}' for name, items in pairs)
+            fields.append(f"{key}: {{{inside}}}")
+        stream.write(f"{{{', '.join(fields)}}}\n".encode())
 
 
 def _list(items: Any) -> str:

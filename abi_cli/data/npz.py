@@ -7,7 +7,7 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO
@@ -17,11 +17,12 @@ import numpy as np
 from abi_cli.data.draws import DrawHeader, Draws, as_float32
 from abi_cli.data.entries import LABEL, Entries, Wanted, check_numbers
 from abi_cli.data.files import Source
-from abi_cli.errors import DataError
+from abi_cli.errors import DataError, UsageError
 from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged, Value, Variable, array_of
 
 _ROW_SIZE = "row_size"
 _SEED = "seed"
+_ESTIMATE = "estimate"
 _UNREADABLE = (
     *(ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, MemoryError),
     *(zipfile.BadZipFile, zlib.error, struct.error),
@@ -68,6 +69,22 @@ def read_entries(source: Source, wanted: Wanted) -> Entries:
         noun="array",
         place=lambda dataset: f"{source}, data set at index {dataset}",
     )
+
+
+def read_shapes(source: Source, ragged: Collection[str]) -> dict[str, tuple[int, ...]]:
+    """Event shape by variable.
+
+    Errors:
+        DataError: No NPZ file, or an array of anything but numbers.
+    """
+    with _arrays(source) as arrays:
+        names = [n for n in arrays if n not in {LABEL, _SEED} and not n.startswith(_ROW_SIZE)]
+        shapes = {name: _numbers(arrays, name, source).shape for name in names}
+        flat = {name for name in names if {_ROW_SIZE, f"{_ROW_SIZE}_{name}"}.intersection(arrays)}
+    return {
+        name: shape[1 if name in flat or name not in ragged else 2 :]
+        for name, shape in shapes.items()
+    }
 
 
 class _Renamed(Mapping[str, np.ndarray]):
@@ -206,6 +223,29 @@ def write_draws(
                 grown_file.seek(0)
                 with _member(archive, name) as member:
                     shutil.copyfileobj(grown_file, member, 1 << 20)
+
+
+def write_estimates(
+    stream: BinaryIO,
+    labels: Sequence[str],
+    names: Sequence[str],
+    values: Mapping[str, np.ndarray],
+) -> None:
+    """Per parameter `(dataset, estimate, *event)`, besides `dataset` labels and `estimate` names.
+
+    Errors:
+        UsageError: A parameter is called `estimate`.
+    """
+    if _ESTIMATE in values:
+        raise UsageError(
+            f"expected no parameter called {_ESTIMATE}, as NPZ calls the names of estimates",
+            hint="Choose another --format: csv and jsonl hold it.",
+        )
+    with zipfile.ZipFile(stream, "w") as archive:
+        _add(archive, LABEL, np.array(labels, dtype="U"))
+        _add(archive, _ESTIMATE, np.array(names, dtype="U"))
+        for name, value in values.items():
+            _add(archive, name, np.ascontiguousarray(value, "<f4"))
 
 
 def _add(archive: zipfile.ZipFile, name: str, array: np.ndarray) -> None:

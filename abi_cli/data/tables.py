@@ -71,14 +71,8 @@ def read_table(
         DataError: No text, no header or rows, rows of another length, cells that are no numbers.
     """
     with _rows(source, delimiter) as rows:
-        header_number, header = next(
-            ((n, row) for n, row in enumerate(rows, start=1) if any(row)), (0, [])
-        )
-        if not header:
-            raise DataError("the file is empty", place=str(source), hint=_EXPECTED)
-        header = [name.strip() for name in header]
-        _check_header(header, source, delimiter)
-        originals, header = header, translate(header)
+        header_number, originals = _header(rows, source, delimiter)
+        header = translate(originals)
         spelled = dict(zip(header, originals, strict=True))
         names = choose(header)
         label_at = header.index(LABEL) if LABEL in header else None
@@ -117,6 +111,26 @@ def read_table(
         numbers=np.concatenate(numbers),
         originals=spelled,
     )
+
+
+def read_header(source: Source, *, delimiter: str) -> list[str]:
+    """The names of the columns.
+
+    Errors:
+        DataError: No text, or no header.
+    """
+    with _rows(source, delimiter) as rows:
+        return _header(rows, source, delimiter)[1]
+
+
+def _header(rows: Iterator[list[str]], source: Source, delimiter: str) -> tuple[int, list[str]]:
+    """The first row with any text, and its number."""
+    number, row = next(((n, row) for n, row in enumerate(rows, start=1) if any(row)), (0, []))
+    if not row:
+        raise DataError("the file is empty", place=str(source), hint=_EXPECTED)
+    header = [name.strip() for name in row]
+    _check_header(header, source, delimiter)
+    return number, header
 
 
 def _in_numbers(texts: Sequence[str], words: Mapping[str, int]) -> list[str]:

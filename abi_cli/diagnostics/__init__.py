@@ -2,6 +2,7 @@
 
 - `scalars`: lays parameters out as scalars and reads their draws, once;
 - `uniformity`, `bands`: what the ranks of exact posteriors look like, and how far these are off;
+- `features`, `dependence`: whether posteriors know what the data tell;
 - `metrics`, `verdict`: numbers, and what they amount to;
 - `plots`, `plots_pairs`, `style`: the pictures;
 - `report`: all of it, written into a folder.

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from abi_cli.diagnostics.context import BinMetrics, bins_of, measure_bins
 from abi_cli.diagnostics.scalars import Scalars, Summary
 from abi_cli.diagnostics.uniformity import Uniformity, uniformity
 from abi_cli.diagnostics.verdict import DEFAULT_LIMITS, Limits, Verdict, judge
@@ -42,6 +43,8 @@ class ElementMetrics:
 
     Arguments:
         rmse_expected: What the posteriors themselves expect `rmse` to be.
+        given_data: Uniformity of the ranks of the distance from a prediction by the data (see
+            `dependence`); None where the data are not known.
         nrmse_normaliser: What `nrmse` divides by, in words.
     """
 
@@ -55,11 +58,14 @@ class ElementMetrics:
     z_score_sd: float
     calibration_error: float
     uniformity: Uniformity
+    given_data: Uniformity | None = None
 
     def to_config(self) -> dict[str, Any]:
         """As plain JSON values, flat."""
         flat = asdict(self)
         ranks = flat.pop("uniformity")
+        if self.given_data is not None:
+            flat["given_data"] |= {"p_uniform": self.given_data.p}
         return {**flat, **ranks, "p_uniform": self.uniformity.p}
 
 
@@ -72,6 +78,7 @@ class Metrics:
         parameters: Element name, such as `beta[0]`, → its metrics.
         labels: Element name → label.
         exact: Metric → the value that exact posteriors would give at this number of data sets.
+        by_context: The same by bins of context variables, where there are enough data sets.
         skipped: Elements left out, and why.
         notes: What the verdict, which is about honesty, doesn't say.
         verdict: What it amounts to.
@@ -82,6 +89,7 @@ class Metrics:
     parameters: Mapping[str, ElementMetrics]
     labels: Mapping[str, str]
     exact: Mapping[str, float]
+    by_context: tuple[BinMetrics, ...]
     skipped: Mapping[str, str]
     notes: tuple[str, ...]
     verdict: Verdict
@@ -98,13 +106,27 @@ class Metrics:
                 name: {"label": self.labels[name], **element.to_config()}
                 for name, element in self.parameters.items()
             },
+            "by_context": [part.to_config() for part in self.by_context],
             "skipped": dict(self.skipped),
             "notes": list(self.notes),
         }
 
 
-def measure(scalars: Scalars, summary: Summary, *, limits: Limits = DEFAULT_LIMITS) -> Metrics:
-    """All metrics of all elements, and the verdict on them."""
+def measure(
+    scalars: Scalars,
+    summary: Summary,
+    *,
+    data_ranks: np.ndarray | None = None,
+    context: Mapping[str, np.ndarray] | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Metrics:
+    """All metrics of all elements, and the verdict on them.
+
+    Arguments:
+        data_ranks: As by `data_pit`, `(element, dataset)`; None where the data are not known.
+        context: Variable → its values, `(dataset,)`.
+    """
+    bins = measure_bins(bins_of(context or {}), scalars.names, summary)
     datasets = summary.truth.shape[1]
     columns = {
         "rmse": rmse(summary),
@@ -120,6 +142,7 @@ def measure(scalars: Scalars, summary: Summary, *, limits: Limits = DEFAULT_LIMI
         name: ElementMetrics(
             nrmse_normaliser="sd of the true values",
             uniformity=uniformity(summary.pit[k]),
+            given_data=None if data_ranks is None else uniformity(data_ranks[k]),
             **{metric: float(values[k]) for metric, values in columns.items()},
         )
         for k, name in enumerate(scalars.names)
@@ -136,10 +159,13 @@ def measure(scalars: Scalars, summary: Summary, *, limits: Limits = DEFAULT_LIMI
             "mean_score": 0.0,
             "sd_ratio": 1.0,
         },
+        by_context=bins,
         skipped=scalars.skipped,
         notes=_notes(parameters),
         verdict=judge(
             {name: element.uniformity for name, element in parameters.items()},
+            {n: e.given_data for n, e in parameters.items() if e.given_data is not None},
+            {str(part.bin): part.elements for part in bins},
             datasets=datasets,
             limits=limits,
         ),
@@ -150,10 +176,13 @@ def _notes(parameters: Mapping[str, ElementMetrics]) -> tuple[str, ...]:
     idle = [name for name, element in parameters.items() if element.contraction < IDLE]
     if not idle:
         return ()
-    return (
-        f"Posteriors of {', '.join(idle)} are as wide as the prior. Either the data don't inform "
-        "them, or the network doesn't read the data: uniform ranks can't tell these apart.",
+    said = (
+        "Either the data don't inform them, or the network doesn't read the data: uniform ranks "
+        "can't tell these apart."
     )
+    if all(parameters[name].given_data for name in idle):
+        said = "Where they pass, plain features of the data tell no more of them either."
+    return (f"Posteriors of {', '.join(idle)} are as wide as the prior. {said}",)
 
 
 def rmse(summary: Summary) -> np.ndarray:

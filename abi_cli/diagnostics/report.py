@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from abi_cli.diagnostics.dependence import data_pit
+from abi_cli.diagnostics.features import features_of
 from abi_cli.diagnostics.metrics import Metrics, measure
 from abi_cli.diagnostics.scalars import Scalars, Summary, flatten, summarize
 from abi_cli.errors import DataError, OutputError
 from abi_cli.listener import Listener
-from abi_cli.variables import element_names
+from abi_cli.variables import Value, element_names
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,6 +39,8 @@ class Inputs:
         shown: Index of the data set whose posterior is shown.
         shown_label: What to call it; its index by default.
         seed: Of the randomization within tied ranks.
+        data: The data sets themselves, without parameters; empty where they are not known.
+        context: Scalars that vary between data sets, such as their size → `(dataset,)`.
     """
 
     estimates: Mapping[str, np.ndarray]
@@ -47,6 +51,8 @@ class Inputs:
     shown: int = 0
     shown_label: str | None = None
     seed: int = 1
+    data: Mapping[str, Value] = field(default_factory=dict)
+    context: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def diagnose(inputs: Inputs, out: Path, *, listener: Listener) -> Metrics:
@@ -66,7 +72,10 @@ def diagnose(inputs: Inputs, out: Path, *, listener: Listener) -> Metrics:
         raise DataError(f"Expected a data set between 0 and {datasets - 1}; got {inputs.shown}")
     with listener.task("measuring", total=len(scalars.names), unit="parameters") as progress:
         summary = summarize(scalars, seed=inputs.seed, progress=progress)
-    metrics = measure(scalars, summary)
+    data_ranks = None
+    if inputs.data:
+        data_ranks = data_pit(scalars, features_of(inputs.data), seed=inputs.seed)
+    metrics = measure(scalars, summary, data_ranks=data_ranks, context=inputs.context)
     for note in metrics.notes:
         listener.note(note)
 
@@ -101,7 +110,7 @@ def _pictures(
     inputs: Inputs, scalars: Scalars, summary: Summary, metrics: Metrics
 ) -> dict[str, Callable[[], Figure]]:
     """The pictures that these inputs allow: file name → how to draw it."""
-    from abi_cli.diagnostics import plots, plots_pairs, style
+    from abi_cli.diagnostics import plots, plots_context, plots_pairs, style
 
     index = _chosen(metrics)
     remark = (
@@ -138,6 +147,12 @@ def _pictures(
     pictures["z_score_contraction"] = lambda: plots.z_score_contraction(
         summary, labels, remark=remark
     )
+    if metrics.by_context:
+        shown = sorted(metrics.parameters, key=lambda n: metrics.parameters[n].uniformity.p)
+        lines = [n for n in metrics.labels if n in shown[: plots_context.MOST_LINES]]
+        pictures["by_context"] = lambda: plots_context.by_context(
+            metrics.by_context, {name: metrics.labels[name] for name in lines}
+        )
     return pictures
 
 

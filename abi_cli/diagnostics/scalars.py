@@ -258,13 +258,15 @@ def _summarize_block(
     result.median[element, rows] = _quantile(ordered, 0.5)
     result.low[element, rows] = _quantile(ordered, 0.025)
     result.high[element, rows] = _quantile(ordered, 0.975)
-    result.pit[element, rows] = _pit(ordered, value, jitter[0])
+    result.pit[element, rows] = randomized_pit(ordered, value, jitter[0])
 
     offset = value[:, 0] - mean
     centre = offset / (count + 1)  # of draws and truth together, measured from the draws' mean
     centred -= centre[:, None]
     np.abs(centred, out=centred)
-    result.distance_pit[element, rows] = _pit(centred, np.abs(offset - centre)[:, None], jitter[1])
+    result.distance_pit[element, rows] = randomized_pit(
+        centred, np.abs(offset - centre)[:, None], jitter[1]
+    )
 
 
 def _quantile(ordered: np.ndarray, level: float) -> np.ndarray:
@@ -276,7 +278,7 @@ def _quantile(ordered: np.ndarray, level: float) -> np.ndarray:
     return np.asarray(low + (place - below) * (high - low))
 
 
-def _pit(draws: np.ndarray, value: np.ndarray, jitter: np.ndarray) -> np.ndarray:
+def randomized_pit(draws: np.ndarray, value: np.ndarray, jitter: np.ndarray) -> np.ndarray:
     """Randomized rank of `value (dataset, 1)` among `draws (dataset, draw)`, in (0, 1)."""
     below = np.count_nonzero(draws < value, axis=1)
     ties = np.count_nonzero(draws == value, axis=1)

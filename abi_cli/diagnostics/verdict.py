@@ -84,17 +84,34 @@ class Verdict:
 
 
 def judge(
-    elements: Mapping[str, Uniformity], *, datasets: int, limits: Limits = DEFAULT_LIMITS
+    elements: Mapping[str, Uniformity],
+    given_data: Mapping[str, Uniformity] | None = None,
+    by_context: Mapping[str, Mapping[str, Uniformity]] | None = None,
+    *,
+    datasets: int,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Verdict:
     """Judge all parameters together.
 
     Arguments:
         elements: Element name → how uniform its ranks are.
+        given_data: The same of its distance from a prediction by the data, where that is known.
+        by_context: In words which data sets → element name → how uniform its ranks are in those.
         datasets: How many data sets that rests on.
         limits: What is tolerated.
     """
+    known, bins = given_data or {}, by_context or {}
+    # Each test of each parameter has its share of the level: three of ranks, one given the data,
+    # two in each bin.
+    level = limits.p / (len(elements) * (3 + bool(known) + 2 * len(bins)))
     verdicts = {
-        name: _judge_one(element, family=len(elements), limits=limits)
+        name: _judge_one(
+            element,
+            known.get(name),
+            {where: own[name] for where, own in bins.items()},
+            level=level,
+            limits=limits,
+        )
         for name, element in elements.items()
     }
     order = list(Outcome)
@@ -114,22 +131,34 @@ def datasets_needed(limits: Limits) -> int:
     return int(float(f"{(4.45 / tightest) ** 2:.1g}"))
 
 
-def _judge_one(element: Uniformity, *, family: int, limits: Limits) -> ElementVerdict:
-    # Each of three tests of each parameter, at its share of the level.
-    level = limits.p / (3 * family)
-    narrowest, widest = 1 / limits.sd_ratio, limits.sd_ratio
+def _judge_one(
+    element: Uniformity,
+    given_data: Uniformity | None,
+    bins: Mapping[str, Uniformity],
+    *,
+    level: float,
+    limits: Limits,
+) -> ElementVerdict:
+    faults = []
     if min(element.p_location, element.p_spread, element.p_shape) < level:
-        large = (
-            not narrowest <= element.sd_ratio <= widest
-            or abs(element.mean_score) > limits.mean_score
-        )
-        return ElementVerdict(Outcome.FAIL if large else Outcome.WARN, _fault(element, level=level))
+        faults.append((_is_large(element, limits), _fault(element, level=level)))
+    if given_data is not None and given_data.p_location < level:
+        large = abs(given_data.mean_score) > limits.mean_score
+        faults.append((large, _unread(given_data)))
+    wrong = {w: own for w, own in bins.items() if min(own.p_location, own.p_spread) < level}
+    if wrong:
+        where = min(wrong, key=lambda w: wrong[w].p)
+        large = any(_is_large(own, limits) for own in wrong.values())
+        faults.append((large, f"{_fault(wrong[where], level=level)} where {where}"))
+    if faults:
+        large, reason = max(faults, key=lambda fault: fault[0])  # the first of the large ones
+        return ElementVerdict(Outcome.FAIL if large else Outcome.WARN, reason)
 
     ratio_low, ratio_high = element.sd_ratio_interval
     score_low, score_high = element.mean_score_interval
     if (
-        narrowest <= ratio_low
-        and ratio_high <= widest
+        1 / limits.sd_ratio <= ratio_low
+        and ratio_high <= limits.sd_ratio
         and -limits.mean_score <= score_low
         and score_high <= limits.mean_score
     ):
@@ -139,6 +168,11 @@ def _judge_one(element: Uniformity, *, family: int, limits: Limits) -> ElementVe
         f"sd {ratio_low:.2f} to {ratio_high:.2f} of the exact one, "
         f"mean normal score {_signed(score_low)} to {_signed(score_high)}",
     )
+
+
+def _is_large(element: Uniformity, limits: Limits) -> bool:
+    wide = not 1 / limits.sd_ratio <= element.sd_ratio <= limits.sd_ratio
+    return wide or abs(element.mean_score) > limits.mean_score
 
 
 def _fault(element: Uniformity, *, level: float) -> str:
@@ -154,6 +188,14 @@ def _fault(element: Uniformity, *, level: float) -> str:
         faults.append(f"{abs(element.mean_score):.2f} sd too {side} (p = {element.p_location:.1g})")
     # The shape test sees the other two faults as well: it speaks only where they don't.
     return " and ".join(faults) or f"of the wrong shape (p = {element.p_shape:.1g})"
+
+
+def _unread(given_data: Uniformity) -> str:
+    """What ranks of the distance from a prediction by the data mean, in words."""
+    fault = "less informed than the data allow"
+    if given_data.mean_score > 0:  # the draws are closer to the prediction than the truths
+        fault = "surer than the data allow"
+    return f"{fault} (p = {given_data.p_location:.1g})"
 
 
 def _sentence(outcome: Outcome, guilty: Mapping[str, str], *, datasets: int, limits: Limits) -> str:

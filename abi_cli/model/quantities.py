@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from abi_cli.errors import SpecError, UserFunctionError
-from abi_cli.model.functions import BATCH_SIZE, UserFunction, shown
-from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged, Variable, take
+from abi_cli.errors import SpecError
+from abi_cli.model.density import LogDensity
+from abi_cli.model.evaluation import (
+    by_data_set,
+    evaluated,
+    refuse_unknown_arguments,
+    unusable,
+)
+from abi_cli.model.functions import UserFunction
+from abi_cli.variables import Datasets, DrawBlock, Layout, Variable, take
 
 
 @dataclass(frozen=True)
@@ -24,9 +29,18 @@ class Quantities:
             members of a set or series as an array `(obs, *event)`, and gives a number or an array.
             With an argument `batch_size` it works on all draws of a data set at once: parameters
             and result then have a leading axis of draws.
+        density: The model's, to be computed beside them; None not to.
     """
 
     functions: Mapping[str, UserFunction] = field(default_factory=dict)
+    density: LogDensity | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.functions) or self.density is not None
+
+    def called(self) -> tuple[UserFunction, ...]:
+        """The person's functions that are called."""
+        return (*self.functions.values(), *(self.density.functions if self.density else ()))
 
     @classmethod
     def load(cls, references: Mapping[str, str], base_dir: Path) -> Quantities:
@@ -43,7 +57,6 @@ class Quantities:
         Errors:
             SpecError: There is one.
         """
-        known = [variable.name for variable in layout.variables]
         for name, function in self.functions.items():
             place = f"model.quantities.{name}"
             if name in layout:
@@ -51,15 +64,9 @@ class Quantities:
                     f"Expected a new name for a quantity; got {name}, a variable of the model",
                     place=place,
                 )
-            for argument, required in function.signature().items():
-                if required and argument not in (*known, BATCH_SIZE):
-                    near = difflib.get_close_matches(argument, known, n=1)
-                    listed = f"It can take {', '.join(known)}"
-                    raise SpecError(
-                        f"{function.name} takes {argument}, which is no variable of the model",
-                        hint=f"Did you mean {near[0]}? {listed}" if near else listed,
-                        place=place,
-                    )
+            refuse_unknown_arguments(function, layout, place=place)
+        if self.density is not None:
+            self.density.refuse_unfit(layout)
 
     def of(
         self, parameters: Mapping[str, np.ndarray], datasets: Datasets, *, first: int = 0
@@ -74,15 +81,17 @@ class Quantities:
         Errors:
             UserFunctionError: A function raised, or gave what is no number or another shape.
         """
-        data = {name: value for name, value in datasets.items() if name not in parameters}
-        rows = len(next(iter(parameters.values())))
         results: dict[str, list[np.ndarray]] = {name: [] for name in self.functions}
-        for row in range(rows):
-            known = {name: _plain(value) for name, value in take(data, np.array([row])).items()}
-            draws = {name: value[row].astype(np.float64) for name, value in parameters.items()}
+        densities = []
+        for row, (known, draws) in enumerate(by_data_set(parameters, datasets), start=first):
             for name, function in self.functions.items():
-                results[name].append(_evaluated(name, function, known, draws, first + row))
-        return {name: _stacked(name, self.functions[name], r) for name, r in results.items()}
+                results[name].append(evaluated(name, function, known, draws, row))
+            if self.density is not None:
+                densities.append(self.density.of_data_set(known, draws, row))
+        values = {name: _stacked(name, self.functions[name], r) for name, r in results.items()}
+        if self.density is not None:
+            values[self.density.name] = np.stack(densities).astype(np.float32)
+        return values
 
     def variables(self, parameters: Mapping[str, np.ndarray], datasets: Datasets) -> list[Variable]:
         """What they are, judging by data sets and their parameters `(dataset, *event)`."""
@@ -102,70 +111,9 @@ class Quantities:
             yield DrawBlock(start, block.first_draw, {**block.values, **values})
 
 
-def _plain(value: np.ndarray | Ragged) -> Any:
-    """Of one data set: its members, its array, or its number."""
-    if isinstance(value, Ragged):
-        return value.values
-    return value[0].item() if value.ndim == 1 else value[0]
-
-
-def _evaluated(
-    name: str,
-    function: UserFunction,
-    known: Mapping[str, Any],
-    draws: Mapping[str, np.ndarray],
-    dataset: int,
-) -> np.ndarray:
-    """One quantity of all draws of a data set, `(draw, *event)`."""
-    number = len(next(iter(draws.values())))
-    taken = [argument for argument in function.signature() if argument in {*known, *draws}]
-    with function.at_hand():
-        if function.batched:
-            given = {a: draws[a] if a in draws else known[a] for a in taken}
-            result = _called(function, {**given, BATCH_SIZE: number}, f"data set {dataset}")
-            if np.shape(result)[:1] != (number,):
-                raise _unusable(
-                    function,
-                    f"{name} must have {number} (batch_size) as its first axis; its shape is "
-                    f"{np.shape(result)}",
-                )
-            return _numbers(name, function, result)
-        each = [
-            _called(
-                function,
-                {a: draws[a][k] if a in draws else known[a] for a in taken},
-                f"draw {k} of data set {dataset}",
-            )
-            for k in range(number)
-        ]
-    return _numbers(name, function, each)
-
-
-def _called(function: UserFunction, arguments: Mapping[str, Any], where: str) -> Any:
-    try:
-        return function.function(**arguments)
-    except (Exception, SystemExit) as error:
-        given = [f"{n} = {shown(v)}" for n, v in arguments.items() if n != BATCH_SIZE]
-        raise function.raised(error, draw=", ".join([where, *given])) from error
-
-
-def _numbers(name: str, function: UserFunction, result: Any) -> np.ndarray:
-    try:
-        array = np.asarray(result, np.float64)
-    except (TypeError, ValueError):
-        raise _unusable(function, f"{name} must be a number or an array of one shape") from None
-    if np.isnan(array).any():
-        raise _unusable(function, f"{name} is not a number (NaN) for some draws")
-    return array
-
-
 def _stacked(name: str, function: UserFunction, rows: list[np.ndarray]) -> np.ndarray:
     shapes = {row.shape for row in rows}
     if len(shapes) > 1:
         found = " and ".join(str(shape[1:]) for shape in sorted(shapes))
-        raise _unusable(function, f"{name} must have one shape in all data sets; got {found}")
+        raise unusable(function, f"{name} must have one shape in all data sets; got {found}")
     return np.stack(rows).astype(np.float32)
-
-
-def _unusable(function: UserFunction, message: str) -> UserFunctionError:
-    return UserFunctionError(message, place=function.place)

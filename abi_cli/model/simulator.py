@@ -17,6 +17,7 @@ import numpy as np
 
 from abi_cli.errors import SpecError, UserFunctionError
 from abi_cli.model.declared import Declared, DeclaredSection, Source
+from abi_cli.model.design import Design
 from abi_cli.model.failures import NO_FAILURES, Failures, drawn_again
 from abi_cli.model.functions import UserFunction
 from abi_cli.model.gaps import with_gaps
@@ -25,16 +26,13 @@ from abi_cli.model.simulation import Origin, Simulation, Stage
 from abi_cli.model.streams import Purpose, Streams
 from abi_cli.model.support import Support
 from abi_cli.model.workers import Workers
-from abi_cli.spec import Spec
+from abi_cli.spec import DesignSection, Spec
 from abi_cli.variables import (
-    ROLES,
     Datasets,
     Layout,
     Ragged,
     Role,
     Value,
-    Variable,
-    array_of,
     concatenate,
 )
 
@@ -73,14 +71,21 @@ class Simulator:
     missing: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def from_spec(cls, spec: Spec, base_dir: Path) -> Simulator:
+    def from_spec(
+        cls, spec: Spec, base_dir: Path, *, design: Mapping[str, Value] | None = None
+    ) -> Simulator:
         """The simulator of a spec whose functions are relative to `base_dir`.
+
+        Arguments:
+            spec: With a model.
+            design: What the file under `given:` holds, where that names one.
 
         Errors:
             SpecError: A file or function isn't there.
             UserFunctionError: A file raised when it was imported.
         """
         model = spec.model
+        assert model is not None  # noqa: S101  # the caller has seen to it
 
         def load(section: DeclaredSection, *, like: tuple[Source | None, ...]) -> Source | None:
             source = getattr(model, section)
@@ -89,6 +94,9 @@ class Simulator:
             if isinstance(source, str):
                 return UserFunction.load(source, base_dir)
             batched = any(other.batched for other in like if other is not None)
+            if isinstance(source, DesignSection):
+                file, resample, size = source.file, source.resample, source.size
+                return Design(file, design or {}, resample, size, batched=batched)
             return Declared.load(section, source, base_dir, batched=batched)
 
         likelihood = UserFunction.load(model.likelihood, base_dir)
@@ -207,13 +215,9 @@ class Simulator:
             SpecError: The spec names a parameter that the prior doesn't return, or a parameter is
                 discrete.
         """
-        roles = self._roles(pilot)
-        variables = [
-            _variable(name, value, role=roles[name], pilot=pilot, missing=name in self.missing)
-            for name, value in pilot.items()
-        ]
-        for variable in variables:
-            if variable.role == "parameter" and variable.integer:
+        layout = Layout.of_values(pilot, self._roles(pilot), missing=self.missing)
+        for variable in layout.of("parameter"):
+            if variable.integer:
                 raise SpecError(
                     f"Expected parameters that vary continuously; got {variable.name}, whose "
                     "values are all whole numbers",
@@ -221,7 +225,7 @@ class Simulator:
                     "only the others under `parameters:`.",
                     place=self.prior.place,
                 )
-        return Layout(tuple(sorted(variables, key=lambda variable: ROLES.index(variable.role))))
+        return layout
 
     def _roles(self, pilot: Datasets) -> dict[str, Role]:
         """What each variable of simulated data sets is."""
@@ -337,29 +341,3 @@ def _equal(one: Value, other: Value) -> bool:
     if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
         return np.array_equal(one, other, equal_nan=True)
     return False
-
-
-def _variable(name: str, value: Value, *, role: Role, pilot: Datasets, missing: bool) -> Variable:
-    ragged = isinstance(value, Ragged)
-    values = array_of(value)
-    integer = values.dtype.kind == "i"
-    scalar_context = role == "context" and not ragged and values.ndim == 1
-    lengths = tuple(
-        other
-        for other, observable in pilot.items()
-        if isinstance(observable, Ragged)
-        and integer
-        and scalar_context
-        and np.array_equal(observable.row_size, values)
-    )
-    return Variable(
-        name=name,
-        role=role,
-        ragged=ragged,
-        event=values.shape[1:],
-        integer=integer,
-        length_of=lengths,
-        low=float(np.nanmin(values)) if values.size else None,
-        high=float(np.nanmax(values)) if values.size else None,
-        missing=missing,
-    )

@@ -131,8 +131,19 @@ class SummaryNetwork(Network):
 class InferenceNetwork(Network):
     """A conditional distribution of the parameters.
 
-    The layer that `build` returns is a `nn.inference.InferenceLayer`.
+    The layer that `build` returns is a `nn.inference.InferenceLayer`; where there are no draws, it
+    has `names`, `degrees` and `estimates` instead of `inverse`, as `nn.point.PointEstimates` does.
     """
+
+    has_draws: ClassVar[bool] = True
+    """Whether it can be sampled, or else gives estimates alone, of parameters as the user has them
+    (`adapter.targets`)."""
+
+    has_density: ClassVar[bool] = True
+    """Whether it has a density of the parameters."""
+
+    loss_unit: ClassVar[str] = "nats"
+    """Of what training minimizes."""
 
     @abstractmethod
     def build(self, dim: int, conditions: int, seed: int) -> keras.Layer:

@@ -161,7 +161,8 @@ class Ensemble(InferenceNetwork):
     """Several networks of one kind, trained together and mixed: more cautious than any of them.
 
     They share the summary network and differ by their first weights. Training and drawing take
-    as many times longer as there are members.
+    as many times longer as there are members. Where they disagree, `abi sample` says so. What has
+    no draws (`point`) can't be mixed.
     """
 
     SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -169,7 +170,7 @@ class Ensemble(InferenceNetwork):
         "large": {"members": 8},
     }
 
-    network: Annotated[Part, PartOf("inference network", without=("ensemble",))] = Field(
+    network: Annotated[Part, PartOf("inference network", without=("ensemble", "point"))] = Field(
         default_factory=lambda: get("inference network", "coupling_flow")(),
         description="What each member is.",
     )

@@ -32,6 +32,10 @@ class Ensemble(InferenceLayer):
         super().__init__(dim=members[0].dim, **layer)
         self.members = list(members)
         self.noise_dim = members[0].noise_dim + 1
+        self.training_noise = members[0].training_noise
+        self.loss_is_density = members[0].loss_is_density
+        self.has_density = members[0].has_density
+        self.fuse_draws = members[0].fuse_draws
         self.adapts = members[0].adapts
         self.built = True
 
@@ -43,11 +47,10 @@ class Ensemble(InferenceLayer):
         for member in self.members:
             member.adapt(theta, c)
 
-    def objective(self, theta: Any, c: Any) -> Any:
+    def objective(self, theta: Any, c: Any, noise: Any = None) -> Any:
         """The mean of the members' own."""
-        return ops.mean(
-            ops.stack([member.objective(theta, c) for member in self.members], axis=-1), axis=-1
-        )
+        each = [member.objective(theta, c, noise) for member in self.members]
+        return ops.mean(ops.stack(each, axis=-1), axis=-1)
 
     def log_prob(self, theta: Any, c: Any) -> Any:
         """Log density of the mixture, `(batch,)`."""

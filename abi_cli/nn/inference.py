@@ -17,10 +17,18 @@ class InferenceLayer(keras.Layer):
 
     Attributes:
         noise_dim: Length of the standard normal noise that a draw is made from.
+        training_noise: Standard normal numbers that a step of training takes for each data set.
+        loss_is_density: Whether training maximizes the log density, in nats.
+        has_density: Whether `log_prob` gives one.
+        fuse_draws: Whether draws take many small operations, which are worth compiling as one.
         adapts: Whether it begins from pilot data sets, by `adapt`.
     """
 
     adapts: bool = False
+    training_noise: int = 0
+    loss_is_density: bool = True
+    has_density: bool = True
+    fuse_draws: bool = False
 
     def __init__(self, *, dim: int, **layer: Any):
         super().__init__(**layer)
@@ -41,8 +49,12 @@ class InferenceLayer(keras.Layer):
     def adapt(self, theta: np.ndarray, c: np.ndarray) -> None:
         """Begin from `theta (dataset, dim)` and `c (dataset, conditions)`, if it `adapts`."""
 
-    def objective(self, theta: Any, c: Any) -> Any:
-        """What training maximizes the mean of, `(batch,)`: the log density of the truth."""
+    def objective(self, theta: Any, c: Any, noise: Any = None) -> Any:  # noqa: ARG002
+        """What training maximizes the mean of, `(batch,)`: the log density of the truth.
+
+        Arguments:
+            noise: `(batch, training_noise)`.
+        """
         return self.log_prob(theta, c)
 
     def get_config(self) -> dict[str, Any]:

@@ -16,20 +16,20 @@ from abi_cli.spec.commented import commented_spec
 from abi_cli.spec.dump import dump_spec
 from abi_cli.spec.fields import RESERVED_NAMES, is_module_reference, refuse_variable_name
 from abi_cli.spec.json_schema import json_schema
+from abi_cli.spec.model_section import DesignSection, ModelSection
 from abi_cli.spec.overrides import override
 from abi_cli.spec.problems import Code, InvalidSpecError, Position, Problem, Source, nearest
 from abi_cli.spec.reader import Document, read_document
 from abi_cli.spec.references import resolved
 from abi_cli.spec.schema import (
     DataSection,
-    ModelSection,
     NetworksSection,
     ObservableSection,
     ParameterSection,
-    Section,
     Spec,
     TrainingSection,
 )
+from abi_cli.spec.section import Section
 from abi_cli.spec.shorthand import PartOf
 from abi_cli.spec.validate import validate
 
@@ -37,6 +37,7 @@ __all__ = [
     "RESERVED_NAMES",
     "Code",
     "DataSection",
+    "DesignSection",
     "Document",
     "InvalidSpecError",
     "ModelSection",

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import keyword
 import re
-from functools import cache
 from typing import Annotated, Any
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    TypeAdapter,
-    WithJsonSchema,
-    WrapValidator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from abi_cli.registry import Part
 from abi_cli.spec.problems import Code
-from abi_cli.spec.shorthand import PartOf, describe, refusal
+from abi_cli.spec.shorthand import OneOf, PartOf, describe, refusal
 
 RESERVED_NAMES = ("rng", "batch_size", "dataset", "draw", "chain", "row_size", "log_prob")
 """Names that no variable may have: arguments that user functions get, columns that files have."""
@@ -100,31 +92,26 @@ Labels = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
 Count = Annotated[int, Field(ge=1)]
-Distributed = Annotated[Part, PartOf("distribution", or_function=True)]
+Distributed = Annotated[Part, PartOf("distribution")]
 
 
-@cache
-def _one_form(form: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(form)
+def _is_function(value: Any) -> bool:
+    return isinstance(value, str) and ":" in value
 
 
-def _function_or_distribution(value: Any, _both: Any) -> Any:
-    form = FunctionReference if isinstance(value, str) else Distributed
-    return _one_form(form).validate_python(value, strict=True)
+def _drawn_by(value: Any) -> Any:
+    return FunctionReference if _is_function(value) else Distributed
 
 
-Declarations = dict[
-    VariableName,
-    Annotated[FunctionReference | Distributed, WrapValidator(_function_or_distribution)],
-]
+Declarations = dict[VariableName, Annotated[FunctionReference | Distributed, OneOf(_drawn_by)]]
 
 
-def _function_or_declarations(value: Any, _both: Any) -> Any:
-    """Which of the two is meant decides what is said to be wrong with it."""
+def function_or_declarations(value: Any) -> Any:
+    """Which of the two a value is meant to be: it decides what is said to be wrong with it."""
     if isinstance(value, str):
-        return _one_form(FunctionReference).validate_python(value, strict=True)
+        return FunctionReference
     if isinstance(value, dict) and value:
-        return _one_form(Declarations).validate_python(value, strict=True)
+        return Declarations
     raise refusal(
         Code.VALUE,
         f"Expected a function, or a distribution for each variable; got {describe(value)}",
@@ -133,6 +120,6 @@ def _function_or_declarations(value: Any, _both: Any) -> Any:
 
 
 FunctionOrDeclarations = Annotated[
-    FunctionReference | Declarations, WrapValidator(_function_or_declarations)
+    FunctionReference | Declarations, OneOf(function_or_declarations)
 ]
 """`file.py:name`, or a mapping from variables to distributions and functions that draw them."""

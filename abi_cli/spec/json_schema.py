@@ -23,4 +23,6 @@ def json_schema() -> dict[str, Any]:
         "type": "object",
         "description": "Values to be used in several places, as ${vars.name}.",
     }
-    return {"$schema": DIALECT, **schema, "title": "abi spec"}
+    # Simulations come from the model, or else their variables are named.
+    forms = [{"required": ["model"]}, {"required": ["parameters", "observables"]}]
+    return {"$schema": DIALECT, **schema, "anyOf": forms, "title": "abi spec"}

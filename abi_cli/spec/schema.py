@@ -6,111 +6,24 @@ registry when a spec is read; nothing here knows which there are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Annotated, ClassVar, Literal, Protocol, Self, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, model_validator
 
 from abi_cli import registry
 from abi_cli.registry import Part
-from abi_cli.spec.declarations import Declaration, check_references, check_sizes
-from abi_cli.spec.fields import (
-    Count,
-    FunctionOrDeclarations,
-    FunctionReference,
-    Labels,
-    ModuleReference,
-    RunName,
-    VariableName,
-)
+from abi_cli.spec.declarations import Declaration
+from abi_cli.spec.fields import Count, Labels, ModuleReference, RunName, VariableName
+from abi_cli.spec.model_section import ModelSection
 from abi_cli.spec.problems import Code, suggestion
+from abi_cli.spec.section import Section
 from abi_cli.spec.shorthand import PartOf, refusal
 
 
 def _by_default(kind: str, name: str) -> Callable[[], Part]:
     """A part with its default options, looked up when it is needed."""
     return lambda: registry.get(kind, name)()
-
-
-class Section(BaseModel):
-    """A mapping of named fields: no others are allowed, and nothing changes once it is read."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-@contextmanager
-def _below(field: str) -> Iterator[None]:
-    """What is refused here is below a field."""
-    try:
-        yield
-    except PydanticCustomError as error:
-        said = error.context or {}
-        at = (field, *said["at"])
-        raise refusal(said["code"], said["message"], hint=said["hint"], at=at) from None
-
-
-class ModelSection(Section):
-    """The generative model: functions that draw the context, the parameters and the data."""
-
-    meta: FunctionOrDeclarations | None = Field(
-        default=None,
-        description="Function that draws the context, such as the number of observations; or a "
-        "distribution for each variable of it.",
-    )
-    given: FunctionOrDeclarations | None = Field(
-        default=None,
-        description="Draws what a data set comes with but the model does not generate, such as "
-        "covariates or times; or a distribution or function for each.",
-    )
-    prior: FunctionOrDeclarations = Field(
-        description="Function that draws the parameters; or a distribution or function for each."
-    )
-    likelihood: FunctionReference = Field(
-        description="Function that draws the data, given parameters and context."
-    )
-    quantities: dict[VariableName, FunctionReference] = Field(
-        default_factory=dict,
-        description="Function of parameters, data and context for each quantity of interest: "
-        "computed for every draw by sample --quantities, and on the truths in diagnose.",
-    )
-    chunk: Count = Field(
-        default=32,
-        description="Rows that are simulated together where a function takes batch_size.",
-    )
-    max_failures: int = Field(
-        default=0,
-        ge=0,
-        description="Simulations that may fail (raise, or give what is not finite) and are then "
-        "drawn again, which changes the prior; one more stops the work.",
-    )
-
-    def declared(self, section: Literal["meta", "given", "prior"]) -> dict[str, Part | str]:
-        """Variable → its distribution or function; none where one function draws them all."""
-        source = getattr(self, section)
-        return source if isinstance(source, dict) else {}
-
-    @model_validator(mode="after")
-    def _declarations_can_be_drawn(self) -> Self:
-        earlier: dict[str, Part | str] = {}
-        known: tuple[str, ...] | None = ()
-        for section in ("meta", "given", "prior"):
-            declared = self.declared(section)
-            with _below(section):
-                for name in declared:
-                    if name in earlier:
-                        message = f"{name!r} is declared twice, the second time under {section}"
-                        hint = "Take it out of one of the two"
-                        raise refusal(Code.NAME, message, hint=hint, at=(name,))
-                check_references(declared, context=known)
-                if section == "prior":
-                    check_sizes(declared, others=earlier)
-            earlier |= declared
-            # What a function draws is only known once it is called.
-            by_function = isinstance(getattr(self, section), str)
-            known = None if known is None or by_function else tuple(earlier)
-        return self
 
 
 class ParameterSection(Section):
@@ -126,7 +39,8 @@ class ContextSection(Section):
     """One context variable."""
 
     length_of: Labels = Field(
-        description="Observables whose number of members it is: it is then counted, not read."
+        default=(),
+        description="Observables whose number of members it is: it is then counted, not read.",
     )
 
 
@@ -236,7 +150,10 @@ class Spec(Section):
         default=(),
         description="Python files (beside the spec) or modules that define parts of your own.",
     )
-    model: ModelSection = Field(description="The generative model.")
+    model: ModelSection | None = Field(
+        default=None,
+        description="The generative model; none: simulations come from elsewhere (train --data).",
+    )
     parameters: dict[VariableName, ParameterSection] | None = Field(
         default=None, description="The parameters to infer; none: all that the prior draws."
     )
@@ -275,8 +192,45 @@ class Spec(Section):
         return [s.keys for s in self.adapter or () if isinstance(s, _RaggedStep) and s.marks_ragged]
 
     @model_validator(mode="after")
+    def _variables_are_known(self) -> Self:
+        if self.model is not None:
+            return self
+        missing = [name for name in ("parameters", "observables") if not getattr(self, name)]
+        if missing:
+            name = "model" if len(missing) > 1 else missing[0]
+            raise refusal(
+                Code.MISSING,
+                f"field {name!r} of the spec is missing",
+                hint="The generative model. Without one, name parameters and observables, and "
+                "learn from simulations of another program: abi train SPEC --data FILE"
+                if len(missing) > 1
+                else f"Without a model, {name} say what simulations of another program hold (abi "
+                "train SPEC --data FILE)",
+            )
+        observables = self.observables or {}
+        for name, section in self.context.items():
+            for counted in section.length_of:
+                if counted not in observables:
+                    raise refusal(
+                        Code.NAME,
+                        f"Expected observables that {name} is the length of; got {counted}",
+                        hint=suggestion(counted, tuple(observables), title="Observables"),
+                        at=("context", name, "length_of"),
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _names_mean_one_thing(self) -> Self:
         observables = self.observables or {}
+        for name in self.context:
+            for section in ("parameters", "observables"):
+                if name in (getattr(self, section) or {}):
+                    raise refusal(
+                        Code.NAME,
+                        f"{name!r} is said to be context and under {section}",
+                        hint="Take it out of one of the two",
+                        at=("context", name),
+                    )
         for name in self.parameters or {}:
             if name in observables:
                 raise refusal(
@@ -299,7 +253,7 @@ class Spec(Section):
 
     @model_validator(mode="after")
     def _declared_parameters_can_be_inferred(self) -> Self:
-        prior = self.model.declared("prior")
+        prior = self.model.declared("prior") if self.model else {}
         for name in self.parameters or {}:
             if prior and name not in prior:
                 raise refusal(

@@ -14,9 +14,10 @@ errors are found in it, and a run saves it. Where parts are, the annotations of 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
@@ -55,21 +56,17 @@ class PartOf:
     Arguments:
         kind: The kind of part, as in the registry.
         number: The part that a bare number stands for, if it may.
-        or_function: Whether a text with a colon is no part, but a function.
         without: Parts of that kind which can't stand here, such as those that hold others.
     """
 
     kind: str
     number: str | None = None
-    or_function: bool = False
     without: tuple[str, ...] = ()
 
     def canonical(self, node: Node, path: Path, models: Models) -> Node:
         """The part as `{name: {options}}`; what can't be read as a part stays as it is."""
         value = node.value
         if isinstance(value, str):
-            if self.or_function and ":" in value:
-                return node
             value = {value: Entry(node.position, Node({}, node.position))}
         elif self.number and isinstance(value, int | float) and not isinstance(value, bool):
             value = {self.number: Entry(node.position, node)}
@@ -162,6 +159,40 @@ class PartOf:
         )
 
 
+@dataclass(frozen=True)
+class OneOf:
+    """Marks a field that has several forms, and says by what is written which of them is meant.
+
+    Arguments:
+        choose: A plain value → the type that it is read as. It raises a `refusal` for what is none.
+    """
+
+    choose: Callable[[Any], Any]
+
+    def canonical(self, node: Node, path: Path, models: Models) -> Node:
+        """The node as its form has it; what is of no form stays as it is."""
+        try:
+            form = self.choose(node.plain())
+        except PydanticCustomError:
+            return node
+        return canonical(node, form, path, models)
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_wrap_validator_function(self._validate, handler(source))
+
+    def _validate(self, value: Any, _every: Any) -> Any:
+        if isinstance(value, BaseModel):
+            return value
+        return _of_form(self.choose(value)).validate_python(value, strict=True)
+
+
+@cache
+def _of_form(form: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(form)
+
+
 def _written_out(part: type[Part]) -> JsonSchemaValue:
     """JSON Schema of `{name: {options}}`, with the bare value and nothing where those may stand."""
     options = part.model_json_schema()
@@ -234,6 +265,8 @@ def canonical(node: Node, annotation: Any, path: Path, models: Models) -> Node:
         base, *marks = arguments
         return _marked(node, base, marks, path, models)
     if origin in (Union, UnionType):
+        if node.value is None and NoneType in arguments:
+            return node
         for argument in arguments:
             node = canonical(node, argument, path, models)
         return node
@@ -260,7 +293,7 @@ def canonical(node: Node, annotation: Any, path: Path, models: Models) -> Node:
 
 def _marked(node: Node, annotation: Any, marks: list[Any], path: Path, models: Models) -> Node:
     for mark in marks:
-        if isinstance(mark, PartOf):
+        if isinstance(mark, PartOf | OneOf):
             return mark.canonical(node, path, models)
     return canonical(node, annotation, path, models)
 

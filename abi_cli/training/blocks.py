@@ -16,11 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from abi_cli.adapter.adapter import SUMMARY_VARIABLES
-from abi_cli.adapter.batches import bucket_of, network_inputs
+from abi_cli.adapter.batches import NOISE, bucket_of, network_inputs
 from abi_cli.variables import Datasets, Ragged, concatenate, count, take
 
 Block = dict[str, np.ndarray]
-"""Network inputs `(step, batch, …)` with `rate (step,)` and `steps ()`."""
+"""Network inputs and noise `(step, batch, …)` with `rate (step,)` and `steps ()`."""
 
 SINGLE_BUCKET_STEPS = 32
 """Steps of a block: long enough to hide what one compiled call costs besides its steps."""
@@ -41,6 +41,7 @@ class BlockPlan:
         buckets: Sizes that sets are padded to; empty without sets.
         seed: Of the shuffling.
         rate: Steps of the training → learning rates relative to the peak.
+        noise: Standard normal numbers that a step takes for each data set.
         accelerated: Whether a GPU learns them.
     """
 
@@ -50,6 +51,7 @@ class BlockPlan:
     buckets: tuple[int, ...]
     seed: int
     rate: Callable[[np.ndarray], np.ndarray]
+    noise: int = 0
     accelerated: bool = False
 
     @property
@@ -84,6 +86,10 @@ class BlockPlan:
             )
             for name, array in inputs.items()
         }
+        if self.noise:
+            rng = np.random.default_rng([self.seed, number, 1])
+            shape = (self.length, self.batch_size, self.noise)
+            block[NOISE] = rng.standard_normal(shape, np.float32)
         place = self.first_step(number) + np.arange(self.length)
         block["rate"] = self.rate(place).astype(np.float32)
         block["steps"] = np.asarray(steps, np.int32)

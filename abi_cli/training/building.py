@@ -9,7 +9,7 @@ import numpy as np
 
 from abi_cli import backend, registry
 from abi_cli.adapter.adapter import INFERENCE_CONDITIONS, SUMMARY_VARIABLES, Adapter, summarized
-from abi_cli.adapter.batches import SUMMARY_MASK, bucket_sizes, mask_of, network_inputs
+from abi_cli.adapter.batches import NOISE, SUMMARY_MASK, bucket_sizes, mask_of, network_inputs
 from abi_cli.approximator import Approximator
 from abi_cli.networks.network import InferenceNetwork, SummaryNetwork
 from abi_cli.spec import Spec, TrainingSection
@@ -17,6 +17,18 @@ from abi_cli.training.blocks import Block, BlockPlan
 from abi_cli.training.fitting import refuse_unfit
 from abi_cli.training.parts import Optimizer, Schedule
 from abi_cli.variables import Datasets, Layout, Ragged, count, take
+
+
+def adapter_for(spec: Spec, pilot: Datasets, layout: Layout) -> Adapter:
+    """The adapter of a spec, fitted to pilot simulations, for what its networks learn.
+
+    Errors:
+        AdapterError: As `Adapter.fit`.
+    """
+    adapter = Adapter.fit(spec.adapter or (), pilot, missing=layout.missing)
+    if registry.expected(spec.networks.inference, InferenceNetwork).has_draws:
+        return adapter
+    return adapter.estimating(pilot, [variable.name for variable in layout.of("parameter")])
 
 
 def build(
@@ -78,13 +90,13 @@ def _fitting(adapted: Datasets, bucket: int) -> Datasets:
 
 
 def block_plan(
-    training: TrainingSection, *, num_batches: int, buckets: tuple[int, ...], seed: int
+    training: TrainingSection, approximator: Approximator, *, num_batches: int, seed: int
 ) -> BlockPlan:
     """How a training is cut into blocks.
 
     Arguments:
+        approximator: What is to be trained.
         num_batches: Of an epoch: the spec's, or what stored simulations make.
-        buckets: Sizes that sets are padded to.
         seed: Of the run.
     """
     schedule = registry.expected(training.learning_rate, Schedule)
@@ -93,7 +105,8 @@ def block_plan(
         epochs=training.epochs,
         num_batches=num_batches,
         batch_size=training.batch_size,
-        buckets=buckets,
+        buckets=approximator.buckets,
+        noise=approximator.inference_network.training_noise,
         seed=seed,
         rate=lambda step: schedule.relative(step, total),
         accelerated=backend.accelerated(),
@@ -127,12 +140,7 @@ def rehearse(
     """
     began = time.perf_counter()
     approximator = build(spec, adapter, layout, adapted, seed=seed)
-    plan = block_plan(
-        spec.training,
-        num_batches=spec.training.num_batches,
-        buckets=approximator.buckets,
-        seed=seed,
-    )
+    plan = block_plan(spec.training, approximator, num_batches=spec.training.num_batches, seed=seed)
     example = compile_blocks(approximator, plan, adapted)
     compiled = time.perf_counter()
     full = []
@@ -154,7 +162,7 @@ def rehearse(
         inputs={
             name: (None, *array.shape[3:]) if mask_of(name) in example else array.shape[2:]
             for name, array in example.items()
-            if name not in ("rate", "steps") and not name.startswith(SUMMARY_MASK)
+            if name not in ("rate", "steps", NOISE) and not name.startswith(SUMMARY_MASK)
         },
         weights={name: part.count_params() for name, part in networks.items() if part is not None},
         compile_seconds=compiled - began,

@@ -8,24 +8,21 @@ The networks are compiled while the workers make the first simulations, once for
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from abi_cli import backend, registry
-from abi_cli.adapter.adapter import Adapter
 from abi_cli.approximator import Approximator
 from abi_cli.listener import Listener
-from abi_cli.model.simulator import Simulator
-from abi_cli.model.workers import Workers
 from abi_cli.spec import Spec
 from abi_cli.training.blocks import Ahead, Block, BlockPlan, gathered
-from abi_cli.training.building import block_plan, build, compile_blocks
+from abi_cli.training.building import adapter_for, block_plan, build, compile_blocks
 from abi_cli.training.fitting import refuse_unmonitored
 from abi_cli.training.parts import Callback
-from abi_cli.training.sources import Fresh, Source, Stored
+from abi_cli.training.sources import Source
 from abi_cli.training.watch import DivergenceGuard, EpochLog, Meters
 from abi_cli.variables import Datasets, Layout
 
@@ -36,18 +33,16 @@ class Plan:
 
     Arguments:
         spec: Of the run; its adapter is written down.
-        simulator: The model; None where it learns from stored simulations alone.
-        workers: Started; they simulate and adapt.
-        stored: Simulations to learn from instead of fresh ones, with a part held out.
+        source: Of simulations, fresh or stored.
+        describe: What the variables of simulations are.
         seed: Of the run.
         listener: Hears of progress.
     """
 
     spec: Spec
-    simulator: Simulator
-    workers: Workers
+    source: Source
+    describe: Callable[[Datasets], Layout]
     seed: int
-    stored: Datasets | None = None
     listener: Listener = field(default_factory=Listener)
 
 
@@ -80,19 +75,15 @@ def train(plan: Plan) -> Trained:
     """
     clock = _Clock()
     training = plan.spec.training
-    source: Source = Fresh(plan.simulator, plan.workers, training, seed=plan.seed)
-    if plan.stored is not None:
-        source = Stored(plan.stored, training, seed=plan.seed)
+    source = plan.source
     with clock("pilot"):
         pilot = source.pilot()
-        layout = plan.simulator.layout(pilot)
-        adapter = Adapter.fit(plan.spec.adapter or (), pilot, missing=layout.missing)
+        layout = plan.describe(pilot)
+        adapter = adapter_for(plan.spec, pilot, layout)
         adapted = adapter.forward(pilot)
     with clock("networks"):
         approximator = build(plan.spec, adapter, layout, adapted, seed=plan.seed)
-    blocks = block_plan(
-        training, num_batches=source.num_batches, buckets=approximator.buckets, seed=plan.seed
-    )
+    blocks = block_plan(training, approximator, num_batches=source.num_batches, seed=plan.seed)
     ahead = Ahead(gathered(source.parts(adapter), blocks))
     try:
         with clock("compiling"):

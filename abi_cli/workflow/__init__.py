@@ -1,9 +1,9 @@
 """What the commands do, as functions of values: nothing here prints.
 
 The public door from Python. `load` opens a run for sampling; `train`, `sample`, `diagnose`,
-`simulate`, `log_prob`, `check`, `summary`, `show`, `parts` (`abi list`), `explain`, `init`, `fill`
-and `schema` are the commands of the same names. What they have to say on their way goes to a
-`Listener`, which is silent unless told otherwise.
+`estimate`, `simulate`, `log_prob`, `check`, `summary`, `show`, `parts` (`abi list`), `explain`,
+`init`, `fill` and `schema` are the commands of the same names. What they have to say on their way
+goes to a `Listener`, which is silent unless told otherwise.
 
 A name is imported when it is first asked for: `train` has no use for what only `diagnose` needs.
 """
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from abi_cli.workflow.checking import Check, check
     from abi_cli.workflow.describing import Description, show, summary
     from abi_cli.workflow.diagnosing import Diagnosis, diagnose
+    from abi_cli.workflow.estimating import estimate
     from abi_cli.workflow.explaining import explain, parts
     from abi_cli.workflow.findings import Finding
     from abi_cli.workflow.posterior import Posterior, load, log_prob, sample
@@ -37,6 +38,7 @@ __all__ = [
     "Target",
     "check",
     "diagnose",
+    "estimate",
     "explain",
     "fill",
     "init",
@@ -55,6 +57,7 @@ _NAMES = {
     "checking": "Check check",
     "describing": "Description show summary",
     "diagnosing": "Diagnosis diagnose",
+    "estimating": "estimate",
     "explaining": "explain parts",
     "findings": "Finding",
     "posterior": "Posterior load log_prob sample",

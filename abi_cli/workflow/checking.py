@@ -31,6 +31,7 @@ from abi_cli.variables import (
 from abi_cli.workflow.findings import Finding, Severity, warnings
 from abi_cli.workflow.pointing import pointing, refuse_lost_parameters, refuse_unknown_names
 from abi_cli.workflow.request import Compute, Model, completed, read_model
+from abi_cli.workflow.stored import stored_simulations
 from abi_cli.workflow.trying import Built, Trial, try_networks
 
 _ROWS = 1024
@@ -84,7 +85,8 @@ class Check:
         files: The user's modules that were executed.
         sources: meta, prior, likelihood → where the function is and what it takes, or what is
             declared.
-        rows: How many data sets were simulated, and in how many `seconds`.
+        data: Where stored simulations were read, instead.
+        rows: How many data sets were simulated or read, and in how many `seconds`.
         layout: The variables of the model; None where simulating them is as far as it got.
         ranges: Every scalar element of every variable as simulated.
         quantities: Every scalar element of the quantities of interest, for some of the data sets.
@@ -95,6 +97,7 @@ class Check:
     name: str
     files: tuple[str, ...]
     sources: dict[str, str]
+    data: str | None
     rows: int
     seconds: float
     layout: Layout
@@ -118,6 +121,7 @@ class Check:
 def check(
     source: Path,
     *,
+    data: Path | None = None,
     overrides: Sequence[str] = (),
     seed: int | None = None,
     build: Compute | None = None,
@@ -126,53 +130,71 @@ def check(
     """Simulate a few data sets, adapt them, leave the parameters out, and go back.
 
     Arguments:
+        data: Stored simulations, to be taken instead.
         build: Where to build and try the networks, too; None not to.
 
     Errors:
         SpecError: The spec can't be read at all.
+        DataError: Stored simulations can't.
         UserFunctionError: A function raised or returned what it must not.
     """
     listener = listener or Listener()
     model = read_model(source, overrides=overrides)
     seed = model.spec.seed if seed is None else seed
     begun = time.perf_counter()
-    data = _pilot(model.simulator, seed=seed, listener=listener)
+    if data is None:
+        rows = _pilot(model.need_simulator(), seed=seed, listener=listener)
+    else:
+        stored = stored_simulations(data, model, seed=seed, listener=listener)
+        rows = take(stored, slice(0, _ROWS))
     seconds = time.perf_counter() - begun
     with pointing(model):
-        layout = model.simulator.layout(data)
+        layout = model.layout(rows)
         refuse_unknown_names(model.spec, layout)
-        model.quantities.refuse_unfit(layout)
-    steps, findings = _adapt(model, data, layout)
-    findings = [*_unrepeatable(model.simulator, seed=seed), *findings]
+        model.judged.refuse_unfit(layout)
+    steps, findings = _adapt(model, rows, layout, begin="simulated" if data is None else "read")
+    if data is None:
+        findings = [*_unrepeatable(model.need_simulator(), seed=seed), *findings]
     built = None
     if build is not None and not any(f.severity is Severity.error for f in findings):
-        each = seconds / count(data)
-        trial = Trial(completed(model, data), data, layout, each)
+        each = seconds / count(rows) if data is None else 0.0
+        trial = Trial(completed(model, rows), rows, layout, each)
         built = try_networks(trial, build, listener=listener)
     return Check(
         name=model.spec.name,
         files=model.file_names(),
-        sources={role: s.description() for role, s in model.simulator.sources.items()},
-        rows=count(data),
+        sources=_sources(model),
+        data=None if data is None else str(data),
+        rows=count(rows),
         seconds=seconds,
         layout=layout,
         ranges=tuple(
-            view for variable in layout.variables for view in _elements(data, variable.name)
+            view for variable in layout.variables for view in _elements(rows, variable.name)
         ),
-        quantities=_quantities(model, data, layout),
+        quantities=_quantities(model, rows, layout),
         steps=steps,
         findings=tuple(findings),
         built=built,
     )
 
 
+def _sources(model: Model) -> dict[str, str]:
+    """What draws the variables, and what says their density."""
+    drawn = model.simulator.sources if model.simulator else {}
+    density = model.judged.density
+    said = dict(
+        zip(("log_likelihood", "log_prior"), density.functions if density else (), strict=False)
+    )
+    return {role: source.description() for role, source in {**drawn, **said}.items()}
+
+
 def _quantities(model: Model, data: Datasets, layout: Layout) -> tuple[View, ...]:
-    """The quantities of interest of the parameters that were simulated."""
-    if not model.quantities.functions:
+    """The quantities of interest, and the density, of the parameters that were simulated."""
+    if not model.judged:
         return ()
     few = take(data, slice(0, _QUANTITY_ROWS))
     parameters = {v.name: np.asarray(few[v.name])[:, None] for v in layout.of("parameter")}
-    values = model.quantities.of(parameters, few)
+    values = model.judged.of(parameters, few)
     return tuple(view for name in values for view in _elements(_one_draw(values), name))
 
 
@@ -220,10 +242,10 @@ def _findings(error: AbiError) -> list[Finding]:
 
 
 def _adapt(
-    model: Model, data: Datasets, layout: Layout
+    model: Model, data: Datasets, layout: Layout, *, begin: str
 ) -> tuple[tuple[StepView, ...], list[Finding]]:
     """The way through the adapter and what is wrong on it."""
-    steps = [StepView("simulated", tuple(_view(name, value) for name, value in data.items()))]
+    steps = [StepView(begin, tuple(_view(name, value) for name, value in data.items()))]
     adapter = None
     adapted = data
 

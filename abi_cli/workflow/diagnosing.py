@@ -14,8 +14,8 @@ from abi_cli.diagnostics import diagnose as measure
 from abi_cli.listener import Listener
 from abi_cli.model.streams import Purpose
 from abi_cli.run import DIAGNOSTICS, Run, open_run, replacing
-from abi_cli.variables import Datasets, DrawBlock, Variable
-from abi_cli.workflow.posterior import open_approximator
+from abi_cli.variables import Datasets, DrawBlock, Ragged, Variable, count, take
+from abi_cli.workflow.opening import open_approximator, refuse_without_draws
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
     USUAL_PLACE,
@@ -25,6 +25,10 @@ from abi_cli.workflow.request import (
     tell_files,
 )
 from abi_cli.workflow.simulating import Rows, simulate_rows
+from abi_cli.workflow.stored import stored_simulations
+
+_DATASETS = 200
+"""Fresh ones, where nothing else is asked for."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,8 @@ class Diagnosis:
 def diagnose(
     path: Path,
     *,
-    datasets: int = 200,
+    datasets: int | None = None,
+    data: Path | None = None,
     draws: int = 1000,
     seed: int | None = None,
     target: Target = USUAL_PLACE,
@@ -48,46 +53,62 @@ def diagnose(
 ) -> Diagnosis:
     """Simulate fresh data sets with the run's own code, sample them, compare with the truth.
 
+    The truth of each parameter, and of each quantity that the spec names, is ranked among its
+    draws; with `log_likelihood` so is the density of the model.
+
     Arguments:
         path: The run folder.
-        datasets, draws: How many data sets, and posterior draws of each.
+        datasets: How many data sets; 200 by default, or all that are stored.
+        data: Stored simulations that training has not seen, instead of fresh ones.
+        draws: How many posterior draws of each.
         seed: Of both; the run's by default.
         target: A folder; RUN/diagnostics by default, which is replaced.
 
     Errors:
-        RunError, UserFunctionError, OutputError: As they say.
+        UsageError: The network has no draws.
+        RunError, DataError, UserFunctionError, OutputError: As they say.
     """
     listener = listener or Listener()
     run = open_run(path)
-    target.claim()
     seed = run.manifest.seed if seed is None else seed
     model = read_model(path)
+    refuse_without_draws(run, model.spec)
+    target.claim()
     tell_files(model, listener)
-    simulated = simulate_rows(
-        Rows(model.simulator, seed, Purpose.DIAGNOSE, 0, datasets, {}),
-        compute=compute,
-        listener=listener,
-    )
+    if data is None:
+        rows = Rows(model.need_simulator(), seed, Purpose.DIAGNOSE, 0, datasets or _DATASETS, {})
+        simulated = simulate_rows(rows, compute=compute, listener=listener)
+    else:
+        stored = stored_simulations(data, model, seed=seed, listener=listener)
+        simulated = take(stored, slice(0, datasets))
     approximator = open_approximator(run, compute, listener)
     truths = _parameters(simulated, run)
     blocks: Iterable[DrawBlock] = approximator.sample(
         simulated, draws=draws, seed=seed, listener=listener
     )
     more: list[Variable] = []
-    if model.quantities.functions:
-        more = model.quantities.variables(truths, simulated)
-        blocks = model.quantities.added(blocks, simulated)
+    if model.judged:
+        more = model.judged.variables(truths, simulated)
+        blocks = model.judged.added(blocks, simulated)
         at_truth = {name: value[:, None] for name, value in truths.items()}
-        values = model.quantities.of(at_truth, simulated)
+        values = model.judged.of(at_truth, simulated)
         truths = truths | {name: value[:, 0] for name, value in values.items()}
     header = DrawHeader.of(
-        simulated, run.layout, labels=map(str, range(datasets)), draws=draws, seed=seed, more=more
+        simulated,
+        run.layout,
+        labels=map(str, range(count(simulated))),
+        draws=draws,
+        seed=seed,
+        more=more,
     )
+    estimates = collect(header, blocks).values
+    if model.judged.density is not None:
+        _bring_to_earth(model.judged.density.name, estimates, truths, listener)
     folder = target.path or run.path / DIAGNOSTICS
     with replacing(folder) as place:
         metrics = measure(
             Inputs(
-                estimates=collect(header, blocks).values,
+                estimates=estimates,
                 truths=truths,
                 labels={
                     name: section.labels for name, section in (model.spec.parameters or {}).items()
@@ -95,11 +116,52 @@ def diagnose(
                 prior=truths,
                 history=run.history(),
                 seed=seed,
+                data={
+                    variable.name: simulated[variable.name]
+                    for variable in run.layout.of("context", "given", "observable")
+                },
+                context=_context(simulated, run),
             ),
             place,
             listener=listener,
         )
     return Diagnosis(run, metrics, folder)
+
+
+def _context(datasets: Datasets, run: Run) -> dict[str, np.ndarray]:
+    """Scalar context, and how many members sets have where that is no context."""
+    scalars = {
+        variable.name: value
+        for variable in run.layout.of("context", "given")
+        if isinstance(value := datasets[variable.name], np.ndarray) and value.ndim == 1
+    }
+    counted = {name for v in run.layout.of("context") for name in v.length_of}
+    sizes = {
+        f"members of {name}": value.row_size
+        for name, value in datasets.items()
+        if isinstance(value, Ragged) and name not in counted
+    }
+    return scalars | sizes
+
+
+def _bring_to_earth(
+    name: str,
+    estimates: dict[str, np.ndarray],
+    truths: dict[str, np.ndarray],
+    listener: Listener,
+) -> None:
+    """Let log densities of −inf be as low as the lowest finite one: only their ranks count."""
+    draws, truth = estimates[name], truths[name]
+    impossible = np.isneginf(draws)
+    if not impossible.any() and not np.isneginf(truth).any():
+        return
+    listener.note(
+        f"{name} is −inf for {impossible.mean():.2%} of the draws and {np.isneginf(truth).sum()} "
+        "of the truths: they are ranked lowest"
+    )
+    lowest = min(draws[~impossible].min(initial=0.0), truth[np.isfinite(truth)].min(initial=0.0))
+    estimates[name] = np.where(impossible, lowest, draws)
+    truths[name] = np.where(np.isneginf(truth), lowest, truth)
 
 
 def _parameters(datasets: Datasets, run: Run) -> dict[str, np.ndarray]:

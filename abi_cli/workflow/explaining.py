@@ -83,7 +83,7 @@ def parts(kind: str | None = None) -> list[PartDescription]:
 
 
 def explain(word: str) -> list[PartDescription] | CodeDescription:
-    """What a word means: `E103`, `constrain`, `step.constrain`, `missing`, `training.epochs`.
+    """What a word means: `E103`, `constrain`, `step.constrain`, `missing`, `data.missing`.
 
     Returns:
         All parts and fields that have this name: parts of several kinds may.
@@ -101,7 +101,7 @@ def explain(word: str) -> list[PartDescription] | CodeDescription:
     found += [
         PartDescription("field", path, _told(field), _options(_section(field.annotation)), "")
         for path, field in fields.items()
-        if word in (path, path.rpartition(".")[2])
+        if f".{path}".endswith(f".{word}")
     ]
     if found:
         return found

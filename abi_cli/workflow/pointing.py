@@ -35,6 +35,13 @@ _DRAWN_BY: dict[Role, str] = {
     "observable": "likelihood",
 }
 
+_NAMED_UNDER: dict[Role, str] = {
+    "context": "context",
+    "parameter": "parameters",
+    "observable": "observables",
+}
+"""Sections that name the variables of stored simulations, where there is no model."""
+
 
 @contextmanager
 def pointing(model: Model, layout: Layout | None = None) -> Iterator[None]:
@@ -154,6 +161,10 @@ def _origin(name: str, model: Model, layout: Layout | None, step: int) -> str:
     path = _written(name, model, step)
     if path is not None:
         return f"{name} is made by {path[2]} ({model.document.key_position(path)})"
+    if model.spec.model is None:
+        role = layout[name].role if layout is not None and name in layout else "parameter"
+        under = _NAMED_UNDER[role]
+        return f"{name} is named under {under} ({model.document.key_position((under, name))})"
     section = _DRAWN_BY[layout[name].role] if layout is not None and name in layout else "prior"
     declared: Path = ("model", section, name)
     at = declared if model.document.root.below(declared) else declared[:2]

@@ -14,36 +14,40 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from abi_cli import __version__, backend
+from abi_cli import __version__
 from abi_cli.data import (
     DrawHeader,
     Draws,
+    Estimates,
     Loaded,
-    Naming,
     Summary,
     collect,
     formats,
     open_draws,
-    range_warnings,
-    read_datasets,
     read_parameters,
     summarize,
 )
 from abi_cli.errors import UsageError
 from abi_cli.listener import Listener
-from abi_cli.model.modules import load_parts
 from abi_cli.model.streams import Purpose
 from abi_cli.run import MODEL, Run, open_run
-from abi_cli.spec import Spec, read_spec
+from abi_cli.spec import Spec
 from abi_cli.variables import DrawBlock, Variable, take
+from abi_cli.workflow.estimating import Estimating, drawing
+from abi_cli.workflow.opening import (
+    load_data,
+    naming_of,
+    open_approximator,
+    refuse_without_density,
+    refuse_without_draws,
+    spec_of,
+)
 from abi_cli.workflow.request import (
-    STDIN,
     USUAL_COMPUTE,
     USUAL_PLACE,
     Compute,
     Model,
     Target,
-    need_piped,
     read_model,
     tell_files,
 )
@@ -54,43 +58,6 @@ if TYPE_CHECKING:
 
 Columns = Mapping[str, Sequence[float | str]]
 """A table by columns; a pandas DataFrame serves, too."""
-
-
-def open_approximator(run: Run, compute: Compute, listener: Listener) -> Approximator:
-    """Load the networks of a run, with the backend that is wanted."""
-    file = run.model_file()
-    with listener.task("loading the networks"):
-        backend.select(compute.backend, spec_backend=run.manifest.backend, device=compute.device)
-        from abi_cli.archive import load_approximator
-
-        return load_approximator(file)
-
-
-def _load_data(run: Run, data: Path, naming: Naming, listener: Listener) -> Loaded:
-    """Read data sets for a run and say what is odd about them."""
-    need_piped(data)
-    loaded = read_datasets(None if data == STDIN else data, run.layout, naming=naming)
-    for note in loaded.notes:
-        listener.note(note)
-    for warning in range_warnings(loaded.datasets, loaded.labels, run.layout):
-        listener.warn(warning)
-    return loaded
-
-
-def _spec(run: Run, *, trust_code: bool) -> Spec:
-    """The spec of a run, whose own parts are loaded if they are trusted.
-
-    Errors:
-        InvalidSpecError: It has parts of its own, and they are not.
-    """
-    load = partial(load_parts, run.path.resolve()) if trust_code else None
-    return read_spec(run.spec_file(), load=load)
-
-
-def _naming(spec: Spec) -> Naming:
-    """How a spec says that files call things."""
-    named = spec.data
-    return Naming(named.dataset, named.columns, named.categories, named.missing, named.prepare)
 
 
 @dataclass(frozen=True)
@@ -183,14 +150,16 @@ def sample(
         trust_code: Whether to execute parts of the run's own, if it has any.
 
     Errors:
+        UsageError: The network has no draws.
         RunError, DataError, OutputError: As they say.
     """
     listener = listener or Listener()
     run = open_run(path)
     formats.choose(target.path, target.format, lambda fmt: fmt.write_draws)
+    spec = spec_of(run, trust_code=trust_code)
+    refuse_without_draws(run, spec)
     target.claim()
-    naming = _naming(_spec(run, trust_code=trust_code))
-    loaded = _load_data(run, data, naming, listener)
+    loaded = load_data(run, data, naming_of(spec), listener)
     seed = run.manifest.seed if seed is None else seed
     model = _with_quantities(path, listener) if quantities else None
     networks = partial(open_approximator, run, compute, listener)
@@ -215,12 +184,11 @@ def _with_quantities(path: Path, listener: Listener) -> Model:
 
 def quantity_variables(model: Model) -> list[Variable]:
     """What the quantities of a model are, judging by its first simulation."""
-    one = model.simulator.simulate(
-        seed=1, purpose=Purpose.PILOT, start=0, stop=model.simulator.unit
-    )
+    simulator = model.need_simulator()
+    one = simulator.simulate(seed=1, purpose=Purpose.PILOT, start=0, stop=simulator.unit)
     parameters = {
         variable.name: np.asarray(one[variable.name])
-        for variable in model.simulator.layout(one).of("parameter")
+        for variable in model.layout(one).of("parameter")
     }
     return model.quantities.variables(parameters, one)
 
@@ -250,12 +218,15 @@ def log_prob(
     """Log posterior density of the parameter values in `at`, each given its data set.
 
     Errors:
+        UsageError: The network has no density.
         RunError, DataError: As they say.
     """
     listener = listener or Listener()
     run = open_run(path)
-    naming = _naming(_spec(run, trust_code=trust_code))
-    loaded = _load_data(run, data, naming, listener)
+    spec = spec_of(run, trust_code=trust_code)
+    refuse_without_density(run, spec)
+    naming = naming_of(spec)
+    loaded = load_data(run, data, naming, listener)
     index, parameters = read_parameters(at, run.layout, loaded.labels, naming=naming)
     approximator = open_approximator(run, compute, listener)
     density = approximator.log_prob(take(loaded.datasets, index), parameters)
@@ -312,8 +283,9 @@ class Posterior:
 
         Errors:
             DataError: The table is not data of this model.
-            UsageError: The spec names no quantities.
+            UsageError: The spec names no quantities, or the network has no draws.
         """
+        refuse_without_draws(self.run, self.spec)
         loaded = self._load(data)
         seed = self.run.manifest.seed if seed is None else seed
         listener = self.listener or Listener()
@@ -322,22 +294,52 @@ class Posterior:
             self.run, loaded, draws, seed, lambda: self.approximator, listener, model=model
         ).collect()
 
+    def estimate(
+        self, data: Path | str | Columns, *, draws: int | None = None, seed: int | None = None
+    ) -> Estimates:
+        """Point estimates of the parameters of every data set.
+
+        A `point` network gives those that it was trained for. Of others they are mean, sd and
+        quantiles of draws.
+
+        Arguments:
+            data: As `sample` takes them.
+            draws: How many per data set, 1,000 by default; a `point` network has none.
+            seed: Of the draws; the run's by default.
+
+        Returns:
+            `values[parameter]` is `(dataset, estimate, *event)`, the estimates being `names`.
+
+        Errors:
+            DataError: The table is not data of this model.
+            UsageError: Draws are asked for where there are none.
+        """
+        wanted = drawing(self.run, self.spec, draws=draws, seed=seed)
+        listener = self.listener or Listener()
+        return Estimating(
+            self.run, self._load(data), lambda: self.approximator, wanted, listener
+        ).estimates()
+
     def log_prob(self, data: Path | str | Columns, at: Path | str | Columns) -> np.ndarray:
         """Log posterior density of every row of `at` given its data set, `(row,)`.
 
         Arguments:
             at: A table with a column for every element of the parameters, such as `beta[0]`, and
                 `dataset` where there are several.
+
+        Errors:
+            UsageError: The network has no density.
         """
+        refuse_without_density(self.run, self.spec)
         loaded = self._load(data)
         with _as_file(at) as file:
-            naming = _naming(self.spec)
+            naming = naming_of(self.spec)
             index, parameters = read_parameters(file, self.run.layout, loaded.labels, naming=naming)
         return self.approximator.log_prob(take(loaded.datasets, index), parameters)
 
     def _load(self, data: Path | str | Columns) -> Loaded:
         with _as_file(data) as file:
-            return _load_data(self.run, file, _naming(self.spec), self.listener or Listener())
+            return load_data(self.run, file, naming_of(self.spec), self.listener or Listener())
 
 
 @contextmanager
@@ -374,4 +376,4 @@ def load(
         InvalidSpecError: It has parts of its own.
     """
     run = open_run(Path(path))
-    return Posterior(run, _spec(run, trust_code=trust_code), compute, listener)
+    return Posterior(run, spec_of(run, trust_code=trust_code), compute, listener)

@@ -10,14 +10,16 @@ from functools import partial
 from pathlib import Path
 
 from abi_cli import registry, run
-from abi_cli.errors import OutputError, UsageError
+from abi_cli.errors import OutputError, SpecError, UsageError
 from abi_cli.listener import Listener
+from abi_cli.model.density import LogDensity
 from abi_cli.model.functions import loaded_files
 from abi_cli.model.modules import load_parts
 from abi_cli.model.quantities import Quantities
 from abi_cli.model.simulator import Simulator
-from abi_cli.spec import Document, Spec, parse_document, read_source
-from abi_cli.variables import Datasets
+from abi_cli.spec import DesignSection, Document, Spec, parse_document, read_source
+from abi_cli.variables import Datasets, Layout
+from abi_cli.workflow.stored import read_design, stored_layout
 
 STDIN = Path("-")
 
@@ -87,19 +89,54 @@ class Model:
     """A spec and the simulator that it names.
 
     Arguments:
+        judged: The quantities of interest, with the model's density where it is said: what
+            posteriors are judged by beside the parameters.
+        simulator: None where the spec has no model: then it learns from stored simulations.
         base: The folder that its functions are relative to, absolute.
         document: The spec as it was written.
     """
 
     spec: Spec
-    simulator: Simulator
-    quantities: Quantities
+    simulator: Simulator | None
+    judged: Quantities
     base: Path
     document: Document
 
+    @property
+    def quantities(self) -> Quantities:
+        """The quantities of interest."""
+        return replace(self.judged, density=None)
+
+    def need_simulator(self) -> Simulator:
+        """The simulator.
+
+        Errors:
+            SpecError: The spec has no model.
+        """
+        if self.simulator is None:
+            raise SpecError(
+                f"{self.document.source.name} has no model to simulate from",
+                hint="Give it stored simulations with --data FILE, or add `model:` to the spec.",
+            )
+        return self.simulator
+
+    def layout(self, rows: Datasets) -> Layout:
+        """What the variables are, judging by simulations.
+
+        Errors:
+            SpecError: A parameter is not there, or is discrete.
+        """
+        return self.simulator.layout(rows) if self.simulator else stored_layout(self.spec, rows)
+
+    def design(self) -> Path | None:
+        """The file that says what data sets come with, if there is one."""
+        given = self.spec.model and self.spec.model.given
+        return (self.base / given.file).resolve() if isinstance(given, DesignSection) else None
+
     def files(self) -> tuple[Path, ...]:
         """The modules that its functions live in and, from the spec's folder, what they import."""
-        functions = (*self.simulator.functions, *self.quantities.functions.values())
+        own = self.simulator.functions if self.simulator else ()
+        functions = (*own, *self.judged.called())
         modules = [function.reference.rpartition(":")[0] for function in functions]
         named = {
             (self.base / module).resolve()
@@ -133,8 +170,12 @@ def read_model(source: Path, *, overrides: Sequence[str] = ()) -> Model:
     spec, document = parse_document(
         written.text, source=written.name, overrides=overrides, load=partial(load_parts, base)
     )
-    quantities = Quantities.load(spec.model.quantities, base)
-    return Model(spec, Simulator.from_spec(spec, base), quantities, base, document)
+    if spec.model is None:
+        return Model(spec, None, Quantities(), base, document)
+    simulator = Simulator.from_spec(spec, base, design=read_design(spec, base))
+    judged = Quantities.load(spec.model.quantities, base)
+    judged = replace(judged, density=LogDensity.load(spec.model, base, simulator))
+    return Model(spec, simulator, judged, base, document)
 
 
 def completed(model: Model, rows: Datasets) -> Model:
@@ -151,10 +192,11 @@ def completed(model: Model, rows: Datasets) -> Model:
         return model
     from abi_cli.adapter.derive import derived_steps
 
-    layout = model.simulator.layout(rows)
+    layout = model.layout(rows)
+    supports = model.simulator.supports if model.simulator else {}
     kinds = {name: section.kind for name, section in (spec.observables or {}).items()}
     series = {name for name, kind in kinds.items() if kind == "series"}
-    steps = derived_steps(layout, series=series, supports=model.simulator.supports)
+    steps = derived_steps(layout, series=series, supports=supports)
     networks = spec.networks
     sets = [variable for variable in layout.of("given", "observable") if variable.ragged]
     if networks.summary is None and sets:
@@ -177,5 +219,7 @@ def need_piped(source: Path) -> None:
 
 
 def tell_files(model: Model, listener: Listener) -> None:
-    """Say which of the user's files are executed."""
+    """Say which of the user's files are executed, if any."""
+    if not model.file_names():
+        return
     listener.note(f"executes {', '.join(model.file_names())}")

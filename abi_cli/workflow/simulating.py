@@ -29,13 +29,13 @@ class Written:
     Arguments:
         path: The file; None for standard output.
         what: Such as `1,000 simulated data sets of N, beta, sigma, x, y`.
-        seed: The seed that it came from.
+        seed: The seed that it came from, if from any.
         seconds: How long it took.
     """
 
     path: Path | None
     what: str
-    seed: int
+    seed: int | None
     seconds: float
 
 
@@ -65,15 +65,16 @@ def simulate(
     model = read_model(source, overrides=overrides)
     if source.is_dir():
         tell_files(model, listener)
+    simulator = model.need_simulator()
     formats.choose(target.path, target.format, lambda fmt: fmt.write_datasets)
     target.claim()
     seed = model.spec.seed if seed is None else seed
     simulated = simulate_rows(
-        Rows(model.simulator, seed, Purpose.SIMULATE, 0, datasets, fixed),
+        Rows(simulator, seed, Purpose.SIMULATE, 0, datasets, fixed),
         compute=Compute(jobs=jobs),
         listener=listener,
     )
-    layout = model.simulator.layout(simulated)
+    layout = simulator.layout(simulated)
     write_simulations(target.path, simulated, layout, format=target.format)
     names = ", ".join(variable.name for variable in layout.variables)
     what = f"{datasets:,} simulated data sets of {names}"

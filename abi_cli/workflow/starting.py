@@ -15,9 +15,11 @@ from abi_cli import run
 from abi_cli.data.files import Source
 from abi_cli.data.tables import Table, read_table
 from abi_cli.errors import DataError, OutputError, UsageError
+from abi_cli.listener import Listener
 from abi_cli.model.streams import Purpose
 from abi_cli.spec import commented_spec, json_schema, refuse_variable_name
 from abi_cli.workflow.request import completed, read_model
+from abi_cli.workflow.stored import stored_simulations
 
 _FEWEST, _MOST = 5, 50
 """Members of a data set where no data tell."""
@@ -176,22 +178,33 @@ def schema() -> str:
     return json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
 
 
-def fill(source: Path, *, overrides: Sequence[str] = (), seed: int | None = None) -> str:
+def fill(
+    source: Path,
+    *,
+    data: Path | None = None,
+    overrides: Sequence[str] = (),
+    seed: int | None = None,
+    listener: Listener | None = None,
+) -> str:
     """The complete spec: every default and what is derived, with a comment on each field.
 
     Where the adapter is to be derived, a few data sets are simulated, which executes the user's
     functions.
 
+    Arguments:
+        data: Stored simulations, to derive it from instead.
+
     Errors:
-        SpecError, UserFunctionError: As they say.
+        SpecError, DataError, UserFunctionError: As they say.
     """
     model = read_model(source, overrides=overrides)
     if model.spec.adapter is None:
-        rows = model.simulator.simulate(
-            seed=model.spec.seed if seed is None else seed,
-            purpose=Purpose.PILOT,
-            start=0,
-            stop=max(64, 4 * model.simulator.unit),
-        )
+        seed = model.spec.seed if seed is None else seed
+        if data is not None:
+            rows = stored_simulations(data, model, seed=seed, listener=listener or Listener())
+        else:
+            simulator = model.need_simulator()
+            stop = max(64, 4 * simulator.unit)
+            rows = simulator.simulate(seed=seed, purpose=Purpose.PILOT, start=0, stop=stop)
         model = completed(model, rows)
     return commented_spec(model.spec)

@@ -10,20 +10,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from abi_cli import __version__, backend, run
-from abi_cli.data import read_simulations
+from abi_cli import __version__, backend, registry, run
 from abi_cli.listener import Listener
-from abi_cli.model.gaps import with_gaps
 from abi_cli.model.streams import Purpose
 from abi_cli.model.workers import Workers
+from abi_cli.networks.network import InferenceNetwork
 from abi_cli.registry import Part
 from abi_cli.run import Run
-from abi_cli.spec import Spec, dump_spec
+from abi_cli.spec import DesignSection, Spec, dump_spec
 from abi_cli.training.fitting import refuse_unfit, refuse_unmonitored
-from abi_cli.variables import Datasets, Layout, Value, array_of
+from abi_cli.training.sources import Fresh, Stored
+from abi_cli.variables import Datasets, take
 from abi_cli.workflow.pointing import fitted_adapter, pointing, refuse_unknown_names
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
@@ -35,6 +34,13 @@ from abi_cli.workflow.request import (
     read_model,
     usable_cores,
 )
+from abi_cli.workflow.stored import stored_simulations
+
+if TYPE_CHECKING:
+    from abi_cli.approximator import Approximator
+
+_SOURCES = ("meta", "given", "prior", "likelihood", "log_likelihood", "log_prior", "quantities")
+"""Fields of a spec's model that name functions or files."""
 
 _REHEARSAL = 8
 """Rows that are simulated and adapted before anything is written or loaded."""
@@ -53,6 +59,8 @@ class Receipt:
         weights: How many weights were learned.
         simulations: How many simulations they were learned from.
         failures: How many more failed and were drawn again.
+        loss_unit: Of the losses in the history.
+        has_draws: Whether the posterior can be sampled, or else gives estimates alone.
     """
 
     run: Run
@@ -61,6 +69,8 @@ class Receipt:
     weights: int
     simulations: int
     failures: int = 0
+    loss_unit: str = "nats"
+    has_draws: bool = True
 
 
 def train(
@@ -115,10 +125,11 @@ def train(
             trained = learn(
                 Plan(
                     spec=model.spec,
-                    simulator=model.simulator,
-                    workers=workers,
+                    source=Fresh(model.need_simulator(), workers, model.spec.training, seed=seed)
+                    if stored is None
+                    else Stored(stored, model.spec.training, seed=seed),
+                    describe=model.layout,
                     seed=seed,
-                    stored=stored,
                     listener=listener,
                 )
             )
@@ -136,6 +147,7 @@ def train(
                 timings={part: round(took, 3) for part, took in seconds.items()},
             )
     budget = model.spec.training
+    network = registry.expected(model.spec.networks.inference, InferenceNetwork)
     return Receipt(
         run=folder,
         history=trained.history,
@@ -143,26 +155,37 @@ def train(
         weights=trained.approximator.count_params(),
         simulations=len(trained.history) * budget.num_batches * budget.batch_size,
         failures=trained.failures,
+        loss_unit=_unit(network, trained.approximator),
+        has_draws=network.has_draws,
     )
+
+
+def _unit(network: InferenceNetwork, approximator: Approximator) -> str:
+    """Of the losses; none where members of an ensemble have another than theirs."""
+    in_nats = approximator.inference_network.loss_is_density
+    return "" if network.loss_unit == "nats" and not in_nats else network.loss_unit
 
 
 def _rehearse(
     model: Model, *, seed: int, data: Path | None, listener: Listener
 ) -> tuple[Model, Datasets | None]:
-    """Simulate and adapt a few rows, so that mistakes show before the backend is loaded.
+    """Simulate, or read, and adapt a few rows, so that mistakes show before the backend is loaded.
 
     Returns:
         The model with its spec complete, and the stored simulations to learn from, if any.
     """
-    rows = max(_REHEARSAL, 2 * model.simulator.unit) if data is None else _STORED_REHEARSAL
-    few = model.simulator.simulate(seed=seed, purpose=Purpose.PILOT, start=0, stop=rows)
-    with pointing(model):
-        layout = model.simulator.layout(few)
-        refuse_unknown_names(model.spec, layout)
-        model.quantities.refuse_unfit(layout)
     stored = None
     if data is not None:
-        stored = stored_simulations(data, model, layout, seed=seed, listener=listener)
+        stored = stored_simulations(data, model, seed=seed, listener=listener)
+        few = take(stored, slice(0, _STORED_REHEARSAL))
+    else:
+        simulator = model.need_simulator()
+        rows = max(_REHEARSAL, 2 * simulator.unit)
+        few = simulator.simulate(seed=seed, purpose=Purpose.PILOT, start=0, stop=rows)
+    with pointing(model):
+        layout = model.layout(few)
+        refuse_unknown_names(model.spec, layout)
+        model.judged.refuse_unfit(layout)
     derived, model = model.spec.adapter is None, completed(model, few)
     if derived:
         listener.note("derived the adapter from the model's variables: `abi fill` writes it out")
@@ -174,37 +197,13 @@ def _rehearse(
     return model, stored
 
 
-def stored_simulations(
-    file: Path, model: Model, layout: Layout, *, seed: int, listener: Listener
-) -> Datasets:
-    """Simulations to learn from, as fresh ones would be: with values missing at the spec's rates.
-
-    A variable of which the file itself lacks some stays as it is.
-
-    Errors:
-        DataError: The file is not there, or not simulations of this model.
-    """
-    stored = read_simulations(file, layout)
-    rates = {
-        name: rate
-        for name, rate in model.simulator.missing.items()
-        if rate and not _lacks_some(stored[name])
-    }
-    if rates:
-        shares = ", ".join(f"{rate:.3g} of {name}" for name, rate in rates.items())
-        listener.note(f"leaves out {shares}, as `missing:` says: {file} lacks none")
-    return with_gaps(stored, rates, seed=seed, purpose=Purpose.TRAIN, start=0)
-
-
-def _lacks_some(value: Value) -> bool:
-    return bool(np.isnan(array_of(value)).any())
-
-
 def _first_files(
     model: Model, *, seed: int, backend: str, device: str | None
 ) -> tuple[dict[str, bytes], run.Manifest]:
     """The files that a run begins with, and its manifest."""
-    code = {file: _place(file, model.base) for file in model.files()}
+    design = model.design()
+    kept = [*model.files(), *([design] if design else [])]
+    code = {file: _place(file, model.base) for file in kept}
     spec = _as_run(model, code, seed=seed, backend=backend)
     files = {
         run.SPEC: dump_spec(spec).encode(),
@@ -248,22 +247,27 @@ def _as_run(model: Model, code: Mapping[Path, str], *, seed: int, backend: str) 
         copy = code.get((model.base / file).resolve())
         return f"{copy}:{function}" if copy else reference
 
-    def moved_all(source: str | Mapping[str, str | Part]) -> str | dict[str, str | Part]:
+    def moved_all(source: str | DesignSection | Mapping[str, str | Part]) -> object:
         if isinstance(source, str):
             return moved(source)
+        if isinstance(source, DesignSection):
+            copy = code[(model.base / source.file).resolve()]
+            return source.model_copy(update={"file": copy})
         return {name: moved(one) if isinstance(one, str) else one for name, one in source.items()}
 
     section = model.spec.model
-    moved_sources = {
-        role: moved_all(source)
-        for role in ("meta", "given", "prior", "likelihood", "quantities")
-        if (source := getattr(section, role)) is not None
-    }
+    if section is not None:
+        moved_sources = {
+            role: moved_all(source)
+            for role in _SOURCES
+            if (source := getattr(section, role)) is not None
+        }
+        section = section.model_copy(update=moved_sources)
     return model.spec.model_copy(
         update={
             "seed": seed,
             "backend": backend,
             "use": tuple(moved(f"{module}:").rstrip(":") for module in model.spec.use),
-            "model": section.model_copy(update=moved_sources),
+            "model": section,
         }
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from abi_cli import backend
 from abi_cli.listener import Listener
 from abi_cli.variables import Datasets, Layout
-from abi_cli.workflow.pointing import fitted_adapter, pointing
+from abi_cli.workflow.pointing import pointing, refuse_lost_parameters
 from abi_cli.workflow.request import Compute, Model
 
 
@@ -58,12 +58,13 @@ def try_networks(trial: Trial, compute: Compute, *, listener: Listener) -> Built
         chosen = backend.select(
             compute.backend, spec_backend=trial.model.spec.backend, device=compute.device
         )
-        from abi_cli.training.building import rehearse
+        from abi_cli.training.building import adapter_for, rehearse
 
         spec = trial.model.spec
-        adapter = fitted_adapter(trial.model, trial.data, trial.layout)
-        adapted = adapter.forward(trial.data)
         with pointing(trial.model, trial.layout):
+            adapter = adapter_for(spec, trial.data, trial.layout)
+            refuse_lost_parameters(adapter, trial.layout)
+            adapted = adapter.forward(trial.data)
             tried = rehearse(spec, adapter, trial.layout, adapted, seed=spec.seed)
     steps = spec.training.epochs * spec.training.num_batches
     simulations = steps * spec.training.batch_size

@@ -1,0 +1,113 @@
+"""The picture of faults and errors as functions of the context."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from abi_cli.diagnostics import style
+from abi_cli.diagnostics.context import BinMetrics
+from abi_cli.diagnostics.verdict import DEFAULT_LIMITS
+
+MOST_LINES = 6
+"""Parameters in one picture: those that are least right."""
+
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+"""Told apart by people who don't see all colours (Okabe and Ito)."""
+
+
+def by_context(
+    bins: Sequence[BinMetrics], labels: Mapping[str, str], *, remark: str = ""
+) -> Figure:
+    """Posterior sds, places and errors against each context variable.
+
+    Arguments:
+        bins: Of one or more variables.
+        labels: Element name → label; the elements to show, `MOST_LINES` at the most.
+    """
+    variables = list(dict.fromkeys(part.bin.variable for part in bins))
+    panels = ["sd ÷ exact sd", "mean normal score", "NRMSE"]
+    figure, axes = _panels(
+        len(variables),
+        len(panels),
+        title="By context",
+        subtitle="Width and place of posteriors, and their error, for data sets of like context, "
+        "with intervals of 90 %. Exact posteriors lie at the line; grey is what is tolerated. "
+        + remark,
+    )
+    for row, variable in enumerate(variables):
+        own = [part for part in bins if part.bin.variable == variable]
+        for column, panel in enumerate(panels):
+            _draw(axes[row][column], own, labels, panel=panel)
+            axes[row][column].set_xlabel(style.printable(variable))
+            axes[row][column].set_title(panel)
+    if len(labels) > 1:
+        handles, _ = axes[0][0].get_legend_handles_labels()
+        style.legend(figure, handles)
+    return figure
+
+
+def _draw(axes: Axes, bins: Sequence[BinMetrics], labels: Mapping[str, str], *, panel: str) -> None:
+    """One number of every element against one context variable."""
+    limits = DEFAULT_LIMITS
+    band = {
+        "sd ÷ exact sd": (1 / limits.sd_ratio, limits.sd_ratio),
+        "mean normal score": (-limits.mean_score, limits.mean_score),
+    }.get(panel)
+    if band is not None:
+        axes.axhspan(*band, color=style.BAND, zorder=0)
+        axes.axhline(sum(band) / 2 if band[0] < 0 else 1.0, color=style.GREY, linewidth=1, zorder=1)
+    centres = np.array([(part.bin.low + part.bin.high) / 2 for part in bins])
+    width = np.ptp(centres) / 40
+    for k, (name, label) in enumerate(labels.items()):
+        if panel == "NRMSE":
+            values = np.array([part.nrmse[name] for part in bins])
+            low = high = values
+        else:
+            ranks = [part.elements[name] for part in bins]
+            spread = panel == "sd ÷ exact sd"
+            values = np.array([r.sd_ratio if spread else r.mean_score for r in ranks])
+            low, high = np.array(
+                [r.sd_ratio_interval if spread else r.mean_score_interval for r in ranks]
+            ).T
+        x = centres + (k - (len(labels) - 1) / 2) * width
+        axes.vlines(x, low, high, color=COLORS[k], linewidth=1.5)
+        axes.plot(
+            x,
+            values,
+            "o-",
+            color=COLORS[k],
+            markersize=4,
+            linewidth=1,
+            label=style.printable(label),
+        )
+    if panel == "NRMSE":
+        axes.set_ylim(bottom=0)
+    style.plain_ticks(axes)
+
+
+def _panels(
+    rows: int, columns: int, *, title: str, subtitle: str
+) -> tuple[Figure, list[list[Axes]]]:
+    """Panels, one row for each context variable, under a heading."""
+    side, gap, bottom = 2.6, 0.75, 0.65
+    width = columns * side + (columns - 1) * gap + 2 * style.MARGIN + 0.4
+    lines = style.wrapped(subtitle, width - 2 * style.MARGIN)
+    top = style.heading_height(lines) + 0.35
+    height = rows * side + (rows - 1) * gap + top + bottom
+    figure = Figure(figsize=(width, height))
+    grid = figure.add_gridspec(
+        rows,
+        columns,
+        left=(style.MARGIN + 0.4) / width,
+        right=1 - style.MARGIN / width,
+        top=1 - top / height,
+        bottom=bottom / height,
+        wspace=gap / side,
+        hspace=gap / side,
+    )
+    style.heading(figure, title=title, lines=lines)
+    return figure, [[figure.add_subplot(grid[r, c]) for c in range(columns)] for r in range(rows)]

@@ -1,0 +1,112 @@
+"""The density of a model, as far as its spec says it: by which posteriors can be judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from abi_cli.errors import SpecError
+from abi_cli.model.declared import Declared
+from abi_cli.model.evaluation import evaluated, refuse_unknown_arguments, unusable
+from abi_cli.model.functions import UserFunction
+from abi_cli.model.simulator import Simulator
+from abi_cli.spec import ModelSection
+from abi_cli.variables import Layout
+
+
+@dataclass(frozen=True)
+class LogDensity:
+    """log p(y | θ), and log p(θ) beside it where that is known, of draws of the parameters.
+
+    Ranks of this quantity see what those of parameters don't: a posterior that ignores the data
+    (Modrák et al. 2023, arXiv:2211.02383).
+
+    Arguments:
+        likelihood: Its log density of one data set: the total, or a value for each member. It takes
+            parameters, data and context by their names; with `batch_size` for all draws at once.
+        prior: That of the parameters: a function, or what the spec declares; None if not known.
+    """
+
+    likelihood: UserFunction
+    prior: UserFunction | Declared | None = None
+
+    @classmethod
+    def load(cls, section: ModelSection, base_dir: Path, simulator: Simulator) -> LogDensity | None:
+        """That of a model; None where its spec names no `log_likelihood`.
+
+        Errors:
+            SpecError: A file or function isn't there.
+        """
+        if section.log_likelihood is None:
+            return None
+        likelihood = UserFunction.load(section.log_likelihood, base_dir)
+        if section.log_prior is not None:
+            return cls(likelihood, UserFunction.load(section.log_prior, base_dir))
+        prior = simulator.prior
+        declared = prior if isinstance(prior, Declared) and not prior.functions else None
+        whole = simulator.parameters is None or set(declared.variables if declared else ()) <= set(
+            simulator.parameters
+        )
+        return cls(likelihood, declared if whole else None)
+
+    @property
+    def name(self) -> str:
+        """What it is called: log_joint with the prior's, else log_likelihood."""
+        return "log_likelihood" if self.prior is None else "log_joint"
+
+    @property
+    def functions(self) -> tuple[UserFunction, ...]:
+        """The person's functions that it calls."""
+        prior = (self.prior,) if isinstance(self.prior, UserFunction) else ()
+        return (self.likelihood, *prior)
+
+    def refuse_unfit(self, layout: Layout) -> None:
+        """Refuse arguments that a model doesn't have, and a name that is taken.
+
+        Errors:
+            SpecError: There is one.
+        """
+        refuse_unknown_arguments(self.likelihood, layout, place="model.log_likelihood")
+        if isinstance(self.prior, UserFunction):
+            refuse_unknown_arguments(self.prior, layout, place="model.log_prior")
+        if self.name in layout:
+            raise SpecError(
+                f"Expected no variable called {self.name}, as the density is",
+                hint="Rename it in the model's functions.",
+                place="model.log_likelihood",
+            )
+
+    def of_data_set(
+        self, known: Mapping[str, Any], draws: Mapping[str, np.ndarray], dataset: int
+    ) -> np.ndarray:
+        """Of all draws of a data set, `(draw,)`; −inf where they can't be.
+
+        Arguments:
+            known: Data and context of one data set.
+            draws: Parameters, `(draw, *event)`.
+            dataset: What messages call the data set.
+
+        Errors:
+            UserFunctionError: A function raised, or gave what is no log density.
+        """
+        total = sum(
+            _summed(function, evaluated(f"the log density by {function.name}", function, *at))
+            for function in self.functions
+            for at in [(known, draws, dataset)]
+        )
+        if isinstance(self.prior, Declared):
+            number = len(next(iter(draws.values())))
+            named = {n: np.broadcast_to(v, (number, *np.shape(v))) for n, v in known.items()}
+            total = total + self.prior.log_density({**named, **draws})
+        return np.asarray(total)
+
+
+def _summed(function: UserFunction, values: np.ndarray) -> np.ndarray:
+    """Over members, `(draw,)`."""
+    if np.isposinf(values).any():
+        raise unusable(function, f"{function.name} gives +inf for some draws: no log density is")
+    return values.reshape(len(values), -1).sum(axis=1)

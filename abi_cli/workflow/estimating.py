@@ -1,0 +1,152 @@
+"""Point estimates of the parameters of data sets, from a run. None of its Python is executed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from abi_cli.data import (
+    DrawHeader,
+    Estimates,
+    Loaded,
+    collect,
+    estimates_of,
+    formats,
+    write_estimates,
+)
+from abi_cli.errors import UsageError
+from abi_cli.listener import Listener
+from abi_cli.run import Run, open_run
+from abi_cli.spec import Spec
+from abi_cli.workflow.opening import has_draws, load_data, naming_of, open_approximator, spec_of
+from abi_cli.workflow.request import USUAL_COMPUTE, USUAL_PLACE, Compute, Target
+from abi_cli.workflow.simulating import Written
+
+if TYPE_CHECKING:
+    from abi_cli.approximator import Approximator
+
+USUAL_DRAWS = 1000
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """The draws that estimates are made of.
+
+    Arguments:
+        draws: How many per data set.
+        seed: That they are made from.
+    """
+
+    draws: int
+    seed: int
+
+
+def drawing(run: Run, spec: Spec, *, draws: int | None, seed: int | None) -> Drawing | None:
+    """What is to be drawn for the estimates of a run; None for a network that gives them itself.
+
+    Errors:
+        UsageError: Draws or a seed are asked for where there are none, or too few draws.
+    """
+    if not has_draws(spec):
+        if draws is not None or seed is not None:
+            raise UsageError(
+                f"{spec.networks.inference.name}, the network of {run.path}, estimates without "
+                "draws, and has no use for their number or seed",
+                hint="Leave out --draws and --seed.",
+            )
+        return None
+    draws = USUAL_DRAWS if draws is None else draws
+    if draws < 2:
+        raise UsageError(f"expected 2 draws at least, to estimate sds of; got {draws}")
+    return Drawing(draws, run.manifest.seed if seed is None else seed)
+
+
+@dataclass(frozen=True)
+class Estimating:
+    """Estimates that are about to be made; use it once, for a table or for a file.
+
+    Arguments:
+        networks: Loads them.
+        drawing: What is to be drawn for them, if anything.
+    """
+
+    run: Run
+    loaded: Loaded
+    networks: Callable[[], Approximator]
+    drawing: Drawing | None
+    listener: Listener
+    target: Target = USUAL_PLACE
+
+    def estimates(self) -> Estimates:
+        """All of them."""
+        networks, datasets, labels = (
+            self.networks(),
+            self.loaded.datasets,
+            tuple(self.loaded.labels),
+        )
+        if self.drawing is None:
+            with self.listener.task("estimating"):
+                values = networks.estimate(datasets)
+            names = tuple(networks.inference_network.names)
+            single = {name: value.astype(np.float32) for name, value in values.items()}
+            return Estimates(labels, names, single)
+        draws, seed = self.drawing.draws, self.drawing.seed
+        header = DrawHeader.of(datasets, self.run.layout, labels=labels, draws=draws, seed=seed)
+        blocks = networks.sample(datasets, draws=draws, seed=seed, listener=self.listener)
+        return estimates_of(collect(header, blocks))
+
+    def write(self) -> Written:
+        """Write them to the target.
+
+        Errors:
+            OutputError: It can't be written.
+        """
+        begun = time.perf_counter()
+        estimates = self.estimates()
+        write_estimates(self.target.path, estimates, format=self.target.format)
+        of = f"of {', '.join(estimates.elements())} in {len(estimates.labels):,} data sets"
+        what = f"{', '.join(estimates.names)} {of}"
+        seed = None if self.drawing is None else self.drawing.seed
+        return Written(self.target.path, what, seed, time.perf_counter() - begun)
+
+
+def estimate(
+    path: Path,
+    data: Path,
+    *,
+    draws: int | None = None,
+    seed: int | None = None,
+    target: Target = USUAL_PLACE,
+    compute: Compute = USUAL_COMPUTE,
+    trust_code: bool = False,
+    listener: Listener | None = None,
+) -> Estimating:
+    """Read data sets and make ready to estimate their parameters.
+
+    Arguments:
+        path: The run folder.
+        data: A file of data sets, or `-` for standard input.
+        draws: How many per data set the estimates are of, 1,000 by default, where the network of
+            the run is sampled; a `point` network gives its own, without draws.
+        seed: Of the draws; the run's by default.
+        trust_code: Whether to execute parts of the run's own, if it has any.
+
+    Errors:
+        UsageError: Draws are asked for where there are none.
+        RunError, DataError, OutputError: As they say.
+    """
+    listener = listener or Listener()
+    run = open_run(path)
+    formats.choose(target.path, target.format, lambda fmt: fmt.write_estimates)
+    spec = spec_of(run, trust_code=trust_code)
+    wanted = drawing(run, spec, draws=draws, seed=seed)
+    target.claim()
+    loaded = load_data(run, data, naming_of(spec), listener)
+    networks = partial(open_approximator, run, compute, listener)
+    return Estimating(run, loaded, networks, wanted, listener, target)

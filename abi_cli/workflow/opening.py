@@ -1,0 +1,91 @@
+"""A run, opened: its networks, what it says of itself, data sets for it."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from abi_cli import backend, registry
+from abi_cli.data import Loaded, Naming, range_warnings, read_datasets
+from abi_cli.errors import UsageError
+from abi_cli.listener import Listener
+from abi_cli.model.modules import load_parts
+from abi_cli.networks.network import InferenceNetwork
+from abi_cli.run import Run
+from abi_cli.spec import Spec, read_spec
+from abi_cli.workflow.request import STDIN, Compute, need_piped
+
+if TYPE_CHECKING:
+    from abi_cli.approximator import Approximator
+
+
+def open_approximator(run: Run, compute: Compute, listener: Listener) -> Approximator:
+    """Load the networks of a run, with the backend that is wanted."""
+    file = run.model_file()
+    with listener.task("loading the networks"):
+        backend.select(compute.backend, spec_backend=run.manifest.backend, device=compute.device)
+        from abi_cli.archive import load_approximator
+
+        return load_approximator(file)
+
+
+def load_data(run: Run, data: Path, naming: Naming, listener: Listener) -> Loaded:
+    """Read data sets for a run and say what is odd about them."""
+    need_piped(data)
+    loaded = read_datasets(None if data == STDIN else data, run.layout, naming=naming)
+    for note in loaded.notes:
+        listener.note(note)
+    for warning in range_warnings(loaded.datasets, loaded.labels, run.layout):
+        listener.warn(warning)
+    return loaded
+
+
+def spec_of(run: Run, *, trust_code: bool) -> Spec:
+    """The spec of a run, whose own parts are loaded if they are trusted.
+
+    Errors:
+        InvalidSpecError: It has parts of its own, and they are not.
+    """
+    load = partial(load_parts, run.path.resolve()) if trust_code else None
+    return read_spec(run.spec_file(), load=load)
+
+
+def naming_of(spec: Spec) -> Naming:
+    """How a spec says that files call things."""
+    named = spec.data
+    return Naming(named.dataset, named.columns, named.categories, named.missing, named.prepare)
+
+
+def has_draws(spec: Spec) -> bool:
+    """Whether the posteriors of a spec's network can be sampled."""
+    return registry.expected(spec.networks.inference, InferenceNetwork).has_draws
+
+
+def refuse_without_draws(run: Run, spec: Spec) -> None:
+    """Refuse to draw from what gives estimates alone.
+
+    Errors:
+        UsageError: The run's network has no draws.
+    """
+    if not has_draws(spec):
+        raise UsageError(
+            f"{run.path} has no posterior draws: its network, {spec.networks.inference.name}, "
+            "gives estimates alone",
+            hint=f"abi estimate {run.path} DATA; for draws, train it with another network, "
+            "such as -s networks.inference=coupling_flow",
+        )
+
+
+def refuse_without_density(run: Run, spec: Spec) -> None:
+    """Refuse to ask for densities where there are none.
+
+    Errors:
+        UsageError: The run's network has none.
+    """
+    network = registry.expected(spec.networks.inference, InferenceNetwork)
+    if not network.has_density:
+        raise UsageError(
+            f"{run.path} has no posterior density: its network, {network.name}, has none",
+            hint="Train it with another network, such as -s networks.inference=coupling_flow",
+        )
