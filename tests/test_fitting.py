@@ -26,7 +26,7 @@ def refuse(value, name, **options):
         (SET, "mlp", {}, "got a set"),
         (SET, "convolutional", {"axes": 2}, "for images, not for series"),
         (MATRIX, "convolutional", {}, "a signal of 8 channels or axes: 2 for an image of 9 × 8"),
-        (COLOURS, "convolutional", {"axes": 1}, "signals have 1 axes or, with channels, 2"),
+        (COLOURS, "convolutional", {"axes": 1}, "signals have 1 axis, or 2 with channels"),
         (SIGNAL, "convolutional", {"axes": 2}, "images have 2 axes"),
     ],
 )
