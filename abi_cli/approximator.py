@@ -35,7 +35,7 @@ from abi_cli.adapter.adapter import (
     Adapter,
     summarized,
 )
-from abi_cli.adapter.batches import bucket_of, mask_of, network_inputs
+from abi_cli.adapter.batches import bare, bucket_of, network_inputs, summary_inputs
 from abi_cli.adapter.targets import moved
 from abi_cli.backend.rows import ROWS, by_row, round_up
 from abi_cli.listener import Listener
@@ -96,7 +96,7 @@ class Approximator(keras.Model):
             inputs = {name: widths[name] for name in summarized(widths)}
             if summary is not None:
                 alone = inputs.get(SUMMARY_VARIABLES)
-                self.summary_network = summary.build(alone or _bare(inputs))
+                self.summary_network = summary.build(alone or bare(inputs))
                 conditions += summary.summary_dim
                 statistics += self.summary_network.statistics_dim
             else:
@@ -290,7 +290,8 @@ class Approximator(keras.Model):
                     for place, dataset in enumerate(group):
                         z[place, :number] = self._noise(seed, dataset, start, number)
                     theta = backend.to_numpy(self._inverse(z, c))[: len(group), :number]
-                    yield DrawBlock(first, start, self._on_users_scale(theta))
+                    member = self._member_of(z[: len(group), :number])
+                    yield DrawBlock(first, start, self._on_users_scale(theta), member)
                     progress.advance(len(group) * number)
 
     def _noise(self, seed: int, dataset: int, start: int, number: int) -> np.ndarray:
@@ -305,6 +306,14 @@ class Approximator(keras.Model):
             for done in range(0, number, NOISE_BLOCK)
         ]
         return np.concatenate(blocks)
+
+    @property
+    def members(self) -> int:
+        """How many networks are mixed; 0 where it is no ensemble."""
+        return len(getattr(self.inference_network, "members", ()))
+
+    def _member_of(self, z: np.ndarray) -> np.ndarray | None:
+        return self.inference_network.member_of(z) if self.members else None
 
     def _observed(self, datasets: Mapping[str, Value]) -> Datasets:
         inferred = {variable.name for variable in self.layout.of("parameter", "nuisance")}
@@ -372,19 +381,6 @@ class Approximator(keras.Model):
             buckets=tuple(config["buckets"]),
             seed=config["seed"],
         )
-
-
-def summary_inputs(inputs: Mapping[str, Any]) -> tuple[Any, Any]:
-    """What is summarized, and its mask or None; of a group, mappings of its members to theirs."""
-    if SUMMARY_VARIABLES in inputs:
-        return inputs[SUMMARY_VARIABLES], inputs.get(mask_of(SUMMARY_VARIABLES))
-    group = {name: inputs[name] for name in summarized(inputs)}
-    return _bare(group), _bare({name: inputs.get(mask_of(name)) for name in group})
-
-
-def _bare(group: Mapping[str, Any]) -> dict[str, Any]:
-    """The members of the group `summary_variables` under the names that they have in it."""
-    return {name.removeprefix(f"{SUMMARY_VARIABLES}."): value for name, value in group.items()}
 
 
 @contextmanager

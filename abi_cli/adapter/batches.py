@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -155,3 +156,16 @@ def _single(name: str, array: np.ndarray, row_size: np.ndarray | None = None) ->
             row=row,
         )
     return single
+
+
+def summary_inputs(inputs: Mapping[str, Any]) -> tuple[Any, Any]:
+    """What is summarized, and its mask or None; of a group, mappings of its members to theirs."""
+    if SUMMARY_VARIABLES in inputs:
+        return inputs[SUMMARY_VARIABLES], inputs.get(mask_of(SUMMARY_VARIABLES))
+    group = {name: inputs[name] for name in summarized(inputs)}
+    return bare(group), bare({name: inputs.get(mask_of(name)) for name in group})
+
+
+def bare(group: Mapping[str, Any]) -> dict[str, Any]:
+    """The members of the group `summary_variables` under the names that they have in it."""
+    return {name.removeprefix(f"{SUMMARY_VARIABLES}."): value for name, value in group.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,9 @@ class Inputs:
         shown: Index of the data set whose posterior is shown.
         shown_label: What to call it; its index by default.
         seed: Of the randomization within tied ranks.
+        disagreement: Of an ensemble: element name → share of the variance that lies between its
+            members, `(dataset,)`.
+        notes: What is known besides.
     """
 
     estimates: Mapping[str, np.ndarray]
@@ -47,6 +50,8 @@ class Inputs:
     shown: int = 0
     shown_label: str | None = None
     seed: int = 1
+    disagreement: Mapping[str, np.ndarray] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
 
 def diagnose(inputs: Inputs, out: Path, *, listener: Listener) -> Metrics:
@@ -67,6 +72,11 @@ def diagnose(inputs: Inputs, out: Path, *, listener: Listener) -> Metrics:
     with listener.task("measuring", total=len(scalars.names), unit="parameters") as progress:
         summary = summarize(scalars, seed=inputs.seed, progress=progress)
     metrics = measure(scalars, summary)
+    metrics = replace(
+        metrics,
+        notes=(*metrics.notes, *inputs.notes),
+        disagreement={name: float(np.median(share)) for name, share in inputs.disagreement.items()},
+    )
     for note in metrics.notes:
         listener.note(note)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from abi_cli.data import DrawHeader, collect
+from abi_cli.data import Disagreement, DrawHeader, collect, disagreement_told
 from abi_cli.diagnostics import Inputs, Metrics
 from abi_cli.diagnostics import diagnose as measure
 from abi_cli.listener import Listener
@@ -72,9 +72,9 @@ def diagnose(
     )
     approximator = open_approximator(run, compute, listener)
     truths = _parameters(simulated, run)
-    blocks: Iterable[DrawBlock] = approximator.sample(
-        simulated, draws=draws, seed=seed, listener=listener
-    )
+    watch = Disagreement(approximator.members)
+    drawn = approximator.sample(simulated, draws=draws, seed=seed, listener=listener)
+    blocks: Iterable[DrawBlock] = watch.watching(drawn)
     more: list[Variable] = []
     if model.quantities.functions:
         more = model.quantities.variables(truths, simulated)
@@ -85,11 +85,14 @@ def diagnose(
     header = DrawHeader.of(
         simulated, run.layout, labels=map(str, range(datasets)), draws=draws, seed=seed, more=more
     )
+    estimates = collect(header, blocks).values
+    shares = watch.shares()
+    told = disagreement_told(shares, header.labels)
     folder = target.path or run.path / DIAGNOSTICS
     with replacing(folder) as place:
         metrics = measure(
             Inputs(
-                estimates=collect(header, blocks).values,
+                estimates=estimates,
                 truths=truths,
                 labels={
                     name: section.labels for name, section in (model.spec.parameters or {}).items()
@@ -97,6 +100,8 @@ def diagnose(
                 prior=truths,
                 history=run.history(),
                 seed=seed,
+                disagreement=shares,
+                notes=() if told is None else (f"{told[0].upper()}{told[1:]}.",),
             ),
             place,
             listener=listener,
