@@ -52,15 +52,14 @@ def test_it_is_the_share_of_variance_between_members():
 
 
 def test_it_is_not_due_to_the_number_of_draws():
-    """Uncorrected, agreement would give some 0.08 here: members of 8 draws each."""
-    values, member = normals(24, datasets=3000)
+    """Uncorrected, agreement would give 0.02 here: members of 30 draws each."""
+    values, member = normals(90, datasets=3000)
     watch = Disagreement(3)
     watch.add(DrawBlock(0, 0, {"b": values["b"]}, member))
     found = watch.shares()["b[0]"]
-    assert 0 < np.nanmean(found) < 0.05
-    few, by = normals(4, datasets=1)
-    assert np.isnan(shares(few, np.array([[0, 0, 1, 2]]))["a"]).all()
-    assert by.shape == (1, 4)
+    assert 0 < np.nanmean(found) < 0.012
+    few, _ = normals(59, datasets=1)
+    assert np.isnan(shares(few, np.arange(59)[None] % 3)["a"]).all()
 
 
 def test_it_does_not_depend_on_how_draws_are_cut():
@@ -71,7 +70,7 @@ def test_it_does_not_depend_on_how_draws_are_cut():
 
 
 def test_large_ones_are_told_with_the_names_of_the_data_sets():
-    told = {"a": np.array([0.1, 0.45, np.nan, 0.2]), "b": np.array([0.3, 0.01, 0.0, 0.0])}
+    told = {"a": np.array([0.05, 0.45, np.nan, 0.1]), "b": np.array([0.3, 0.01, 0.0, 0.0])}
     assert disagreement_told(told, "ABCD") == (
         "the members of the ensemble disagree on 3 of 4 data sets (A, B, D): up to 45% of the "
         "posterior variance of a is between them"
@@ -79,7 +78,7 @@ def test_large_ones_are_told_with_the_names_of_the_data_sets():
     many = disagreement_told({"a": np.full(9, 0.9)}, "ABCDEFGHI")
     assert many is not None
     assert "9 of 9 data sets (A, B, C, D, E, …)" in many
-    assert disagreement_told({"a": np.full(4, 0.19)}, "ABCD") is None
+    assert disagreement_told({"a": np.full(4, 0.09)}, "ABCD") is None
     assert disagreement_told({}, "ABCD") is None
 
 
