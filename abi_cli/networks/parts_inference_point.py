@@ -28,8 +28,8 @@ class Point(InferenceNetwork):
     of, and nothing is said of how parameters go together. Parameters without a posterior mean
     (very heavy tails) have quantiles only.
 
-    On `specs/regression.yaml` at its budget the defaults are off the exact mean, sd and quantiles by
-    0.02 to 0.09 posterior sds in the median data set (mean of the slope 0.02, q95 of sigma 0.09).
+    On `specs/regression.yaml` at its budget the defaults are off the exact mean, sd and quantiles
+    by 0.02 to 0.09 posterior sds in the median data set (mean of the slope 0.02, q95 of sigma 0.09).
     """
 
     has_draws: ClassVar[bool] = False
