@@ -38,13 +38,10 @@ from abi_cli.adapter.targets import moved
 from abi_cli.backend.rows import ROWS, by_row, round_up
 from abi_cli.errors import UsageError
 from abi_cli.listener import Listener
-from abi_cli.model.streams import noise
+from abi_cli.model.streams import noise_of_draws
 from abi_cli.networks.network import InferenceNetwork, SummaryNetwork, entries, shape_of
 from abi_cli.nn.standardization import ConditionalStandardization
 from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged, Value, count, take
-
-NOISE_BLOCK = 1024
-"""Draws whose noise shares one key: draws don't depend on how they are asked for."""
 
 CONDITION_ROWS = 256
 """Data sets summarized by one call."""
@@ -301,23 +298,19 @@ class Approximator(keras.Model):
                     noise_dim = self.inference_network.noise_dim
                     z = np.zeros((together, at_once, noise_dim), np.float32)
                     for place, dataset in enumerate(group):
-                        z[place, :number] = self._noise(seed, dataset, start, number)
+                        z[place, :number] = noise_of_draws(seed, dataset, start, number, noise_dim)
                     theta = backend.to_numpy(self._inverse(z, c))[: len(group), :number]
-                    yield DrawBlock(first, start, self._on_users_scale(theta))
+                    member = self._member_of(z[: len(group), :number])
+                    yield DrawBlock(first, start, self._on_users_scale(theta), member)
                     progress.advance(len(group) * number)
 
-    def _noise(self, seed: int, dataset: int, start: int, number: int) -> np.ndarray:
-        """Noise of draws start … start + number − 1; start begins a noise block."""
-        blocks = [
-            noise(
-                seed,
-                dataset,
-                draw_block=(start + done) // NOISE_BLOCK,
-                shape=(min(NOISE_BLOCK, number - done), self.inference_network.noise_dim),
-            )
-            for done in range(0, number, NOISE_BLOCK)
-        ]
-        return np.concatenate(blocks)
+    @property
+    def members(self) -> int:
+        """How many networks are mixed; 0 where it is no ensemble."""
+        return len(getattr(self.inference_network, "members", ()))
+
+    def _member_of(self, z: np.ndarray) -> np.ndarray | None:
+        return self.inference_network.member_of(z) if self.members else None
 
     def _observed(self, datasets: Mapping[str, Value]) -> Datasets:
         inferred = {variable.name for variable in self.layout.of("parameter", "nuisance")}

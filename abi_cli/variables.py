@@ -238,11 +238,13 @@ class DrawBlock:
         first_dataset: Index of its first data set among those asked for.
         first_draw: Index of its first draw.
         values: Parameter name → `(dataset, draw, *event)`, float32, on the user's scale.
+        member: Which member of an ensemble made each draw, `(dataset, draw)`; None without one.
     """
 
     first_dataset: int
     first_draw: int
     values: dict[str, np.ndarray]
+    member: np.ndarray | None = None
 
     @property
     def shape(self) -> tuple[int, int]:

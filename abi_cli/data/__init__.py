@@ -10,6 +10,7 @@ draws      draws and what is known beforehand
 draw_files draws in and out
 summary    draws in a few numbers
 estimates  point estimates, out
+disagreement  of the members of an ensemble, from its draws
 """
 
 from abi_cli.data.datasets import (
@@ -21,6 +22,7 @@ from abi_cli.data.datasets import (
     read_simulations,
     write_simulations,
 )
+from abi_cli.data.disagreement import Disagreement, disagreement_told
 from abi_cli.data.draw_files import DrawWriter, open_draws, read_draws
 from abi_cli.data.draws import DrawHeader, Draws, collect
 from abi_cli.data.entries import Naming
@@ -29,6 +31,7 @@ from abi_cli.data.summary import STATISTICS, Summary, summarize
 
 __all__ = [
     "STATISTICS",
+    "Disagreement",
     "DrawHeader",
     "DrawWriter",
     "Draws",
@@ -37,6 +40,7 @@ __all__ = [
     "Naming",
     "Summary",
     "collect",
+    "disagreement_told",
     "estimates_of",
     "open_draws",
     "range_warnings",

@@ -83,10 +83,13 @@ class Draws:
     Arguments:
         labels: Of the data sets.
         values: Parameter name → `(dataset, draw, *event)`, float32.
+        disagreement: Of an ensemble: name of a scalar → the share of its posterior variance that
+            lies between members, `(dataset,)`; see `diagnostics.disagreement`.
     """
 
     labels: tuple[str, ...]
     values: dict[str, np.ndarray]
+    disagreement: dict[str, np.ndarray] = field(default_factory=dict)
 
     def elements(self) -> dict[str, np.ndarray]:
         """Name of a scalar → its draws `(dataset, draw)`: `beta[0]`, `beta[1]`, `sigma`."""

@@ -17,7 +17,7 @@ Everything is computed from a `Summary`, one element (scalar parameter) at a tim
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -82,6 +82,8 @@ class Metrics:
         skipped: Elements left out, and why.
         notes: What the verdict, which is about honesty, doesn't say.
         verdict: What it amounts to.
+        disagreement: Of an ensemble: element name → the median over data sets of the share of the
+            posterior variance that lies between its members; empty without one.
     """
 
     datasets: int
@@ -93,6 +95,7 @@ class Metrics:
     skipped: Mapping[str, str]
     notes: tuple[str, ...]
     verdict: Verdict
+    disagreement: Mapping[str, float] = field(default_factory=dict)
 
     def to_config(self) -> dict[str, Any]:
         """As plain JSON values: the content of `metrics.json`."""
@@ -109,6 +112,7 @@ class Metrics:
             "by_context": [part.to_config() for part in self.by_context],
             "skipped": dict(self.skipped),
             "notes": list(self.notes),
+            **({"disagreement": dict(self.disagreement)} if self.disagreement else {}),
         }
 
 

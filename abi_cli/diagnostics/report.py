@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,9 @@ class Inputs:
         seed: Of the randomization within tied ranks.
         data: The data sets themselves, without parameters; empty where they are not known.
         context: Scalars that vary between data sets, such as their size → `(dataset,)`.
+        disagreement: Of an ensemble: element name → share of the variance that lies between its
+            members, `(dataset,)`.
+        notes: What is known besides.
     """
 
     estimates: Mapping[str, np.ndarray]
@@ -53,6 +56,8 @@ class Inputs:
     seed: int = 1
     data: Mapping[str, Value] = field(default_factory=dict)
     context: Mapping[str, np.ndarray] = field(default_factory=dict)
+    disagreement: Mapping[str, np.ndarray] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
 
 def diagnose(inputs: Inputs, out: Path, *, listener: Listener) -> Metrics:
@@ -76,6 +81,11 @@ def diagnose(inputs: Inputs, out: Path, *, listener: Listener) -> Metrics:
     if inputs.data:
         data_ranks = data_pit(scalars, features_of(inputs.data), seed=inputs.seed)
     metrics = measure(scalars, summary, data_ranks=data_ranks, context=inputs.context)
+    metrics = replace(
+        metrics,
+        notes=(*metrics.notes, *inputs.notes),
+        disagreement={name: float(np.median(share)) for name, share in inputs.disagreement.items()},
+    )
     for note in metrics.notes:
         listener.note(note)
 

@@ -74,6 +74,28 @@ def noise(seed: int, dataset: int, *, draw_block: int, shape: tuple[int, ...]) -
     return rng.standard_normal(shape, np.float32)
 
 
+NOISE_BLOCK = 1024
+"""Draws whose noise shares one key: draws don't depend on how they are asked for."""
+
+
+def noise_of_draws(seed: int, dataset: int, start: int, number: int, dim: int) -> np.ndarray:
+    """That of draws start … start + number − 1 of a data set, `(draw, dim)`.
+
+    Arguments:
+        start: A multiple of `NOISE_BLOCK`.
+    """
+    blocks = [
+        noise(
+            seed,
+            dataset,
+            draw_block=(start + done) // NOISE_BLOCK,
+            shape=(min(NOISE_BLOCK, number - done), dim),
+        )
+        for done in range(0, number, NOISE_BLOCK)
+    ]
+    return np.concatenate(blocks)
+
+
 class Streams:
     """The streams of one (seed, purpose), of which one at a time is current.
 

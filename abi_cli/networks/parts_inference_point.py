@@ -27,6 +27,9 @@ class Point(InferenceNetwork):
     `abi estimate` gives them; there are no draws to sample, to diagnose or to compute quantities
     of, and nothing is said of how parameters go together. Parameters without a posterior mean
     (very heavy tails) have quantiles only.
+
+    On `specs/regression.yaml` at its budget the defaults are off the exact mean, sd and quantiles
+    by 0.02 to 0.09 posterior sds in the median data set (the slope's mean 0.02, q95 of sigma 0.09).
     """
 
     has_draws: ClassVar[bool] = False

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import Any
 
 import keras
@@ -64,6 +65,12 @@ class Ensemble(InferenceLayer):
         for number, member in enumerate(self.members[1:], start=1):
             drawn = ops.where(level >= number, member.inverse(z[..., :-1], c), drawn)
         return drawn
+
+    def member_of(self, z: np.ndarray) -> np.ndarray:
+        """The member that makes each draw, of noise `(…, noise_dim)`: 0, 1, …."""
+        k = len(self.members)
+        ends = [NormalDist().inv_cdf(number / k) for number in range(1, k)]
+        return np.searchsorted(ends, z[..., -1], side="right")
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from abi_cli.data import DrawHeader, collect
+from abi_cli.data import Disagreement, DrawHeader, collect, disagreement_told
 from abi_cli.diagnostics import Inputs, Metrics
 from abi_cli.diagnostics import diagnose as measure
 from abi_cli.listener import Listener
@@ -83,9 +83,9 @@ def diagnose(
         simulated = take(stored, slice(0, datasets))
     approximator = open_approximator(run, compute, listener)
     truths = _parameters(simulated, run)
-    blocks: Iterable[DrawBlock] = approximator.sample(
-        simulated, draws=draws, seed=seed, listener=listener
-    )
+    watch = Disagreement(approximator.members)
+    drawn = approximator.sample(simulated, draws=draws, seed=seed, listener=listener)
+    blocks: Iterable[DrawBlock] = watch.watching(drawn)
     more: list[Variable] = []
     if model.judged:
         more = model.judged.variables(truths, simulated)
@@ -104,6 +104,8 @@ def diagnose(
     estimates = collect(header, blocks).values
     if model.judged.density is not None:
         _bring_to_earth(model.judged.density.name, estimates, truths, listener)
+    shares = watch.shares()
+    told = disagreement_told(shares, header.labels)
     folder = target.path or run.path / DIAGNOSTICS
     with replacing(folder) as place:
         metrics = measure(
@@ -121,6 +123,8 @@ def diagnose(
                     for variable in run.layout.of("context", "given", "observable")
                 },
                 context=_context(simulated, run),
+                disagreement=shares,
+                notes=() if told is None else (f"{told[0].upper()}{told[1:]}.",),
             ),
             place,
             listener=listener,

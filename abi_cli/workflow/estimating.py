@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from abi_cli.data import (
+    Disagreement,
     DrawHeader,
     Estimates,
     Loaded,
@@ -24,7 +25,14 @@ from abi_cli.errors import UsageError
 from abi_cli.listener import Listener
 from abi_cli.run import Run, open_run
 from abi_cli.spec import Spec
-from abi_cli.workflow.opening import has_draws, load_data, naming_of, open_approximator, spec_of
+from abi_cli.workflow.opening import (
+    has_draws,
+    load_data,
+    naming_of,
+    open_approximator,
+    spec_of,
+    watched,
+)
 from abi_cli.workflow.request import USUAL_COMPUTE, USUAL_PLACE, Compute, Target
 from abi_cli.workflow.simulating import Written
 
@@ -99,7 +107,8 @@ class Estimating:
         draws, seed = self.drawing.draws, self.drawing.seed
         header = DrawHeader.of(datasets, self.run.layout, labels=labels, draws=draws, seed=seed)
         blocks = networks.sample(datasets, draws=draws, seed=seed, listener=self.listener)
-        return estimates_of(collect(header, blocks))
+        watch = Disagreement(networks.members)
+        return estimates_of(collect(header, watched(blocks, watch, labels, self.listener)))
 
     def write(self) -> Written:
         """Write them to the target.

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from abi_cli import backend, registry
-from abi_cli.data import Loaded, Naming, range_warnings, read_datasets
+from abi_cli.data import (
+    Disagreement,
+    Loaded,
+    Naming,
+    disagreement_told,
+    range_warnings,
+    read_datasets,
+)
 from abi_cli.errors import UsageError
 from abi_cli.listener import Listener
 from abi_cli.model.modules import load_parts
 from abi_cli.networks.network import InferenceNetwork
 from abi_cli.run import Run
 from abi_cli.spec import Spec, read_spec
+from abi_cli.variables import DrawBlock
 from abi_cli.workflow.request import STDIN, Compute, need_piped
 
 if TYPE_CHECKING:
@@ -88,4 +97,21 @@ def refuse_without_density(run: Run, spec: Spec) -> None:
         raise UsageError(
             f"{run.path} has no posterior density: its network, {network.name}, has none",
             hint="Train it with another network, such as -s networks.inference=coupling_flow",
+        )
+
+
+def watched(
+    blocks: Iterable[DrawBlock],
+    watch: Disagreement,
+    labels: Sequence[str],
+    listener: Listener,
+) -> Iterator[DrawBlock]:
+    """The same draws; after the last, a warning if members of an ensemble disagree on them."""
+    yield from watch.watching(blocks)
+    told = disagreement_told(watch.shares(), labels)
+    if told is not None:
+        listener.warn(
+            told,
+            hint="Don't rely on these posteriors: are the data like the simulations? If so, train "
+            "longer.",
         )

@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ import numpy as np
 
 from abi_cli import __version__
 from abi_cli.data import (
+    Disagreement,
     DrawHeader,
     Draws,
     Estimates,
@@ -41,6 +42,7 @@ from abi_cli.workflow.opening import (
     refuse_without_density,
     refuse_without_draws,
     spec_of,
+    watched,
 )
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
@@ -96,16 +98,22 @@ class Sampling:
 
     def blocks(self) -> Iterable[DrawBlock]:
         """The draws, block after block."""
-        blocks = self.networks().sample(
-            self.loaded.datasets, draws=self.draws, seed=self.seed, listener=self.listener
-        )
+        return self._blocks()[0]
+
+    def _blocks(self) -> tuple[Iterable[DrawBlock], Disagreement]:
+        """The draws, and what watches them."""
+        networks, given = self.networks(), self.loaded.datasets
+        watch = Disagreement(networks.members)
+        drawn = networks.sample(given, draws=self.draws, seed=self.seed, listener=self.listener)
+        blocks = watched(drawn, watch, self.loaded.labels, self.listener)
         if self.model is None:
-            return blocks
-        return self.model.quantities.added(blocks, self.loaded.datasets)
+            return blocks, watch
+        return self.model.quantities.added(blocks, given), watch
 
     def collect(self) -> Draws:
         """All draws at once."""
-        return collect(self.header(), self.blocks())
+        blocks, watch = self._blocks()
+        return replace(collect(self.header(), blocks), disagreement=watch.shares())
 
     def summary(self) -> Summary:
         """Mean, sd, Monte Carlo error and quantiles instead of draws."""
@@ -279,7 +287,8 @@ class Posterior:
                 executed.
 
         Returns:
-            `values[parameter]` is `(dataset, draw, *event)`, float32; quantities likewise.
+            `values[parameter]` is `(dataset, draw, *event)`, float32; quantities likewise. Of an
+            ensemble, `disagreement` says how much not to believe them.
 
         Errors:
             DataError: The table is not data of this model.
