@@ -133,16 +133,14 @@ def test_every_estimate_is_that_of_the_exact_posterior(trained):
 
 
 def test_estimates_never_cross_and_stay_within_bounds_whatever_the_weights():
-    network = made({"quantiles": [0.01, 0.3, 0.31, 0.99], "expectiles": [0.6, 0.7, 0.8]})
-    layer = network.inference_network
     x = simulated(300, seed=6)["x"]
-    before = network.estimate({"x": x})
-    for seed in range(3):
+    for seed in range(2):
+        network = made({"quantiles": [0.01, 0.3, 0.31, 0.99], "expectiles": [0.6, 0.7, 0.8]})
+        layer = network.inference_network
         rng = np.random.default_rng(seed)
         for weight in layer.trainable_variables:
             weight.assign(3 * rng.normal(size=weight.shape))
         estimates = network.estimate({"x": x})
-        assert (estimates["mu"] != before["mu"]).mean() > 0.9
         for value in estimates.values():
             for letter in "qe":
                 places = [place for place, name in enumerate(layer.names) if name[0] == letter]

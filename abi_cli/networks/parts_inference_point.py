@@ -29,7 +29,8 @@ class Point(InferenceNetwork):
     (very heavy tails) have quantiles only.
 
     On `specs/regression.yaml` at its budget the defaults are off the exact mean, sd and quantiles
-    by 0.02 to 0.09 posterior sds in the median data set (the slope's mean 0.02, q95 of sigma 0.09).
+    by 0.02 to 0.09 posterior sds in the median data set (mean of the slope 0.02, q95 of sigma
+    0.09).
     """
 
     has_draws: ClassVar[bool] = False
