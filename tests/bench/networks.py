@@ -192,7 +192,8 @@ def peers(
     results = dict(np.load(out))
     judged = target.judge(results["theta"], results.get("log_q"))
     answer = measured.answer
-    return {**judged, "seconds": sum(answer["epochs"]), "epochs": number, **answer}
+    trained = sum(answer["epochs"])
+    return {**judged, "seconds": trained, "epochs": number, "sample": answer["sample"]}
 
 
 def page(results: dict[tuple[str, str, str], list[dict[str, Any]]]) -> Iterator[str]:
