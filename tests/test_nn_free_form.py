@@ -116,6 +116,28 @@ def test_draws_and_densities_of_the_exact_field_are_exact(words):
     np.testing.assert_allclose(got, exact, atol=0.03 if "euler" in words else 2e-3)
 
 
+def pairing(x, z, c, seed=0):
+    from abi_cli.nn.transport import paired
+
+    share = np.random.default_rng(seed).random(z.shape[:2]).astype("float32")
+    return backend.to_numpy(paired(x, z, c, share))
+
+
+def test_transport_pairs_what_is_near_and_uses_all_noise_alike():
+    x, z = some((32, 2)), some((400, 32, 2), 1)
+    got = pairing(x, z, np.zeros((32, 1), "float32"))
+    assert np.square(got - x).mean() < 0.4 * np.square(z - x).mean()
+    # Marginals are kept: noise stays N(0, I), over all data sets.
+    np.testing.assert_allclose(got.mean((0, 1)), z.mean((0, 1)), atol=0.02)
+    np.testing.assert_allclose(got.std((0, 1)), z.std((0, 1)), atol=0.02)
+
+
+def test_transport_does_not_pair_across_unlike_conditions():
+    x, z = some((16, 2)), some((3, 16, 2), 1)
+    far = 10 * np.arange(16, dtype="float32")[:, None]
+    np.testing.assert_array_equal(pairing(x, z, far), z)
+
+
 def test_an_untrained_network_draws_its_noise():
     for words in ("flow_matching", "diffusion"):
         made = registry.get("inference network", words)().build(2, 1, 3)
@@ -130,7 +152,7 @@ def test_weights_are_those_of_what_is_predicted(schedule, prediction):
     words = {"diffusion": {"schedule": schedule, "prediction": prediction, "repeats": 1}}
     made = registry.from_config("inference network", words).build(2, 0, 3)
     x, noise = some((6, 2)), some((6, made.training_noise), 1)
-    phi, _, z = (backend.to_numpy(part)[:, 0] for part in made.pairs(x, noise))
+    phi, _, z = (backend.to_numpy(part)[:, 0] for part in made.pairs(x, noise, None))
     y = np.cos(phi) * x + np.sin(phi) * z
     guessed = np.sin(phi) * y  # of the noise, F being 0
     error = {

@@ -18,6 +18,7 @@ FLOWS = {
     "autoregressive": "autoregressive_flow: {depth: 3, width: 12}",
     "autoregressive spline": "autoregressive_flow: {depth: 2, width: 12, transform: spline}",
     "flow matching": "flow_matching: {depth: 1, width: 8, steps: 12}",
+    "transported": "flow_matching: {depth: 1, width: 8, steps: 12, optimal_transport: true}",
     "diffusion": "diffusion: {depth: 2, width: 8, steps: 12}",
 }
 NETWORKS = {

@@ -14,13 +14,12 @@ training has come. There is no density.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import keras
 from keras import ops
 
-from abi_cli.nn.free_form import NOISE_END, FreeForm
+from abi_cli.nn.free_form import NOISE_END, FreeForm, normal_score
 
 P_MEAN, P_SD = -1.0, 1.4
 """Of the log of tan φ."""
@@ -40,12 +39,11 @@ class Consistency(FreeForm):
 
     def angle(self, share: Any) -> Any:
         """φ whose log tangent is normal."""
-        score = math.sqrt(2.0) * ops.erfinv(2.0 * share - 1.0)
-        return ops.arctan(ops.exp(P_MEAN + P_SD * score))
+        return ops.arctan(ops.exp(P_MEAN + P_SD * normal_score(share)))
 
     def objective(self, theta: Any, c: Any, noise: Any = None) -> Any:
         """Minus the loss above, `(batch,)`, the mean over pairs."""
-        phi, x, z = self.pairs(theta, noise)
+        phi, x, z = self.pairs(theta, noise, c)
         cos, sin = ops.cos(phi), ops.sin(phi)
         y, dy = cos * x + sin * z, cos * z - sin * x
         told = self.network.told(c[:, None, :])

@@ -21,13 +21,12 @@ narrow in 50 steps, and one of sd 0.3 9 %.) The fresh noise comes with that of t
 
 from __future__ import annotations
 
-import math
 from typing import Any, Literal
 
 import keras
 from keras import ops
 
-from abi_cli.nn.free_form import NOISE_END, FreeForm
+from abi_cli.nn.free_form import NOISE_END, FreeForm, normal_score
 
 P_MEAN, P_SD = -1.2, 1.2
 """Of log σ under `edm`."""
@@ -62,8 +61,7 @@ class Diffusion(FreeForm):
         """φ by the schedule."""
         if self.schedule == "cosine":
             return NOISE_END * share
-        score = math.sqrt(2.0) * ops.erfinv(2.0 * share - 1.0)
-        return ops.arctan(ops.exp(P_MEAN + P_SD * score))
+        return ops.arctan(ops.exp(P_MEAN + P_SD * normal_score(share)))
 
     def weight(self, phi: Any) -> Any:
         """Of the squared error of F at φ."""

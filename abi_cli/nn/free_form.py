@@ -34,6 +34,16 @@ from abi_cli.nn.time_network import TimeNetwork
 NOISE_END = math.pi / 2
 
 
+def uniform_share(score: Any) -> Any:
+    """Φ(score): uniform in (0, 1) where scores are standard normal."""
+    return 0.5 * (1.0 + ops.erf(score / math.sqrt(2.0)))
+
+
+def normal_score(share: Any) -> Any:
+    """Φ⁻¹(share)."""
+    return math.sqrt(2.0) * ops.erfinv(2.0 * share - 1.0)
+
+
 class FreeForm(InferenceLayer):
     """Draws and densities by solving dy/dφ = F.
 
@@ -77,7 +87,7 @@ class FreeForm(InferenceLayer):
         """φ of shares of the way, uniform in (0, 1): how often which angle is learned from."""
         raise NotImplementedError
 
-    def pairs(self, theta: Any, noise: Any) -> tuple[Any, Any, Any]:
+    def pairs(self, theta: Any, noise: Any, c: Any) -> tuple[Any, Any, Any]:  # noqa: ARG002
         """What is learned from: φ `(batch, repeat, 1)`, x and z `(batch, repeat, dim)`.
 
         Shares of the way are spread evenly over a batch, and those of each data set over the whole
@@ -86,7 +96,7 @@ class FreeForm(InferenceLayer):
         """
         batch = ops.shape(theta)[0]
         noise = ops.reshape(noise, (batch, self.repeats, self.dim + 1))
-        z, share = noise[..., : self.dim], 0.5 * (1.0 + ops.erf(noise[..., -1:] / math.sqrt(2.0)))
+        z, share = noise[..., : self.dim], uniform_share(noise[..., -1:])
         places = ops.cast(ops.arange(batch * self.repeats), "float32") / (batch * self.repeats)
         places = ops.transpose(ops.reshape(places, (self.repeats, batch)))[..., None]
         share = places + share / (batch * self.repeats)
@@ -95,7 +105,7 @@ class FreeForm(InferenceLayer):
 
     def objective(self, theta: Any, c: Any, noise: Any = None) -> Any:
         """Minus the mean square error of F over the pairs, `(batch,)`, per coordinate."""
-        phi, x, z = self.pairs(theta, noise)
+        phi, x, z = self.pairs(theta, noise, c)
         y = ops.cos(phi) * x + ops.sin(phi) * z
         target = ops.cos(phi) * z - ops.sin(phi) * x
         error = self.network(y, phi, self.network.told(c[:, None, :])) - target
