@@ -12,7 +12,7 @@ import inspect
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -21,7 +21,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from abi_cli.console import Console
-from abi_cli.errors import AbiError
+from abi_cli.errors import AbiError, UsageError
 
 
 class Progress(enum.StrEnum):
@@ -31,6 +31,13 @@ class Progress(enum.StrEnum):
     plain = "plain"
     json = "json"
     none = "none"
+
+
+class VerdictFormat(enum.StrEnum):
+    """How pipelines read verdicts."""
+
+    junit = "junit"
+    github = "github"
 
 
 class Backend(enum.StrEnum):
@@ -54,6 +61,10 @@ DataPath = Annotated[
 Stored = Annotated[
     Path | None,
     typer.Option("--data", metavar="FILE", help="Take these simulations, not fresh ones."),
+]
+Context = Annotated[
+    list[str] | None,
+    typer.Option("--context", metavar="NAME=VALUE", help="Fix a context variable."),
 ]
 Override = Annotated[
     list[str] | None,
@@ -173,3 +184,16 @@ def _ending(console: Console) -> Iterator[None]:
     except Exception as error:
         console.bug(error)
         raise typer.Exit(70) from None
+
+
+def number_or_files(words: Sequence[str], *, usual: int = 1000) -> tuple[int, list[Path]]:
+    """What `--draws` says: how many, or in which files they are.
+
+    Errors:
+        UsageError: Both, or several numbers, or none that makes sense.
+    """
+    numbers = [int(word) for word in words if word.isdecimal()]
+    files = [Path(word) for word in words if not word.isdecimal()]
+    if (numbers and files) or len(numbers) > 1 or any(number < 2 for number in numbers):
+        raise UsageError(f"Expected --draws N, at least 2, or --draws FILE; got {' '.join(words)}")
+    return (numbers or [usual])[0], files

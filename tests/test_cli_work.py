@@ -24,13 +24,17 @@ from tests.cli import ANSCOMBE, ROOT, SMALL, SPECS, abi, abi_process
 
 HEADER = "dataset,draw,beta[0],beta[1],sigma\n"
 FIGURES = {
-    "calibration_ecdf.png",
-    "calibration_histogram.png",
-    "loss.png",
-    "posterior_pairs.png",
-    "prior_pairs.png",
-    "recovery.png",
-    "z_score_contraction.png",
+    "calibration_ecdf",
+    "calibration_histogram",
+    "coverage",
+    "intervals",
+    "joint",
+    "loss",
+    "posterior_pairs",
+    "prior_pairs",
+    "rank_ecdf",
+    "recovery",
+    "z_score_contraction",
 }
 
 
@@ -248,7 +252,7 @@ def test_densities_are_on_the_users_scale(small_run, tmp_path):
     assert document["log_prob"][2] is None
 
 
-def test_a_diagnosis_leaves_metrics_and_seven_pictures(small_run):
+def test_a_diagnosis_leaves_metrics_pictures_and_a_report(small_run):
     result = abi("diagnose", small_run, "--datasets", 30, "--draws", 50, "-j", 0)
     assert result.exit_code == 0, result.stderr
     assert "code/regression.py" in result.stderr
@@ -257,7 +261,11 @@ def test_a_diagnosis_leaves_metrics_and_seven_pictures(small_run):
     folder = small_run / "diagnostics"
     metrics = json.loads((folder / "metrics.json").read_text())
     assert set(metrics["parameters"]) == {"beta[0]", "beta[1]", "sigma"}
-    assert {file.name for file in (folder / "figures").iterdir()} == FIGURES
+    for kind in ("png", "csv"):
+        assert {file.stem for file in (folder / "figures").glob(f"*.{kind}")} == FIGURES
+    page = (folder / "report.html").read_text()
+    for word in ("regression", "seed of training", "num_batches: ", "deep set network", "arXiv"):
+        assert word in page
     assert metrics["verdict"]["sentence"] in abi("show", small_run).stdout
 
 

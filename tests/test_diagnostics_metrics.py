@@ -190,4 +190,4 @@ def test_metrics_are_plain_json(cases):
     assert theta["label"] == "theta"
     assert theta["nrmse_normaliser"] == "sd of the true values"
     assert theta["p_uniform"] < 1e-6
-    assert set(config["exact"]) <= set(theta)
+    assert set(config["exact"]) <= {*theta, "coverage_error"}

@@ -10,6 +10,7 @@ from abi_cli.data.preparing import PREPARATIONS
 from abi_cli.spec import (
     DataSection,
     DesignSection,
+    DiagnosticsSection,
     ModelSection,
     NetworksSection,
     ObservableSection,
@@ -88,6 +89,12 @@ training:
   learning_rate: {constant: {learning_rate: 0.0005}}
   validation: 0
   callbacks: []
+diagnostics:
+  p: 0.03
+  sd_ratio: 1.1
+  mean_score: 0.1
+  joint_warning: 0.1
+  joint_failure: 0.5
 """
 
 
@@ -185,6 +192,7 @@ specs = st.builds(
         | st.builds(CosineDecay, alpha=numbers),
         callbacks=st.lists(st.builds(EarlyStopping, patience=counts), max_size=2).map(tuple),
     ),
+    diagnostics=st.builds(DiagnosticsSection, sd_ratio=st.floats(1.01, 9), p=st.floats(0.001, 0.9)),
 )
 
 

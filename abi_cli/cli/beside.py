@@ -11,6 +11,7 @@ from abi_cli.cli.app import app, examples
 from abi_cli.console import Console
 from abi_cli.options import (
     BackendName,
+    Context,
     DataPath,
     Device,
     Force,
@@ -41,10 +42,7 @@ def simulate(
     datasets: Annotated[
         int, typer.Option("--datasets", "-n", min=1, metavar="N", help="Data sets to simulate.")
     ] = 1000,
-    context: Annotated[
-        list[str] | None,
-        typer.Option("--context", metavar="NAME=VALUE", help="Fix a context variable."),
-    ] = None,
+    context: Context = None,
     overrides: Override = None,
     seed: Seed = None,
     format: Format = None,  # the option's name

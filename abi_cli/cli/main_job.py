@@ -10,9 +10,10 @@ import typer
 
 from abi_cli.cli.app import app, examples
 from abi_cli.console import Console
-from abi_cli.errors import CheckFailed
+from abi_cli.errors import CheckFailed, UsageError
 from abi_cli.options import (
     BackendName,
+    Context,
     DataPath,
     Device,
     Draws,
@@ -26,7 +27,9 @@ from abi_cli.options import (
     SpecPath,
     Stored,
     TrustCode,
+    VerdictFormat,
     command,
+    number_or_files,
 )
 
 
@@ -189,17 +192,21 @@ def sample(
 @app.command(
     epilog=examples(
         "abi diagnose runs/regression",
-        "abi diagnose runs/regression --datasets 1000 --json",
-        "abi diagnose runs/regression --data held_out.npz",
+        "abi diagnose runs/regression --datasets 4000 --gate",
+        "abi diagnose runs/regression --context N=10 --show 3",
+        "abi diagnose runs/regression --data held_out.npz --json",
+        "abi diagnose --draws mcmc.nc --truth truth.csv",
     )
 )
 @command
 def diagnose(
     console: Console,
-    run: RunPath,
+    run: Annotated[
+        Path | None, typer.Argument(metavar="[RUN]", help="The folder that training left.")
+    ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="DIR", help="Instead of RUN/diagnostics."),
+        typer.Option("--output", "-o", metavar="DIR", help="Folder, instead of RUN/diagnostics."),
     ] = None,
     datasets: Annotated[
         int | None,
@@ -207,12 +214,36 @@ def diagnose(
             "--datasets",
             min=2,
             metavar="N",
-            help="Fresh data sets to simulate (200), or how many of --data (all).",
+            help="Fresh data sets to simulate (1000), or how many of --data (all).",
         ),
     ] = None,
     data: Stored = None,
-    draws: Draws = 1000,
+    context: Context = None,
+    draws: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--draws",
+            metavar="N|FILE",
+            help="Draws of each posterior (1000); or files of draws, of any tool, instead of RUN.",
+        ),
+    ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option("--truth", metavar="FILE", help="With files of draws: the true values."),
+    ] = None,
     seed: Seed = None,
+    show: Annotated[
+        str | None,
+        typer.Option("--show", metavar="ID", help="Data set whose posterior is pictured."),
+    ] = None,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Write figures as PDF, too.")] = False,
+    gate: Annotated[
+        bool, typer.Option("--gate", help="Exit with 1 if the verdict is fail.")
+    ] = False,
+    format: Annotated[
+        VerdictFormat | None,
+        typer.Option("--format", help="Write the verdict for a pipeline to standard output."),
+    ] = None,
     backend: BackendName = None,
     device: Device = None,
     jobs: Jobs = None,
@@ -221,19 +252,44 @@ def diagnose(
     """Ask whether the posteriors of RUN can be trusted.
 
     Simulates fresh data sets with the run's own code, or reads some that training has not seen,
-    samples their posteriors, compares them with the truth, and leaves metrics.json and pictures.
+    samples their posteriors, compares them with the truth, and leaves report.html, metrics.json
+    and pictures with their numbers. With --draws FILE and --truth FILE it does the same for draws
+    of any tool, ArviZ's netCDF included.
     """
     from abi_cli import workflow
-    from abi_cli.console import reports
+    from abi_cli.console import verdicts
 
-    diagnosis = workflow.diagnose(
-        run,
-        datasets=datasets,
-        data=data,
-        draws=draws,
-        seed=seed,
-        target=workflow.Target(output, force=force),
-        compute=workflow.Compute(backend, device, jobs),
-        listener=console,
-    )
-    reports.show_diagnosis(console, diagnosis)
+    target = workflow.Target(output, force=force)
+    number, files = number_or_files(draws or ())
+    if files:
+        fresh = {"RUN": run, "--datasets": datasets, "--data": data, "--context": context}
+        if given := [name for name, value in fresh.items() if value is not None]:
+            raise UsageError(f"Expected --draws FILE and --truth FILE alone; got {given[0]}, too")
+        if truth is None:
+            raise UsageError(
+                "Expected --truth FILE with --draws FILE",
+                hint="A table with a row for each data set: its name under `dataset`, and the "
+                "values of the parameters that it was simulated with.",
+            )
+        diagnosis = workflow.judge(
+            files, truth, seed=seed or 1, shown=show, pdf=pdf, target=target, listener=console
+        )
+    else:
+        if run is None or truth is not None:
+            raise UsageError("Expected RUN, or --draws FILE with --truth FILE")
+        diagnosis = workflow.diagnose(
+            run,
+            datasets=datasets,
+            data=data,
+            context=context or (),
+            draws=number,
+            seed=seed,
+            shown=show,
+            pdf=pdf,
+            target=target,
+            compute=workflow.Compute(backend, device, jobs),
+            listener=console,
+        )
+    verdicts.show_diagnosis(console, diagnosis, format=format and format.value)
+    if gate:
+        verdicts.gate(diagnosis.metrics)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from abi_cli.console.terminal import Console, duration
 
 if TYPE_CHECKING:
-    from abi_cli.workflow import Check, Description, Diagnosis, Receipt, Started, Target
+    from abi_cli.workflow import Check, Description, Receipt, Started, Target
     from abi_cli.workflow.checking import View
     from abi_cli.workflow.posterior import Densities
     from abi_cli.workflow.simulating import Written
@@ -200,57 +200,6 @@ def show_written(console: Console, written: Written) -> None:
     where = "standard output" if written.path is None else str(written.path)
     seed = "" if written.seed is None else f" (seed {written.seed})"
     console.note(f"wrote {written.what} to {where}{seed} in {duration(written.seconds)}")
-
-
-def show_diagnosis(console: Console, diagnosis: Diagnosis) -> None:
-    """Metrics per scalar parameter, the verdict, and where the pictures are."""
-    metrics = diagnosis.metrics
-    if console.json:
-        document = metrics.to_config()
-        del document["schema"]
-        console.document("metrics", {**document, "folder": str(diagnosis.folder)})
-        return
-    rows = []
-    for name, element in metrics.parameters.items():
-        label = metrics.labels[name]
-        rows.append(
-            (
-                name if label == name else f"{label} ({name})",
-                f"{element.nrmse:.3f}",
-                f"{element.contraction:.3f}",
-                f"{element.z_score_mean:+.2f} ± {element.z_score_sd:.2f}".replace("-", "−"),
-                f"{element.calibration_error:.3f}",
-                f"{element.uniformity.p:.3f}",
-                f"{element.given_data.p_location:.3f}" if element.given_data else "",
-                metrics.verdict.parameters[name].outcome.value,
-            )
-        )
-    exact = (
-        "exact posteriors give",
-        "",
-        "",
-        "+0.00 ± 1.00",
-        f"{metrics.exact['calibration_error']:.3f}",
-        "uniform",
-        "uniform",
-        "",
-    )
-    console.heading(f"{metrics.datasets:,} data sets, {metrics.draws:,} draws each")
-    columns = (
-        "parameter",
-        "NRMSE",
-        "contraction",
-        "z-score",
-        "calibration error",
-        "SBC p",
-        "data p",
-        "",
-    )
-    console.table(columns, [*rows, exact])
-    for name, why in metrics.skipped.items():
-        console.note(f"{name} is left out: {why}")
-    console.text(f"\n{metrics.verdict.outcome.value}: {metrics.verdict.sentence}")
-    console.note(f"metrics and pictures are in {diagnosis.folder}")
 
 
 def write_text(console: Console, text: str, target: Target, *, what: str) -> None:

@@ -3,15 +3,17 @@
 - `scalars`: lays parameters out as scalars and reads their draws, once;
 - `uniformity`, `bands`: what the ranks of exact posteriors look like, and how far these are off;
 - `features`, `dependence`: whether posteriors know what the data tell;
-- `metrics`, `verdict`: numbers, and what they amount to;
-- `plots`, `plots_pairs`, `style`: the pictures;
-- `report`: all of it, written into a folder.
+- `joint`, `context`: all parameters together, and data sets of like context;
+- `metrics`, `verdict`, `advice`: numbers, what they amount to, and what to do about it;
+- `plots` and its kin, `style`: how figures are drawn; `pictures`: which there are;
+- `report`, `page`: all of it, written into a folder, and to be read.
 
 Everything here is NumPy, SciPy and matplotlib; matplotlib is imported when the first picture is
 drawn.
 """
 
 from abi_cli.diagnostics.metrics import ElementMetrics, Metrics, measure
+from abi_cli.diagnostics.page import Provenance
 from abi_cli.diagnostics.report import Inputs, diagnose
 from abi_cli.diagnostics.scalars import Scalars, Summary, element_labels, flatten, summarize
 from abi_cli.diagnostics.uniformity import Uniformity
@@ -24,6 +26,7 @@ __all__ = [
     "Limits",
     "Metrics",
     "Outcome",
+    "Provenance",
     "Scalars",
     "Summary",
     "Uniformity",

@@ -26,17 +26,34 @@ class Band:
     Arguments:
         at: `(point,)`, where along [0, 1].
         lower, upper: `(point,)`, limits of ECDF(at), inclusive.
+        count: Of how many values.
+        gamma: How likely a value outside the limits is at each single point.
     """
 
     at: np.ndarray
     lower: np.ndarray
     upper: np.ndarray
+    count: int
+    gamma: float
 
     def contains(self, values: np.ndarray) -> bool:
         """Whether the ECDF of `values (dataset,)` stays inside at every point."""
         ecdf = ecdf_at(values, self.at)
         slack = 1e-9  # counts over n are compared, after rounding
         return bool(((ecdf >= self.lower - slack) & (ecdf <= self.upper + slack)).all())
+
+    def log_gamma(self, values: np.ndarray) -> float:
+        """How far the ECDF of `values (dataset,)` goes out at most: below 0 it leaves the band.
+
+        log min over points of 2 min(P(R ≤ r), P(R ≥ r)) / γ, for the counts r that are seen and
+        binomial R (Modrák et al. 2023, arXiv:2211.02383).
+        """
+        seen = np.rint(ecdf_at(values, self.at) * self.count)[:-1]
+        at = self.at[:-1]
+        tails = np.minimum(
+            stats.binom.logcdf(seen, self.count, at), stats.binom.logsf(seen - 1, self.count, at)
+        )
+        return float(min(np.log(2) + tails.min(), 0.0) - np.log(self.gamma))
 
 
 def ecdf_at(values: np.ndarray, at: np.ndarray) -> np.ndarray:
@@ -69,8 +86,9 @@ def ecdf_band(count: int) -> Band:
             low = middle
         else:
             high = middle
-    lower, upper = limits(float(np.exp(low)))
-    return Band(at, lower / count, upper / count)
+    gamma = float(np.exp(low))
+    lower, upper = limits(gamma)
+    return Band(at, lower / count, upper / count, count, gamma)
 
 
 def probability_inside(lower: np.ndarray, upper: np.ndarray, *, count: int) -> float:

@@ -49,15 +49,27 @@ def data_pit(scalars: Scalars, features: np.ndarray, *, seed: int) -> np.ndarray
 
 def cross_fitted(features: np.ndarray, targets: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Predictions of `targets (dataset, target)`, each from the other half of the data sets."""
-    halves = np.array_split(rng.permutation(len(targets)), 2)
+    halves = halves_of(len(targets), rng)
     predicted = np.empty(targets.shape)
     for own, other in (halves, halves[::-1]):
-        predicted[own] = _ridge(features[other], targets[other], features[own])
+        coefficients, intercept = ridge(features[other], targets[other])
+        predicted[own] = features[own] @ coefficients + intercept
     return predicted
 
 
-def _ridge(x: np.ndarray, y: np.ndarray, new: np.ndarray) -> np.ndarray:
+def halves_of(datasets: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Two random halves of the data sets, as indices."""
+    return np.array_split(rng.permutation(datasets), 2)
+
+
+def ridge(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Ridge regression whose penalty is chosen by generalized cross-validation, for each target.
+
+    Arguments:
+        x: `(row, feature)`.
+        y: `(row, target)`.
+
+    Returns coefficients `(feature, target)` and intercepts `(target,)`.
 
     References:
         Golub, Heath & Wahba (1979), Generalized cross-validation as a method for choosing a good
@@ -77,4 +89,4 @@ def _ridge(x: np.ndarray, y: np.ndarray, new: np.ndarray) -> np.ndarray:
         weights = vt.T @ ((s / (s**2 + penalty))[:, None] * explained)
         coefficients[:, better] = weights[:, better]
         best = np.minimum(best, score)
-    return np.asarray(mean + (new - centre) @ coefficients)
+    return coefficients, mean - centre @ coefficients

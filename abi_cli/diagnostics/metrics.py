@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from abi_cli.diagnostics.bands import ecdf_band
 from abi_cli.diagnostics.context import BinMetrics, bins_of, measure_bins
 from abi_cli.diagnostics.scalars import Scalars, Summary
 from abi_cli.diagnostics.uniformity import Uniformity, uniformity
@@ -45,6 +46,7 @@ class ElementMetrics:
         rmse_expected: What the posteriors themselves expect `rmse` to be.
         given_data: Uniformity of the ranks of the distance from a prediction by the data (see
             `dependence`); None where the data are not known.
+        rank_histogram: How many true values rank in each tenth of the draws.
         nrmse_normaliser: What `nrmse` divides by, in words.
     """
 
@@ -57,7 +59,9 @@ class ElementMetrics:
     z_score_mean: float
     z_score_sd: float
     calibration_error: float
+    log_gamma: float
     uniformity: Uniformity
+    rank_histogram: tuple[int, ...]
     given_data: Uniformity | None = None
 
     def to_config(self) -> dict[str, Any]:
@@ -70,6 +74,30 @@ class ElementMetrics:
 
 
 @dataclass(frozen=True)
+class JointMetrics:
+    """What one quantity of the joint distribution (see `joint`) says.
+
+    Arguments:
+        ranks: How uniform its ranks are.
+        coverage_error: As `calibration_error`, of the regions that the quantity bounds: a region of
+            level α covers the truth where the rank is at most α.
+    """
+
+    ranks: Uniformity
+    coverage_error: float
+
+    def to_config(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            "mean_score": self.ranks.mean_score,
+            "mean_score_interval": list(self.ranks.mean_score_interval),
+            "coverage_error": self.coverage_error,
+            "p_location": self.ranks.p_location,
+            "p_uniform": self.ranks.p,
+        }
+
+
+@dataclass(frozen=True)
 class Metrics:
     """The diagnosis in numbers.
 
@@ -78,6 +106,9 @@ class Metrics:
         parameters: Element name, such as `beta[0]`, → its metrics.
         labels: Element name → label.
         exact: Metric → the value that exact posteriors would give at this number of data sets.
+        joint: Quantity of the joint distribution → what it says.
+        negative_log_density: Mean of −log q(θ | y) over data sets, nats, and its standard error;
+            None where the network has no density. Less is better; there is no right value.
         by_context: The same by bins of context variables, where there are enough data sets.
         skipped: Elements left out, and why.
         notes: What the verdict, which is about honesty, doesn't say.
@@ -91,6 +122,8 @@ class Metrics:
     parameters: Mapping[str, ElementMetrics]
     labels: Mapping[str, str]
     exact: Mapping[str, float]
+    joint: Mapping[str, JointMetrics]
+    negative_log_density: tuple[float, float] | None
     by_context: tuple[BinMetrics, ...]
     skipped: Mapping[str, str]
     notes: tuple[str, ...]
@@ -109,6 +142,9 @@ class Metrics:
                 name: {"label": self.labels[name], **element.to_config()}
                 for name, element in self.parameters.items()
             },
+            "joint": {name: own.to_config() for name, own in self.joint.items()},
+            "negative_log_density": self.negative_log_density
+            and dict(zip(("mean", "standard_error"), self.negative_log_density, strict=True)),
             "by_context": [part.to_config() for part in self.by_context],
             "skipped": dict(self.skipped),
             "notes": list(self.notes),
@@ -121,6 +157,8 @@ def measure(
     summary: Summary,
     *,
     data_ranks: np.ndarray | None = None,
+    joint_ranks: Mapping[str, np.ndarray] | None = None,
+    log_density: np.ndarray | None = None,
     context: Mapping[str, np.ndarray] | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Metrics:
@@ -128,8 +166,11 @@ def measure(
 
     Arguments:
         data_ranks: As by `data_pit`, `(element, dataset)`; None where the data are not known.
+        joint_ranks: As by `joint_pits`, quantity → `(dataset,)`.
+        log_density: Of the truth given the data, `(dataset,)`; None where there is none.
         context: Variable → its values, `(dataset,)`.
     """
+    band = ecdf_band(summary.truth.shape[1])
     bins = measure_bins(bins_of(context or {}), scalars.names, summary)
     datasets = summary.truth.shape[1]
     columns = {
@@ -141,11 +182,17 @@ def measure(
         "z_score_mean": z_scores(summary).mean(axis=1),
         "z_score_sd": z_scores(summary).std(axis=1, ddof=1),
         "calibration_error": calibration_error(summary),
+        "log_gamma": np.array([band.log_gamma(pit) for pit in summary.pit]),
+    }
+    joint = {
+        name: JointMetrics(uniformity(pit), float(np.median(np.abs(_reached(pit[None]) - LEVELS))))
+        for name, pit in (joint_ranks or {}).items()
     }
     parameters = {
         name: ElementMetrics(
             nrmse_normaliser="sd of the true values",
             uniformity=uniformity(summary.pit[k]),
+            rank_histogram=tuple(np.histogram(summary.pit[k], 10, (0, 1))[0].tolist()),
             given_data=None if data_ranks is None else uniformity(data_ranks[k]),
             **{metric: float(values[k]) for metric, values in columns.items()},
         )
@@ -160,9 +207,13 @@ def measure(
             "z_score_mean": 0.0,
             "z_score_sd": 1.0,
             "calibration_error": exact_calibration_error(datasets),
+            "coverage_error": exact_calibration_error(datasets),
             "mean_score": 0.0,
             "sd_ratio": 1.0,
+            "mean_square": 1.0,
         },
+        joint=joint,
+        negative_log_density=None if log_density is None else _mean_and_error(-log_density),
         by_context=bins,
         skipped=scalars.skipped,
         notes=_notes(parameters),
@@ -170,6 +221,7 @@ def measure(
             {name: element.uniformity for name, element in parameters.items()},
             {n: e.given_data for n, e in parameters.items() if e.given_data is not None},
             {str(part.bin): part.elements for part in bins},
+            {name: own.ranks for name, own in joint.items()},
             datasets=datasets,
             limits=limits,
         ),
@@ -276,8 +328,18 @@ def coverage(pit: np.ndarray) -> np.ndarray:
     Arguments:
         pit: `(element, dataset)`.
     """
-    distance = np.sort(np.abs(2 * pit - 1), axis=1)
-    return np.stack([np.searchsorted(row, LEVELS, side="right") for row in distance]) / len(pit.T)
+    return _reached(np.abs(2 * pit - 1))
+
+
+def _reached(ranks: np.ndarray) -> np.ndarray:
+    """Share of ranks `(element, dataset)` that is at most each level, `(element, level)`."""
+    ordered = np.sort(ranks, axis=1)
+    return np.stack([np.searchsorted(row, LEVELS, side="right") for row in ordered]) / len(ranks.T)
+
+
+def _mean_and_error(values: np.ndarray) -> tuple[float, float]:
+    """Of `values (dataset,)`: the mean and its standard error."""
+    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
 
 
 @lru_cache(maxsize=16)

@@ -15,9 +15,6 @@ from abi_cli.diagnostics.verdict import DEFAULT_LIMITS
 MOST_LINES = 6
 """Parameters in one picture: those that are least right."""
 
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""Told apart by people who don't see all colours (Okabe and Ito)."""
-
 
 def by_context(
     bins: Sequence[BinMetrics], labels: Mapping[str, str], *, remark: str = ""
@@ -74,12 +71,12 @@ def _draw(axes: Axes, bins: Sequence[BinMetrics], labels: Mapping[str, str], *, 
                 [r.sd_ratio_interval if spread else r.mean_score_interval for r in ranks]
             ).T
         x = centres + (k - (len(labels) - 1) / 2) * width
-        axes.vlines(x, low, high, color=COLORS[k], linewidth=1.5)
+        axes.vlines(x, low, high, color=style.COLORS[k], linewidth=1.5)
         axes.plot(
             x,
             values,
             "o-",
-            color=COLORS[k],
+            color=style.COLORS[k],
             markersize=4,
             linewidth=1,
             label=style.printable(label),

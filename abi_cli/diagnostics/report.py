@@ -1,28 +1,28 @@
-"""From draws to files: the metrics, the verdict and the pictures of one diagnosis."""
+"""From draws to files: the metrics, the verdict, the pictures and the report of one diagnosis."""
 
 from __future__ import annotations
 
+import csv
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from abi_cli.diagnostics.dependence import data_pit
 from abi_cli.diagnostics.features import features_of
+from abi_cli.diagnostics.joint import joint_pits
 from abi_cli.diagnostics.metrics import Metrics, measure
-from abi_cli.diagnostics.scalars import Scalars, Summary, flatten, summarize
+from abi_cli.diagnostics.page import UNKNOWN, Provenance, write_page
+from abi_cli.diagnostics.pictures import Picture, pictures
+from abi_cli.diagnostics.scalars import flatten, summarize
+from abi_cli.diagnostics.verdict import DEFAULT_LIMITS, Limits, Outcome
 from abi_cli.errors import DataError, OutputError
 from abi_cli.listener import Listener
-from abi_cli.variables import Value, element_names
+from abi_cli.variables import Value
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-MOST_PANELS = 36
-"""Parameters shown in one picture: with more, the least uniform ones are."""
+METRICS, FIGURES, REPORT = "metrics.json", "figures", "report.html"
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,11 @@ class Inputs:
         context: Scalars that vary between data sets, such as their size → `(dataset,)`.
         disagreement: Of an ensemble: element name → share of the variance that lies between its
             members, `(dataset,)`.
+        log_density: Of the truths, as the network has it, `(dataset,)`; None where it has none.
         notes: What is known besides.
+        unsure: Why nothing can be told, if so: then that is the verdict.
+        limits: What is tolerated.
+        source: Where the draws come from.
     """
 
     estimates: Mapping[str, np.ndarray]
@@ -57,13 +61,20 @@ class Inputs:
     data: Mapping[str, Value] = field(default_factory=dict)
     context: Mapping[str, np.ndarray] = field(default_factory=dict)
     disagreement: Mapping[str, np.ndarray] = field(default_factory=dict)
+    log_density: np.ndarray | None = None
     notes: Sequence[str] = ()
+    unsure: str | None = None
+    limits: Limits = DEFAULT_LIMITS
+    source: Provenance = UNKNOWN
 
 
-def diagnose(inputs: Inputs, out: Path, *, listener: Listener) -> Metrics:
-    """Write `metrics.json` and `figures/*.png` into the folder `out`.
+def diagnose(inputs: Inputs, out: Path, *, listener: Listener, pdf: bool = False) -> Metrics:
+    """Write `metrics.json`, `report.html` and `figures/` (PNG and CSV) into the folder `out`.
 
     Files of the same names are replaced, each as a whole; others are left alone.
+
+    Arguments:
+        pdf: Write figures as PDF, too.
 
     Errors:
         DataError: Draws and true values don't match or aren't finite.
@@ -77,26 +88,41 @@ def diagnose(inputs: Inputs, out: Path, *, listener: Listener) -> Metrics:
         raise DataError(f"Expected a data set between 0 and {datasets - 1}; got {inputs.shown}")
     with listener.task("measuring", total=len(scalars.names), unit="parameters") as progress:
         summary = summarize(scalars, seed=inputs.seed, progress=progress)
-    data_ranks = None
+    features, data_ranks = None, None
     if inputs.data:
-        data_ranks = data_pit(scalars, features_of(inputs.data), seed=inputs.seed)
-    metrics = measure(scalars, summary, data_ranks=data_ranks, context=inputs.context)
+        features = features_of(inputs.data)
+        data_ranks = data_pit(scalars, features, seed=inputs.seed)
+    joint_ranks = joint_pits(scalars, features, seed=inputs.seed)
+    metrics = measure(
+        scalars,
+        summary,
+        data_ranks=data_ranks,
+        joint_ranks=joint_ranks,
+        log_density=inputs.log_density,
+        context=inputs.context,
+        limits=inputs.limits,
+    )
     metrics = replace(
         metrics,
         notes=(*metrics.notes, *inputs.notes),
         disagreement={name: float(np.median(share)) for name, share in inputs.disagreement.items()},
     )
+    if inputs.unsure is not None:
+        verdict = replace(metrics.verdict, outcome=Outcome.CANNOT_TELL, sentence=inputs.unsure)
+        metrics = replace(metrics, verdict=verdict)
     for note in metrics.notes:
         listener.note(note)
 
     text = json.dumps(metrics.to_config(), indent=2, ensure_ascii=False, allow_nan=False)
+    shown = list(pictures(inputs, scalars, summary, metrics, joint_ranks))
     try:
-        figures = out / "figures"
+        figures = out / FIGURES
         figures.mkdir(parents=True, exist_ok=True)
-        part = out / ".metrics.json.part"
+        part = out / f".{METRICS}.part"
         part.write_text(text + "\n", encoding="utf-8")
-        part.replace(out / "metrics.json")
-        _draw_all(_pictures(inputs, scalars, summary, metrics), figures, listener=listener)
+        part.replace(out / METRICS)
+        _draw_all(shown, figures, pdf=pdf, listener=listener)
+        write_page(out / REPORT, metrics, shown, figures, inputs.source)
     except OSError as error:
         raise OutputError(
             f"Expected to write into {out}; got: {error.strerror or error}",
@@ -105,77 +131,25 @@ def diagnose(inputs: Inputs, out: Path, *, listener: Listener) -> Metrics:
     return metrics
 
 
-def _draw_all(
-    pictures: Mapping[str, Callable[[], Figure]], folder: Path, *, listener: Listener
-) -> None:
+def _draw_all(shown: Sequence[Picture], folder: Path, *, pdf: bool, listener: Listener) -> None:
     from abi_cli.diagnostics import style  # here, because matplotlib takes a while to import
 
-    with listener.task("drawing", total=len(pictures), unit="pictures") as progress:
-        for name, draw in pictures.items():
-            style.save(draw, folder / f"{name}.png")
+    with listener.task("drawing", total=len(shown), unit="pictures") as progress:
+        for picture in shown:
+            files = [folder / f"{picture.name}.{kind}" for kind in ("png", "pdf")[: 1 + pdf]]
+            style.save(picture.draw, *files)
+            _write_rows(picture, folder / f"{picture.name}.csv")
             progress.advance()
 
 
-def _pictures(
-    inputs: Inputs, scalars: Scalars, summary: Summary, metrics: Metrics
-) -> dict[str, Callable[[], Figure]]:
-    """The pictures that these inputs allow: file name → how to draw it."""
-    from abi_cli.diagnostics import plots, plots_context, plots_pairs, style
-
-    index = _chosen(metrics)
-    remark = (
-        f"Shown are the {len(index)} of {len(scalars.names)} parameters whose ranks are least "
-        "uniform."
-        if len(index) < len(scalars.names)
-        else ""
-    )
-    scalars, summary = scalars.take(index), summary.take(index)
-    labels = [style.printable(label) for label in scalars.labels]
-    prior = _prior_rows(inputs.prior, scalars.names)
-    dataset = str(inputs.shown) if inputs.shown_label is None else inputs.shown_label
-    posterior = plots_pairs.Sample(
-        labels,
-        np.stack([draws[inputs.shown] for draws in scalars.draws]),
-        truth=scalars.truths[:, inputs.shown],
-        prior=prior,
-    )
-
-    pictures: dict[str, Callable[[], Figure]] = {}
-    if inputs.history:
-        pictures["loss"] = lambda: plots.loss(inputs.history)
-    if prior is not None:
-        known = plots_pairs.Sample(labels, prior)
-        pictures["prior_pairs"] = lambda: plots_pairs.prior_pairs(known, remark=remark)
-    pictures["posterior_pairs"] = lambda: plots_pairs.posterior_pairs(
-        posterior, dataset=dataset, remark=remark
-    )
-    pictures["recovery"] = lambda: plots.recovery(summary, labels, remark=remark)
-    pictures["calibration_histogram"] = lambda: plots.calibration_histogram(
-        summary, labels, remark=remark
-    )
-    pictures["calibration_ecdf"] = lambda: plots.calibration_ecdf(summary, labels, remark=remark)
-    pictures["z_score_contraction"] = lambda: plots.z_score_contraction(
-        summary, labels, remark=remark
-    )
-    if metrics.by_context:
-        shown = sorted(metrics.parameters, key=lambda n: metrics.parameters[n].uniformity.p)
-        lines = [n for n in metrics.labels if n in shown[: plots_context.MOST_LINES]]
-        pictures["by_context"] = lambda: plots_context.by_context(
-            metrics.by_context, {name: metrics.labels[name] for name in lines}
-        )
-    return pictures
-
-
-def _chosen(metrics: Metrics) -> list[int]:
-    """Which parameters the pictures show: all, or those with the smallest p-values, in order."""
-    p = [element.uniformity.p for element in metrics.parameters.values()]
-    return sorted(sorted(range(len(p)), key=p.__getitem__)[:MOST_PANELS])
-
-
-def _prior_rows(prior: Mapping[str, np.ndarray], names: Sequence[str]) -> np.ndarray | None:
-    """Prior draws of the elements `names`, `(element, draw)`, if they are all there."""
-    rows: dict[str, np.ndarray] = {}
-    for parameter, draws in prior.items():
-        flat = np.asarray(draws).reshape(len(draws), -1).T
-        rows |= zip(element_names(parameter, draws.shape[1:]), flat, strict=True)
-    return np.stack([rows[name] for name in names]) if rows.keys() >= set(names) else None
+def _write_rows(picture: Picture, file: Path) -> None:
+    """The numbers of a picture as CSV, whole or not at all."""
+    part = file.with_name(f".{file.name}.part")
+    with part.open("w", encoding="utf-8", newline="") as stream:
+        writer = None
+        for row in picture.rows():
+            if writer is None:
+                writer = csv.DictWriter(stream, list(row), lineterminator="\n")
+                writer.writeheader()
+            writer.writerow(row)
+    part.replace(file)

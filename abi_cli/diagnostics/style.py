@@ -30,6 +30,9 @@ BAND = "#E3E3E3"
 INK = "#262626"
 FAINT = "#5F5F5F"
 
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+"""Of several curves in one panel."""
+
 STYLE = {
     "font.family": "DejaVu Sans",  # comes with matplotlib and has β₀ and σ
     "font.size": 9,
@@ -251,9 +254,16 @@ def note(axes: Axes, text: str, *, x: float = 0.04, y: float = 0.97) -> None:
     )
 
 
-def save(draw: Callable[[], Figure], path: Path) -> None:
-    """Draw a figure in the one style and write it as PNG, whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
+_METADATA = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Producer": None}}
+"""Without what differs from one machine or moment to the next."""
+
+
+def save(draw: Callable[[], Figure], *files: Path) -> None:
+    """Draw a figure in the one style and write it, by extension, whole or not at all."""
     with styled():
-        draw().savefig(part, format="png", dpi=DPI, metadata={"Software": None})
-    part.replace(path)
+        figure = draw()
+        for file in files:
+            kind = file.suffix.removeprefix(".")
+            part = file.with_name(f".{file.name}.part")
+            figure.savefig(part, format=kind, dpi=DPI, metadata=_METADATA[kind])
+            part.replace(file)

@@ -35,6 +35,7 @@ class Uniformity:
         mean_score_interval: 90 % interval.
         sd_ratio: Posterior sd ÷ exact posterior sd, as far as ranks tell.
         sd_ratio_interval: 90 % interval.
+        mean_square: Mean square of the normal scores; 1 for exact posteriors.
         p_location, p_spread, p_shape: p-values of the three tests.
     """
 
@@ -42,6 +43,7 @@ class Uniformity:
     mean_score_interval: tuple[float, float]
     sd_ratio: float
     sd_ratio_interval: tuple[float, float]
+    mean_square: float
     p_location: float
     p_spread: float
     p_shape: float
@@ -70,6 +72,7 @@ def uniformity(pit: np.ndarray) -> Uniformity:
         mean_score_interval=(mean - half, mean + half),
         sd_ratio=1 / sd,
         sd_ratio_interval=(float(narrowest), float(widest)),
+        mean_square=float(np.mean(z**2)),
         p_location=float(2 * special.ndtr(-abs(mean) * np.sqrt(n))),
         p_spread=float(min(1.0, 2 * min(below, above))),
         p_shape=anderson_darling_sf(anderson_darling(pit)),

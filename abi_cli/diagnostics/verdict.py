@@ -2,14 +2,16 @@
 
 With enough data sets any approximation is detectably not exact, and with few of them a coincidence
 looks like a fault. So a parameter fails only on significance *and* size, and passes only if the
-intervals of both sizes lie within the limits; in between the honest answer is "cannot tell".
+intervals of both sizes lie within the limits; in between the honest answer is "cannot tell". So it
+is with the joint distribution, whose quantities (`joint`) have one size, and a larger limit: where
+they are off, but by less, that is a warning.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -25,6 +27,36 @@ class Outcome(StrEnum):
     FAIL = "fail"
 
 
+class Kind(StrEnum):
+    """What can be wrong with a posterior."""
+
+    NARROW = "narrow"
+    WIDE = "wide"
+    LOW = "low"
+    HIGH = "high"
+    SHAPE = "shape"
+    UNINFORMED = "uninformed"
+    OVERINFORMED = "overinformed"
+    JOINT_NARROW = "joint_narrow"
+    JOINT_WIDE = "joint_wide"
+    TOLD_APART = "told_apart"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that is certainly wrong.
+
+    Arguments:
+        kinds: What, in the field's terms.
+        reason: In a few words, with size and p-value.
+        large: Whether it is beyond the limits.
+    """
+
+    kinds: tuple[Kind, ...]
+    reason: str
+    large: bool
+
+
 @dataclass(frozen=True)
 class Limits:
     """How large a fault may be, and how sure one must be of it.
@@ -34,11 +66,15 @@ class Limits:
             however many parameters there are (Bonferroni).
         sd_ratio: Posterior sds may be off by this factor, either way.
         mean_score: The mean normal score may be this far from 0, either way.
+        joint_warning, joint_failure: From where on the mean normal score of a joint quantity is
+            worth a warning, and a failure.
     """
 
     p: float = 0.03
     sd_ratio: float = 1.1
     mean_score: float = 0.1
+    joint_warning: float = 0.1
+    joint_failure: float = 0.5
 
 
 DEFAULT_LIMITS = Limits()
@@ -46,15 +82,32 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True)
 class ElementVerdict:
-    """The verdict on one scalar parameter.
+    """The verdict on one scalar parameter, or on one joint quantity.
 
     Arguments:
         outcome: In a word.
         reason: In a few words, such as "22 % too narrow".
+        faults: What is certainly wrong, the one that decides first.
     """
 
     outcome: Outcome
     reason: str
+    faults: tuple[Fault, ...] = ()
+
+    @classmethod
+    def of(cls, faults: list[Fault]) -> ElementVerdict:
+        """What follows from faults: the first of the large ones decides."""
+        ordered = tuple(sorted(faults, key=lambda fault: not fault.large))
+        outcome = Outcome.FAIL if ordered[0].large else Outcome.WARN
+        return cls(outcome, ordered[0].reason, ordered)
+
+    def to_config(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            "outcome": self.outcome.value,
+            "reason": self.reason,
+            "faults": [kind.value for fault in self.faults for kind in fault.kinds],
+        }
 
 
 @dataclass(frozen=True)
@@ -65,21 +118,24 @@ class Verdict:
         outcome: In a word.
         sentence: What is wrong with which parameter, or how much is ruled out.
         parameters: Element name → its own verdict.
+        joint: Quantity of the joint distribution → the verdict by it.
+        limits: What was tolerated.
     """
 
     outcome: Outcome
     sentence: str
     parameters: Mapping[str, ElementVerdict]
+    joint: Mapping[str, ElementVerdict] = field(default_factory=dict)
+    limits: Limits = DEFAULT_LIMITS
 
     def to_config(self) -> dict[str, Any]:
         """As plain JSON values."""
         return {
             "outcome": self.outcome.value,
             "sentence": self.sentence,
-            "parameters": {
-                name: {"outcome": element.outcome.value, "reason": element.reason}
-                for name, element in self.parameters.items()
-            },
+            "parameters": {name: own.to_config() for name, own in self.parameters.items()},
+            "joint": {name: own.to_config() for name, own in self.joint.items()},
+            "limits": asdict(self.limits),
         }
 
 
@@ -87,6 +143,7 @@ def judge(
     elements: Mapping[str, Uniformity],
     given_data: Mapping[str, Uniformity] | None = None,
     by_context: Mapping[str, Mapping[str, Uniformity]] | None = None,
+    joint: Mapping[str, Uniformity] | None = None,
     *,
     datasets: int,
     limits: Limits = DEFAULT_LIMITS,
@@ -97,13 +154,15 @@ def judge(
         elements: Element name → how uniform its ranks are.
         given_data: The same of its distance from a prediction by the data, where that is known.
         by_context: In words which data sets → element name → how uniform its ranks are in those.
+        joint: Quantity → how uniform its ranks are.
         datasets: How many data sets that rests on.
         limits: What is tolerated.
     """
     known, bins = given_data or {}, by_context or {}
     # Each test of each parameter has its share of the level: three of ranks, one given the data,
-    # two in each bin.
-    level = limits.p / (len(elements) * (3 + bool(known) + 2 * len(bins)))
+    # two in each bin; and each joint quantity.
+    tests = len(elements) * (3 + bool(known) + 2 * len(bins)) + len(joint or {})
+    level = limits.p / tests
     verdicts = {
         name: _judge_one(
             element,
@@ -114,10 +173,18 @@ def judge(
         )
         for name, element in elements.items()
     }
+    together = {
+        name: _judge_joint(name, own, level=level, limits=limits)
+        for name, own in (joint or {}).items()
+    }
     order = list(Outcome)
-    worst = max((v.outcome for v in verdicts.values()), key=order.index)
+    worst = max((v.outcome for v in (*verdicts.values(), *together.values())), key=order.index)
     guilty = {name: v.reason for name, v in verdicts.items() if v.outcome is worst}
-    return Verdict(worst, _sentence(worst, guilty, datasets=datasets, limits=limits), verdicts)
+    if worst in (Outcome.FAIL, Outcome.WARN):
+        more = [v.reason for v in together.values() if v.outcome is worst]
+        guilty |= {"the joint posterior": " and ".join(more)} if more else {}
+    sentence = _sentence(worst, guilty, datasets=datasets, limits=limits)
+    return Verdict(worst, sentence, verdicts, together, limits)
 
 
 def datasets_needed(limits: Limits) -> int:
@@ -139,20 +206,19 @@ def _judge_one(
     level: float,
     limits: Limits,
 ) -> ElementVerdict:
-    faults = []
+    faults: list[Fault] = []
     if min(element.p_location, element.p_spread, element.p_shape) < level:
-        faults.append((_is_large(element, limits), _fault(element, level=level)))
+        faults.append(_fault(element, level=level, large=_is_large(element, limits)))
     if given_data is not None and given_data.p_location < level:
-        large = abs(given_data.mean_score) > limits.mean_score
-        faults.append((large, _unread(given_data)))
+        faults.append(_unread(given_data, limits))
     wrong = {w: own for w, own in bins.items() if min(own.p_location, own.p_spread) < level}
     if wrong:
         where = min(wrong, key=lambda w: wrong[w].p)
         large = any(_is_large(own, limits) for own in wrong.values())
-        faults.append((large, f"{_fault(wrong[where], level=level)} where {where}"))
+        fault = _fault(wrong[where], level=level, large=large)
+        faults.append(replace(fault, reason=f"{fault.reason} where {where}"))
     if faults:
-        large, reason = max(faults, key=lambda fault: fault[0])  # the first of the large ones
-        return ElementVerdict(Outcome.FAIL if large else Outcome.WARN, reason)
+        return ElementVerdict.of(faults)
 
     ratio_low, ratio_high = element.sd_ratio_interval
     score_low, score_high = element.mean_score_interval
@@ -175,27 +241,48 @@ def _is_large(element: Uniformity, limits: Limits) -> bool:
     return wide or abs(element.mean_score) > limits.mean_score
 
 
-def _fault(element: Uniformity, *, level: float) -> str:
-    """What is certain, in words."""
-    faults = []
+def _judge_joint(
+    quantity: str, ranks: Uniformity, *, level: float, limits: Limits
+) -> ElementVerdict:
+    size = abs(ranks.mean_score)
+    if ranks.p_location >= level or size < limits.joint_warning:
+        return ElementVerdict(Outcome.PASS, "within the limits")
+    far_out = ranks.mean_score > 0
+    kind, words = {
+        ("spread", True): (Kind.JOINT_NARROW, "too narrow"),
+        ("spread", False): (Kind.JOINT_WIDE, "too wide"),
+        ("reference", True): (Kind.OVERINFORMED, "surer than the data allow"),
+        ("reference", False): (Kind.UNINFORMED, "less informed than the data allow"),
+    }.get((quantity, far_out), (Kind.TOLD_APART, "told from the truth by a classifier"))
+    reason = f"{words} ({quantity} {_signed(ranks.mean_score)}, p = {ranks.p_location:.1g})"
+    return ElementVerdict.of([Fault((kind,), reason, size > limits.joint_failure)])
+
+
+def _fault(element: Uniformity, *, level: float, large: bool) -> Fault:
+    """What is certain."""
+    faults: dict[Kind, str] = {}
     if element.p_spread < level:
         percent = 100 * abs(element.sd_ratio - 1)
-        side = "wide" if element.sd_ratio > 1 else "narrow"
-        faults.append(f"{percent:.0f} % too {side} (p = {element.p_spread:.1g})")
+        kind = Kind.WIDE if element.sd_ratio > 1 else Kind.NARROW
+        faults[kind] = f"{percent:.0f} % too {kind.value} (p = {element.p_spread:.1g})"
     if element.p_location < level:
         # A true value that ranks high means a posterior that lies low.
-        side = "low" if element.mean_score > 0 else "high"
-        faults.append(f"{abs(element.mean_score):.2f} sd too {side} (p = {element.p_location:.1g})")
+        kind = Kind.LOW if element.mean_score > 0 else Kind.HIGH
+        size = abs(element.mean_score)
+        faults[kind] = f"{size:.2f} sd too {kind.value} (p = {element.p_location:.1g})"
     # The shape test sees the other two faults as well: it speaks only where they don't.
-    return " and ".join(faults) or f"of the wrong shape (p = {element.p_shape:.1g})"
+    if not faults:
+        faults[Kind.SHAPE] = f"of the wrong shape (p = {element.p_shape:.1g})"
+    return Fault(tuple(faults), " and ".join(faults.values()), large)
 
 
-def _unread(given_data: Uniformity) -> str:
-    """What ranks of the distance from a prediction by the data mean, in words."""
-    fault = "less informed than the data allow"
+def _unread(given_data: Uniformity, limits: Limits) -> Fault:
+    """What ranks of the distance from a prediction by the data mean."""
+    kind, words = Kind.UNINFORMED, "less informed than the data allow"
     if given_data.mean_score > 0:  # the draws are closer to the prediction than the truths
-        fault = "surer than the data allow"
-    return f"{fault} (p = {given_data.p_location:.1g})"
+        kind, words = Kind.OVERINFORMED, "surer than the data allow"
+    reason = f"{words} (p = {given_data.p_location:.1g})"
+    return Fault((kind,), reason, abs(given_data.mean_score) > limits.mean_score)
 
 
 def _sentence(outcome: Outcome, guilty: Mapping[str, str], *, datasets: int, limits: Limits) -> str:

@@ -36,6 +36,9 @@ class Network(Part):
     those are what a spec written out and a run hold. Options that are written win over the size.
     """
 
+    reference: ClassVar[str] = ""
+    """The paper that it is best known by."""
+
     SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Size, small or large, → options that then differ from their defaults, which are base."""
 

@@ -87,6 +87,10 @@ class CouplingFlow(_OfLayers):
     given the data; `size: small` −0.07, large 0.00.
     """
 
+    reference: ClassVar[str] = (
+        "Dinh et al. 2017, Density estimation using Real NVP, arXiv:1605.08803"
+    )
+
     permutation: Literal["random", "swap", "orthogonal"] = Field(
         "random",
         description="Which half a coupling changes: random ones, the first and the last by turns, "
@@ -120,6 +124,11 @@ class AutoregressiveFlow(_OfLayers):
     for every parameter, so it is for some ten parameters, not for hundreds.
     """
 
+    reference: ClassVar[str] = (
+        "Papamakarios et al. 2017, Masked autoregressive flow for density "
+        "estimation, arXiv:1705.07057"
+    )
+
     def build(self, dim: int, conditions: int, seed: int) -> keras.Layer:
         """The built layer for `dim` parameters given so many conditions."""
         from abi_cli.nn.autoregressive import AutoregressiveFlow as Layer
@@ -136,6 +145,8 @@ class GaussianMixture(InferenceNetwork):
     With `components: 1` it is the best normal posterior: quick to train and to judge, and what
     other networks can be compared with. It can't follow posteriors that bend.
     """
+
+    reference: ClassVar[str] = "Bishop 1994, Mixture density networks"
 
     SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "small": {"components": 3, "width": 64},
@@ -164,6 +175,11 @@ class Ensemble(InferenceNetwork):
     as many times longer as there are members. Where they disagree, `abi sample` says so. What has
     no draws (`point`) can't be mixed.
     """
+
+    reference: ClassVar[str] = (
+        "Lakshminarayanan et al. 2017, Simple and scalable predictive "
+        "uncertainty estimation using deep ensembles, arXiv:1612.01474"
+    )
 
     SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "small": {"members": 2},

@@ -69,6 +69,8 @@ class DeepSet(OfMembers):
     independent members ask for no more.
     """
 
+    reference: ClassVar[str] = "Zaheer et al. 2017, Deep sets, arXiv:1703.06114"
+
     depth: PositiveInt = Field(2, description="Hidden layers of the member network.")
 
     def build(self, dim: int) -> keras.Layer:
@@ -88,6 +90,8 @@ class SetTransformer(_Attending):
     inducing points.
     """
 
+    reference: ClassVar[str] = "Lee et al. 2019, Set transformer, arXiv:1810.00825"
+
     inducing: int = Field(0, ge=0, description="Points through which members attend; 0 for none.")
 
     def build(self, dim: int) -> keras.Layer:
@@ -106,6 +110,11 @@ class TimeSeries(OfMembers):
     The one to begin with for series of up to some hundred steps; it is trained step by step, so
     long series are slow. What comes around (weeks, seasons) is seen by a fitting `skip`.
     """
+
+    reference: ClassVar[str] = (
+        "Lai et al. 2018, Modeling long- and short-term temporal patterns with "
+        "deep neural networks, arXiv:1703.07015"
+    )
 
     SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "small": {"width": 32},
@@ -130,6 +139,11 @@ class TimeSeries(OfMembers):
 @part("summary network", "recurrent", example="recurrent: {cell: lstm, depth: 2}")
 class Recurrent(OfMembers):
     """For series: a stack of recurrent layers and no more."""
+
+    reference: ClassVar[str] = (
+        "Cho et al. 2014, Learning phrase representations using RNN "
+        "encoder-decoder, arXiv:1406.1078"
+    )
 
     SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "small": {"width": 32},
@@ -156,6 +170,8 @@ class TimeSeriesTransformer(_Attending):
 
     Steps know their place; irregular times are a variable that is concatenated with the others.
     """
+
+    reference: ClassVar[str] = "Vaswani et al. 2017, Attention is all you need, arXiv:1706.03762"
 
     ordered: ClassVar[bool] = True
 
@@ -198,6 +214,8 @@ class Fusion(SummaryNetwork):
     The adapter collects them: `group: {keys: [trials, age], into: summary_variables}`. Their
     summaries, side by side, go through the head.
     """
+
+    reference: ClassVar[str] = "Schmitt et al. 2023, Fuse it or lose it, arXiv:2311.10671"
 
     SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "small": {"head": {"mlp": {"size": "small"}}},

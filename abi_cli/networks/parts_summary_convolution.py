@@ -32,6 +32,10 @@ class Convolutional(OfMembers):
     column, unless the adapter says `standardize: {whole: image}`.
     """
 
+    reference: ClassVar[str] = (
+        "He et al. 2016, Identity mappings in deep residual networks, arXiv:1603.05027"
+    )
+
     SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "small": {"widths": (8, 16)},
         "large": {"widths": (32, 64, 128), "width": 128, "summary_dim": 32},

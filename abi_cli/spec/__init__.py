@@ -23,6 +23,7 @@ from abi_cli.spec.reader import Document, read_document
 from abi_cli.spec.references import resolved
 from abi_cli.spec.schema import (
     DataSection,
+    DiagnosticsSection,
     NetworksSection,
     ObservableSection,
     ParameterSection,
@@ -38,6 +39,7 @@ __all__ = [
     "Code",
     "DataSection",
     "DesignSection",
+    "DiagnosticsSection",
     "Document",
     "InvalidSpecError",
     "ModelSection",

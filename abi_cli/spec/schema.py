@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, ClassVar, Literal, Protocol, Self, runtime_checkable
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
 from abi_cli import registry
 from abi_cli.registry import Part
@@ -136,6 +136,26 @@ class TrainingSection(Section):
     )
 
 
+class DiagnosticsSection(Section):
+    """What `abi diagnose` tolerates."""
+
+    p: float = Field(
+        default=0.03, gt=0, lt=1, description="How seldom exact posteriors may be called inexact."
+    )
+    sd_ratio: float = Field(
+        default=1.1, gt=1, description="Posterior sds may be off by this factor, either way."
+    )
+    mean_score: PositiveFloat = Field(
+        default=0.1, description="Posteriors may be off by this many of their sds, either way."
+    )
+    joint_warning: PositiveFloat = Field(
+        default=0.1, description="Mean score of a joint quantity from where on it is worth a word."
+    )
+    joint_failure: PositiveFloat = Field(
+        default=0.5, description="Mean score of a joint quantity from where on it is a failure."
+    )
+
+
 class Spec(Section):
     """Everything that a run depends on, as one value."""
 
@@ -182,6 +202,9 @@ class Spec(Section):
     )
     networks: NetworksSection = Field(default_factory=NetworksSection, description="The networks.")
     training: TrainingSection = Field(default_factory=TrainingSection, description="The training.")
+    diagnostics: DiagnosticsSection = Field(
+        default_factory=DiagnosticsSection, description="What `abi diagnose` tolerates."
+    )
 
     def ragged(self) -> frozenset[str]:
         """Variables whose leading axis is that of members or steps, so varies between data sets."""

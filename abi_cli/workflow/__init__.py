@@ -1,9 +1,9 @@
 """What the commands do, as functions of values: nothing here prints.
 
-The public door from Python. `load` opens a run for sampling; `train`, `sample`, `diagnose`,
-`estimate`, `simulate`, `log_prob`, `check`, `summary`, `show`, `parts` (`abi list`), `explain`,
-`init`, `fill` and `schema` are the commands of the same names. What they have to say on their way
-goes to a `Listener`, which is silent unless told otherwise.
+The public door from Python. `load` opens a run for sampling; `train`, `sample`, `diagnose` (and
+`judge`, of draws that are there), `estimate`, `simulate`, `log_prob`, `check`, `summary`, `show`,
+`parts` (`abi list`), `explain`, `init`, `fill` and `schema` are the commands of the same names. What
+they have to say on their way goes to a `Listener`, which is silent unless told otherwise.
 
 A name is imported when it is first asked for: `train` has no use for what only `diagnose` needs.
 """
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from abi_cli.workflow.estimating import estimate
     from abi_cli.workflow.explaining import explain, parts
     from abi_cli.workflow.findings import Finding
+    from abi_cli.workflow.judging import judge
     from abi_cli.workflow.posterior import Posterior, load, log_prob, sample
     from abi_cli.workflow.request import Compute, Target
     from abi_cli.workflow.simulating import simulate
@@ -42,6 +43,7 @@ __all__ = [
     "explain",
     "fill",
     "init",
+    "judge",
     "load",
     "log_prob",
     "parts",
@@ -60,6 +62,7 @@ _NAMES = {
     "estimating": "estimate",
     "explaining": "explain parts",
     "findings": "Finding",
+    "judging": "judge",
     "posterior": "Posterior load log_prob sample",
     "request": "Compute Target",
     "simulating": "simulate",

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from abi_cli.data import Disagreement, DrawHeader, collect, disagreement_told
-from abi_cli.diagnostics import Inputs, Metrics
+from abi_cli.diagnostics import Inputs, Limits, Metrics
 from abi_cli.diagnostics import diagnose as measure
+from abi_cli.errors import UsageError
 from abi_cli.listener import Listener
 from abi_cli.model.streams import Purpose
 from abi_cli.run import DIAGNOSTICS, Run, open_run, replacing
 from abi_cli.variables import Datasets, DrawBlock, Ragged, Variable, count, take
 from abi_cli.workflow.opening import open_approximator, refuse_without_draws
+from abi_cli.workflow.provenance import provenance
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
     USUAL_PLACE,
@@ -24,18 +26,17 @@ from abi_cli.workflow.request import (
     read_model,
     tell_files,
 )
-from abi_cli.workflow.simulating import Rows, simulate_rows
+from abi_cli.workflow.simulating import Rows, fixed_context, simulate_rows
 from abi_cli.workflow.stored import stored_simulations
 
-_DATASETS = 200
+_DATASETS = 1_000
 """Fresh ones, where nothing else is asked for."""
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The metrics of a run and the folder with them and their pictures."""
+    """Metrics, and the folder with them, their report and their pictures."""
 
-    run: Run
     metrics: Metrics
     folder: Path
 
@@ -45,8 +46,11 @@ def diagnose(
     *,
     datasets: int | None = None,
     data: Path | None = None,
+    context: Sequence[str] = (),
     draws: int = 1000,
     seed: int | None = None,
+    shown: str | None = None,
+    pdf: bool = False,
     target: Target = USUAL_PLACE,
     compute: Compute = USUAL_COMPUTE,
     listener: Listener | None = None,
@@ -58,10 +62,13 @@ def diagnose(
 
     Arguments:
         path: The run folder.
-        datasets: How many data sets; 200 by default, or all that are stored.
+        datasets: How many data sets; 1,000 by default, or all that are stored.
         data: Stored simulations that training has not seen, instead of fresh ones.
+        context: Context variables to hold fixed in fresh ones, as `NAME=VALUE`.
         draws: How many posterior draws of each.
         seed: Of both; the run's by default.
+        shown: The data set whose posterior is shown, counted from 0.
+        pdf: Write figures as PDF, too.
         target: A folder; RUN/diagnostics by default, which is replaced.
 
     Errors:
@@ -75,14 +82,24 @@ def diagnose(
     refuse_without_draws(run, model.spec)
     target.claim()
     tell_files(model, listener)
+    fixed = fixed_context(context)
     if data is None:
-        rows = Rows(model.need_simulator(), seed, Purpose.DIAGNOSE, 0, datasets or _DATASETS, {})
+        number = datasets or _DATASETS
+        rows = Rows(model.need_simulator(), seed, Purpose.DIAGNOSE, 0, number, fixed)
         simulated = simulate_rows(rows, compute=compute, listener=listener)
     else:
+        if fixed:
+            raise UsageError("Expected --context with fresh simulations; got it with --data")
         stored = stored_simulations(data, model, seed=seed, listener=listener)
         simulated = take(stored, slice(0, datasets))
+    last = count(simulated) - 1
+    if shown is not None and not (shown.isdecimal() and int(shown) <= last):
+        raise UsageError(f"Expected --show 0 to {last}; got {shown}")
     approximator = open_approximator(run, compute, listener)
     truths = _parameters(simulated, run)
+    density = None
+    if approximator.inference_network.has_density:
+        density = approximator.log_prob(simulated, truths)
     watch = Disagreement(approximator.members)
     drawn = approximator.sample(simulated, draws=draws, seed=seed, listener=listener)
     blocks: Iterable[DrawBlock] = watch.watching(drawn)
@@ -118,18 +135,23 @@ def diagnose(
                 prior=truths,
                 history=run.history(),
                 seed=seed,
+                shown=int(shown or 0),
                 data={
                     variable.name: simulated[variable.name]
                     for variable in run.layout.of("context", "given", "observable")
                 },
                 context=_context(simulated, run),
                 disagreement=shares,
+                log_density=density,
                 notes=() if told is None else (f"{told[0].upper()}{told[1:]}.",),
+                limits=Limits(**dict(model.spec.diagnostics)),
+                source=provenance(run, model.spec, seed=seed),
             ),
             place,
             listener=listener,
+            pdf=pdf,
         )
-    return Diagnosis(run, metrics, folder)
+    return Diagnosis(metrics, folder)
 
 
 def _context(datasets: Datasets, run: Run) -> dict[str, np.ndarray]:

@@ -61,7 +61,7 @@ def simulate(
     """
     begun = time.perf_counter()
     listener = listener or Listener()
-    fixed = _fixed(context)
+    fixed = fixed_context(context)
     model = read_model(source, overrides=overrides)
     if source.is_dir():
         tell_files(model, listener)
@@ -81,8 +81,12 @@ def simulate(
     return Written(target.path, what, seed, time.perf_counter() - begun)
 
 
-def _fixed(context: Sequence[str]) -> dict[str, float]:
-    """`["N=10"]` as `{"N": 10}`; whole numbers stay whole."""
+def fixed_context(context: Sequence[str]) -> dict[str, float]:
+    """`["N=10"]` as `{"N": 10}`; whole numbers stay whole.
+
+    Errors:
+        UsageError: It is something else.
+    """
     fixed: dict[str, float] = {}
     for text in context:
         name, equals, value = text.partition("=")

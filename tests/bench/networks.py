@@ -101,7 +101,9 @@ class Target:
     def judge(self, theta: np.ndarray, log_q: np.ndarray | None) -> dict[str, Any]:
         """How far draws and densities are from exact ones."""
         scores = [c2st(q, p) for q, p in zip(theta[:COMPARED], self.draws, strict=True)]
-        gap = None if log_q is None else float(np.mean(self.log_p[:, :DENSITIES] - log_q))
+        gap = None
+        if log_q is not None:
+            gap = float(np.mean(self.log_p[:, : log_q.shape[1]] - log_q))
         return {"c2st": float(np.mean(scores)), "c2st_sd": float(np.std(scores)), "gap": gap}
 
 

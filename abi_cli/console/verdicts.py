@@ -1,0 +1,151 @@
+"""A diagnosis on the terminal, and for the pipelines that act on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree  # written, never read
+
+from abi_cli.errors import CheckFailed
+
+if TYPE_CHECKING:
+    from abi_cli.console.terminal import Console
+    from abi_cli.diagnostics import ElementVerdict, Metrics
+    from abi_cli.workflow import Diagnosis
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+
+
+def show_diagnosis(console: Console, diagnosis: Diagnosis, *, format: str | None = None) -> None:
+    """Metrics per scalar parameter, the verdict, and where the report is.
+
+    Arguments:
+        format: junit or github, for a pipeline; None for people.
+    """
+    metrics = diagnosis.metrics
+    if format is not None:
+        console.text(junit(metrics) if format == "junit" else github(metrics))
+        return
+    if console.json:
+        document = metrics.to_config()
+        del document["schema"]
+        console.document("metrics", {**document, "folder": str(diagnosis.folder)})
+        return
+    rows = []
+    for name, element in metrics.parameters.items():
+        label = metrics.labels[name]
+        rows.append(
+            (
+                name if label == name else f"{label} ({name})",
+                f"{element.nrmse:.3f}",
+                f"{element.contraction:.3f}",
+                f"{element.z_score_mean:+.2f} ± {element.z_score_sd:.2f}".replace("-", "−"),
+                f"{element.calibration_error:.3f}",
+                f"{element.uniformity.p:.3f}",
+                f"{element.given_data.p_location:.3f}" if element.given_data else "",
+                sparkline(element.rank_histogram),
+                metrics.verdict.parameters[name].outcome.value,
+            )
+        )
+    exact = (
+        "exact posteriors give",
+        "",
+        "",
+        "+0.00 ± 1.00",
+        f"{metrics.exact['calibration_error']:.3f}",
+        "uniform",
+        "uniform",
+        "flat",
+        "",
+    )
+    console.heading(f"{metrics.datasets:,} data sets, {metrics.draws:,} draws each")
+    columns = (
+        "parameter",
+        "NRMSE",
+        "contraction",
+        "z-score",
+        "calibration error",
+        "SBC p",
+        "data p",
+        "ranks",
+        "",
+    )
+    console.table(columns, [*rows, exact])
+    for name, why in metrics.skipped.items():
+        console.note(f"{name} is left out: {why}")
+    for name, own in metrics.joint.items():
+        console.text(
+            f"jointly, {name}: mean score {signed(own.ranks.mean_score)}, "
+            f"p {own.ranks.p_location:.3f}: {metrics.verdict.joint[name].outcome.value}"
+        )
+    console.text(f"\n{metrics.verdict.outcome.value}: {metrics.verdict.sentence}")
+    console.note(f"read {diagnosis.folder / 'report.html'}; numbers and pictures are beside it")
+
+
+def gate(metrics: Metrics) -> None:
+    """Refuse to go on where posteriors can't be trusted.
+
+    Errors:
+        CheckFailed: The verdict is fail.
+    """
+    if metrics.verdict.outcome.value == "fail":
+        raise CheckFailed(metrics.verdict.sentence, hint="report.html says what to try.")
+
+
+def sparkline(counts: Sequence[int]) -> str:
+    """Counts in a character each; twice their mean is at the top."""
+    top, mean = len(_BLOCKS) - 1, sum(counts) / len(counts)
+    return "".join(_BLOCKS[min(top, round(top * count / (2 * mean)))] for count in counts)
+
+
+def signed(value: float) -> str:
+    """With two decimals and a true minus sign."""
+    return f"{value:+.2f}".replace("-", "−")
+
+
+def _cases(metrics: Metrics) -> list[tuple[str, ElementVerdict]]:
+    """Everything that is judged, by name."""
+    joint = {f"jointly, {name}": own for name, own in metrics.verdict.joint.items()}
+    return list({**metrics.verdict.parameters, **joint}.items())
+
+
+def junit(metrics: Metrics) -> str:
+    """A test suite as XML: failures fail, "cannot tell" is skipped, warnings are on system-out."""
+    cases = _cases(metrics)
+    count = {
+        word: sum(own.outcome.value == word for _, own in cases) for word in ("fail", "cannot tell")
+    }
+    suite = ElementTree.Element(
+        "testsuite",
+        name="abi diagnose",
+        tests=str(len(cases)),
+        failures=str(count["fail"]),
+        errors="0",
+        skipped=str(count["cannot tell"]),
+    )
+    for name, own in cases:
+        case = ElementTree.SubElement(suite, "testcase", classname="posterior", name=name)
+        tag = {"fail": "failure", "cannot tell": "skipped"}.get(own.outcome.value)
+        if tag:
+            ElementTree.SubElement(case, tag, message=own.reason)
+        elif own.outcome.value == "warn":
+            ElementTree.SubElement(case, "system-out").text = f"warning: {own.reason}"
+    ElementTree.indent(suite)
+    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
+
+
+def github(metrics: Metrics) -> str:
+    """Workflow commands of GitHub Actions: a line for each finding, then the verdict."""
+    level = {"fail": "error", "warn": "warning", "cannot tell": "notice"}
+    lines = [
+        f"::{level[own.outcome.value]} title=abi diagnose::{_escaped(f'{name}: {own.reason}')}"
+        for name, own in _cases(metrics)
+        if own.outcome.value in level
+    ]
+    outcome = metrics.verdict.outcome.value
+    said = _escaped(f"{outcome}: {metrics.verdict.sentence}")
+    return "\n".join([*lines, f"::{level.get(outcome, 'notice')} title=abi diagnose::{said}"])
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

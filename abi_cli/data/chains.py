@@ -1,0 +1,195 @@
+"""Draws of any tool: chains that may be correlated, draws that may be weighted.
+
+Formats of our own are read as everywhere; netCDF in ArviZ's layout with any number of chains. Every
+data set has a posterior of its own: along a dimension `dataset`, or in a file that is called like
+the data set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from abi_cli.data.draw_files import read_draws
+from abi_cli.data.draws import Draws
+from abi_cli.data.entries import LABEL
+from abi_cli.data.files import Source
+from abi_cli.errors import DataError
+
+WEIGHTS = ("weight", "log_weight")
+"""What is no parameter but says how much a draw counts, if it is among the variables."""
+
+OURS = "abi"
+"""Attribute of files whose draws are independent, because they are ours."""
+
+
+@dataclass(frozen=True)
+class Independent:
+    """Draws that are as good as independent.
+
+    Arguments:
+        draws: As many of each data set as the least informative one is worth.
+        made: How many there were of each.
+        how: What was done to them, in words; empty where nothing was.
+        worst: Label of the data set with the fewest effective draws.
+    """
+
+    draws: Draws
+    made: int
+    how: str
+    worst: str
+
+    @property
+    def effective(self) -> int:
+        """Effective draws of each data set, at least."""
+        return next(iter(self.draws.values.values())).shape[1]
+
+
+def read_independent(files: Sequence[Path], *, seed: int) -> Independent:
+    """Draws of one file, or of one for each data set or more, thinned or resampled to their worth.
+
+    Chains are thinned to the smallest effective sample size of any parameter and data set (Vehtari
+    et al. 2021, arXiv:1903.08008). Weighted draws are resampled, as many as 1 / Σ w² of the data
+    set where that is least (w being the weights that sum to one).
+
+    Errors:
+        DataError: A file can't be read as draws, or the files don't have the same parameters.
+    """
+    parts = [_read(file, alone=len(files) > 1) for file in files]
+    first = parts[0]
+    for file, part in zip(files, parts, strict=True):
+        shapes = {name: value.shape[:2] + value.shape[3:] for name, value in part.values.items()}
+        expected = {n: value.shape[:2] + value.shape[3:] for n, value in first.values.items()}
+        if shapes != expected:
+            raise DataError(
+                f"expected the same parameters, chains and draws as {files[0]}: {_told(expected)}; "
+                f"got {_told(shapes)}",
+                place=str(file),
+            )
+    labels = tuple(label for part in parts for label in part.labels)
+    if len(set(labels)) < len(labels):
+        twice = next(label for label in labels if labels.count(label) > 1)
+        raise DataError(f"expected data sets of different names; {twice} is there twice")
+    values = {
+        name: np.concatenate([part.values[name] for part in parts], axis=2) for name in first.values
+    }
+    ours = all(part.independent for part in parts)
+    return _independent(_Chains(labels, values, ours), seed=seed)
+
+
+@dataclass(frozen=True)
+class _Chains:
+    """Draws as they were made: name → `(chain, draw, dataset, *event)`."""
+
+    labels: tuple[str, ...]
+    values: dict[str, np.ndarray]
+    independent: bool
+
+
+def _read(file: Path, *, alone: bool) -> _Chains:
+    if file.suffix not in (".nc", ".netcdf"):
+        draws = read_draws(file)
+        values = {name: np.swapaxes(value, 0, 1)[None] for name, value in draws.values.items()}
+        return _Chains(draws.labels, values, independent=True)
+    return _read_netcdf(file, alone=alone)
+
+
+def _read_netcdf(file: Path, *, alone: bool) -> _Chains:
+    import h5py  # xarray prints warnings when a file isn't one of its own
+    import xarray
+
+    with Source(file).open_seekable() as stream:
+        try:
+            with h5py.File(stream, "r") as root:
+                ours = OURS in root.attrs
+                if "posterior" not in root:
+                    groups = ", ".join(root) or "nothing"
+                    raise DataError(f"expected a group posterior; got {groups}", place=str(file))
+        except OSError as error:
+            raise DataError(f"expected netCDF of draws; {error}", place=str(file)) from None
+    with xarray.open_dataset(file, group="posterior", engine="h5netcdf") as posterior:
+        for dimension in ("chain", "draw"):
+            if dimension not in posterior.dims:
+                there = ", ".join(map(str, posterior.dims))
+                raise DataError(
+                    f"expected dimensions chain and draw; got {there}",
+                    place=f"{file}, group posterior",
+                )
+        if LABEL not in posterior.dims:
+            posterior = posterior.expand_dims({LABEL: [file.stem]})
+        elif alone and posterior.sizes[LABEL] == 1:
+            posterior = posterior.assign_coords({LABEL: [file.stem]})
+        labels = tuple(map(str, posterior[LABEL].to_numpy().tolist()))
+        values = {
+            str(name): variable.transpose("chain", "draw", LABEL, ...).to_numpy()
+            for name, variable in posterior.data_vars.items()
+            if {"chain", "draw"} <= set(variable.dims) and variable.dtype.kind in "fiub"
+        }
+    if not values:
+        raise DataError("expected draws (chain, draw, dataset, …); got none", place=str(file))
+    return _Chains(labels, values, independent=ours)
+
+
+def _independent(chains: _Chains, *, seed: int) -> Independent:
+    values = dict(chains.values)
+    weights = [values.pop(name) for name in WEIGHTS if name in values]
+    shape = next(iter(values.values())).shape
+    made, datasets = shape[0] * shape[1], shape[2]
+    flat = {
+        name: np.moveaxis(value.reshape(made, *value.shape[2:]), 0, 1)
+        for name, value in values.items()
+    }
+    if weights:
+        share = _shares(weights[0].reshape(made, datasets), log="weight" not in chains.values)
+        worth = 1 / np.square(share).sum(axis=0)
+        kept = max(1, int(worth.min()))
+        rng = np.random.default_rng([seed, 3])
+        chosen = np.stack([rng.choice(made, kept, p=share[:, n]) for n in range(datasets)])
+        how = f"resampled by weight, {kept:,} of {made:,} draws"
+    elif chains.independent:
+        worth, how = np.full(datasets, made), ""
+        chosen = np.arange(made)[None]
+    else:
+        worth = _effective(values)
+        kept = max(1, min(made, int(worth.min())))
+        chosen = np.round(np.linspace(0, made - 1, kept)).astype(int)[None]
+        how = f"thinned to {kept:,} of {made:,} draws"
+    worst = chains.labels[int(worth.argmin())]
+    rows = np.arange(datasets)[:, None]
+    drawn = {name: np.asarray(value[rows, chosen]) for name, value in flat.items()}
+    return Independent(Draws(chains.labels, drawn), made, how, worst)
+
+
+def _shares(weights: np.ndarray, *, log: bool) -> np.ndarray:
+    """Weights `(draw, dataset)` that sum to one over the draws.
+
+    Errors:
+        DataError: They are negative, not finite, or all zero.
+    """
+    if log:
+        weights = np.exp(weights.astype(np.float64) - weights.max(axis=0))
+    total = weights.sum(axis=0, dtype=np.float64)
+    if not (np.isfinite(weights).all() and (weights >= 0).all() and (total > 0).all()):
+        raise DataError("expected weights that are finite, not negative, and not all zero")
+    return np.asarray(weights / total)
+
+
+def _effective(values: dict[str, np.ndarray]) -> np.ndarray:
+    """The smallest effective sample size of any parameter, `(dataset,)`."""
+    from arviz_stats.base import array_stats
+
+    least = []
+    for value in values.values():
+        spread = value.reshape(*value.shape[:3], -1)
+        moving = np.ptp(spread, axis=(0, 1)) > 0  # what is constant is judged elsewhere
+        size = array_stats.ess(spread.astype(np.float64), chain_axis=0, draw_axis=1)
+        least.append(np.where(moving & np.isfinite(size), size, np.inf).min(axis=-1))
+    found = np.min(least, axis=0)
+    return np.where(np.isfinite(found), found, spread.shape[0] * spread.shape[1])
+
+
+def _told(shapes: dict[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"{name} {shape}" for name, shape in shapes.items())

@@ -1,0 +1,121 @@
+"""report.html: one file that needs no network and no script to be read."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from abi_cli.diagnostics.advice import advice
+from abi_cli.diagnostics.metrics import Metrics
+from abi_cli.diagnostics.pictures import Picture
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+REFERENCES = (
+    "Talts et al. 2018, Validating Bayesian inference algorithms with simulation-based "
+    "calibration, arXiv:1804.06788",
+    "Säilynoja, Bürkner & Vehtari 2022, Graphical test for discrete uniformity, arXiv:2103.10522",
+    "Modrák et al. 2023, Simulation-based calibration checking for Bayesian computation: the "
+    "choice of test quantities shapes sensitivity, arXiv:2211.02383",
+)
+"""Of the diagnosis itself."""
+
+JOINT_REFERENCES = {
+    "spread": "Hermans et al. 2022, A trust crisis in simulation-based inference?, "
+    "arXiv:2110.06581",
+    "reference": "Lemos et al. 2023, Sampling-based accuracy testing of posterior estimators for "
+    "general inference, arXiv:2302.03026",
+    "classifier": "Linhart et al. 2023, L-C2ST: local diagnostics for posterior approximations in "
+    "simulation-based inference, arXiv:2306.03580",
+}
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where draws come from.
+
+    Arguments:
+        title: Of the report.
+        facts: Name → value: seeds, versions, timings, the command.
+        spec: The spec as run; empty where there is none.
+        methods: What was done to get them, in sentences for a paper.
+        references: Of those sentences.
+    """
+
+    title: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+    spec: str = ""
+    methods: str = ""
+    references: tuple[str, ...] = ()
+
+
+UNKNOWN = Provenance("Posteriors")
+
+
+def write_page(
+    file: Path, metrics: Metrics, pictures: Sequence[Picture], figures: Path, source: Provenance
+) -> None:
+    """Write the report, whole or not at all.
+
+    Arguments:
+        figures: The folder that holds the pictures as PNG.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["signed"] = lambda value: f"{value:+.2f}".replace("-", "−")
+    environment.filters["p"] = lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}"
+    images = {
+        picture.name: base64.b64encode((figures / f"{picture.name}.png").read_bytes()).decode()
+        for picture in pictures
+    }
+    told = list(advice(metrics.verdict, datasets=metrics.datasets))
+    text = environment.get_template("report.html.j2").render(
+        metrics=metrics,
+        verdict=metrics.verdict,
+        advice=told,
+        remedies=list(dict.fromkeys(remedy for one in told for remedy in one.remedies)),
+        pictures=pictures,
+        images=images,
+        source=source,
+        methods=methods(metrics, source),
+        references=(
+            *source.references,
+            *REFERENCES,
+            *(JOINT_REFERENCES[name] for name in metrics.joint),
+        ),
+    )
+    part = file.with_name(f".{file.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(file)
+
+
+def methods(metrics: Metrics, source: Provenance) -> str:
+    """A paragraph for a paper."""
+    limits = metrics.verdict.limits
+    percent = f"{100 * (limits.sd_ratio - 1):.0f} %"
+    found = {
+        "pass": f"No posterior was off by more than {percent} in width or "
+        f"{limits.mean_score:g} posterior sd in place.",
+        "cannot tell": f"No fault was found, but faults of {percent} in width or "
+        f"{limits.mean_score:g} posterior sd in place can't be ruled out.",
+        "warn": f"Posteriors were detectably not exact, by less than {percent} in width and "
+        f"{limits.mean_score:g} posterior sd in place.",
+        "fail": f"Calibration failed: {metrics.verdict.sentence}",
+    }[metrics.verdict.outcome.value]
+    joint = " and of the joint distribution" if metrics.joint else ""
+    return (
+        f"{source.methods} Posteriors were validated on {metrics.datasets:,} simulated data sets "
+        f"with known parameters, {metrics.draws:,} draws each, by simulation-based calibration: "
+        f"ranks of the true values among the draws were tested for location, spread and shape, "
+        f"with test quantities that depend on the data{joint}, at a family-wise level of "
+        f"{limits.p:g}. {found}"
+    ).strip()

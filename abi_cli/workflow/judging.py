@@ -1,0 +1,128 @@
+"""Judging draws of any tool against the values that the data were simulated with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from abi_cli.data import read_parameters, read_shapes
+from abi_cli.data.chains import Independent, read_independent
+from abi_cli.diagnostics import Inputs, Provenance
+from abi_cli.diagnostics import diagnose as measure
+from abi_cli.errors import DataError
+from abi_cli.listener import Listener
+from abi_cli.run import replacing
+from abi_cli.variables import Layout, Variable
+from abi_cli.workflow.diagnosing import Diagnosis
+from abi_cli.workflow.request import USUAL_PLACE, Target
+
+ENOUGH = 100
+"""Effective draws of each data set below which nothing can be told."""
+
+
+def judge(
+    draws: Sequence[Path],
+    truth: Path,
+    *,
+    seed: int = 1,
+    shown: str | None = None,
+    pdf: bool = False,
+    target: Target = USUAL_PLACE,
+    listener: Listener | None = None,
+) -> Diagnosis:
+    """Rank true values among draws, whatever made these.
+
+    Arguments:
+        draws: One file with a posterior for each data set, or several.
+        truth: A table with a row for each data set: its name under `dataset`, and the parameters.
+        seed: Of the randomization within ties.
+        shown: Name of the data set whose posterior is shown; the first one by default.
+        pdf: Write figures as PDF, too.
+        target: A folder; by default STEM-diagnostics, named after the first file of draws.
+
+    Errors:
+        DataError: A file can't be read, or they don't fit together.
+        OutputError: The folder is taken, or can't be written.
+    """
+    listener = listener or Listener()
+    place = target.path or Path(f"{draws[0].stem}-diagnostics")
+    replace(target, path=place).claim()
+    read = read_independent(draws, seed=seed)
+    labels = read.draws.labels
+    if shown is not None and shown not in labels:
+        raise DataError(f"Expected --show to name a data set; got {shown!r}", place=str(draws[0]))
+    truths = _truths(truth, read, listener)
+    notes = [
+        "Nothing is known of the data here, so that posteriors which ignore them, such as the "
+        "prior, can't be told from right ones."
+    ]
+    if read.how:
+        notes.append(f"Draws were {read.how}, as many as those of data set {read.worst} are worth.")
+    unsure = None
+    if read.effective < ENOUGH:
+        unsure = (
+            f"Draws of data set {read.worst} are worth {read.effective} independent ones: with "
+            f"fewer than {ENOUGH} nothing can be told. Run its chains longer, or leave it out."
+        )
+    with replacing(place) as folder:
+        metrics = measure(
+            Inputs(
+                estimates={name: read.draws.values[name] for name in truths},
+                truths=truths,
+                prior=truths,
+                shown=0 if shown is None else labels.index(shown),
+                shown_label=shown or labels[0],
+                seed=seed,
+                notes=notes,
+                unsure=unsure,
+                source=Provenance(
+                    f"Posteriors of {draws[0].name}",
+                    facts={
+                        "draws": ", ".join(map(str, draws)),
+                        "true values": str(truth),
+                        "draws of each data set": f"{read.made:,}",
+                        "seed of diagnosis": str(seed),
+                    },
+                ),
+            ),
+            folder,
+            listener=listener,
+            pdf=pdf,
+        )
+    return Diagnosis(metrics, place)
+
+
+def _truths(file: Path, read: Independent, listener: Listener) -> dict[str, np.ndarray]:
+    """Parameter → true values `(dataset, *event)`, in the order of the draws."""
+    labels = read.draws.labels
+    there = read_shapes(file, ())
+    named = [name for name in read.draws.values if name in there]
+    if not named:
+        raise DataError(
+            f"expected true values of {', '.join(read.draws.values)}; got {', '.join(there)}",
+            place=str(file),
+        )
+    for name in read.draws.values:
+        if name not in there:
+            listener.note(f"{name} is left out: {file} has no true values of it")
+    variables = (
+        Variable(name, "parameter", ragged=False, event=read.draws.values[name].shape[2:])
+        for name in named
+    )
+    owner, values = read_parameters(file, Layout(tuple(variables)), labels)
+    times = np.bincount(owner, minlength=len(labels))
+    if (times != 1).any():
+        at = int(np.argmax(times != 1))
+        raise DataError(
+            f"expected one row of true values for each data set; got {times[at]} for {labels[at]}",
+            place=str(file),
+        )
+    order = np.argsort(owner)
+    return {
+        name: np.asarray(value)[order]
+        for name, value in values.items()
+        if isinstance(value, np.ndarray)
+    }
