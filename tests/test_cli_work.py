@@ -269,6 +269,41 @@ def test_a_diagnosis_leaves_metrics_pictures_and_a_report(small_run):
     assert metrics["verdict"]["sentence"] in abi("show", small_run).stdout
 
 
+def test_a_gate_shuts_and_pipelines_are_told(small_run, tmp_path):
+    """Two epochs of training teach little: the verdict of this run is fail."""
+    arguments = ("diagnose", small_run, "--datasets", 300, "--draws", 50, "-j", 0, "--force")
+    shut = abi(*arguments, "-o", tmp_path / "a", "--gate")
+    assert shut.exit_code == 1, shut.stderr
+    assert "can't be trusted" in shut.stderr
+    told = abi(*arguments, "-o", tmp_path / "b", "--format", "github")
+    assert told.exit_code == 0
+    assert told.stdout.startswith("::")
+    suite = abi(*arguments, "-o", tmp_path / "c", "--format", "junit").stdout
+    assert suite.startswith("<?xml")
+    loose = {"sd_ratio": 1e3, "mean_score": 1e3, "joint_warning": 1e3, "joint_failure": 1e3}
+    spec = small_run / "spec.yaml"
+    text = spec.read_text()
+    changed = text.partition("\ndiagnostics:")[0] + f"\ndiagnostics: {json.dumps(loose)}\n"
+    spec.write_text(changed)
+    try:
+        open_gate = abi(*arguments, "-o", tmp_path / "d", "--gate")
+    finally:
+        spec.write_text(text)
+    assert open_gate.exit_code == 0, open_gate.stderr
+
+
+def test_the_context_can_be_held_fixed_and_a_data_set_shown(small_run, tmp_path):
+    arguments = ("diagnose", small_run, "--datasets", 20, "--draws", 20, "-j", 0)
+    result = abi(*arguments, "-o", tmp_path / "a", "--context", "N=7", "--show", 3)
+    assert result.exit_code == 0, result.stderr
+    shown = (tmp_path / "a" / "report.html").read_text()
+    assert "data set 3" in shown
+    refused = abi(*arguments, "-o", tmp_path / "b", "--show", 20)
+    assert refused.exit_code == 2
+    assert "--show 0 to 19" in refused.stderr
+    assert not (tmp_path / "b").exists()
+
+
 def test_what_a_run_says_of_itself(small_run):
     document = json.loads(abi("show", small_run, "--json").stdout)
     assert document["seed"] == 1

@@ -1,4 +1,4 @@
-"""Beside the main job: simulate, estimate, log-prob, summary, show."""
+"""Beside the main job: simulate, estimate, log-prob, summary, compare, show."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from abi_cli.options import (
     Context,
     DataPath,
     Device,
+    Draws,
     Force,
     Format,
     Jobs,
@@ -22,6 +23,7 @@ from abi_cli.options import (
     RunPath,
     Seed,
     SpecPath,
+    Stored,
     TrustCode,
     command,
 )
@@ -179,3 +181,53 @@ def show(console: Console, run: RunPath) -> None:
     from abi_cli.console import reports
 
     reports.show_run(console, workflow.show(run))
+
+
+@app.command(
+    epilog=examples(
+        "abi compare runs/base runs/spline",
+        "abi compare runs/base runs/spline --datasets 4000 --json",
+    )
+)
+@command
+def compare(
+    console: Console,
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN RUN…", help="Folders that training left.")
+    ],
+    datasets: Annotated[
+        int | None,
+        typer.Option(
+            "--datasets",
+            min=3,
+            metavar="N",
+            help="Fresh data sets to simulate (1000), or how many of --data (all).",
+        ),
+    ] = None,
+    data: Stored = None,
+    context: Context = None,
+    draws: Draws = 1000,
+    seed: Seed = None,
+    backend: BackendName = None,
+    device: Device = None,
+    jobs: Jobs = None,
+) -> None:
+    """Compare runs: where their specs differ, and which is closer to the truth.
+
+    All answer the same data sets, simulated with the first run's code, so that their scores differ
+    by little else than the networks.
+    """
+    from abi_cli import workflow
+    from abi_cli.console import verdicts
+
+    comparison = workflow.compare(
+        runs,
+        datasets=datasets,
+        data=data,
+        context=context or (),
+        draws=draws,
+        seed=seed,
+        compute=workflow.Compute(backend, device, jobs),
+        listener=console,
+    )
+    verdicts.show_comparison(console, comparison)

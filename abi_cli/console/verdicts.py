@@ -11,7 +11,7 @@ from abi_cli.errors import CheckFailed
 if TYPE_CHECKING:
     from abi_cli.console.terminal import Console
     from abi_cli.diagnostics import ElementVerdict, Metrics
-    from abi_cli.workflow import Diagnosis
+    from abi_cli.workflow import Comparison, Diagnosis
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
@@ -80,6 +80,51 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis, *, format: str | None
         )
     console.text(f"\n{metrics.verdict.outcome.value}: {metrics.verdict.sentence}")
     console.note(f"read {diagnosis.folder / 'report.html'}; numbers and pictures are beside it")
+
+
+def show_comparison(console: Console, comparison: Comparison) -> None:
+    """Specs' differences, scores side by side, verdicts."""
+    names = [str(run.path) for run in comparison.runs]
+    if console.json:
+        console.document(
+            "comparison",
+            {
+                "specs": {key: list(values) for key, values in comparison.specs.items()},
+                "runs": [
+                    {
+                        "run": name,
+                        "verdict": one.metrics.verdict.to_config(),
+                        "scores": {key: own.to_config() for key, own in found.items()},
+                    }
+                    for name, one, found in zip(
+                        names, comparison.judged, comparison.differences, strict=True
+                    )
+                ],
+            },
+        )
+        return
+    console.heading("where the specs differ")
+    rows = [(field, *values) for field, values in comparison.specs.items()]
+    console.table(("field", *names), rows or [("nowhere", *("" for _ in names))])
+    first = comparison.judged[0].metrics
+    console.heading(
+        f"\nscores on the same {first.datasets:,} data sets, {first.draws:,} draws each: less is "
+        f"better; differences from {names[0]} with intervals of 90 %"
+    )
+    rows = []
+    for score in comparison.differences[0]:
+        for name, found in zip(names, comparison.differences, strict=True):
+            if (own := found.get(score)) is None:
+                continue
+            low, high = own.interval
+            away = f"{own.mean:+.4f} [{low:+.4f}, {high:+.4f}]".replace("-", "−")
+            telling = name != names[0]
+            rows.append((score, name, f"{own.score:.4f}", away if telling else "", own.word))
+    console.table(("score", "run", "mean", "difference", ""), rows)
+    console.text("")
+    for name, one in zip(names, comparison.judged, strict=True):
+        verdict = one.metrics.verdict
+        console.text(f"{name}: {verdict.outcome.value}: {verdict.sentence}")
 
 
 def gate(metrics: Metrics) -> None:

@@ -1,9 +1,10 @@
 """What the commands do, as functions of values: nothing here prints.
 
 The public door from Python. `load` opens a run for sampling; `train`, `sample`, `diagnose` (and
-`judge`, of draws that are there), `estimate`, `simulate`, `log_prob`, `check`, `summary`, `show`,
-`parts` (`abi list`), `explain`, `init`, `fill` and `schema` are the commands of the same names. What
-they have to say on their way goes to a `Listener`, which is silent unless told otherwise.
+`judge`, of draws that are there), `compare`, `estimate`, `simulate`, `log_prob`, `check`,
+`summary`, `show`, `parts` (`abi list`), `explain`, `init`, `fill` and `schema` are the commands of
+the same names. What they have to say on their way goes to a `Listener`, which is silent unless told
+otherwise.
 
 A name is imported when it is first asked for: `train` has no use for what only `diagnose` needs.
 """
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from abi_cli.workflow.checking import Check, check
+    from abi_cli.workflow.comparing import Comparison, compare
     from abi_cli.workflow.describing import Description, show, summary
     from abi_cli.workflow.diagnosing import Diagnosis, diagnose
     from abi_cli.workflow.estimating import estimate
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Check",
+    "Comparison",
     "Compute",
     "Description",
     "Diagnosis",
@@ -38,6 +41,7 @@ __all__ = [
     "Started",
     "Target",
     "check",
+    "compare",
     "diagnose",
     "estimate",
     "explain",
@@ -57,6 +61,7 @@ __all__ = [
 
 _NAMES = {
     "checking": "Check check",
+    "comparing": "Comparison compare",
     "describing": "Description show summary",
     "diagnosing": "Diagnosis diagnose",
     "estimating": "estimate",

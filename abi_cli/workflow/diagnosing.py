@@ -29,7 +29,7 @@ from abi_cli.workflow.request import (
 from abi_cli.workflow.simulating import Rows, fixed_context, simulate_rows
 from abi_cli.workflow.stored import stored_simulations
 
-_DATASETS = 1_000
+DATASETS = 1_000
 """Fresh ones, where nothing else is asked for."""
 
 
@@ -84,7 +84,7 @@ def diagnose(
     tell_files(model, listener)
     fixed = fixed_context(context)
     if data is None:
-        number = datasets or _DATASETS
+        number = datasets or DATASETS
         rows = Rows(model.need_simulator(), seed, Purpose.DIAGNOSE, 0, number, fixed)
         simulated = simulate_rows(rows, compute=compute, listener=listener)
     else:
@@ -96,7 +96,7 @@ def diagnose(
     if shown is not None and not (shown.isdecimal() and int(shown) <= last):
         raise UsageError(f"Expected --show 0 to {last}; got {shown}")
     approximator = open_approximator(run, compute, listener)
-    truths = _parameters(simulated, run)
+    truths = parameters_of(simulated, run)
     density = None
     if approximator.inference_network.has_density:
         density = approximator.log_prob(simulated, truths)
@@ -136,11 +136,8 @@ def diagnose(
                 history=run.history(),
                 seed=seed,
                 shown=int(shown or 0),
-                data={
-                    variable.name: simulated[variable.name]
-                    for variable in run.layout.of("context", "given", "observable")
-                },
-                context=_context(simulated, run),
+                data=data_of(simulated, run),
+                context=context_of(simulated, run),
                 disagreement=shares,
                 log_density=density,
                 notes=() if told is None else (f"{told[0].upper()}{told[1:]}.",),
@@ -154,7 +151,13 @@ def diagnose(
     return Diagnosis(metrics, folder)
 
 
-def _context(datasets: Datasets, run: Run) -> dict[str, np.ndarray]:
+def data_of(datasets: Datasets, run: Run) -> Datasets:
+    """What posteriors are given of data sets."""
+    given = run.layout.of("context", "given", "observable")
+    return {variable.name: datasets[variable.name] for variable in given}
+
+
+def context_of(datasets: Datasets, run: Run) -> dict[str, np.ndarray]:
     """Scalar context, and how many members sets have where that is no context."""
     scalars = {
         variable.name: value
@@ -190,7 +193,7 @@ def _bring_to_earth(
     truths[name] = np.where(np.isneginf(truth), lowest, truth)
 
 
-def _parameters(datasets: Datasets, run: Run) -> dict[str, np.ndarray]:
+def parameters_of(datasets: Datasets, run: Run) -> dict[str, np.ndarray]:
     """Those of the variables that are inferred."""
     return {
         variable.name: value

@@ -1,0 +1,183 @@
+"""Comparing runs: the same data sets, answered by each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from abi_cli.data import DrawHeader, collect
+from abi_cli.diagnostics import flatten, measure, summarize
+from abi_cli.diagnostics.comparison import Difference, Judged, crps, differences
+from abi_cli.diagnostics.dependence import data_pit
+from abi_cli.diagnostics.features import features_of
+from abi_cli.diagnostics.joint import joint_pits
+from abi_cli.errors import RunError, UsageError
+from abi_cli.listener import Listener
+from abi_cli.model.streams import Purpose
+from abi_cli.run import Run, open_run
+from abi_cli.spec import read_document, read_source
+from abi_cli.variables import Datasets, Ragged, array_of, count, take
+from abi_cli.workflow.diagnosing import DATASETS, context_of, data_of, parameters_of
+from abi_cli.workflow.opening import open_approximator, refuse_without_draws
+from abi_cli.workflow.request import USUAL_COMPUTE, Compute, read_model, tell_files
+from abi_cli.workflow.simulating import Rows, fixed_context, simulate_rows
+from abi_cli.workflow.stored import stored_simulations
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs side by side.
+
+    Arguments:
+        runs: In the order asked for; the first is what the others are held against.
+        judged: What each says of the same data sets.
+        differences: Of each to the first, by score.
+        specs: Field of the spec → its value in each run, for those that differ.
+    """
+
+    runs: tuple[Run, ...]
+    judged: tuple[Judged, ...]
+    differences: tuple[dict[str, Difference], ...]
+    specs: dict[str, tuple[str, ...]]
+
+
+def compare(
+    paths: Sequence[Path],
+    *,
+    datasets: int | None = None,
+    data: Path | None = None,
+    context: Sequence[str] = (),
+    draws: int = 1000,
+    seed: int | None = None,
+    compute: Compute = USUAL_COMPUTE,
+    listener: Listener | None = None,
+) -> Comparison:
+    """Hold runs against the first of them, on data sets simulated with its code.
+
+    Arguments:
+        paths: Run folders, at least two.
+        datasets: How many; 1,000 by default, or all that are stored.
+        data: Stored simulations that no training has seen, instead of fresh ones.
+        context: Context variables to hold fixed in fresh ones, as `NAME=VALUE`.
+        draws: How many posterior draws of each.
+        seed: Of both; the first run's by default.
+
+    Errors:
+        UsageError: Fewer than two runs.
+        RunError: One of them is no run, or of other data or parameters than the first.
+        DataError, UserFunctionError: As they say.
+    """
+    listener = listener or Listener()
+    if len(paths) < 2:
+        raise UsageError("Expected two runs or more", hint="abi compare runs/one runs/other")
+    runs = [open_run(path) for path in paths]
+    models = [read_model(path) for path in paths]
+    for run, model in zip(runs, models, strict=True):
+        refuse_without_draws(run, model.spec)
+    seed = runs[0].manifest.seed if seed is None else seed
+    tell_files(models[0], listener)
+    fixed = fixed_context(context)
+    if data is not None:
+        if fixed:
+            raise UsageError("Expected --context with fresh simulations; got it with --data")
+        stored = stored_simulations(data, models[0], seed=seed, listener=listener)
+        simulated = take(stored, slice(0, datasets))
+    else:
+        rows = Rows(
+            models[0].need_simulator(), seed, Purpose.DIAGNOSE, 0, datasets or DATASETS, fixed
+        )
+        simulated = simulate_rows(rows, compute=compute, listener=listener)
+    for run in runs[1:]:
+        _refuse_other(run, runs[0], simulated)
+    judged = tuple(
+        _judged(run, simulated, draws=draws, seed=seed, compute=compute, listener=listener)
+        for run in runs
+    )
+    trees = [read_document(read_source(run.spec_file())).tree for run in runs]
+    return Comparison(
+        tuple(runs),
+        judged,
+        tuple(differences(one, judged[0]) for one in judged),
+        _differing([_flat(tree) for tree in trees]),
+    )
+
+
+def _refuse_other(run: Run, first: Run, simulated: Datasets) -> None:
+    """Refuse a run of other variables than the first.
+
+    Errors:
+        RunError: It needs data that the first has not, or has no parameter in common with it.
+    """
+    for variable in run.layout.of("context", "given", "observable"):
+        value = simulated.get(variable.name)
+        fits = (
+            value is not None
+            and isinstance(value, Ragged) == variable.ragged
+            and array_of(value).shape[1:] == tuple(variable.event)
+        )
+        if not fits:
+            raise RunError(
+                f"{run.path} needs {variable.name} as it was trained on; {first.path} makes none "
+                "of that shape",
+                hint="Runs can be compared that answer the same data.",
+            )
+    shared = {(v.name, v.event) for v in run.layout.of("parameter")}
+    if not shared & {(v.name, v.event) for v in first.layout.of("parameter")}:
+        raise RunError(f"{run.path} and {first.path} have no parameter in common")
+
+
+def _judged(
+    run: Run,
+    simulated: Datasets,
+    *,
+    draws: int,
+    seed: int,
+    compute: Compute,
+    listener: Listener,
+) -> Judged:
+    """What a run says of the data sets."""
+    approximator = open_approximator(run, compute, listener)
+    truths = parameters_of(simulated, run)
+    density = None
+    if approximator.inference_network.has_density:
+        density = approximator.log_prob(simulated, truths)
+    labels = map(str, range(count(simulated)))
+    header = DrawHeader.of(simulated, run.layout, labels=labels, draws=draws, seed=seed)
+    blocks = approximator.sample(simulated, draws=draws, seed=seed, listener=listener)
+    scalars = flatten(collect(header, blocks).values, truths, labels={})
+    with listener.task("measuring", total=len(scalars.names), unit="parameters") as progress:
+        summary = summarize(scalars, seed=seed, progress=progress)
+    features = features_of(data_of(simulated, run))
+    metrics = measure(
+        scalars,
+        summary,
+        data_ranks=data_pit(scalars, features, seed=seed),
+        joint_ranks=joint_pits(scalars, features, seed=seed),
+        log_density=density,
+        context=context_of(simulated, run),
+    )
+    return Judged(metrics, crps(scalars), None if density is None else np.asarray(-density))
+
+
+def _flat(tree: Any, place: str = "") -> dict[str, str]:
+    """Dotted field → its value as text."""
+    if isinstance(tree, Mapping) and tree:
+        return {
+            key: value
+            for name, inner in tree.items()
+            for key, value in _flat(inner, f"{place}.{name}" if place else str(name)).items()
+        }
+    if isinstance(tree, list) and any(isinstance(one, Mapping) for one in tree):
+        return _flat({str(number): one for number, one in enumerate(tree)}, place)
+    return {place: str(tree)}
+
+
+def _differing(specs: Sequence[Mapping[str, str]]) -> dict[str, tuple[str, ...]]:
+    """The fields that differ, in the order in which they are first met."""
+    fields = dict.fromkeys(field for spec in specs for field in spec)
+    values = {field: tuple(spec.get(field, "") for spec in specs) for field in fields}
+    return {field: own for field, own in values.items() if len(set(own)) > 1}
