@@ -24,8 +24,8 @@ run: $(RUN)/anscombe.csv $(RUN)/anscombe.nc $(RUN)/diagnostics/metrics.json
 	$(BIN)/abi summary $(RUN)/anscombe.csv
 	@echo
 	@echo "The run is in $(RUN), posterior draws of four real data sets in $(RUN)/anscombe.csv,"
-	@echo "pictures in $(RUN)/diagnostics/figures:"
-	@ls $(RUN)/diagnostics/figures
+	@echo "the diagnosis in $(RUN)/diagnostics/report.html, its pictures beside it:"
+	@ls $(RUN)/diagnostics/figures/*.png
 
 $(RUN)/model.keras: specs/regression.yaml specs/regression.py | .venv/installed
 	$(BIN)/abi train specs/regression.yaml -o $(RUN) --force
