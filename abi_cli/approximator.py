@@ -198,6 +198,11 @@ class Approximator(keras.Model):
         )
         return -float(by_row(self._objective, theta[INFERENCE_VARIABLES], told, numbers).mean())
 
+    def summaries(self, datasets: Mapping[str, Value]) -> np.ndarray:
+        """What the inference network is told of data sets, `(dataset, condition)`, float64."""
+        told = self.told(self.adapter.forward(self._observed(datasets)))
+        return np.asarray(self._heard(told.astype(np.float64))[0])
+
     def estimate(self, datasets: Mapping[str, Value]) -> dict[str, np.ndarray]:
         """Point estimates of parameters on the user's scale, of a network that has no draws.
 

@@ -34,6 +34,7 @@ FIGURES = {
     "prior_pairs",
     "rank_ecdf",
     "recovery",
+    "summary_map",
     "z_score_contraction",
 }
 

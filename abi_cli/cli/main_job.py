@@ -195,6 +195,7 @@ def sample(
         "abi diagnose runs/regression --datasets 4000 --gate",
         "abi diagnose runs/regression --context N=10 --show 3",
         "abi diagnose runs/regression --data held_out.npz --json",
+        "abi diagnose runs/regression --observed data.csv",
         "abi diagnose --draws mcmc.nc --truth truth.csv",
     )
 )
@@ -232,6 +233,10 @@ def diagnose(
         typer.Option("--truth", metavar="FILE", help="With files of draws: the true values."),
     ] = None,
     seed: Seed = None,
+    observed: Annotated[
+        Path | None,
+        typer.Option("--observed", metavar="FILE", help="Real data: are they like simulated ones?"),
+    ] = None,
     show: Annotated[
         str | None,
         typer.Option("--show", metavar="ID", help="Data set whose posterior is pictured."),
@@ -263,6 +268,7 @@ def diagnose(
     number, files = number_or_files(draws or ())
     if files:
         fresh = {"RUN": run, "--datasets": datasets, "--data": data, "--context": context}
+        fresh["--observed"] = observed
         if given := [name for name, value in fresh.items() if value is not None]:
             raise UsageError(f"Expected --draws FILE and --truth FILE alone; got {given[0]}, too")
         if truth is None:
@@ -284,6 +290,7 @@ def diagnose(
             context=context or (),
             draws=number,
             seed=seed,
+            observed=observed,
             shown=show,
             pdf=pdf,
             target=target,

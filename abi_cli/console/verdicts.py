@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree  # written, never read
@@ -73,6 +74,8 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis, *, format: str | None
     console.table(columns, [*rows, exact])
     for name, why in metrics.skipped.items():
         console.note(f"{name} is left out: {why}")
+    if losses := [row["loss"] for row in diagnosis.history]:
+        console.text(f"loss {curve(losses)} {losses[0]:.4g} to {losses[-1]:.4g}")
     for name, own in metrics.joint.items():
         console.text(
             f"jointly, {name}: mean score {signed(own.ranks.mean_score)}, "
@@ -141,6 +144,22 @@ def sparkline(counts: Sequence[int]) -> str:
     """Counts in a character each; twice their mean is at the top."""
     top, mean = len(_BLOCKS) - 1, sum(counts) / len(counts)
     return "".join(_BLOCKS[min(top, round(top * count / (2 * mean)))] for count in counts)
+
+
+def curve(values: Sequence[float]) -> str:
+    """Values in at most 40 characters, between their lowest and their highest.
+
+    The first tenth may start above the rest: what is beyond three times its range is at the top.
+    """
+    step = -(-len(values) // 40)
+    shown = [value for value in values[::step] if math.isfinite(value)]
+    if not shown:
+        return ""
+    low, later = min(shown), max(shown[len(shown) // 10 :])
+    high = min(max(shown), low + 3 * (later - low))
+    top = len(_BLOCKS) - 1
+    scale = top / (high - low) if high > low else 0.0
+    return "".join(_BLOCKS[min(top, round(scale * (value - low)))] for value in shown)
 
 
 def signed(value: float) -> str:

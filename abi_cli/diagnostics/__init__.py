@@ -4,6 +4,8 @@
 - `uniformity`, `bands`: what the ranks of exact posteriors look like, and how far these are off;
 - `features`, `dependence`: whether posteriors know what the data tell;
 - `joint`, `context`: all parameters together, and data sets of like context;
+- `summaries`: whether observed data are like simulated ones;
+- `comparison`: two networks on the same data sets;
 - `metrics`, `verdict`, `advice`: numbers, what they amount to, and what to do about it;
 - `plots` and its kin, `style`: how figures are drawn; `pictures`: which there are;
 - `report`, `page`: all of it, written into a folder, and to be read.
@@ -16,6 +18,7 @@ from abi_cli.diagnostics.metrics import ElementMetrics, Metrics, measure
 from abi_cli.diagnostics.page import Provenance
 from abi_cli.diagnostics.report import Inputs, diagnose
 from abi_cli.diagnostics.scalars import Scalars, Summary, element_labels, flatten, summarize
+from abi_cli.diagnostics.summaries import Summaries
 from abi_cli.diagnostics.uniformity import Uniformity
 from abi_cli.diagnostics.verdict import ElementVerdict, Limits, Outcome, Verdict
 
@@ -28,6 +31,7 @@ __all__ = [
     "Outcome",
     "Provenance",
     "Scalars",
+    "Summaries",
     "Summary",
     "Uniformity",
     "Verdict",

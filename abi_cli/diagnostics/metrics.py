@@ -115,6 +115,8 @@ class Metrics:
         verdict: What it amounts to.
         disagreement: Of an ensemble: element name → the median over data sets of the share of the
             posterior variance that lies between its members; empty without one.
+        observed: Label of an observed data set → p-value of its being one of the model's (see
+            `summaries`); empty where none was given.
     """
 
     datasets: int
@@ -129,6 +131,7 @@ class Metrics:
     notes: tuple[str, ...]
     verdict: Verdict
     disagreement: Mapping[str, float] = field(default_factory=dict)
+    observed: Mapping[str, float] = field(default_factory=dict)
 
     def to_config(self) -> dict[str, Any]:
         """As plain JSON values: the content of `metrics.json`."""
@@ -149,6 +152,7 @@ class Metrics:
             "skipped": dict(self.skipped),
             "notes": list(self.notes),
             **({"disagreement": dict(self.disagreement)} if self.disagreement else {}),
+            **({"observed": dict(self.observed)} if self.observed else {}),
         }
 
 

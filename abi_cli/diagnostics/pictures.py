@@ -16,6 +16,7 @@ from abi_cli.diagnostics import metrics as of
 from abi_cli.diagnostics.bands import ecdf_at, ecdf_band, histogram_band, histogram_bins
 from abi_cli.diagnostics.metrics import Metrics
 from abi_cli.diagnostics.scalars import Scalars, Summary
+from abi_cli.diagnostics.summaries import Summaries
 from abi_cli.variables import element_names
 
 if TYPE_CHECKING:
@@ -57,7 +58,14 @@ def pictures(
     joint_ranks: Mapping[str, np.ndarray],
 ) -> Iterator[Picture]:
     """The pictures that these inputs allow, in the order in which they are best read."""
-    from abi_cli.diagnostics import plots, plots_context, plots_coverage, plots_pairs, style
+    from abi_cli.diagnostics import (
+        plots,
+        plots_context,
+        plots_coverage,
+        plots_pairs,
+        plots_summaries,
+        style,
+    )
 
     every = scalars, summary
     index = chosen(metrics)
@@ -185,6 +193,17 @@ def pictures(
             ),
             lambda: plots_pairs.prior_pairs(known, remark=remark),
             lambda: _sample_rows(names, known),
+        )
+    if inputs.summaries is not None and inputs.summaries.simulated.shape[1] > 1:
+        summaries = inputs.summaries
+        yield Picture(
+            "summary_map",
+            "Summaries",
+            "Simulated data sets on the two leading components of their summaries"
+            + "".join(f"; {label} among them, p {p:.3g}" for label, p in metrics.observed.items())
+            + ".",
+            lambda: plots_summaries.summary_map(summaries),
+            lambda: _map_rows(summaries),
         )
     if inputs.history:
         first, last = inputs.history[0], inputs.history[-1]
@@ -317,6 +336,16 @@ def _context_rows(metrics: Metrics) -> Iterator[Row]:
                 "mean_score_high": ranks.mean_score_interval[1],
                 "nrmse": part.nrmse[name],
             }
+
+
+def _map_rows(summaries: Summaries) -> Iterator[Row]:
+    simulated, observed = summaries.map()
+    for what, labels, places in (
+        ("simulated", map(str, range(len(simulated))), simulated),
+        ("observed", summaries.observed, observed),
+    ):
+        for label, (first, second) in zip(labels, places, strict=True):
+            yield {"what": what, "dataset": label, "first": float(first), "second": float(second)}
 
 
 def _sample_rows(names: Sequence[str], sample: Sample) -> Iterator[Row]:

@@ -314,7 +314,7 @@ def draw_loss(
         axes.plot([], [], " ", label=f"starts above the picture, at {style.short(first)}")
     style.plain_ticks(axes, x=8, y=5)
     axes.set_ylabel("loss")
-    axes.legend(frameon=False, loc="upper right", fontsize=8.5)
+    axes.legend(frameon=False, loc="best", fontsize=8.5)
 
 
 def _zoom_past_the_start(axes: Axes, losses: np.ndarray) -> float | None:

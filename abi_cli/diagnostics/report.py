@@ -17,6 +17,7 @@ from abi_cli.diagnostics.metrics import Metrics, measure
 from abi_cli.diagnostics.page import UNKNOWN, Provenance, write_page
 from abi_cli.diagnostics.pictures import Picture, pictures
 from abi_cli.diagnostics.scalars import flatten, summarize
+from abi_cli.diagnostics.summaries import UNLIKE, Summaries
 from abi_cli.diagnostics.verdict import DEFAULT_LIMITS, Limits, Outcome
 from abi_cli.errors import DataError, OutputError
 from abi_cli.listener import Listener
@@ -43,6 +44,8 @@ class Inputs:
         context: Scalars that vary between data sets, such as their size → `(dataset,)`.
         disagreement: Of an ensemble: element name → share of the variance that lies between its
             members, `(dataset,)`.
+        summaries: What the network makes of these data sets, and of observed ones; None where that
+            is not known.
         log_density: Of the truths, as the network has it, `(dataset,)`; None where it has none.
         notes: What is known besides.
         unsure: Why nothing can be told, if so: then that is the verdict.
@@ -61,6 +64,7 @@ class Inputs:
     data: Mapping[str, Value] = field(default_factory=dict)
     context: Mapping[str, np.ndarray] = field(default_factory=dict)
     disagreement: Mapping[str, np.ndarray] = field(default_factory=dict)
+    summaries: Summaries | None = None
     log_density: np.ndarray | None = None
     notes: Sequence[str] = ()
     unsure: str | None = None
@@ -102,9 +106,11 @@ def diagnose(inputs: Inputs, out: Path, *, listener: Listener, pdf: bool = False
         context=inputs.context,
         limits=inputs.limits,
     )
+    observed = inputs.summaries.typicality() if inputs.summaries else {}
     metrics = replace(
         metrics,
-        notes=(*metrics.notes, *inputs.notes),
+        notes=(*metrics.notes, *_unlike(observed), *inputs.notes),
+        observed=observed,
         disagreement={name: float(np.median(share)) for name, share in inputs.disagreement.items()},
     )
     if inputs.unsure is not None:
@@ -129,6 +135,17 @@ def diagnose(inputs: Inputs, out: Path, *, listener: Listener, pdf: bool = False
             hint="Is the disk full, or the folder read-only?",
         ) from error
     return metrics
+
+
+def _unlike(observed: Mapping[str, float]) -> list[str]:
+    """What to know of observed data that the model does not make."""
+    found = [f"{label} (p = {p:.1g})" for label, p in observed.items() if p < UNLIKE]
+    if not found:
+        return []
+    return [
+        f"Observed data unlike those that the model makes: {', '.join(found)}. The network was not "
+        "trained on such data, and what is said here does not hold for their posteriors."
+    ]
 
 
 def _draw_all(shown: Sequence[Picture], folder: Path, *, pdf: bool, listener: Listener) -> None:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from abi_cli.data import Disagreement, DrawHeader, collect, disagreement_told
-from abi_cli.diagnostics import Inputs, Limits, Metrics
+from abi_cli.diagnostics import Inputs, Limits, Metrics, Summaries
 from abi_cli.diagnostics import diagnose as measure
 from abi_cli.errors import UsageError
 from abi_cli.listener import Listener
 from abi_cli.model.streams import Purpose
 from abi_cli.run import DIAGNOSTICS, Run, open_run, replacing
 from abi_cli.variables import Datasets, DrawBlock, Ragged, Variable, count, take
-from abi_cli.workflow.opening import open_approximator, refuse_without_draws
+from abi_cli.workflow.opening import (
+    load_data,
+    naming_of,
+    open_approximator,
+    refuse_without_draws,
+)
 from abi_cli.workflow.provenance import provenance
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
@@ -35,10 +40,11 @@ DATASETS = 1_000
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Metrics, and the folder with them, their report and their pictures."""
+    """Metrics, the folder with them, their report and pictures; the history of the training."""
 
     metrics: Metrics
     folder: Path
+    history: Sequence[Mapping[str, float]] = ()
 
 
 def diagnose(
@@ -49,6 +55,7 @@ def diagnose(
     context: Sequence[str] = (),
     draws: int = 1000,
     seed: int | None = None,
+    observed: Path | None = None,
     shown: str | None = None,
     pdf: bool = False,
     target: Target = USUAL_PLACE,
@@ -67,6 +74,7 @@ def diagnose(
         context: Context variables to hold fixed in fresh ones, as `NAME=VALUE`.
         draws: How many posterior draws of each.
         seed: Of both; the run's by default.
+        observed: Real data, to be held against simulated ones.
         shown: The data set whose posterior is shown, counted from 0.
         pdf: Write figures as PDF, too.
         target: A folder; RUN/diagnostics by default, which is replaced.
@@ -97,6 +105,11 @@ def diagnose(
         raise UsageError(f"Expected --show 0 to {last}; got {shown}")
     approximator = open_approximator(run, compute, listener)
     truths = parameters_of(simulated, run)
+    real: Datasets = {}
+    real_labels: Sequence[str] = ()
+    if observed is not None:
+        loaded = load_data(run, observed, naming_of(model.spec), listener)
+        real, real_labels = loaded.datasets, loaded.labels
     density = None
     if approximator.inference_network.has_density:
         density = approximator.log_prob(simulated, truths)
@@ -139,6 +152,12 @@ def diagnose(
                 data=data_of(simulated, run),
                 context=context_of(simulated, run),
                 disagreement=shares,
+                summaries=Summaries(
+                    approximator.summaries(simulated),
+                    dict(zip(real_labels, approximator.summaries(real), strict=True))
+                    if real_labels
+                    else {},
+                ),
                 log_density=density,
                 notes=() if told is None else (f"{told[0].upper()}{told[1:]}.",),
                 limits=Limits(**dict(model.spec.diagnostics)),
@@ -148,7 +167,7 @@ def diagnose(
             listener=listener,
             pdf=pdf,
         )
-    return Diagnosis(metrics, folder)
+    return Diagnosis(metrics, folder, run.history())
 
 
 def data_of(datasets: Datasets, run: Run) -> Datasets:

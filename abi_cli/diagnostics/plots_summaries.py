@@ -1,0 +1,55 @@
+"""The map of summaries: where observed data lie among simulated ones."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from abi_cli.diagnostics import style
+from abi_cli.diagnostics.summaries import UNLIKE, Summaries
+
+MOST_POINTS = 2_000
+MOST_NAMED = 12
+"""Observed data sets that get a name in the picture."""
+
+
+def summary_map(summaries: Summaries) -> Figure:
+    """Simulated and observed data sets on the two leading components of their summaries."""
+    simulated, observed = summaries.map()
+    width, height, side = 6.2, 6.6, 4.9
+    said = "Grey: simulated data sets."
+    if len(observed):
+        said += " Blue: observed ones; orange: observed ones unlike what the model makes "
+        said += f"(p < {UNLIKE:g}, by all summaries and not only the two shown)."
+    lines = style.wrapped(
+        f"What the network makes of data, on its two leading principal components. {said}",
+        width - 2 * style.MARGIN,
+    )
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    style.heading(figure, title="Summaries", lines=lines)
+    axes = figure.add_axes((0.85 / width, 0.6 / height, side / width, side / height))
+    axes.plot(*simulated[:MOST_POINTS].T, ".", color=style.GREY, markersize=3, alpha=0.5, zorder=1)
+    p = summaries.typicality()
+    for number, (label, place) in enumerate(zip(p, observed, strict=True)):
+        color = style.VERMILION if p[label] < UNLIKE else style.BLUE
+        axes.plot(*place, "o", color=color, markersize=6, zorder=2)
+        if number < MOST_NAMED:
+            axes.annotate(
+                style.printable(label),
+                place,
+                xytext=(5, 4),
+                textcoords="offset points",
+                size=8,
+                color=color,
+            )
+    every = np.concatenate([simulated, observed])
+    low, high = every.min(axis=0), every.max(axis=0)
+    pad = 0.06 * (high - low)
+    axes.set_xlim(low[0] - pad[0], high[0] + pad[0])
+    axes.set_ylim(low[1] - pad[1], high[1] + pad[1])
+    style.plain_ticks(axes)
+    axes.set_xlabel("first component, sds")
+    axes.set_ylabel("second component, sds")
+    return figure

@@ -1,0 +1,84 @@
+r"""Are observed data like those that the model makes? Where they lie among simulated ones.
+
+Networks interpolate: of data unlike any that they were trained on, posteriors may be anything, and
+no diagnosis on simulated data can show it (Schmitt et al. 2021, arXiv:2112.08866). What the network
+makes of a data set, its summaries s, is compared with the summaries of simulated ones by
+
+    d² = (s − m)ᵀ C⁻¹ (s − m),    m and C their mean and covariance;
+
+the p-value is the share of simulated data sets that lie at least as far out,
+
+    p = (1 + #{n: dₙ ≥ d}) / (N + 1),
+
+which is uniform where observed data come from the model. A small one says that they don't; a large
+one does not say that they do: what the network does not look at, it can't find strange.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+UNLIKE = 0.01
+"""A p-value below which data are called unlike what the model makes."""
+
+_SMALLEST = 1e-8
+"""Directions with a smaller share of the variance than this are none."""
+
+
+@dataclass(frozen=True)
+class Summaries:
+    """What the network makes of data sets.
+
+    Arguments:
+        simulated: `(dataset, summary)`.
+        observed: Label → `(summary,)`.
+    """
+
+    simulated: np.ndarray
+    observed: Mapping[str, np.ndarray]
+
+    def typicality(self) -> dict[str, float]:
+        """Label → p-value, as above."""
+        white = _Whitening.of(self.simulated)
+        far = np.square(white(self.simulated)).sum(axis=1)
+        distance = np.square(white(self._rows())).sum(axis=1)
+        more = (far >= distance[:, None]).sum(axis=1)
+        p = (1 + more) / (len(far) + 1)
+        return dict(zip(self.observed, map(float, p), strict=True))
+
+    def map(self) -> tuple[np.ndarray, np.ndarray]:
+        """Simulated and observed ones on the two leading principal components, `(…, 2)`.
+
+        Both in sds of the simulated ones along either axis.
+        """
+        white = _Whitening.of(self.simulated)
+        return white(self.simulated)[:, :2], white(self._rows())[:, :2]
+
+    def _rows(self) -> np.ndarray:
+        empty = np.zeros((0, self.simulated.shape[1]))
+        return np.stack(list(self.observed.values())) if self.observed else empty
+
+
+@dataclass(frozen=True)
+class _Whitening:
+    """To principal components of unit variance, the leading one first."""
+
+    mean: np.ndarray
+    scale: np.ndarray
+    to_components: np.ndarray
+
+    @classmethod
+    def of(cls, rows: np.ndarray) -> _Whitening:
+        mean, sd = rows.mean(axis=0), rows.std(axis=0)
+        scale = np.where(sd > 0, sd, 1.0)
+        standard = (rows - mean) / scale
+        variance, direction = np.linalg.eigh(standard.T @ standard / len(rows))
+        order = np.argsort(-variance)
+        order = order[variance[order] > _SMALLEST * variance.max()]
+        return cls(mean, scale, direction[:, order] / np.sqrt(variance[order]))
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        return np.asarray((rows - self.mean) / self.scale @ self.to_components)

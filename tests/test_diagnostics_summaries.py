@@ -1,0 +1,70 @@
+"""Whether observed data are like simulated ones, by the network's summaries."""
+
+import csv
+import json
+
+import numpy as np
+
+from abi_cli.diagnostics import Inputs, Summaries, diagnose
+from abi_cli.listener import Listener
+from tests.cli import abi
+from tests.diagnostics_examples import posterior
+
+
+def summaries(rng, rows):
+    """Correlated, of very different scales, one of them always the same."""
+    z = rng.standard_normal((rows, 3))
+    mixed = z @ np.array([[1.0, 0.8, 0.1], [0.0, 0.5, 0.2], [0.0, 0.0, 1e-3]])
+    return np.concatenate([mixed, np.full((rows, 1), 7.0)], axis=1)
+
+
+def test_data_of_the_model_have_uniform_p_values():
+    rng = np.random.default_rng(1)
+    observed = {str(n): row for n, row in enumerate(summaries(rng, 2_000))}
+    p = np.array(list(Summaries(summaries(rng, 4_000), observed).typicality().values()))
+    assert np.abs(np.quantile(p, [0.1, 0.5, 0.9]) - [0.1, 0.5, 0.9]).max() < 0.035
+
+
+def test_what_is_far_out_in_a_direction_of_little_variance_is_found():
+    rng = np.random.default_rng(2)
+    simulated = summaries(rng, 1_000)
+    odd = simulated[0].copy()
+    odd[2] += 0.02  # 0.2 of its own sds, but nothing of it is explained by the others
+    inside = simulated.mean(axis=0)
+    p = Summaries(simulated, {"odd": odd, "inside": inside}).typicality()
+    assert p["odd"] < 0.002
+    assert p["inside"] > 0.99
+
+
+def test_unlike_data_are_said_and_shown(tmp_path):
+    rng = np.random.default_rng(3)
+    draws, truth = posterior(datasets=40, draws=30)
+    simulated = summaries(rng, 400)
+    seen = Summaries(simulated, {"good": simulated[5], "odd": simulated.max(axis=0) * 5})
+    inputs = Inputs({"theta": draws}, {"theta": truth}, summaries=seen)
+    metrics = diagnose(inputs, tmp_path, listener=Listener())
+    assert metrics.observed["odd"] < 0.01 < metrics.observed["good"]
+    assert any("odd" in note and "good" not in note for note in metrics.notes)
+    assert "unlike those that the model makes: odd" in (tmp_path / "report.html").read_text()
+    with (tmp_path / "figures" / "summary_map.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["dataset"] for row in rows if row["what"] == "observed"] == ["good", "odd"]
+    simulated_map = np.array(
+        [[float(r["first"]), float(r["second"])] for r in rows if r["what"] == "simulated"]
+    )
+    np.testing.assert_allclose(simulated_map.std(axis=0), 1, rtol=1e-6)
+
+
+def test_a_run_is_asked_about_real_data(small_run, tmp_path):
+    data = tmp_path / "data.csv"
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=10)
+    rows = ["dataset,x,y"]
+    rows += [f"usual,{a},{1 + 2 * a + 0.3 * rng.normal()}" for a in x]
+    rows += [f"wild,{a},{1e4 * a}" for a in x]
+    data.write_text("\n".join(rows))
+    arguments = ("--datasets", 60, "--draws", 20, "-j", 0, "-o", tmp_path / "out")
+    result = abi("diagnose", small_run, "--observed", data, *arguments)
+    assert result.exit_code == 0, result.stderr
+    found = json.loads((tmp_path / "out" / "metrics.json").read_text())["observed"]
+    assert found["wild"] == 1 / 61 < found["usual"]
