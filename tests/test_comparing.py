@@ -92,7 +92,7 @@ def test_the_longer_trained_run_is_the_better_one(runs):
     [
         (("long",), 2, "Expected two runs or more"),
         (("long", "none"), 6, "is not a run"),
-        (("long", "other"), 6, "answer the same data"),
+        (("long", "other"), 6, "answer the same data about the same parameters"),
     ],
 )
 def test_what_can_not_be_compared_is_said(runs, names, code, said):

@@ -86,3 +86,13 @@ def test_parameters_that_sum_to_one_have_a_spread():
     truth = rng.dirichlet([2.0, 1.0, 1.0], size=300)
     pits = joint_pits(flatten({"p": draws}, {"p": truth}, labels={}), None, seed=1)
     assert uniformity(pits["spread"]).p > 0.003
+
+
+def test_draws_that_do_not_vary_are_ranked_all_the_same():
+    rng = np.random.default_rng(0)
+    draws, truth = rng.standard_normal((60, 40, 2)), rng.standard_normal((60, 2))
+    draws[:5] = 1.5
+    scalars = flatten({"theta": draws}, {"theta": truth}, labels={})
+    pits = joint_pits(scalars, rng.standard_normal((60, 3)), seed=1)
+    assert pits.keys() == {"spread", "reference", "classifier"}
+    assert all(((pit > 0) & (pit < 1)).all() for pit in pits.values())

@@ -8,7 +8,8 @@ import re
 import numpy as np
 import pytest
 
-from abi_cli.diagnostics import Metrics, Outcome
+from abi_cli.diagnostics import Metrics, Outcome, flatten, measure
+from abi_cli.diagnostics.bands import ecdf_band
 from abi_cli.diagnostics.metrics import exact_calibration_error
 from abi_cli.diagnostics.verdict import DEFAULT_LIMITS, Limits, datasets_needed
 from tests.diagnostics_examples import (
@@ -18,6 +19,7 @@ from tests.diagnostics_examples import (
     metrics_of_one,
     posterior,
     prior_as_posterior,
+    read,
 )
 from tests.oracles import ExactRegression, simulate_regression
 
@@ -191,3 +193,51 @@ def test_metrics_are_plain_json(cases):
     assert theta["nrmse_normaliser"] == "sd of the true values"
     assert theta["p_uniform"] < 1e-6
     assert set(config["exact"]) <= {*theta, "coverage_error"}
+
+
+def test_log_gamma_is_below_zero_where_ranks_leave_their_band(cases):
+    values = {name: case.parameters["theta"].log_gamma for name, case in cases.items()}
+    assert values["right"] > -2  # below 0 in one of twenty cases, so far in one of a hundred
+    assert values["prior"] > -2  # ranks of parameters can't see it
+    for name in ("narrow", "wide", "high", "low"):
+        assert values[name] < -5
+
+
+def test_log_gamma_rejects_five_percent_of_exact_posteriors():
+    band = ecdf_band(200)
+    pits = np.random.default_rng(0).random((4_000, 200))
+    rejected = np.mean([band.log_gamma(pit) < 0 for pit in pits])
+    assert 0.035 < rejected < 0.06
+    out = [band.log_gamma(pit) < 0 for pit in pits[:400]]
+    assert out == [not band.contains(pit) for pit in pits[:400]]
+
+
+def test_the_mean_square_of_normal_scores_is_one_where_widths_are_right(cases):
+    squares = {n: case.parameters["theta"].uniformity.mean_square for n, case in cases.items()}
+    assert squares["right"] == pytest.approx(1, abs=0.06)
+    assert squares["prior"] == pytest.approx(1, abs=0.06)
+    assert squares["narrow"] > 1.3
+    assert squares["wide"] < 0.8
+    assert squares["high"] > 1.03
+
+
+def test_rank_histograms_count_every_data_set(cases):
+    for case in cases.values():
+        counts = case.parameters["theta"].rank_histogram
+        assert (len(counts), sum(counts)) == (10, N)
+    narrow = cases["narrow"].parameters["theta"].rank_histogram
+    assert min(narrow[0], narrow[-1]) > 1.25 * N / 10
+    high, low = (cases[name].parameters["theta"].rank_histogram for name in ("high", "low"))
+    assert high[0] > 1.3 * high[-1]
+    assert low[-1] > 1.3 * low[0]
+
+
+def test_the_negative_log_density_is_that_of_the_truths():
+    draws, truth = posterior(datasets=50, draws=20)
+    scalars = flatten({"theta": draws}, {"theta": truth}, labels={})
+    log_density = np.random.default_rng(0).normal(-2, 1, size=50)
+    metrics = measure(scalars, read(scalars), log_density=log_density)
+    mean, error = metrics.negative_log_density
+    assert mean == pytest.approx(-log_density.mean())
+    assert error == pytest.approx(log_density.std(ddof=1) / np.sqrt(50))
+    assert measure(scalars, read(scalars)).to_config()["negative_log_density"] is None

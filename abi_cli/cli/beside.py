@@ -222,9 +222,7 @@ def compare(
 
     comparison = workflow.compare(
         runs,
-        datasets=datasets,
-        data=data,
-        context=context or (),
+        validation=workflow.Validation(datasets, data, context or ()),
         draws=draws,
         seed=seed,
         compute=workflow.Compute(backend, device, jobs),

@@ -224,6 +224,7 @@ def diagnose(
         list[str] | None,
         typer.Option(
             "--draws",
+            "-n",
             metavar="N|FILE",
             help="Draws of each posterior (1000); or files of draws, of any tool, instead of RUN.",
         ),
@@ -285,9 +286,7 @@ def diagnose(
             raise UsageError("Expected RUN, or --draws FILE with --truth FILE")
         diagnosis = workflow.diagnose(
             run,
-            datasets=datasets,
-            data=data,
-            context=context or (),
+            validation=workflow.Validation(datasets, data, context or ()),
             draws=number,
             seed=seed,
             observed=observed,

@@ -67,12 +67,12 @@ def joint_pits(
         pits |= {name: np.empty(datasets) for name in ("reference", "classifier")}
 
     for rows, values in _blocks(scalars):
-        residual, correlation = _standardized(values)
+        residual, sd = _standardized(values)
         quantities = {}
         if "spread" in pits:
-            quantities["spread"] = _mahalanobis(residual, correlation)
+            quantities["spread"] = _mahalanobis(residual)
         if reference is not None and classifier is not None:
-            away = (values - reference[rows, None]) / values.std(axis=1, keepdims=True)
+            away = (values - reference[rows, None]) / sd
             quantities["reference"] = np.square(away).sum(axis=-1)
             quantities["classifier"] = classifier.score(residual, rows)
         for name, quantity in quantities.items():
@@ -93,15 +93,19 @@ def _blocks(scalars: Scalars) -> Iterator[tuple[slice, np.ndarray]]:
 
 
 def _standardized(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Residuals `(dataset, 1 + draw, element)` in sds of all of them, and their correlations."""
+    """Residuals `(dataset, 1 + draw, element)` in sds of all of them, and these sds.
+
+    What does not vary in a data set keeps its unit.
+    """
     centred = values - values.mean(axis=1, keepdims=True)
     sd = centred.std(axis=1, keepdims=True)
-    residual = centred / np.where(sd > 0, sd, 1.0)
-    return residual, np.swapaxes(residual, 1, 2) @ residual / values.shape[1]
+    sd = np.where(sd > 0, sd, 1.0)
+    return centred / sd, sd
 
 
-def _mahalanobis(residual: np.ndarray, correlation: np.ndarray) -> np.ndarray:
+def _mahalanobis(residual: np.ndarray) -> np.ndarray:
     """Squared distances `(dataset, 1 + draw)` in the metric of the inverse correlations."""
+    correlation = np.swapaxes(residual, 1, 2) @ residual / residual.shape[1]
     variance, direction = np.linalg.eigh(correlation)
     there = variance > _SMALLEST * variance[:, -1:]
     scale = np.where(there, variance, np.inf) ** -0.5

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from abi_cli.workflow.simulating import simulate
     from abi_cli.workflow.starting import Started, fill, init, schema
     from abi_cli.workflow.training import Receipt, train
+    from abi_cli.workflow.validation import Validation
 
 __all__ = [
     "Check",
@@ -40,6 +41,7 @@ __all__ = [
     "Receipt",
     "Started",
     "Target",
+    "Validation",
     "check",
     "compare",
     "diagnose",
@@ -73,6 +75,7 @@ _NAMES = {
     "simulating": "simulate",
     "starting": "Started fill init schema",
     "training": "Receipt train",
+    "validation": "Validation",
 }
 """Module → what it gives."""
 

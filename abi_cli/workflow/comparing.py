@@ -17,15 +17,18 @@ from abi_cli.diagnostics.features import features_of
 from abi_cli.diagnostics.joint import joint_pits
 from abi_cli.errors import RunError, UsageError
 from abi_cli.listener import Listener
-from abi_cli.model.streams import Purpose
 from abi_cli.run import Run, open_run
 from abi_cli.spec import read_document, read_source
-from abi_cli.variables import Datasets, Ragged, array_of, count, take
-from abi_cli.workflow.diagnosing import DATASETS, context_of, data_of, parameters_of
+from abi_cli.variables import Datasets, Ragged, array_of, count
 from abi_cli.workflow.opening import open_approximator, refuse_without_draws
 from abi_cli.workflow.request import USUAL_COMPUTE, Compute, read_model, tell_files
-from abi_cli.workflow.simulating import Rows, fixed_context, simulate_rows
-from abi_cli.workflow.stored import stored_simulations
+from abi_cli.workflow.validation import (
+    USUAL_VALIDATION,
+    Validation,
+    context_of,
+    data_of,
+    parameters_of,
+)
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,7 @@ class Comparison:
 def compare(
     paths: Sequence[Path],
     *,
-    datasets: int | None = None,
-    data: Path | None = None,
-    context: Sequence[str] = (),
+    validation: Validation = USUAL_VALIDATION,
     draws: int = 1000,
     seed: int | None = None,
     compute: Compute = USUAL_COMPUTE,
@@ -60,15 +61,13 @@ def compare(
 
     Arguments:
         paths: Run folders, at least two.
-        datasets: How many; 1,000 by default, or all that are stored.
-        data: Stored simulations that no training has seen, instead of fresh ones.
-        context: Context variables to hold fixed in fresh ones, as `NAME=VALUE`.
+        validation: Which data sets.
         draws: How many posterior draws of each.
         seed: Of both; the first run's by default.
 
     Errors:
         UsageError: Fewer than two runs.
-        RunError: One of them is no run, or of other data or parameters than the first.
+        RunError: One of them is no run, or of other data or parameters than the first makes.
         DataError, UserFunctionError: As they say.
     """
     listener = listener or Listener()
@@ -80,17 +79,7 @@ def compare(
         refuse_without_draws(run, model.spec)
     seed = runs[0].manifest.seed if seed is None else seed
     tell_files(models[0], listener)
-    fixed = fixed_context(context)
-    if data is not None:
-        if fixed:
-            raise UsageError("Expected --context with fresh simulations; got it with --data")
-        stored = stored_simulations(data, models[0], seed=seed, listener=listener)
-        simulated = take(stored, slice(0, datasets))
-    else:
-        rows = Rows(
-            models[0].need_simulator(), seed, Purpose.DIAGNOSE, 0, datasets or DATASETS, fixed
-        )
-        simulated = simulate_rows(rows, compute=compute, listener=listener)
+    simulated = validation.simulations(models[0], seed=seed, compute=compute, listener=listener)
     for run in runs[1:]:
         _refuse_other(run, runs[0], simulated)
     judged = tuple(
@@ -110,9 +99,9 @@ def _refuse_other(run: Run, first: Run, simulated: Datasets) -> None:
     """Refuse a run of other variables than the first.
 
     Errors:
-        RunError: It needs data that the first has not, or has no parameter in common with it.
+        RunError: The first run's model does not make what it needs or infers.
     """
-    for variable in run.layout.of("context", "given", "observable"):
+    for variable in run.layout.of("context", "given", "parameter", "observable"):
         value = simulated.get(variable.name)
         fits = (
             value is not None
@@ -121,13 +110,9 @@ def _refuse_other(run: Run, first: Run, simulated: Datasets) -> None:
         )
         if not fits:
             raise RunError(
-                f"{run.path} needs {variable.name} as it was trained on; {first.path} makes none "
-                "of that shape",
-                hint="Runs can be compared that answer the same data.",
+                f"{run.path} was trained on {variable.name}; {first.path} makes none of that shape",
+                hint="Runs can be compared that answer the same data about the same parameters.",
             )
-    shared = {(v.name, v.event) for v in run.layout.of("parameter")}
-    if not shared & {(v.name, v.event) for v in first.layout.of("parameter")}:
-        raise RunError(f"{run.path} and {first.path} have no parameter in common")
 
 
 def _judged(

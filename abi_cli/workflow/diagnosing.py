@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from abi_cli.data import Disagreement, DrawHeader, collect, disagreement_told
+from abi_cli.data import Disagreement, DrawHeader, Loaded, collect, disagreement_told
 from abi_cli.diagnostics import Inputs, Limits, Metrics, Summaries
 from abi_cli.diagnostics import diagnose as measure
 from abi_cli.errors import UsageError
 from abi_cli.listener import Listener
-from abi_cli.model.streams import Purpose
 from abi_cli.run import DIAGNOSTICS, Run, open_run, replacing
-from abi_cli.variables import Datasets, DrawBlock, Ragged, Variable, count, take
+from abi_cli.variables import Datasets, DrawBlock, Variable, count
 from abi_cli.workflow.opening import (
     load_data,
     naming_of,
@@ -27,15 +27,21 @@ from abi_cli.workflow.request import (
     USUAL_COMPUTE,
     USUAL_PLACE,
     Compute,
+    Model,
     Target,
     read_model,
     tell_files,
 )
-from abi_cli.workflow.simulating import Rows, fixed_context, simulate_rows
-from abi_cli.workflow.stored import stored_simulations
+from abi_cli.workflow.validation import (
+    USUAL_VALIDATION,
+    Validation,
+    context_of,
+    data_of,
+    parameters_of,
+)
 
-DATASETS = 1_000
-"""Fresh ones, where nothing else is asked for."""
+if TYPE_CHECKING:
+    from abi_cli.approximator import Approximator
 
 
 @dataclass(frozen=True)
@@ -50,9 +56,7 @@ class Diagnosis:
 def diagnose(
     path: Path,
     *,
-    datasets: int | None = None,
-    data: Path | None = None,
-    context: Sequence[str] = (),
+    validation: Validation = USUAL_VALIDATION,
     draws: int = 1000,
     seed: int | None = None,
     observed: Path | None = None,
@@ -69,9 +73,7 @@ def diagnose(
 
     Arguments:
         path: The run folder.
-        datasets: How many data sets; 1,000 by default, or all that are stored.
-        data: Stored simulations that training has not seen, instead of fresh ones.
-        context: Context variables to hold fixed in fresh ones, as `NAME=VALUE`.
+        validation: Which data sets.
         draws: How many posterior draws of each.
         seed: Of both; the run's by default.
         observed: Real data, to be held against simulated ones.
@@ -90,26 +92,75 @@ def diagnose(
     refuse_without_draws(run, model.spec)
     target.claim()
     tell_files(model, listener)
-    fixed = fixed_context(context)
-    if data is None:
-        number = datasets or DATASETS
-        rows = Rows(model.need_simulator(), seed, Purpose.DIAGNOSE, 0, number, fixed)
-        simulated = simulate_rows(rows, compute=compute, listener=listener)
-    else:
-        if fixed:
-            raise UsageError("Expected --context with fresh simulations; got it with --data")
-        stored = stored_simulations(data, model, seed=seed, listener=listener)
-        simulated = take(stored, slice(0, datasets))
+    simulated = validation.simulations(model, seed=seed, compute=compute, listener=listener)
     last = count(simulated) - 1
     if shown is not None and not (shown.isdecimal() and int(shown) <= last):
         raise UsageError(f"Expected --show 0 to {last}; got {shown}")
+    real = load_data(run, observed, naming_of(model.spec), listener) if observed else None
     approximator = open_approximator(run, compute, listener)
+    answers = _answers(
+        approximator, run, model, simulated, draws=draws, seed=seed, listener=listener
+    )
+    folder = target.path or run.path / DIAGNOSTICS
+    with replacing(folder) as place:
+        metrics = measure(
+            Inputs(
+                estimates=answers.estimates,
+                truths=answers.truths,
+                labels={
+                    name: section.labels for name, section in (model.spec.parameters or {}).items()
+                },
+                prior=answers.truths,
+                history=run.history(),
+                seed=seed,
+                shown=int(shown or 0),
+                data=data_of(simulated, run),
+                context=context_of(simulated, run),
+                disagreement=answers.disagreement,
+                summaries=_summaries(approximator, simulated, real),
+                log_density=answers.log_density,
+                notes=answers.notes,
+                limits=Limits(**dict(model.spec.diagnostics)),
+                source=provenance(run, model.spec, seed=seed),
+            ),
+            place,
+            listener=listener,
+            pdf=pdf,
+        )
+    return Diagnosis(metrics, folder, run.history())
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What a run says of data sets, beside what is true.
+
+    Arguments:
+        estimates: Parameter or quantity → draws `(dataset, draw, *event)`.
+        truths: The same → `(dataset, *event)`.
+        log_density: Of the true parameters, `(dataset,)`; None where the network has none.
+        disagreement: Of an ensemble: element name → share of the variance between its members.
+        notes: What is worth telling.
+    """
+
+    estimates: dict[str, np.ndarray]
+    truths: dict[str, np.ndarray]
+    log_density: np.ndarray | None
+    disagreement: Mapping[str, np.ndarray]
+    notes: tuple[str, ...]
+
+
+def _answers(
+    approximator: Approximator,
+    run: Run,
+    model: Model,
+    simulated: Datasets,
+    *,
+    draws: int,
+    seed: int,
+    listener: Listener,
+) -> _Answers:
+    """Sample the posterior of every data set, and compute what posteriors are judged by."""
     truths = parameters_of(simulated, run)
-    real: Datasets = {}
-    real_labels: Sequence[str] = ()
-    if observed is not None:
-        loaded = load_data(run, observed, naming_of(model.spec), listener)
-        real, real_labels = loaded.datasets, loaded.labels
     density = None
     if approximator.inference_network.has_density:
         density = approximator.log_prob(simulated, truths)
@@ -123,73 +174,24 @@ def diagnose(
         at_truth = {name: value[:, None] for name, value in truths.items()}
         values = model.judged.of(at_truth, simulated)
         truths = truths | {name: value[:, 0] for name, value in values.items()}
-    header = DrawHeader.of(
-        simulated,
-        run.layout,
-        labels=map(str, range(count(simulated))),
-        draws=draws,
-        seed=seed,
-        more=more,
-    )
+    labels = tuple(map(str, range(count(simulated))))
+    header = DrawHeader.of(simulated, run.layout, labels=labels, draws=draws, seed=seed, more=more)
     estimates = collect(header, blocks).values
     if model.judged.density is not None:
         _bring_to_earth(model.judged.density.name, estimates, truths, listener)
     shares = watch.shares()
-    told = disagreement_told(shares, header.labels)
-    folder = target.path or run.path / DIAGNOSTICS
-    with replacing(folder) as place:
-        metrics = measure(
-            Inputs(
-                estimates=estimates,
-                truths=truths,
-                labels={
-                    name: section.labels for name, section in (model.spec.parameters or {}).items()
-                },
-                prior=truths,
-                history=run.history(),
-                seed=seed,
-                shown=int(shown or 0),
-                data=data_of(simulated, run),
-                context=context_of(simulated, run),
-                disagreement=shares,
-                summaries=Summaries(
-                    approximator.summaries(simulated),
-                    dict(zip(real_labels, approximator.summaries(real), strict=True))
-                    if real_labels
-                    else {},
-                ),
-                log_density=density,
-                notes=() if told is None else (f"{told[0].upper()}{told[1:]}.",),
-                limits=Limits(**dict(model.spec.diagnostics)),
-                source=provenance(run, model.spec, seed=seed),
-            ),
-            place,
-            listener=listener,
-            pdf=pdf,
-        )
-    return Diagnosis(metrics, folder, run.history())
+    told = disagreement_told(shares, labels)
+    notes = () if told is None else (f"{told[0].upper()}{told[1:]}.",)
+    return _Answers(estimates, truths, density, shares, notes)
 
 
-def data_of(datasets: Datasets, run: Run) -> Datasets:
-    """What posteriors are given of data sets."""
-    given = run.layout.of("context", "given", "observable")
-    return {variable.name: datasets[variable.name] for variable in given}
-
-
-def context_of(datasets: Datasets, run: Run) -> dict[str, np.ndarray]:
-    """Scalar context, and how many members sets have where that is no context."""
-    scalars = {
-        variable.name: value
-        for variable in run.layout.of("context", "given")
-        if isinstance(value := datasets[variable.name], np.ndarray) and value.ndim == 1
-    }
-    counted = {name for v in run.layout.of("context") for name in v.length_of}
-    sizes = {
-        f"members of {name}": value.row_size
-        for name, value in datasets.items()
-        if isinstance(value, Ragged) and name not in counted
-    }
-    return scalars | sizes
+def _summaries(approximator: Approximator, simulated: Datasets, real: Loaded | None) -> Summaries:
+    """What the network makes of simulated data sets, and of real ones where there are some."""
+    observed = {}
+    if real is not None:
+        rows = approximator.summaries(real.datasets)
+        observed = dict(zip(real.labels, rows, strict=True))
+    return Summaries(approximator.summaries(simulated), observed)
 
 
 def _bring_to_earth(
@@ -210,12 +212,3 @@ def _bring_to_earth(
     lowest = min(draws[~impossible].min(initial=0.0), truth[np.isfinite(truth)].min(initial=0.0))
     estimates[name] = np.where(impossible, lowest, draws)
     truths[name] = np.where(np.isneginf(truth), lowest, truth)
-
-
-def parameters_of(datasets: Datasets, run: Run) -> dict[str, np.ndarray]:
-    """Those of the variables that are inferred."""
-    return {
-        variable.name: value
-        for variable in run.layout.of("parameter")
-        if isinstance(value := datasets[variable.name], np.ndarray)
-    }

@@ -1,0 +1,90 @@
+"""Data sets whose parameters are known, on which posteriors are judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from abi_cli.errors import UsageError
+from abi_cli.listener import Listener
+from abi_cli.model.streams import Purpose
+from abi_cli.run import Run
+from abi_cli.variables import Datasets, Ragged, take
+from abi_cli.workflow.request import Compute, Model
+from abi_cli.workflow.simulating import Rows, fixed_context, simulate_rows
+from abi_cli.workflow.stored import stored_simulations
+
+_DATASETS = 1_000
+"""Fresh ones, where nothing else is asked for."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Which data sets to take.
+
+    Arguments:
+        datasets: How many; 1,000 by default, or all that are stored.
+        data: Stored simulations that training has not seen, instead of fresh ones.
+        context: Context variables to hold fixed in fresh ones, as `NAME=VALUE`.
+    """
+
+    datasets: int | None = None
+    data: Path | None = None
+    context: Sequence[str] = ()
+
+    def simulations(
+        self, model: Model, *, seed: int, compute: Compute, listener: Listener
+    ) -> Datasets:
+        """Simulate them, or read them.
+
+        Errors:
+            UsageError: A context is given with stored ones.
+            SpecError: Fresh ones are asked for, of a spec without a model.
+            DataError, UserFunctionError: As they say.
+        """
+        fixed = fixed_context(self.context)
+        if self.data is not None:
+            if fixed:
+                raise UsageError("Expected --context with fresh simulations; got it with --data")
+            stored = stored_simulations(self.data, model, seed=seed, listener=listener)
+            return take(stored, slice(0, self.datasets))
+        number = self.datasets or _DATASETS
+        rows = Rows(model.need_simulator(), seed, Purpose.DIAGNOSE, 0, number, fixed)
+        return simulate_rows(rows, compute=compute, listener=listener)
+
+
+USUAL_VALIDATION = Validation()
+
+
+def parameters_of(datasets: Datasets, run: Run) -> dict[str, np.ndarray]:
+    """Those of the variables that the run infers."""
+    return {
+        variable.name: value
+        for variable in run.layout.of("parameter")
+        if isinstance(value := datasets[variable.name], np.ndarray)
+    }
+
+
+def data_of(datasets: Datasets, run: Run) -> Datasets:
+    """What the run's posteriors are given of data sets."""
+    given = run.layout.of("context", "given", "observable")
+    return {variable.name: datasets[variable.name] for variable in given}
+
+
+def context_of(datasets: Datasets, run: Run) -> dict[str, np.ndarray]:
+    """Scalar context, and how many members sets have where that is no context."""
+    scalars = {
+        variable.name: value
+        for variable in run.layout.of("context", "given")
+        if isinstance(value := datasets[variable.name], np.ndarray) and value.ndim == 1
+    }
+    counted = {name for v in run.layout.of("context") for name in v.length_of}
+    sizes = {
+        f"members of {name}": value.row_size
+        for name, value in datasets.items()
+        if isinstance(value, Ragged) and name not in counted
+    }
+    return scalars | sizes
