@@ -30,10 +30,11 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """Name → class and what is not by default."""
 
-SOLVED = ("flow_matching", "diffusion")
-"""Networks whose draws are solved as differential equations, adaptively, which takes it minutes
-and is traced anew in each call: 1,000 draws of 20 data sets were not made in 150 s on two cores,
-and with 200 it held 15 GB. So few data sets are drawn, once, and the seconds scaled to all."""
+SLOW = ("flow_matching", "diffusion", "consistency")
+"""Networks whose draws take minutes. The first two are solved as differential equations, adaptively,
+and traced anew in each call: 1,000 draws of 20 data sets were not made in 150 s on two busy cores,
+and with 200 it held 15 GB; consistency took 212 and 216 s for 200. So few data sets are drawn, once,
+and the seconds scaled to all."""
 
 FEW, DENSITIES = 10, 5
 """Data sets that are then drawn, and exact draws of each at which densities are taken."""
@@ -113,16 +114,16 @@ def main() -> None:
     answer: dict[str, Any] = {"epochs": np.diff([began, *Clock.ended]).tolist()}
     if arguments.data:
         data = np.load(arguments.data)
-        solved = arguments.network in SOLVED
-        y = data["y"][:FEW] if solved else data["y"]
+        slow = arguments.network in SLOW
+        y = data["y"][:FEW] if slow else data["y"]
         calls = []
-        for _ in range(1 if solved else 2):
+        for _ in range(1 if slow else 2):
             before = time.perf_counter()
             drawn = estimator.sample(num_samples=arguments.draws, conditions={"y": y})
             calls.append((time.perf_counter() - before) * len(data["y"]) / len(y))
         results = {"theta": drawn["theta"]}
         if arguments.network not in WITHOUT_DENSITY:
-            exact = data["exact"][:, :DENSITIES] if solved else data["exact"]
+            exact = data["exact"][:, :DENSITIES] if slow else data["exact"]
             rows = {
                 "theta": exact.reshape(-1, exact.shape[-1]),
                 "y": np.repeat(data["y_exact"], exact.shape[1], axis=0),
