@@ -31,10 +31,10 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
 """Name → class and what is not by default."""
 
 SLOW = ("flow_matching", "diffusion", "consistency")
-"""Networks whose draws take minutes. The first two are solved as differential equations, adaptively,
-and traced anew in each call: 1,000 draws of 20 data sets were not made in 150 s on two busy cores,
-and with 200 it held 15 GB; consistency took 212 and 216 s for 200. So few data sets are drawn, once,
-and the seconds scaled to all."""
+"""Networks whose draws take minutes. The first two are solved as differential equations,
+adaptively, and traced anew in each call: 1,000 draws of 20 data sets were not made in 150 s on two
+busy cores, and with 200 it held 15 GB; consistency took 212 and 216 s for 200. So few data sets are
+drawn, once, and the seconds scaled to all."""
 
 FEW, DENSITIES = 10, 5
 """Data sets that are then drawn, and exact draws of each at which densities are taken."""
