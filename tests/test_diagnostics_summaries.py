@@ -45,7 +45,9 @@ def test_unlike_data_are_said_and_shown(tmp_path):
     metrics = diagnose(inputs, tmp_path, listener=Listener())
     assert metrics.observed["odd"] < 0.01 < metrics.observed["good"]
     assert any("odd" in note and "good" not in note for note in metrics.notes)
-    assert "unlike those that the model makes: odd" in (tmp_path / "report.html").read_text()
+    page = (tmp_path / "report.html").read_text()
+    assert "unlike those that the model makes: odd" in page
+    assert f"<tr><td>good</td><td>{metrics.observed['good']:.3f}</td></tr>" in page
     with (tmp_path / "figures" / "summary_map.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert [row["dataset"] for row in rows if row["what"] == "observed"] == ["good", "odd"]

@@ -122,7 +122,7 @@ def advice(verdict: Verdict, *, datasets: int) -> Iterator[Advice]:
             "What this does and does not say",
             f"In {datasets:,} data sets true values look like one more draw of their posteriors: "
             "each parameter, all together, and given what the data tell. That holds for data that "
-            "the model could have made. Whether your data are such is another question: compare "
-            "them with the prior predictive ranges of `abi check`.",
+            "the model could have made. Whether your data are such is another question: "
+            "--observed FILE asks it.",
             (),
         )
