@@ -135,3 +135,39 @@ def test_truths_of_other_data_sets_are_refused(tmp_path):
         result = abi("diagnose", "--draws", file, "--truth", table, "-o", tmp_path / "out")
         assert result.exit_code == 4, result.stderr
         assert said in result.stderr
+
+
+def test_damaged_files_are_refused(tmp_path):
+    """Cut, overwritten in places, or with a variable of another layout."""
+    draws, truth = posterior(datasets=4, draws=200)
+    whole = arviz_file(tmp_path / "d.nc", list("abcd"), draws.T[None]).read_bytes()
+    table = truths(tmp_path / "truth.csv", "abcd", theta=truth)
+    rng = np.random.default_rng(0)
+    damaged = [whole[:0], whole[:100], whole[: len(whole) // 2]]
+    for _ in range(30):
+        changed = np.frombuffer(whole, np.uint8).copy()
+        changed[rng.integers(0, min(len(whole), 6_000), 12)] = rng.integers(0, 256, 12)
+        damaged.append(changed.tobytes())
+    codes = set()
+    for content in damaged:
+        (tmp_path / "bad.nc").write_bytes(content)
+        result = abi(
+            "diagnose",
+            "--draws",
+            tmp_path / "bad.nc",
+            "--truth",
+            table,
+            "-o",
+            tmp_path / "o",
+            "--force",
+        )
+        assert result.exit_code in (0, 4), result.stderr
+        codes.add(result.exit_code)
+    assert 4 in codes
+
+
+def test_options_of_a_run_are_not_ignored():
+    for option in (("--jobs", 2), ("--backend", "jax"), ("--observed", "x.csv")):
+        result = abi("diagnose", "--draws", "d.nc", "--truth", "t.csv", *option)
+        assert result.exit_code == 2
+        assert option[0] in result.stderr

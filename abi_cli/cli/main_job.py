@@ -265,12 +265,22 @@ def diagnose(
     from abi_cli import workflow
     from abi_cli.console import verdicts
 
+    if format is not None and console.json:
+        raise UsageError("Expected --json or --format; got both")
     target = workflow.Target(output, force=force)
     number, files = number_or_files(draws or ())
     if files:
-        fresh = {"RUN": run, "--datasets": datasets, "--data": data, "--context": context}
-        fresh["--observed"] = observed
-        if given := [name for name, value in fresh.items() if value is not None]:
+        of_a_run = {
+            "RUN": run,
+            "--datasets": datasets,
+            "--data": data,
+            "--context": context,
+            "--observed": observed,
+            "--backend": backend,
+            "--device": device,
+            "--jobs": jobs,
+        }
+        if given := [name for name, value in of_a_run.items() if value is not None]:
             raise UsageError(f"Expected --draws FILE and --truth FILE alone; got {given[0]}, too")
         if truth is None:
             raise UsageError(
@@ -279,7 +289,13 @@ def diagnose(
                 "values of the parameters that it was simulated with.",
             )
         diagnosis = workflow.judge(
-            files, truth, seed=seed or 1, shown=show, pdf=pdf, target=target, listener=console
+            files,
+            truth,
+            seed=1 if seed is None else seed,
+            shown=show,
+            pdf=pdf,
+            target=target,
+            listener=console,
         )
     else:
         if run is None or truth is not None:

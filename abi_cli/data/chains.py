@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from abi_cli.data.draw_files import read_draws
 from abi_cli.data.draws import Draws
 from abi_cli.data.entries import LABEL
 from abi_cli.data.files import Source
+from abi_cli.data.netcdf import UNREADABLE
 from abi_cli.errors import DataError
 
 WEIGHTS = ("weight", "log_weight")
@@ -108,29 +110,39 @@ def _read_netcdf(file: Path, *, alone: bool) -> _Chains:
                 if "posterior" not in root:
                     groups = ", ".join(root) or "nothing"
                     raise DataError(f"expected a group posterior; got {groups}", place=str(file))
-        except OSError as error:
+        except UNREADABLE as error:
             raise DataError(f"expected netCDF of draws; {error}", place=str(file)) from None
-    with xarray.open_dataset(file, group="posterior", engine="h5netcdf") as posterior:
-        for dimension in ("chain", "draw"):
-            if dimension not in posterior.dims:
-                there = ", ".join(map(str, posterior.dims))
-                raise DataError(
-                    f"expected dimensions chain and draw; got {there}",
-                    place=f"{file}, group posterior",
-                )
-        if LABEL not in posterior.dims:
-            posterior = posterior.expand_dims({LABEL: [file.stem]})
-        elif alone and posterior.sizes[LABEL] == 1:
-            posterior = posterior.assign_coords({LABEL: [file.stem]})
-        labels = tuple(map(str, posterior[LABEL].to_numpy().tolist()))
-        values = {
-            str(name): variable.transpose("chain", "draw", LABEL, ...).to_numpy()
-            for name, variable in posterior.data_vars.items()
-            if {"chain", "draw"} <= set(variable.dims) and variable.dtype.kind in "fiub"
-        }
-    if not values:
-        raise DataError("expected draws (chain, draw, dataset, …); got none", place=str(file))
-    return _Chains(labels, values, independent=ours)
+    try:
+        with xarray.open_dataset(file, group="posterior", engine="h5netcdf") as posterior:
+            return _of_posterior(posterior, file, alone=alone, independent=ours)
+    except UNREADABLE as error:
+        raise DataError(
+            f"expected draws (chain, draw, dataset, …) in netCDF; {error}", place=str(file)
+        ) from None
+
+
+def _of_posterior(posterior: Any, file: Path, *, alone: bool, independent: bool) -> _Chains:
+    """What an xarray.Dataset in ArviZ's layout holds."""
+    for dimension in ("chain", "draw"):
+        if dimension not in posterior.dims:
+            there = ", ".join(map(str, posterior.dims))
+            raise DataError(
+                f"expected dimensions chain and draw; got {there}",
+                place=f"{file}, group posterior",
+            )
+    if LABEL not in posterior.dims:
+        posterior = posterior.expand_dims({LABEL: [file.stem]})
+    elif alone and posterior.sizes[LABEL] == 1:
+        posterior = posterior.assign_coords({LABEL: [file.stem]})
+    labels = tuple(map(str, posterior[LABEL].to_numpy().tolist()))
+    values = {
+        str(name): variable.transpose("chain", "draw", LABEL, ...).to_numpy()
+        for name, variable in posterior.data_vars.items()
+        if {"chain", "draw"} <= set(variable.dims) and variable.dtype.kind in "fiub"
+    }
+    if not values.keys() - set(WEIGHTS):
+        raise DataError("expected draws of parameters; got none", place=str(file))
+    return _Chains(labels, values, independent=independent)
 
 
 def _independent(chains: _Chains, *, seed: int) -> Independent:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 18
 """Draws of a variable that are stored together: 1 MiB of float32, the size of HDF5's cache."""
 
-_UNREADABLE = (
+UNREADABLE = (
     *(OSError, KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError),
     MemoryError,
 )
@@ -156,7 +156,7 @@ def read_draws(source: Source) -> Draws:
                     for name, variable in posterior.items()
                     if not variable.is_scale  # the coordinates are
                 }
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise DataError(
                 f"expected draws in netCDF, in a group posterior; {error}", place=str(source)
             ) from None

@@ -145,7 +145,8 @@ def pictures(
     yield Picture(
         "intervals",
         "Intervals and truths",
-        f"95 % intervals beside the true values of {min(datasets, 60)} data sets.",
+        f"95 % intervals beside the true values of {min(datasets, plots_coverage.MOST_INTERVALS)} "
+        "data sets.",
         lambda: plots_coverage.intervals(summary, labels, remark=remark),
         lambda: _interval_rows(names, summary, plots_coverage.MOST_INTERVALS),
     )

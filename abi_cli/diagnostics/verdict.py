@@ -180,9 +180,8 @@ def judge(
     order = list(Outcome)
     worst = max((v.outcome for v in (*verdicts.values(), *together.values())), key=order.index)
     guilty = {name: v.reason for name, v in verdicts.items() if v.outcome is worst}
-    if worst in (Outcome.FAIL, Outcome.WARN):
-        more = [v.reason for v in together.values() if v.outcome is worst]
-        guilty |= {"the joint posterior": " and ".join(more)} if more else {}
+    more = [v.reason for v in together.values() if v.outcome is worst]
+    guilty |= {"the joint posterior": " and ".join(more)} if more else {}
     sentence = _sentence(worst, guilty, datasets=datasets, limits=limits)
     return Verdict(worst, sentence, verdicts, together, limits)
 
@@ -246,7 +245,11 @@ def _judge_joint(
 ) -> ElementVerdict:
     size = abs(ranks.mean_score)
     if ranks.p_location >= level or size < limits.joint_warning:
-        return ElementVerdict(Outcome.PASS, "within the limits")
+        low, high = ranks.mean_score_interval
+        if -limits.joint_failure <= low and high <= limits.joint_failure:
+            return ElementVerdict(Outcome.PASS, "within the limits")
+        reason = f"mean normal score {_signed(low)} to {_signed(high)}"
+        return ElementVerdict(Outcome.CANNOT_TELL, reason)
     far_out = ranks.mean_score > 0
     kind, words = {
         ("spread", True): (Kind.JOINT_NARROW, "too narrow"),

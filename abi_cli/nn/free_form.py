@@ -22,6 +22,7 @@ The density is by the instantaneous change of variables (Chen et al. 2018, arXiv
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from typing import Any
 
 from keras import ops
@@ -83,9 +84,9 @@ class FreeForm(InferenceLayer):
         self.network.build(conditions_shape)
         super().build(conditions_shape)
 
+    @abstractmethod
     def angle(self, share: Any) -> Any:
         """φ of shares of the way, uniform in (0, 1): how often which angle is learned from."""
-        raise NotImplementedError
 
     def pairs(self, theta: Any, noise: Any, c: Any) -> tuple[Any, Any, Any]:  # noqa: ARG002
         """What is learned from: φ `(batch, repeat, 1)`, x and z `(batch, repeat, dim)`.
