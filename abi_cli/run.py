@@ -51,6 +51,8 @@ class Manifest:
         layout: The variables of the model; none until it is trained.
         timings: Part of the work → seconds.
         trained: Whether training came to its end.
+        stored: How many stored simulations it learned from, those held out included; 0 where they
+            were fresh.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Manifest:
     layout: Layout = field(default_factory=lambda: Layout(()))
     timings: dict[str, float] = field(default_factory=dict)
     trained: bool = False
+    stored: int = 0
 
     def to_json(self) -> str:
         """As the text of manifest.json."""

@@ -443,3 +443,16 @@ def test_problems_of_a_spec_can_be_had_a_line_each(tmp_path):
     assert len(lines) == 2
     for line, code in zip(lines, ("E104", "E103"), strict=True):
         assert re.fullmatch(rf"{re.escape(str(spec))}:\d+:\d+: {code} .*", line)
+
+
+def test_the_methods_paragraph_says_what_was_done(small_run):
+    """Written from the manifest: versions, networks, fresh simulations and how many."""
+    if not (small_run / "diagnostics" / "report.html").exists():
+        assert abi("diagnose", small_run, "--datasets", 10, "--draws", 20, "-j", 0).exit_code == 0
+    page = (small_run / "diagnostics" / "report.html").read_text()
+    manifest = json.loads((small_run / "manifest.json").read_text())
+    rows = len((small_run / "history.csv").read_text().splitlines()) - 1
+    assert manifest["stored"] == 0
+    assert f"(abi {manifest['versions']['abi']}, keras {manifest['versions']['keras']}" in page
+    assert f"({rows} epochs of" in page
+    assert "none used twice" in page

@@ -66,6 +66,9 @@ def test_a_run_without_a_model_does_all_but_simulate(folder):
     assert "executes" not in judged.stderr
     metrics = json.loads((run / "diagnostics" / "metrics.json").read_text())
     assert metrics["datasets"] == 20
+    page = (run / "diagnostics" / "report.html").read_text()
+    assert "300 stored simulations, part of them held out" in page
+    assert "none used twice" not in page
     again = abi("train", run, "--data", data, "-o", folder / "again", "-q")
     assert again.exit_code == 0, again.output
     for command in (("diagnose", run), ("simulate", spec), ("check", spec), ("fill", spec),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from abi_cli.data import DrawHeader, collect
-from abi_cli.diagnostics import flatten, measure, summarize
+from abi_cli.diagnostics import Limits, flatten, measure, summarize
 from abi_cli.diagnostics.comparison import Difference, Judged, crps, differences
 from abi_cli.diagnostics.dependence import data_pit
 from abi_cli.diagnostics.features import features_of
@@ -18,7 +18,7 @@ from abi_cli.diagnostics.joint import joint_pits
 from abi_cli.errors import RunError, UsageError
 from abi_cli.listener import Listener
 from abi_cli.run import Run, open_run
-from abi_cli.spec import read_document, read_source
+from abi_cli.spec import Spec, read_document, read_source
 from abi_cli.variables import Datasets, Ragged, array_of, count
 from abi_cli.workflow.opening import open_approximator, refuse_without_draws
 from abi_cli.workflow.request import USUAL_COMPUTE, Compute, read_model, tell_files
@@ -27,6 +27,7 @@ from abi_cli.workflow.validation import (
     Validation,
     context_of,
     data_of,
+    density_of,
     parameters_of,
 )
 
@@ -83,8 +84,16 @@ def compare(
     for run in runs[1:]:
         _refuse_other(run, runs[0], simulated)
     judged = tuple(
-        _judged(run, simulated, draws=draws, seed=seed, compute=compute, listener=listener)
-        for run in runs
+        _judged(
+            run,
+            model.spec,
+            simulated,
+            draws=draws,
+            seed=seed,
+            compute=compute,
+            listener=listener,
+        )
+        for run, model in zip(runs, models, strict=True)
     )
     trees = [read_document(read_source(run.spec_file())).tree for run in runs]
     return Comparison(
@@ -117,6 +126,7 @@ def _refuse_other(run: Run, first: Run, simulated: Datasets) -> None:
 
 def _judged(
     run: Run,
+    spec: Spec,
     simulated: Datasets,
     *,
     draws: int,
@@ -127,9 +137,7 @@ def _judged(
     """What a run says of the data sets."""
     approximator = open_approximator(run, compute, listener)
     truths = parameters_of(simulated, run)
-    density = None
-    if approximator.inference_network.has_density:
-        density = approximator.log_prob(simulated, truths)
+    density = density_of(approximator, simulated, truths, listener)
     labels = map(str, range(count(simulated)))
     header = DrawHeader.of(simulated, run.layout, labels=labels, draws=draws, seed=seed)
     blocks = approximator.sample(simulated, draws=draws, seed=seed, listener=listener)
@@ -144,6 +152,7 @@ def _judged(
         joint_ranks=joint_pits(scalars, features, seed=seed),
         log_density=density,
         context=context_of(simulated, run),
+        limits=Limits(**dict(spec.diagnostics)),
     )
     return Judged(metrics, crps(scalars), None if density is None else np.asarray(-density))
 

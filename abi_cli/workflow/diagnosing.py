@@ -37,6 +37,7 @@ from abi_cli.workflow.validation import (
     Validation,
     context_of,
     data_of,
+    density_of,
     parameters_of,
 )
 
@@ -161,9 +162,7 @@ def _answers(
 ) -> _Answers:
     """Sample the posterior of every data set, and compute what posteriors are judged by."""
     truths = parameters_of(simulated, run)
-    density = None
-    if approximator.inference_network.has_density:
-        density = approximator.log_prob(simulated, truths)
+    density = density_of(approximator, simulated, truths, listener)
     watch = Disagreement(approximator.members)
     drawn = approximator.sample(simulated, draws=draws, seed=seed, listener=listener)
     blocks: Iterable[DrawBlock] = watch.watching(drawn)

@@ -52,20 +52,24 @@ def _methods(run: Run, spec: Spec) -> str:
     """How the posteriors were learned, in sentences."""
     training, versions = spec.training, run.manifest.versions
     by = {
-        name: versions[name]
-        for name in ("abi-cli", "keras", run.manifest.backend)
-        if name in versions
+        name: versions[name] for name in ("abi", "keras", run.manifest.backend) if name in versions
     }
     tools = ", ".join(f"{name} {number}" for name, number in by.items())
     summary = ""
     if spec.networks.summary is not None:
         summary = f" of summaries learned by a {_words(spec.networks.summary.name)} network"
     epochs = len(run.history()) or training.epochs
-    seen = epochs * training.num_batches * training.batch_size
-    told = (
-        f"{seen:,} simulated data sets ({epochs} epochs of {training.num_batches} batches of "
-        f"{training.batch_size})"
-    )
+    if run.manifest.stored:
+        told = (
+            f"{run.manifest.stored:,} stored simulations, part of them held out, in {epochs} "
+            f"passes and batches of {training.batch_size}"
+        )
+    else:
+        seen = epochs * training.num_batches * training.batch_size
+        told = (
+            f"{seen:,} simulated data sets ({epochs} epochs of {training.num_batches} batches of "
+            f"{training.batch_size}), none used twice"
+        )
     return (
         f"Posteriors were approximated by amortized neural posterior estimation ({tools}): a "
         f"conditional {_words(spec.networks.inference.name)} model{summary} was trained on {told}."

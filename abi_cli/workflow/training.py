@@ -22,7 +22,7 @@ from abi_cli.run import Run
 from abi_cli.spec import DesignSection, Spec, dump_spec
 from abi_cli.training.fitting import refuse_unfit, refuse_unmonitored
 from abi_cli.training.sources import Fresh, Stored
-from abi_cli.variables import Datasets, take
+from abi_cli.variables import Datasets, count, take
 from abi_cli.workflow.pointing import fitted_adapter, pointing, refuse_unknown_names
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
@@ -114,7 +114,13 @@ def train(
             from abi_cli.training.loop import train as learn
 
         loaded = time.perf_counter()
-        files, manifest = _first_files(model, seed=seed, backend=chosen, device=compute.device)
+        files, manifest = _first_files(
+            model,
+            seed=seed,
+            backend=chosen,
+            device=compute.device,
+            stored=0 if stored is None else count(stored),
+        )
         with (
             run.begin(path, manifest, files, force=target.force) as folder,
             backend.all_devices(model.spec.training.batch_size) as devices,
@@ -198,7 +204,7 @@ def _rehearse(
 
 
 def _first_files(
-    model: Model, *, seed: int, backend: str, device: str | None
+    model: Model, *, seed: int, backend: str, device: str | None, stored: int
 ) -> tuple[dict[str, bytes], run.Manifest]:
     """The files that a run begins with, and its manifest."""
     design = model.design()
@@ -222,6 +228,7 @@ def _first_files(
             "python": platform.python_version(),
             **{name: version(name) for name in ("numpy", "keras", backend)},
         },
+        stored=stored,
     )
     return files, manifest
 

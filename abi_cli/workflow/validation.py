@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from abi_cli.variables import Datasets, Ragged, take
 from abi_cli.workflow.request import Compute, Model
 from abi_cli.workflow.simulating import Rows, fixed_context, simulate_rows
 from abi_cli.workflow.stored import stored_simulations
+
+if TYPE_CHECKING:
+    from abi_cli.approximator import Approximator
 
 _DATASETS = 1_000
 """Fresh ones, where nothing else is asked for."""
@@ -88,3 +92,23 @@ def context_of(datasets: Datasets, run: Run) -> dict[str, np.ndarray]:
         if isinstance(value, Ragged) and name not in counted
     }
     return scalars | sizes
+
+
+def density_of(
+    approximator: Approximator,
+    datasets: Datasets,
+    truths: Mapping[str, np.ndarray],
+    listener: Listener,
+) -> np.ndarray | None:
+    """Log density of the true parameters, `(dataset,)`; None where there is none for all of them.
+
+    A truth at the very edge of its support, as far as float32 tells, has a density of 0.
+    """
+    if not approximator.inference_network.has_density:
+        return None
+    density = approximator.log_prob(datasets, truths)
+    wrong = int((~np.isfinite(density)).sum())
+    if wrong:
+        listener.note(f"−log q is left out: {wrong} of {len(density)} truths have a density of 0")
+        return None
+    return density
