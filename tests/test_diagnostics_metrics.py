@@ -241,3 +241,24 @@ def test_the_negative_log_density_is_that_of_the_truths():
     assert mean == pytest.approx(-log_density.mean())
     assert error == pytest.approx(log_density.std(ddof=1) / np.sqrt(50))
     assert measure(scalars, read(scalars)).to_config()["negative_log_density"] is None
+
+
+@pytest.mark.parametrize(("kind", "scale"), [("positive", "log"), ("real", "asinh")])
+def test_contraction_is_taken_where_the_prior_has_a_variance(kind, scale):
+    """Cauchy priors: the sample variance is that of the largest value, and says nothing."""
+    rng = np.random.default_rng(5)
+    z = rng.standard_cauchy(N)
+    inner = np.arcsinh(z) if kind == "real" else np.log(np.abs(z))
+    outer = np.sinh if kind == "real" else np.exp
+    sd = 0.5 * inner.std()
+    centre = inner + sd * rng.standard_normal(N)
+    draws = outer(centre[:, None] + sd * rng.standard_normal((N, S)))
+    metrics = metrics_of_one(draws, outer(inner))
+    (own,) = metrics.parameters.values()
+    assert own.contraction_scale == scale
+    assert own.contraction == pytest.approx(0.75, abs=0.05)
+    assert any(f"({scale})" in note for note in metrics.notes)
+
+    deaf = metrics_of_one(outer(rng.choice(inner, (N, S))), outer(inner))
+    (own,) = deaf.parameters.values()
+    assert own.contraction == pytest.approx(0, abs=0.05)

@@ -105,6 +105,65 @@ def test_a_file_for_each_data_set_is_named_by_it(tmp_path):
     assert abs(metrics["parameters"]["theta"]["z_score_mean"]) < 2
 
 
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "npz"])
+def test_data_tell_a_prior_from_a_posterior(kind, tmp_path):
+    """Draws of the prior pass every test of ranks alone; beside their data they fail."""
+    rng = np.random.default_rng(3)
+    datasets, draws = 600, 400
+    truth = rng.standard_normal(datasets)
+    size = rng.integers(3, 6, datasets)
+    x = [mean + rng.standard_normal(n) for mean, n in zip(truth, size, strict=True)]
+    labels = [f"s{n}" for n in range(datasets)]
+    order = rng.permutation(datasets)
+    file = tmp_path / f"data.{kind}"
+    if kind == "csv":
+        rows = [f"{labels[n]},{v},{truth[n]}" for n in order for v in x[n]]
+        file.write_text("\n".join(["dataset,x,theta", *rows]))
+    elif kind == "jsonl":
+        rows = [{"dataset": labels[n], "theta": truth[n], "x": x[n].tolist()} for n in order]
+        file.write_text("\n".join(map(json.dumps, rows)))
+    else:
+        flat = np.concatenate([x[n] for n in order])
+        own = {"theta": truth[order], "dataset": np.array(labels)[order]}
+        np.savez(file, x=flat, row_size=size[order], **own)
+
+    prior = rng.standard_normal((1, draws, datasets))
+    deaf = arviz_file(tmp_path / "deaf.nc", labels, prior)
+    blind, _ = judged("--draws", deaf, "--truth", file, folder=tmp_path / "out")
+    seen, _ = judged("--draws", deaf, "--truth", file, "--data", file, folder=tmp_path / "out")
+    assert blind["verdict"]["outcome"] != "fail"
+    assert seen["verdict"]["outcome"] == "fail"
+
+    mean = np.array([own.sum() / (1 + len(own)) for own in x])
+    exact = mean + rng.standard_normal((1, draws, datasets)) / np.sqrt(1 + size)
+    right = arviz_file(tmp_path / "right.nc", labels, exact)
+    metrics, result = judged(
+        "--draws", right, "--truth", file, "--data", file, folder=tmp_path / "out"
+    )
+    assert metrics["verdict"]["outcome"] != "fail"
+    assert "Nothing is known of the data" not in result.stderr
+    assert metrics["parameters"]["theta"]["given_data"]
+    assert {part["variable"] for part in metrics["by_context"]} <= {"members of x"}
+
+
+def test_data_must_be_those_of_the_draws(tmp_path):
+    draws, truth = posterior(datasets=4, draws=200)
+    file = arviz_file(tmp_path / "d.nc", list("abcd"), draws.T[None])
+    table = truths(tmp_path / "truth.csv", "abcd", theta=truth)
+    for text, said in (
+        ("dataset,x\na,1\nb,2\nc,3\n", "got none called d"),
+        ("dataset,x\na,1\nb,2\nc,3\nd,4\ne,5\n", "got e, too"),
+        ("dataset,theta\na,1\nb,2\nc,3\nd,4\n", "got nothing but parameters"),
+        ("dataset,x\na,1\nb,2\nc,three\nd,4\n", "got 'three'"),
+    ):
+        (tmp_path / "data.csv").write_text(text)
+        arguments = ("--draws", file, "--truth", table, "--data", tmp_path / "data.csv")
+        result = abi("diagnose", *arguments, "-o", tmp_path / "out")
+        assert result.exit_code == 4, result.stderr
+        assert said in result.stderr
+        assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said", "code"),
     [
@@ -127,8 +186,8 @@ def test_truths_of_other_data_sets_are_refused(tmp_path):
     draws, truth = posterior(datasets=4, draws=200)
     file = arviz_file(tmp_path / "d.nc", ["a", "b", "c", "d"], draws.T[None])
     for labels, columns, said in (
-        ("abce", {"theta": truth}, "got e"),
-        ("abcc", {"theta": truth}, "got 2 for c"),
+        ("abce", {"theta": truth}, "got none called d"),
+        ("abcc", {"theta": truth}, "expected one value in all rows of data set c"),
         ("abcd", {"phi": truth}, "expected true values of theta; got"),
     ):
         table = truths(tmp_path / "truth.csv", labels, **columns)

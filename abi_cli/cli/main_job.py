@@ -196,7 +196,7 @@ def sample(
         "abi diagnose runs/regression --context N=10 --show 3",
         "abi diagnose runs/regression --data held_out.npz --json",
         "abi diagnose runs/regression --observed data.csv",
-        "abi diagnose --draws mcmc.nc --truth truth.csv",
+        "abi diagnose --draws mcmc.nc --truth truth.csv --data data.csv",
     )
 )
 @command
@@ -260,7 +260,7 @@ def diagnose(
     Simulates fresh data sets with the run's own code, or reads some that training has not seen,
     samples their posteriors, compares them with the truth, and leaves report.html, metrics.json
     and pictures with their numbers. With --draws FILE and --truth FILE it does the same for draws
-    of any tool, ArviZ's netCDF included.
+    of any tool, ArviZ's netCDF included; --data FILE then tells posteriors that ignore their data.
     """
     from abi_cli import workflow
     from abi_cli.console import verdicts
@@ -273,7 +273,6 @@ def diagnose(
         of_a_run = {
             "RUN": run,
             "--datasets": datasets,
-            "--data": data,
             "--context": context,
             "--observed": observed,
             "--backend": backend,
@@ -291,6 +290,7 @@ def diagnose(
         diagnosis = workflow.judge(
             files,
             truth,
+            data=data,
             seed=1 if seed is None else seed,
             shown=show,
             pdf=pdf,

@@ -92,6 +92,31 @@ def read_shapes(
     return formats.choose(source, format, lambda fmt: fmt.read_shapes)(Source(source), ragged)
 
 
+def read_described(
+    source: Path, *, once: Collection[str] = (), alone: bool = False, format: str | None = None
+) -> Loaded:
+    """Read data sets of which no model is known: every variable that the file has, as it looks.
+
+    Arguments:
+        once: Variables that a data set has one value of, whatever else varies within it.
+        alone: Read no others.
+        format: A format's name; by default that of the extension.
+
+    Errors:
+        UsageError: No such format.
+        DataError: The file is not there, or not data.
+    """
+    reader = formats.choose(source, format, lambda fmt: fmt.read_sets)
+    sets = reader(Source(source)) - set(once)
+    shapes = read_shapes(source, sets, format=format)
+    variables = tuple(
+        Variable(name, "observable", ragged=name in sets, event=shape)
+        for name, shape in shapes.items()
+        if not alone or name in once
+    )
+    return _load(source, Layout(variables), Wanted(variables, optional=()), format)
+
+
 def read_parameters(
     source: Path | None,
     layout: Layout,

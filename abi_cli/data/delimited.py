@@ -100,6 +100,18 @@ def read_shapes(
     return _events([name for name in header if name != LABEL], 0, source)
 
 
+def read_sets(source: Source, *, delimiter: str) -> set[str]:
+    """The columns with members of sets or series: all, where a label has several rows.
+
+    Errors:
+        DataError: As `read_table`.
+    """
+    table = read_table(source, lambda _header: (), delimiter=delimiter)
+    if len(table.codes) == len(table.labels or ()):
+        return set()
+    return set(_events(list(table.unused), 0, source))
+
+
 def _read(source: Source, wanted: Wanted, delimiter: str) -> tuple[tuple[Variable, ...], Table]:
     variables: tuple[Variable, ...] = ()
 

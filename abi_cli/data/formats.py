@@ -23,6 +23,7 @@ from abi_cli.variables import Datasets, DrawBlock, Layout
 
 T = TypeVar("T")
 ReadShapes = Callable[[Source, Collection[str]], dict[str, tuple[int, ...]]]
+ReadSets = Callable[[Source], set[str]]
 ReadEntries = Callable[[Source, Wanted], Entries]
 WriteDatasets = Callable[[BinaryIO, Datasets, Layout, Sequence[str]], None]
 WriteEstimates = Callable[[BinaryIO, Sequence[str], Sequence[str], Mapping[str, np.ndarray]], None]
@@ -43,6 +44,7 @@ class Format:
     Arguments:
         name: As in `--format`, and as extension.
         read_shapes: Event shape by variable, given which are sets or series.
+        read_sets: Variables that look like sets or series, where no model says which are.
         read_datasets: One entry per data set.
         read_points: One entry per row of points; their labels may repeat.
         write_datasets: What `read_datasets` reads.
@@ -53,6 +55,7 @@ class Format:
 
     name: str
     read_shapes: ReadShapes | None = None
+    read_sets: ReadSets | None = None
     read_datasets: ReadEntries | None = None
     read_points: ReadEntries | None = None
     write_datasets: WriteDatasets | None = None
@@ -65,6 +68,7 @@ def _delimited(name: str, delimiter: str) -> Format:
     return Format(
         name,
         read_shapes=partial(delimited.read_shapes, delimiter=delimiter),
+        read_sets=partial(delimited.read_sets, delimiter=delimiter),
         read_datasets=partial(delimited.read_datasets, delimiter=delimiter),
         read_points=partial(delimited.read_points, delimiter=delimiter),
         write_datasets=partial(delimited.write_datasets, delimiter=delimiter),
@@ -80,6 +84,7 @@ FORMATS = (
     Format(
         "jsonl",
         read_shapes=jsonl.read_shapes,
+        read_sets=jsonl.read_sets,
         read_datasets=jsonl.read_entries,
         read_points=jsonl.read_entries,
         write_datasets=jsonl.write_datasets,
@@ -90,6 +95,7 @@ FORMATS = (
     Format(
         "npz",
         read_shapes=npz.read_shapes,
+        read_sets=npz.read_sets,
         read_datasets=npz.read_entries,
         read_points=npz.read_entries,
         write_datasets=npz.write_datasets,

@@ -80,6 +80,20 @@ def read_shapes(source: Source, ragged: Collection[str]) -> dict[str, tuple[int,
     raise DataError("the file is empty", place=str(source), hint=_EXPECTED)
 
 
+def read_sets(source: Source) -> set[str]:
+    """The keys with members of sets or series: those whose lists vary in length.
+
+    Errors:
+        DataError: A line is no object.
+    """
+    sizes: dict[str, set[int]] = {}
+    for _number, entry in _objects(source):
+        for name, value in entry.items():
+            if isinstance(value, list):
+                sizes.setdefault(name, set()).add(len(value))
+    return {name for name, found in sizes.items() if len(found) > 1}
+
+
 def _shape_of(value: Any) -> tuple[int, ...]:
     try:
         return np.shape(value)

@@ -87,6 +87,21 @@ def read_shapes(source: Source, ragged: Collection[str]) -> dict[str, tuple[int,
     }
 
 
+def read_sets(source: Source) -> set[str]:
+    """The arrays with members of sets or series: those that come with a `row_size`.
+
+    Errors:
+        DataError: No NPZ file, or an array of anything but numbers.
+    """
+    with _arrays(source) as arrays:
+        own = {name for name in arrays if f"{_ROW_SIZE}_{name}" in arrays}
+        if _ROW_SIZE not in arrays:
+            return own
+        members = int(_numbers(arrays, _ROW_SIZE, source).sum())
+        shared = set(arrays) - {LABEL, _SEED, _ROW_SIZE}
+        return own | {n for n in shared if _numbers(arrays, n, source).shape[:1] == (members,)}
+
+
 class _Renamed(Mapping[str, np.ndarray]):
     """Arrays under other names, each read when it is asked for."""
 

@@ -48,6 +48,7 @@ class ElementMetrics:
             `dependence`); None where the data are not known.
         rank_histogram: How many true values rank in each tenth of the draws.
         nrmse_normaliser: What `nrmse` divides by, in words.
+        contraction_scale: On which `contraction` is taken, see `Summary.scale`.
     """
 
     rmse: float
@@ -55,6 +56,7 @@ class ElementMetrics:
     nrmse: float
     nrmse_normaliser: str
     contraction: float
+    contraction_scale: str
     correlation: float
     z_score_mean: float
     z_score_sd: float
@@ -195,6 +197,7 @@ def measure(
     parameters = {
         name: ElementMetrics(
             nrmse_normaliser="sd of the true values",
+            contraction_scale=summary.scale[k],
             uniformity=uniformity(summary.pit[k]),
             rank_histogram=tuple(np.histogram(summary.pit[k], 10, (0, 1))[0].tolist()),
             given_data=None if data_ranks is None else uniformity(data_ranks[k]),
@@ -233,16 +236,23 @@ def measure(
 
 
 def _notes(parameters: Mapping[str, ElementMetrics]) -> tuple[str, ...]:
+    notes = []
+    scales = {name: element.contraction_scale for name, element in parameters.items()}
+    if moved := [f"{name} ({scale})" for name, scale in scales.items() if scale != "as it is"]:
+        notes.append(
+            f"The prior's variance is ruled by its tails: contraction of {', '.join(moved)} is "
+            "taken on the scale in brackets."
+        )
     idle = [name for name, element in parameters.items() if element.contraction < IDLE]
     if not idle:
-        return ()
+        return tuple(notes)
     said = (
         "Either the data don't inform them, or the network doesn't read the data: uniform ranks "
         "can't tell these apart."
     )
     if all(parameters[name].given_data for name in idle):
         said = "Where they pass, plain features of the data tell no more of them either."
-    return (f"Posteriors of {', '.join(idle)} are as wide as the prior. {said}",)
+    return (*notes, f"Posteriors of {', '.join(idle)} are as wide as the prior. {said}")
 
 
 def rmse(summary: Summary) -> np.ndarray:
@@ -274,14 +284,15 @@ def nrmse(summary: Summary) -> np.ndarray:
 def contractions(summary: Summary) -> np.ndarray:
     """How much narrower than the prior each posterior is, `(element, dataset)`.
 
-    1 − sₙ² / var(θ), with the variance of the true values for the prior's. Not clipped: a posterior
-    wider than the prior gives a negative value.
+    1 − sₙ² / var(θ), with the variance of the true values for the prior's; on a log or asinh scale
+    where that variance is ruled by tails, or does not exist (see `Summary.scale`). Not clipped: a
+    posterior wider than the prior gives a negative value.
 
     References:
         Schad, Betancourt & Vasishth (2021), Toward a principled Bayesian workflow in cognitive
         science, arXiv 1904.12765.
     """
-    return np.asarray(1 - summary.sd**2 / summary.truth.var(axis=1, ddof=1)[:, None])
+    return summary.contraction
 
 
 def contraction(summary: Summary) -> np.ndarray:

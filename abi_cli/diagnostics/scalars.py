@@ -7,7 +7,7 @@ in blocks, so memory stays bounded beyond the draws themselves.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,6 +61,9 @@ class Summary:
 
     Arguments:
         draws: S, how many draws there are of each data set.
+        scale: `(element,)`, `as it is`, or `log` or `asinh` where tails rule the sd of the true
+            values (more than 3 × IQR / 1.349), as where the prior has no variance. The latter is
+            that of (θ − median) / (IQR / 1.349).
         truth: The value that the data were simulated with.
         mean, sd: Of the draws; sd with divisor S − 1.
         median, low, high: Quantiles 50 %, 2.5 % and 97.5 % of the draws.
@@ -70,11 +73,14 @@ class Summary:
             lies close to the centre, near 1 where it lies far out. The centre is the mean of the S
             draws *and* the truth, a symmetric function of S + 1 exchangeable values, so that this
             too is exactly uniform for exact posteriors.
+        contraction: How much narrower than the prior it is, 1 − var(draws) / var(truths), on the
+            `scale` of the element.
 
-    All arrays are `(element, dataset)`, float64.
+    Other arrays are `(element, dataset)`, float64.
     """
 
     draws: int
+    scale: tuple[str, ...]
     truth: np.ndarray
     mean: np.ndarray
     sd: np.ndarray
@@ -83,12 +89,14 @@ class Summary:
     high: np.ndarray
     pit: np.ndarray
     distance_pit: np.ndarray
+    contraction: np.ndarray
 
     def take(self, index: Sequence[int]) -> Summary:
         """The elements `index`, in that order."""
         rows = list(index)
         return Summary(
             self.draws,
+            tuple(self.scale[row] for row in rows),
             self.truth[rows],
             self.mean[rows],
             self.sd[rows],
@@ -97,6 +105,7 @@ class Summary:
             self.high[rows],
             self.pit[rows],
             self.distance_pit[rows],
+            self.contraction[rows],
         )
 
 
@@ -213,7 +222,9 @@ def summarize(scalars: Scalars, *, seed: int, progress: Progress) -> Summary:
     elements, datasets = scalars.truths.shape
     count = scalars.draws[0].shape[1]
     rng = np.random.default_rng(seed)
-    result = Summary(count, *(np.empty((elements, datasets)) for _ in range(8)))
+    scales = [_Scale.of(*both) for both in zip(scalars.truths, scalars.draws, strict=True)]
+    made = (np.empty((elements, datasets)) for _ in range(9))
+    result = Summary(count, tuple(scale.name for scale in scales), *made)
     step = max(1, BLOCK // count)
 
     for k, draws in enumerate(scalars.draws):
@@ -224,6 +235,8 @@ def summarize(scalars: Scalars, *, seed: int, progress: Progress) -> Summary:
                 _summarize_block(
                     result, k, rows, draws[rows], scalars.truths[k, rows], jitter[:, rows]
                 )
+                variance = scales[k].variance_of(draws[rows], result.sd[k, rows])
+                result.contraction[k, rows] = 1 - variance / scales[k].variance
         _check_finite(scalars, result, k)
         progress.advance()
     return result
@@ -267,6 +280,40 @@ def _summarize_block(
     result.distance_pit[element, rows] = randomized_pit(
         centred, np.abs(offset - centre)[:, None], jitter[1]
     )
+
+
+_TAILS = 3.0
+"""How many times IQR / 1.349, the sd of a normal distribution, an sd may be that is meant."""
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """A scale on which the prior of a scalar has a variance, and that variance."""
+
+    name: str
+    apply: Callable[[np.ndarray], np.ndarray] | None
+    variance: float
+
+    @classmethod
+    def of(cls, truths: np.ndarray, draws: np.ndarray) -> _Scale:
+        """Judging by the true values `(dataset,)`, and by what draws `(dataset, draw)` allow."""
+        low, centre, high = np.quantile(truths, [0.25, 0.5, 0.75])
+        spread = (high - low) / 1.349
+        if not 0 < _TAILS * spread < truths.std(ddof=1):
+            return cls("as it is", None, float(truths.var(ddof=1)))
+        if truths.min() > 0 and draws.min() > 0:
+            return cls("log", np.log, float(np.log(truths).var(ddof=1)))
+
+        def narrowed(values: np.ndarray) -> np.ndarray:
+            return np.arcsinh((values - centre) / spread)
+
+        return cls("asinh", narrowed, float(narrowed(truths).var(ddof=1)))
+
+    def variance_of(self, draws: np.ndarray, sd: np.ndarray) -> np.ndarray:
+        """Of draws `(dataset, draw)` on this scale, given their `sd (dataset,)` as they are."""
+        if self.apply is None:
+            return sd**2
+        return np.asarray(self.apply(draws.astype(np.float64)).var(axis=1, ddof=1))
 
 
 def _quantile(ordered: np.ndarray, level: float) -> np.ndarray:
