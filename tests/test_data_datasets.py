@@ -19,7 +19,7 @@ from abi_cli.data import (
     write_simulations,
 )
 from abi_cli.errors import DataError, UsageError
-from abi_cli.variables import Layout, Ragged, Variable
+from abi_cli.variables import Layout, Ragged, Variable, array_of
 from tests.data_examples import FIXED, LINE, OF_DATASETS, RICH, assert_same, some
 
 LONG = """dataset,x,site,y
@@ -284,3 +284,49 @@ def test_jsonl_is_plain_json(tmp_path):
     assert list(first) == ["dataset", "dose", "theta", "noise", "counts", "place", "moments"]
     assert np.shape(first["theta"]) == (2, 2)
     assert np.shape(second["place"]) == (1, 2)
+
+
+def test_a_json_object_is_a_data_set_and_a_list_has_many(write):
+    """Stan's programs read the first."""
+    one = read_datasets(write('{"N": 2, "x": [1, 2], "y": [3, 4]}', "one.json"), LINE)
+    assert one.labels == ["0"]
+    np.testing.assert_array_equal(array_of(one.datasets["y"]), [3, 4])
+    text = '[{"dataset": "a", "x": [1], "y": [2]}, {"dataset": "b", "x": [1, 5], "y": [2, 6]}]'
+    two = read_datasets(write(text, "two.json"), LINE)
+    assert two.labels == ["a", "b"]
+    np.testing.assert_array_equal(two.datasets["N"], [1, 2])
+
+
+def test_netcdf_of_other_programs_is_read(tmp_path):
+    """ArviZ's observed_data of one data set, a rectangle, and CF's ragged arrays by any name."""
+    import xarray
+
+    path = tmp_path / "data.nc"
+    one = xarray.Dataset({"x": ("obs_id", [1.0, 2.0]), "y": ("obs_id", [3.0, 4.0])})
+    one.to_netcdf(path, group="observed_data", engine="h5netcdf")
+    loaded = read_datasets(path, LINE)
+    np.testing.assert_array_equal(array_of(loaded.datasets["y"]), [3, 4])
+    assert loaded.labels == ["0"]
+
+    axes = ("dataset", "obs")
+    rectangle = xarray.Dataset(
+        {"x": (axes, np.arange(6.0).reshape(2, 3)), "y": (axes, np.arange(6.0).reshape(2, 3))},
+        coords={"dataset": ["a", "b"]},
+    )
+    rectangle.to_netcdf(path, engine="h5netcdf", mode="w")
+    loaded = read_datasets(path, LINE)
+    assert loaded.labels == ["a", "b"]
+    np.testing.assert_array_equal(loaded.datasets["N"], [3, 3])
+
+    ragged = xarray.Dataset(
+        {
+            "x": ("member", np.arange(5.0)),
+            "y": ("member", np.arange(5.0)),
+            "how_many": ("dataset", [2, 3], {"sample_dimension": "member"}),
+        },
+        coords={"dataset": [7, 8]},
+    )
+    ragged.to_netcdf(path, engine="h5netcdf", mode="w")
+    loaded = read_datasets(path, LINE)
+    assert loaded.labels == ["7", "8"]
+    np.testing.assert_array_equal(loaded.datasets["N"], [2, 3])

@@ -1,5 +1,7 @@
 """Data that are refused: one message each, with file, row, column and the text found."""
 
+from datetime import datetime
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -69,13 +71,13 @@ def test_a_vector_needs_all_its_columns(write):
 
 
 BAD_LINES = {
-    "empty": ("\n", r"data\.jsonl: the file is empty"),
+    "empty": ("\n", r"data\.jsonl: there is no data set in it"),
     "not JSON": ("[1,\n", r"line 1: expected JSON"),
     "no object": ("[1]\n", r"line 1: expected an object; got \[1\]"),
     "missing key": ('{"x": [1]}\n', r"line 1: expected the key y; got x"),
     "key gone": (
         '{"x": [1], "y": [1]}\n{"x": [1]}\n',
-        r"line 2: expected the key y, as in the lines above",
+        r"line 2: expected the key y, as in those before",
     ),
     "key twice": ('{"x": [1], "x": [2], "y": [1]}\n', r"line 1: .*got the key 'x' twice"),
     "text": ('{"x": [1, "a"], "y": [1, 2]}\n', r'line 1, x\[1\]: expected a number; got "a"'),
@@ -101,6 +103,44 @@ BAD_LINES = {
 def test_a_line_is_refused_with_its_place(write, content, message):
     with pytest.raises(DataError, match=f"(?s){message}"):
         read_datasets(write(content, "data.jsonl"), LINE)
+
+
+BAD_DOCUMENTS = {
+    "empty": ("", r"data\.json: expected JSON"),
+    "no list": ("3", r"data\.json: expected an object; got 3"),
+    "empty list": ("[]", r"data\.json: there is no data set in it"),
+    "number in list": ('[{"x": [1], "y": [1]}, 2]', r"data\.json, item 2: expected an object"),
+    "text": ('{"x": [1, "a"], "y": [1, 2]}', r'data\.json, x\[1\]: expected a number; got "a"'),
+    "key twice": ('{"x": [1], "x": [2], "y": [1]}', r"got the key 'x' twice"),
+    "deep": ("[" * 100_000, r"data\.json: expected JSON"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), BAD_DOCUMENTS.values(), ids=BAD_DOCUMENTS)
+def test_a_document_is_refused_with_its_place(write, content, message):
+    with pytest.raises(DataError, match=f"(?s){message}"):
+        read_datasets(write(content, "data.json"), LINE)
+
+
+BAD_COLUMNS = {
+    "null": ({"x": [1.0, None], "y": [1, 2]}, r"column x, row 2: expected a number; got an empty"),
+    "NaN": ({"x": [1.0, np.nan], "y": [1, 2]}, r"row 2, column x: .*missing value"),
+    "date": ({"x": [datetime(2020, 1, 1)] * 2, "y": [1, 2]}, r"column x, row 1: .*got datetime"),
+    "text": ({"x": ["1", "2"], "y": [1, 2]}, r"column x, row 1: expected a number; got '1'"),
+    "missing": ({"x": [1.0]}, r"expected the column y; got x"),
+    "no rows": ({"x": [], "y": []}, r"there are no rows"),
+    "label": ({"dataset": ["a", None], "x": [1, 2], "y": [1, 2]}, r"row 2, column dataset"),
+}
+
+
+@pytest.mark.parametrize(("columns", "message"), BAD_COLUMNS.values(), ids=BAD_COLUMNS)
+def test_columns_of_parquet_are_refused_with_their_place(tmp_path, columns, message):
+    import pyarrow
+    from pyarrow import parquet
+
+    parquet.write_table(pyarrow.table(columns), tmp_path / "data.parquet")
+    with pytest.raises(DataError, match=f"(?s){message}"):
+        read_datasets(tmp_path / "data.parquet", LINE)
 
 
 X = np.arange(3.0)
@@ -132,10 +172,8 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
 
 
 def test_an_unknown_format_names_the_known_ones(tmp_path):
-    with pytest.raises(UsageError, match="formats csv, tsv, jsonl, npz; got 'xlsx'"):
+    with pytest.raises(UsageError, match="formats csv, tsv, jsonl, json, npz, nc, parquet; got"):
         read_datasets(tmp_path / "data.xlsx", LINE)
-    with pytest.raises(UsageError, match="formats csv, tsv, jsonl, npz; got 'nc'"):
-        write_simulations(None, {}, LINE, format="nc")
 
 
 def test_output_into_a_missing_folder_is_refused(tmp_path):

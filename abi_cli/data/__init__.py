@@ -3,13 +3,16 @@
 files      bytes in and out: files appear whole, standard streams
 entries    what every reader makes of a file
 tables     delimited text, column by column
-delimited, jsonl, npz, netcdf     one format each
+delimited, jsonl, json_list, npz, netcdf, parquet     one format each
+long_tables, records, arrays      what they share: tables, objects of JSON, named arrays
 formats    their table: the only place that names them
 datasets   data sets and simulations as a model's layout says
+several    data sets of several files
 draws      draws and what is known beforehand
 draw_files draws in and out
+statistics what they are called and how they are computed
 summary    draws in a few numbers
-estimates  point estimates, out
+estimates  point estimates, in and out
 disagreement  of the members of an ensemble, from its draws
 """
 
@@ -27,7 +30,8 @@ from abi_cli.data.disagreement import Disagreement, disagreement_told
 from abi_cli.data.draw_files import DrawWriter, open_draws, read_draws
 from abi_cli.data.draws import DrawHeader, Draws, collect
 from abi_cli.data.entries import Naming
-from abi_cli.data.estimates import Estimates, estimates_of, write_estimates
+from abi_cli.data.estimates import Estimates, estimates_of, read_estimates, write_estimates
+from abi_cli.data.several import Part, read_several
 from abi_cli.data.summary import STATISTICS, Summary, summarize
 
 __all__ = [
@@ -39,6 +43,7 @@ __all__ = [
     "Estimates",
     "Loaded",
     "Naming",
+    "Part",
     "Summary",
     "collect",
     "disagreement_told",
@@ -48,7 +53,9 @@ __all__ = [
     "read_datasets",
     "read_described",
     "read_draws",
+    "read_estimates",
     "read_parameters",
+    "read_several",
     "read_shapes",
     "read_simulations",
     "summarize",

@@ -56,8 +56,8 @@ def read_datasets(
         DataError: The file is not there, or not data of this model.
     """
     wanted = Wanted(
-        required=_not_counted(layout.of("context", "given", "observable")),
-        optional=(*_counted(layout), *(layout.of("parameter") if truths else ())),
+        required=uncounted(layout.of("context", "given", "observable")),
+        optional=(*counted(layout), *(layout.of("parameter") if truths else ())),
         naming=naming or Naming(),
     )
     return _load(source, layout, wanted, format)
@@ -71,8 +71,8 @@ def read_simulations(source: Path | None, layout: Layout, *, format: str | None 
         DataError: The file is not there, or not simulations of this model.
     """
     wanted = Wanted(
-        required=_not_counted(layout.of("context", "given", "parameter", "observable")),
-        optional=(*_counted(layout), *layout.of("nuisance")),
+        required=uncounted(layout.of("context", "given", "parameter", "observable")),
+        optional=(*counted(layout), *layout.of("nuisance")),
     )
     return _load(source, layout, wanted, format).datasets
 
@@ -89,7 +89,9 @@ def read_shapes(
         UsageError: No such format.
         DataError: The file is not there, or can't be data of this format.
     """
-    return formats.choose(source, format, lambda fmt: fmt.read_shapes)(Source(source), ragged)
+    return formats.choose_reader(source, format, lambda fmt: fmt.read_shapes)(
+        Source(source), ragged
+    )
 
 
 def read_described(
@@ -106,7 +108,7 @@ def read_described(
         UsageError: No such format.
         DataError: The file is not there, or not data.
     """
-    reader = formats.choose(source, format, lambda fmt: fmt.read_sets)
+    reader = formats.choose_reader(source, format, lambda fmt: fmt.read_sets)
     sets = reader(Source(source)) - set(once)
     shapes = read_shapes(source, sets, format=format)
     variables = tuple(
@@ -140,7 +142,7 @@ def read_parameters(
         UsageError: No such format.
         DataError: The file is not there, or not values of these parameters, or for other data.
     """
-    reader = formats.choose(source, format, lambda fmt: fmt.read_points)
+    reader = formats.choose_reader(source, format, lambda fmt: fmt.read_points)
     file = Source(source)
     wanted = Wanted(layout.of("parameter"), optional=(), naming=naming or Naming())
     entries = reader(file, wanted)
@@ -162,17 +164,29 @@ def read_parameters(
     return np.array([position[label] for label in entries.labels]), entries.values
 
 
-def _counted(layout: Layout) -> tuple[Variable, ...]:
+def counted(layout: Layout) -> tuple[Variable, ...]:
+    """Contexts that are derived from the length of an observable."""
     return tuple(variable for variable in layout.of("context") if variable.length_of)
 
 
-def _not_counted(variables: Sequence[Variable]) -> tuple[Variable, ...]:
+def uncounted(variables: Sequence[Variable]) -> tuple[Variable, ...]:
+    """Those that are not."""
     return tuple(v for v in variables if v.role != "context" or not v.length_of)
 
 
 def _load(source: Path | None, layout: Layout, wanted: Wanted, format: str | None) -> Loaded:
-    entries = formats.choose(source, format, lambda fmt: fmt.read_datasets)(Source(source), wanted)
-    labels = _unique_labels(entries)
+    reader = formats.choose_reader(source, format, lambda fmt: fmt.read_datasets)
+    entries = reader(Source(source), wanted)
+    return loaded_of(entries, layout, wanted.naming, Source(source))
+
+
+def loaded_of(entries: Entries, layout: Layout, naming: Naming, source: Source) -> Loaded:
+    """Data sets from what a reader has found, in the order of the layout, counts derived.
+
+    Errors:
+        DataError: They are not what the model has.
+    """
+    labels = unique_labels(entries)
     for name, value in entries.values.items():
         if isinstance(value, Ragged) and (value.row_size == 0).any():
             empty = int(np.argmin(value.row_size))
@@ -182,15 +196,20 @@ def _load(source: Path | None, layout: Layout, wanted: Wanted, format: str | Non
                 hint="Leave the empty data set out.",
             )
     values = entries.values | _counts(entries, labels, layout)
-    for name, how in wanted.naming.prepare.items():
+    for name, how in naming.prepare.items():
         values[name] = prepared(name, values[name], how, labels)
     ordered = {v.name: values[v.name] for v in layout.variables if v.name in values}
     unused = [name for name in entries.unused if name.partition("[")[0] not in layout]
-    note = f"{Source(source)}: no use for the {entries.noun}s {listing(unused)}"
+    note = f"{source}: no use for the {entries.noun}s {listing(unused)}"
     return Loaded(labels, ordered, (note,) if unused else ())
 
 
-def _unique_labels(entries: Entries) -> list[str]:
+def unique_labels(entries: Entries) -> list[str]:
+    """The labels of data sets, by index where the file has none.
+
+    Errors:
+        DataError: One is there twice.
+    """
     if entries.labels is None:
         return [str(i) for i in range(count(entries.values))]
     seen: dict[str, int] = {}
@@ -208,7 +227,7 @@ def _unique_labels(entries: Entries) -> list[str]:
 def _counts(entries: Entries, labels: Sequence[str], layout: Layout) -> Datasets:
     """The contexts that count members, `(dataset,)` int64; those in the file are verified."""
     counts: Datasets = {}
-    for variable in _counted(layout):
+    for variable in counted(layout):
         first, *others = (
             (name, value)
             for name in variable.length_of

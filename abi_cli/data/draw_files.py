@@ -88,4 +88,4 @@ def read_draws(source: Path | None, *, format: str | None = None) -> Draws:
         UsageError: No such format.
         DataError: The file is not there, or holds no draws.
     """
-    return formats.choose(source, format, lambda fmt: fmt.read_draws)(Source(source))
+    return formats.choose_reader(source, format, lambda fmt: fmt.read_draws)(Source(source))

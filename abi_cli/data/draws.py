@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -99,6 +99,22 @@ class Draws:
             for flat in [value.reshape(*value.shape[:2], -1)]
             for i, element in enumerate(element_names(name, value.shape[2:]))
         }
+
+
+def whole_datasets(header: DrawHeader, blocks: Iterable[DrawBlock]) -> Iterator[Draws]:
+    """The draws of a block's data sets at a time; of one whose draws come in parts, all of them."""
+    held: list[DrawBlock] = []
+    for block in blocks:
+        held.append(block)
+        datasets, draws = block.shape
+        if block.first_draw + draws < header.draws:
+            continue
+        labels = header.labels[block.first_dataset : block.first_dataset + datasets]
+        names = [variable.name for variable in header.parameters]
+        yield Draws(
+            labels, {n: np.concatenate([part.values[n] for part in held], axis=1) for n in names}
+        )
+        held = []
 
 
 def collect(header: DrawHeader, blocks: Iterable[DrawBlock]) -> Draws:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from abi_cli.data import formats
-from abi_cli.data.draws import Draws
-from abi_cli.data.files import output, output_errors
+from abi_cli.data.draws import DrawHeader, Draws, whole_datasets
+from abi_cli.data.files import Source, output, output_errors
+from abi_cli.data.statistics import statistics
+from abi_cli.data.summary import Summary
+from abi_cli.errors import DataError
+from abi_cli.variables import DrawBlock
 
 OF_DRAWS = ("mean", "sd", "q5", "median", "q95")
 """What is estimated of draws: mean, standard deviation (n − 1) and quantiles."""
@@ -42,18 +48,57 @@ class Estimates:
                 yield label, element, values[i]
 
 
-def estimates_of(draws: Draws) -> Estimates:
-    """Those of `OF_DRAWS`; the sd of a single draw is NaN."""
+def estimates_of(
+    header: DrawHeader, blocks: Iterable[DrawBlock], names: Sequence[str] = OF_DRAWS
+) -> Estimates:
+    """Statistics of draws, block after block, so that the draws are never all in memory.
 
-    def of(values: np.ndarray) -> np.ndarray:
-        wide = values.astype(np.float64)
-        sd = wide.std(axis=1, ddof=1) if wide.shape[1] > 1 else np.full_like(wide[:, 0], np.nan)
-        low, median, high = np.quantile(wide, [0.05, 0.5, 0.95], axis=1)
-        stacked = np.stack([wide.mean(axis=1), sd, low, median, high], axis=1)
-        return stacked.astype(np.float32)
+    Arguments:
+        names: See `statistics`.
+    """
+    parts: dict[str, list[np.ndarray]] = {v.name: [] for v in header.parameters}
+    for draws in whole_datasets(header, blocks):
+        for name, value in draws.values.items():
+            own = np.stack(statistics(value, names), axis=1)
+            parts[name].append(own.astype(np.float32))
+    values = {name: np.concatenate(own) for name, own in parts.items()}
+    return Estimates(header.labels, tuple(names), values)
 
-    values = {name: of(value) for name, value in draws.values.items()}
-    return Estimates(draws.labels, OF_DRAWS, values)
+
+def read_estimates(source: Path | None) -> Summary | None:
+    """Estimates of a table as `write_estimates` leaves it; None where the file is something else.
+
+    Errors:
+        DataError: The file can't be read, or a cell is no number.
+    """
+    file = Source(source)
+    name = formats.sniff(source)
+    if name not in ("csv", "tsv"):
+        return None
+    if {"parameter", "dataset"} - set(formats.first_line(source, name)):
+        return None
+    with file.open() as stream:
+        text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+        rows = list(csv.DictReader(text, delimiter="," if name == "csv" else "\t"))
+        text.detach()
+    cells: dict[tuple[str, str], list[float]] = {}
+    names = [
+        column for column in (rows[0] if rows else {}) if column not in ("parameter", "dataset")
+    ]
+    for number, row in enumerate(rows, start=2):
+        try:
+            own = [float(row[column]) for column in names]
+        except (TypeError, ValueError):
+            raise DataError(
+                "expected a number in every column", place=f"{file}, row {number}"
+            ) from None
+        cells[row["dataset"], row["parameter"]] = own
+    labels = tuple(dict.fromkeys(label for label, _ in cells))
+    elements = tuple(dict.fromkeys(element for _, element in cells))
+    if len(cells) != len(rows) or len(cells) != len(labels) * len(elements) or not names:
+        raise DataError("expected each parameter of each data set once", place=str(file))
+    table = np.array([[cells[label, element] for element in elements] for label in labels])
+    return Summary(labels, elements, {name: table[..., k] for k, name in enumerate(names)})
 
 
 def write_estimates(target: Path | None, estimates: Estimates, *, format: str | None) -> None:

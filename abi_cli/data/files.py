@@ -93,6 +93,12 @@ def output(target: Path | None) -> Iterator[BinaryIO]:
             written.unlink(missing_ok=True)
 
 
+def peek() -> bytes:
+    """The first bytes of standard input, which stay to be read; none where that can't be."""
+    look = getattr(sys.stdin.buffer, "peek", None)
+    return b"" if look is None else bytes(look(1 << 12))
+
+
 def scratch_folder(target: Path | None) -> Path | None:
     """Where temporary files beside `target` go: its own disk, or the system's default (None)."""
     folder = None if target is None else target.resolve().parent

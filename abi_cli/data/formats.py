@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import BinaryIO, TypeVar
 
 import numpy as np
 
-from abi_cli.data import delimited, jsonl, netcdf, npz
+from abi_cli.data import delimited, json_list, jsonl, long_tables, netcdf, npz, parquet
 from abi_cli.data.draws import DrawHeader, Draws
 from abi_cli.data.entries import Entries, Wanted
-from abi_cli.data.files import Source
+from abi_cli.data.files import Source, peek
+from abi_cli.data.tables import read_header
 from abi_cli.errors import UsageError
 from abi_cli.variables import Datasets, DrawBlock, Layout
 
@@ -65,33 +67,45 @@ class Format:
 
 
 def _delimited(name: str, delimiter: str) -> Format:
-    return Format(
-        name,
-        read_shapes=partial(delimited.read_shapes, delimiter=delimiter),
-        read_sets=partial(delimited.read_sets, delimiter=delimiter),
-        read_datasets=partial(delimited.read_datasets, delimiter=delimiter),
-        read_points=partial(delimited.read_points, delimiter=delimiter),
+    return replace(
+        _tables(name, delimited.tables(delimiter)),
         write_datasets=partial(delimited.write_datasets, delimiter=delimiter),
-        read_draws=partial(delimited.read_draws, delimiter=delimiter),
         write_draws=partial(delimited.write_draws, delimiter=delimiter),
         write_estimates=partial(delimited.write_estimates, delimiter=delimiter),
+    )
+
+
+def _tables(name: str, tables: long_tables.Tables) -> Format:
+    """A format whose files are tables, for reading."""
+    return Format(
+        name,
+        read_shapes=partial(long_tables.read_shapes, tables=tables),
+        read_sets=partial(long_tables.read_sets, tables=tables),
+        read_datasets=partial(long_tables.read_datasets, tables=tables),
+        read_points=partial(long_tables.read_points, tables=tables),
+        read_draws=partial(long_tables.read_draws, tables=tables),
+    )
+
+
+def _records(name: str, module: ModuleType) -> Format:
+    return Format(
+        name,
+        read_shapes=module.read_shapes,
+        read_sets=module.read_sets,
+        read_datasets=module.read_entries,
+        read_points=module.read_entries,
+        write_datasets=module.write_datasets,
+        read_draws=module.read_draws,
+        write_draws=module.write_draws,
+        write_estimates=module.write_estimates,
     )
 
 
 FORMATS = (
     _delimited("csv", ","),
     _delimited("tsv", "\t"),
-    Format(
-        "jsonl",
-        read_shapes=jsonl.read_shapes,
-        read_sets=jsonl.read_sets,
-        read_datasets=jsonl.read_entries,
-        read_points=jsonl.read_entries,
-        write_datasets=jsonl.write_datasets,
-        read_draws=jsonl.read_draws,
-        write_draws=jsonl.write_draws,
-        write_estimates=jsonl.write_estimates,
-    ),
+    _records("jsonl", jsonl),
+    _records("json", json_list),
     Format(
         "npz",
         read_shapes=npz.read_shapes,
@@ -103,7 +117,22 @@ FORMATS = (
         write_draws=npz.write_draws,
         write_estimates=npz.write_estimates,
     ),
-    Format("nc", read_draws=netcdf.read_draws, write_draws=netcdf.write_draws),
+    Format(
+        "nc",
+        read_shapes=netcdf.read_shapes,
+        read_sets=netcdf.read_sets,
+        read_datasets=netcdf.read_entries,
+        read_points=netcdf.read_entries,
+        write_datasets=netcdf.write_datasets,
+        read_draws=netcdf.read_draws,
+        write_draws=netcdf.write_draws,
+    ),
+    replace(
+        _tables("parquet", parquet.TABLES),
+        write_datasets=parquet.write_datasets,
+        write_draws=parquet.write_draws,
+        write_estimates=parquet.write_estimates,
+    ),
 )
 """The first one is what standard input and standard output hold unless told otherwise."""
 
@@ -130,3 +159,42 @@ def choose(path: Path | None, name: str | None, ability: Callable[[Format], T | 
         place=None if path is None else str(path),
         hint="The extension of a file says its format; --format says that of the output.",
     )
+
+
+def choose_reader(path: Path | None, name: str | None, ability: Callable[[Format], T | None]) -> T:
+    """As `choose`, for reading: what comes through a pipe is known by its first bytes.
+
+    Errors:
+        UsageError: There is no such format, or it can't do this.
+    """
+    return choose(path, sniff(path) if path is None and name is None else name, ability)
+
+
+def sniff(path: Path | None) -> str:
+    """The name of the format of a file: by its extension, or by the first bytes that are piped."""
+    return _sniffed(peek()) if path is None else path.suffix.lower().removeprefix(".")
+
+
+def first_line(path: Path | None, name: str) -> list[str]:
+    """The names of the columns of delimited text, which stay to be read."""
+    mark = "," if name == "csv" else "\t"
+    if path is not None:
+        return read_header(Source(path), delimiter=mark)
+    line = peek().partition(b"\n")[0].decode("utf-8-sig", "replace").strip()
+    return [cell.strip().strip('"') for cell in line.split(mark)]
+
+
+def _sniffed(start: bytes) -> str:
+    """The format of a file that begins so; CSV where nothing speaks for another one."""
+    for mark, name in ((b"PK", "npz"), (b"\x89HDF", "nc"), (b"PAR1", "parquet")):
+        if start.startswith(mark):
+            return name
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith(b"["):
+        return "json"
+    if text.startswith(b"{"):
+        line, more, rest = text.partition(b"\n")
+        alone = line.rstrip().endswith(b"}") and (not rest.strip() or rest.lstrip()[:1] == b"{")
+        return "jsonl" if alone or not more else "json"
+    header = text.partition(b"\n")[0]
+    return "tsv" if b"\t" in header and b"," not in header else "csv"

@@ -2,285 +2,71 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
-from abi_cli.data.draws import DrawHeader, Draws, as_float32, float32_text
-from abi_cli.data.entries import LABEL, Entries, Wanted, check_numbers
+from abi_cli.data import records
+from abi_cli.data.draws import DrawHeader, Draws
+from abi_cli.data.entries import Entries, Wanted
 from abi_cli.data.files import Source
-from abi_cli.errors import DataError
-from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged, Variable
+from abi_cli.variables import Datasets, DrawBlock, Layout
 
-_EXPECTED = 'Expected one object a line, such as {"dataset": "A", "x": [1.5, 2.5]}.'
+
+def objects(source: Source) -> Iterator[records.Record]:
+    """The objects of the file, line after line, as they come.
+
+    Errors:
+        DataError: A line is no object of JSON.
+    """
+    with source.open() as stream:
+        for number, line in enumerate(stream, start=1):
+            if line.strip():
+                place = f"{source}, line {number}"
+                yield records.record(records.parse(line, place), place)
 
 
 def read_entries(source: Source, wanted: Wanted) -> Entries:
-    """One entry per line: a data set, or a point.
-
-    Errors:
-        DataError: A line is no object, lacks a key that the first one has, holds anything but
-            numbers where a variable is, or numbers of another shape.
-    """
-    variables: tuple[Variable, ...] | None = None
-    labelled = False
-    found: dict[str, list[np.ndarray]] = {}
-    labels: list[str] = []
-    numbers: list[int] = []
-    keys: dict[str, None] = {}
-    words, gaps = wanted.categories(_spelled), wanted.gaps(_spelled)
-    for number, found_there in _objects(source):
-        place = f"{source}, line {number}"
-        own = wanted.translated(list(found_there), spell=_spelled, place=place)
-        entry = dict(zip(own, found_there.values(), strict=True))
-        for name in words.keys() & entry.keys():
-            entry[name] = _in_numbers(entry[name], words[name])
-        for name in gaps.keys() & entry.keys():
-            entry[name] = _with_nan(entry[name], gaps[name])
-        if variables is None:
-            variables = wanted.found(list(entry), noun="key", spell=_spelled, place=place)
-            labelled = LABEL in entry
-        if labelled:
-            labels.append(_label(entry, place))
-        elif LABEL in entry:
-            raise DataError(f"expected no {LABEL}, as in the first line", place=place)
-        for variable in variables:
-            found.setdefault(variable.name, []).append(_array(entry, variable, place))
-        numbers.append(number)
-        keys |= dict.fromkeys(entry)
-    if variables is None:
-        raise DataError("the file is empty", place=str(source), hint=_EXPECTED)
-
-    used = {LABEL, *found}
-    return Entries(
-        labels=tuple(labels) if labelled else None,
-        values={
-            variable.name: _joined(found[variable.name], variable, numbers, source)
-            for variable in variables
-        },
-        unused=tuple(key for key in keys if key not in used),
-        noun="key",
-        place=lambda dataset: f"{source}, line {numbers[dataset]}",
-    )
+    """One entry per line: a data set, or a point. See `records.entries_of`."""
+    return records.entries_of(objects(source), wanted, source)
 
 
 def read_shapes(source: Source, ragged: Collection[str]) -> dict[str, tuple[int, ...]]:
-    """Event shape by variable, judging by the first line.
-
-    Errors:
-        DataError: There is none, or it is no object.
-    """
-    for _number, entry in _objects(source):
-        shapes = {name: _shape_of(value) for name, value in entry.items() if name != LABEL}
-        return {name: shape[int(name in ragged) :] for name, shape in shapes.items()}
-    raise DataError("the file is empty", place=str(source), hint=_EXPECTED)
+    """Event shape by variable, judging by the first line."""
+    return records.shapes_of(objects(source), ragged, source)
 
 
 def read_sets(source: Source) -> set[str]:
-    """The keys with members of sets or series: those whose lists vary in length.
-
-    Errors:
-        DataError: A line is no object.
-    """
-    sizes: dict[str, set[int]] = {}
-    for _number, entry in _objects(source):
-        for name, value in entry.items():
-            if isinstance(value, list):
-                sizes.setdefault(name, set()).add(len(value))
-    return {name for name, found in sizes.items() if len(found) > 1}
+    """The keys with members of sets or series."""
+    return records.sets_of(objects(source))
 
 
-def _shape_of(value: Any) -> tuple[int, ...]:
-    try:
-        return np.shape(value)
-    except ValueError:  # lists of different lengths: refused when they are read
-        return ()
-
-
-def _spelled(variable: Variable) -> tuple[str, ...]:
-    return (variable.name,)
-
-
-def _in_numbers(value: Any, words: Mapping[str, int]) -> Any:
-    """Words as the numbers that they stand for; others stay, to be refused."""
-    if isinstance(value, list):
-        return [_in_numbers(item, words) for item in value]
-    return words.get(value, value) if isinstance(value, str) else value
-
-
-def _with_nan(value: Any, missing: frozenset[str]) -> Any:
-    """NaN for null, and for words that stand for a missing value."""
-    if isinstance(value, list):
-        return [_with_nan(item, missing) for item in value]
-    word = isinstance(value, str) and value.strip().lower() in missing
-    return np.nan if value is None or word else value
-
-
-def _objects(source: Source) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The objects of the file, with the numbers of their lines."""
-    with source.open() as stream:
-        for number, line in enumerate(stream, start=1):
-            if not line.strip():
-                continue
-            place = f"{source}, line {number}"
-            try:
-                entry = json.loads(line.decode("utf-8-sig"), object_pairs_hook=_object)
-            except UnicodeDecodeError:
-                raise DataError("expected UTF-8 text; got other bytes", place=place) from None
-            except (ValueError, RecursionError) as error:
-                raise DataError(f"expected JSON; {error}", place=place, hint=_EXPECTED) from None
-            if not isinstance(entry, dict):
-                raise DataError(
-                    f"expected an object; got {_excerpt(entry)}", place=place, hint=_EXPECTED
-                )
-            yield number, entry
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    entry = dict(pairs)
-    if len(entry) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"got the key {twice!r} twice")
-    return entry
-
-
-def _label(entry: dict[str, Any], place: str) -> str:
-    label = entry.get(LABEL)
-    if isinstance(label, bool) or not isinstance(label, str | int) or label == "":
-        found = _excerpt(label) if LABEL in entry else "none"
-        raise DataError(f"expected a label as {LABEL}, text or a number; got {found}", place=place)
-    return str(label)
-
-
-def _array(entry: dict[str, Any], variable: Variable, place: str) -> np.ndarray:
-    """`(*event)`, or `(obs, *event)` where ragged."""
-    name = variable.name
-    if name not in entry:
-        raise DataError(f"expected the key {name}, as in the lines above", place=place)
-    value = entry[name]
-    try:
-        array = np.asarray(value)
-        if array.dtype.kind not in "biuf":
-            _refuse_non_numbers(value, f"{place}, {name}")
-            array = array.astype(np.float64)  # whole numbers beyond 64 bits
-    except (ValueError, OverflowError):  # lists of different lengths, or numbers beyond any float
-        array = None
-    if array is not None and variable.ragged and array.shape == (0,):
-        return np.empty((0, *variable.event))
-    event = None if array is None else array.shape[int(variable.ragged) :]
-    if array is None or event != variable.event or array.ndim < variable.ragged:
-        raise DataError(
-            f"expected {_shape(variable)}; got {_excerpt(value)}", place=f"{place}, {name}"
-        )
-    return array
-
-
-def _shape(variable: Variable) -> str:
-    event = " × ".join(map(str, variable.event))
-    if variable.ragged:
-        return f"a list of lists of {event} numbers" if event else "a list of numbers"
-    return f"a list of {event} numbers" if event else "a number"
-
-
-def _refuse_non_numbers(value: Any, place: str) -> None:
-    """Raise for the first leaf that is no number, if there is one."""
-    if isinstance(value, list):
-        for i, item in enumerate(value):
-            _refuse_non_numbers(item, f"{place}[{i}]")
-    elif value is None:
-        raise DataError(
-            "expected a number; got null, a missing value",
-            place=place,
-            hint="This model has no place for missing values: fill it in, or leave it out.",
-        )
-    elif not isinstance(value, int | float):
-        raise DataError(f"expected a number; got {_excerpt(value)}", place=place)
-
-
-def _excerpt(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 40 else f"{text[:37]}…"
-
-
-def _joined(
-    arrays: list[np.ndarray], variable: Variable, numbers: list[int], source: Source
-) -> np.ndarray | Ragged:
-    """The arrays of all entries as one value, checked."""
-    if not variable.ragged:
-        return check_numbers(
-            np.stack(arrays),
-            variable,
-            lambda at: f"{source}, line {numbers[at[0]]}, {variable.name}{list(at[1:]) or ''}",
-        )
-    row_size = np.array([len(array) for array in arrays])
-    starts = np.cumsum(row_size) - row_size
-
-    def place(at: tuple[int, ...]) -> str:
-        dataset = int(np.searchsorted(starts, at[0], side="right")) - 1
-        within = [at[0] - int(starts[dataset]), *at[1:]]
-        return f"{source}, line {numbers[dataset]}, {variable.name}{within}"
-
-    return Ragged(check_numbers(np.concatenate(arrays), variable, place), row_size)
+def read_draws(source: Source) -> Draws:
+    """Draws as `write_draws` leaves them."""
+    return records.draws_of(objects(source), source)
 
 
 def write_datasets(
     stream: BinaryIO, datasets: Datasets, layout: Layout, labels: Sequence[str]
 ) -> None:
     """One object per data set, its variables as numbers and lists."""
-    columns: dict[str, list[Any]] = {LABEL: list(labels)}
-    for variable in layout.variables:
-        value = datasets.get(variable.name)
-        if isinstance(value, Ragged):
-            members = np.split(value.values, np.cumsum(value.row_size)[:-1])
-            columns[variable.name] = [_plain(array) for array in members]
-        elif value is not None:
-            columns[variable.name] = _plain(value)
-    for entry in zip(*columns.values(), strict=True):
-        line = json.dumps(dict(zip(columns, entry, strict=True)), ensure_ascii=False)
-        stream.write(f"{line}\n".encode())
-
-
-def _plain(array: np.ndarray) -> list[Any]:
-    """As lists of numbers, with null where one is missing."""
-    missing = np.isnan(array)
-    if missing.any():
-        array = array.astype(object)
-        array[missing] = None
-    plain: list[Any] = array.tolist()
-    return plain
+    for text in records.datasets_in_text(datasets, layout, labels):
+        _put(stream, text)
 
 
 @contextmanager
 def write_draws(
-    stream: BinaryIO,
-    header: DrawHeader,
-    _scratch: Path | None,
+    stream: BinaryIO, header: DrawHeader, _scratch: Path | None
 ) -> Iterator[Callable[[DrawBlock], None]]:
     """One object per data set: its label, and per parameter a list over draws."""
-    held: list[DrawBlock] = []  # parts of the draws of one data set
+    yield records.draws_in_text(header, lambda text: _put(stream, text))
 
-    def append(block: DrawBlock) -> None:
-        held.append(block)
-        datasets, draws = block.shape
-        if block.first_draw + draws < header.draws:
-            return
-        texts = [
-            float32_text(np.concatenate([part.values[v.name] for part in held], axis=1))
-            for v in header.parameters
-        ]
-        held.clear()
-        names = [json.dumps(v.name, ensure_ascii=False) for v in header.parameters]
-        for i in range(datasets):
-            label = json.dumps(header.labels[block.first_dataset + i], ensure_ascii=False)
-            fields = [f"{name}: {_list(text[i])}" for name, text in zip(names, texts, strict=True)]
-            stream.write(f'{{"{LABEL}": {", ".join([label, *fields])}}}\n'.encode())
 
-    yield append
+def _put(stream: BinaryIO, text: str) -> None:
+    stream.write(f"{text}\n".encode())
 
 
 def write_estimates(
@@ -290,57 +76,5 @@ def write_estimates(
     values: Mapping[str, np.ndarray],
 ) -> None:
     """One object per data set: its label, and per parameter an object of its estimates."""
-    texts = {json.dumps(key, ensure_ascii=False): float32_text(v) for key, v in values.items()}
-    for i, label in enumerate(labels):
-        fields = [f'"{LABEL}": {json.dumps(label, ensure_ascii=False)}']
-        for key, text in texts.items():
-            pairs = zip(names, text[i], strict=True)
-            inside = ", ".join(f'"{name}": {_list(items)}' for name, items in pairs)
-            fields.append(f"{key}: {{{inside}}}")
-        stream.write(f"{{{', '.join(fields)}}}\n".encode())
-
-
-def _list(items: Any) -> str:
-    """Nested lists of the texts of numbers, as JSON."""
-    if isinstance(items, str):
-        return items
-    return f"[{', '.join(items if isinstance(items[0], str) else map(_list, items))}]"
-
-
-def read_draws(source: Source) -> Draws:
-    """Draws as `write_draws` leaves them.
-
-    Errors:
-        DataError: As for data sets; a data set's draws have another shape than the first one's.
-    """
-    labels: list[str] = []
-    values: dict[str, list[np.ndarray]] = {}
-    for number, entry in _objects(source):
-        place = f"{source}, line {number}"
-        labels.append(_label(entry, place))
-        for name in values or [key for key in entry if key != LABEL]:
-            if name not in entry:
-                raise DataError(f"expected the key {name}, as in the lines above", place=place)
-            draws = _draws(entry[name], f"{place}, {name}")
-            others = values.setdefault(name, [])
-            if others and draws.shape != others[0].shape:
-                raise DataError(
-                    f"expected draws of shape {others[0].shape}, as in the lines above; "
-                    f"got {draws.shape}",
-                    place=f"{place}, {name}",
-                )
-            others.append(draws)
-    if not values:
-        raise DataError("the file holds no draws", place=str(source))
-    return Draws(tuple(labels), {name: np.stack(arrays) for name, arrays in values.items()})
-
-
-def _draws(value: Any, place: str) -> np.ndarray:
-    _refuse_non_numbers(value, place)
-    try:
-        draws: np.ndarray | None = as_float32(np.asarray(value, np.float64))
-    except (ValueError, OverflowError):  # lists of different lengths, or numbers beyond any float
-        draws = None
-    if draws is None or not draws.ndim or not draws.size:
-        raise DataError(f"expected a list of draws; got {_excerpt(value)}", place=place)
-    return draws
+    for text in records.estimates_in_text(labels, names, values):
+        _put(stream, text)

@@ -3,30 +3,38 @@
 posterior       beta (chain, draw, dataset, beta_dim_0), …; draws are independent: one chain
 observed_data   x (obs, …) and row_size (dataset), CF's contiguous ragged arrays
 constant_data   N (dataset), …
+parameters      beta (dataset, beta_dim_0), …: what simulations come from
+
+Data sets are read from the last three and from the file's own root, from any program's files.
 """
 
 from __future__ import annotations
 
+import io
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from abi_cli.data.arrays import ROW_SIZE, entries_of, sets_of, shapes_of
 from abi_cli.data.draws import DrawHeader, Draws, as_float32
-from abi_cli.data.entries import LABEL
+from abi_cli.data.entries import LABEL, Entries, Wanted
 from abi_cli.data.files import Source
 from abi_cli.errors import DataError
-from abi_cli.variables import Datasets, DrawBlock, Ragged
+from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged
 
 if TYPE_CHECKING:
     import h5netcdf
 
 _CHUNK = 1 << 18
 """Draws of a variable that are stored together: 1 MiB of float32, the size of HDF5's cache."""
+
+_DATA = ("observed_data", "constant_data", "parameters")
+"""Groups that hold data sets."""
 
 UNREADABLE = (
     *(OSError, KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError),
@@ -50,8 +58,9 @@ def write_draws(
             for name, text in header.provenance.items():
                 root.attrs[name] = text
             root.attrs["seed"] = header.seed
-            _write_given(root, "observed_data", header.observed, header)
-            _write_given(root, "constant_data", header.constant, header)
+            base = header.index_base
+            _write_given(root, "observed_data", header.observed, header.labels, base=base)
+            _write_given(root, "constant_data", header.constant, header.labels, base=base)
             posterior = _group(root, "posterior", header.labels)
             _index(posterior, "chain", range(1))
             _index(posterior, "draw", range(header.draws))
@@ -115,12 +124,17 @@ def _event_dimensions(
 
 
 def _write_given(
-    root: h5netcdf.File, name: str, datasets: Datasets | None, header: DrawHeader
+    root: h5netcdf.File,
+    name: str,
+    datasets: Datasets | None,
+    labels: Sequence[str],
+    *,
+    base: int = 0,
 ) -> None:
     """A group of what the posteriors are given, if there is any."""
     if not datasets:
         return
-    group = _group(root, name, header.labels)
+    group = _group(root, name, labels)
     sizes = [value.row_size for value in datasets.values() if isinstance(value, Ragged)]
     common = all(np.array_equal(size, sizes[0]) for size in sizes)
     for variable, value in datasets.items():
@@ -134,8 +148,101 @@ def _write_given(
             array, first = value.values, obs
         else:
             array, first = value, LABEL
-        dimensions = _event_dimensions(group, variable, array.shape[1:], header.index_base)
+        dimensions = _event_dimensions(group, variable, array.shape[1:], base)
         group.create_variable(variable, (first, *dimensions), data=array)
+
+
+def write_datasets(
+    stream: BinaryIO, datasets: Datasets, layout: Layout, labels: Sequence[str]
+) -> None:
+    """Groups observed_data, constant_data and parameters."""
+    import h5netcdf
+
+    groups: dict[str, Datasets] = {name: {} for name in _DATA}
+    for variable in layout.variables:
+        if variable.name in datasets:
+            role = {"observable": 0, "context": 1, "given": 1}.get(variable.role, 2)
+            groups[_DATA[role]][variable.name] = datasets[variable.name]
+    whole = io.BytesIO()
+    with h5netcdf.File(whole, "w") as root:
+        for name, values in groups.items():
+            _write_given(root, name, values, labels)
+    stream.write(whole.getbuffer())
+
+
+def read_entries(source: Source, wanted: Wanted) -> Entries:
+    """One entry per data set; see `arrays.entries_of`.
+
+    Errors:
+        DataError: No netCDF file, variables of anything but numbers, shapes that don't fit.
+    """
+    return entries_of(_arrays(source), wanted, source)
+
+
+def read_shapes(source: Source, ragged: Collection[str]) -> dict[str, tuple[int, ...]]:
+    """Event shape by variable.
+
+    Errors:
+        DataError: No netCDF file, or a variable of anything but numbers.
+    """
+    return shapes_of(_arrays(source), ragged, source)
+
+
+def read_sets(source: Source) -> set[str]:
+    """The variables with members of sets or series: those that come with a `row_size`.
+
+    Errors:
+        DataError: No netCDF file, or a variable of anything but numbers.
+    """
+    return sets_of(_arrays(source), source)
+
+
+def _arrays(source: Source) -> dict[str, np.ndarray]:
+    """What data sets consist of, as arrays by name, with `row_size` as in NPZ."""
+    import h5py
+
+    with source.open_seekable() as stream:
+        try:
+            with h5py.File(stream, "r") as root:
+                found: dict[str, np.ndarray] = {}
+                for group in (root, *(root[name] for name in _DATA if name in root)):
+                    found |= _arrays_of_group(group)
+        except UNREADABLE as error:
+            raise DataError(f"expected data in netCDF; {error}", place=str(source)) from None
+    if not set(found) - {LABEL}:
+        raise DataError(
+            "expected data in netCDF: variables at its root, or in a group observed_data; got none",
+            place=str(source),
+        )
+    return found
+
+
+def _arrays_of_group(group: Any) -> dict[str, np.ndarray]:
+    """Variables that are no coordinates; what is contiguous and ragged gets its own `row_size`."""
+    import h5py
+
+    arrays: dict[str, np.ndarray] = {}
+    counts: dict[str, np.ndarray] = {}
+    first_dimension: dict[str, str] = {}
+    for name, variable in group.items():
+        if not isinstance(variable, h5py.Dataset):
+            continue
+        if name == LABEL:
+            text = h5py.check_string_dtype(variable.dtype)
+            arrays[LABEL] = np.asarray(variable.asstr()[:] if text else variable[:], dtype="U")
+        elif "sample_dimension" in variable.attrs:
+            dimension = variable.attrs["sample_dimension"]
+            counts[dimension.decode() if isinstance(dimension, bytes) else str(dimension)] = (
+                variable[...]
+            )
+        elif not variable.is_scale:
+            arrays[name] = variable[...]
+            attached = variable.dims[0].values() if variable.ndim else []
+            first_dimension[name] = attached[0].name.rpartition("/")[2] if attached else ""
+    for name, dimension in first_dimension.items():
+        if dimension in counts:
+            arrays[f"{ROW_SIZE}_{name}"] = counts[dimension]
+    return arrays
 
 
 def read_draws(source: Source) -> Draws:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from abi_cli.data.draws import Draws
+from abi_cli.data.statistics import statistics
 
 STATISTICS = ("mean", "sd", "mcse", "median", "q5", "q95")
-"""Mean, standard deviation (n − 1), Monte Carlo standard error of the mean, quantiles."""
+"""What a summary has unless told otherwise; see `statistics`."""
 
 
 @dataclass(frozen=True)
@@ -34,28 +35,14 @@ class Summary:
                 yield label, element, {name: float(v[i, j]) for name, v in self.values.items()}
 
 
-def summarize(draws: Draws) -> Summary:
-    """Mean, sd, mcse, median and 90 % interval of each scalar in each data set.
-
-    Draws are independent, so the Monte Carlo standard error of the mean is
-
-        mcse = sd / √draws
-
-    and the sd, with n − 1, is NaN for a single draw.
-    """
-    per_element = [_statistics(element) for element in draws.elements().values()]
+def summarize(draws: Draws, names: Sequence[str] = STATISTICS) -> Summary:
+    """The statistics `names` of each scalar in each data set."""
+    per_element = [statistics(element, names) for element in draws.elements().values()]
     return Summary(
         draws.labels,
         tuple(draws.elements()),
-        {name: np.stack([s[name] for s in per_element], axis=1) for name in STATISTICS},
+        {
+            name: np.stack(own, axis=1)
+            for name, own in zip(names, zip(*per_element, strict=True), strict=True)
+        },
     )
-
-
-def _statistics(draws: np.ndarray) -> dict[str, np.ndarray]:
-    """Of `draws (dataset, draw)`, each `(dataset,)`."""
-    n = draws.shape[1]
-    mean = draws.mean(axis=1, dtype=np.float64)
-    sd = draws.std(axis=1, ddof=1, dtype=np.float64) if n > 1 else np.full(len(draws), np.nan)
-    median, q5, q95 = np.quantile(draws, [0.5, 0.05, 0.95], axis=1).astype(np.float64)
-    figures = (mean, sd, sd / np.sqrt(n), median, q5, q95)
-    return dict(zip(STATISTICS, figures, strict=True))

@@ -129,7 +129,8 @@ def _header(rows: Iterator[list[str]], source: Source, delimiter: str) -> tuple[
     if not row:
         raise DataError("the file is empty", place=str(source), hint=_EXPECTED)
     header = [name.strip() for name in row]
-    _check_header(header, source, delimiter)
+    check_header(header, source)
+    _check_delimiter(header, source, delimiter)
     return number, header
 
 
@@ -180,7 +181,12 @@ def _blocks(
             yield list(zip(*cells, strict=True)), number
 
 
-def _check_header(header: list[str], source: Source, delimiter: str) -> None:
+def check_header(header: list[str], source: Source) -> None:
+    """Refuse columns of the same name.
+
+    Errors:
+        DataError: There are some.
+    """
     twice = [name for name in dict.fromkeys(header) if header.count(name) > 1]
     if twice:
         raise DataError(
@@ -188,6 +194,9 @@ def _check_header(header: list[str], source: Source, delimiter: str) -> None:
             place=f"{source}, row 1",
             hint="Rename or remove the columns that are not meant.",
         )
+
+
+def _check_delimiter(header: list[str], source: Source, delimiter: str) -> None:
     other = next((mark for mark in ",;\t" if mark != delimiter and mark in header[0]), None)
     if len(header) == 1 and other is not None:
         hint = {

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from abi_cli.data import Summary, read_draws, summarize
+from abi_cli.data import STATISTICS, Summary, read_draws, read_estimates, summarize
+from abi_cli.data.statistics import interval
 from abi_cli.errors import RunError
 from abi_cli.run import DIAGNOSTICS, METRICS, Run, look
 from abi_cli.spec import read_source
 from abi_cli.spec.reader import read_document
 from abi_cli.variables import Layout
+from abi_cli.workflow.request import STDIN, need_piped
 
 
 @dataclass(frozen=True)
@@ -93,10 +95,21 @@ def _size(entry: Path) -> int:
     return sum(file.stat().st_size for file in files)
 
 
-def summary(draws: Path) -> Summary:
-    """Mean, sd, Monte Carlo error and quantiles of a file of draws.
+def summary(draws: Path, *, mass: float = 0.9, kind: str = "eti") -> Summary:
+    """Mean, sd, Monte Carlo error, median and an interval of a file of draws.
+
+    A table of estimates, as `abi sample --points` and `abi estimate` write it, is what it is.
+
+    Arguments:
+        draws: A file, or `-` for standard input.
+        mass: Of the interval.
+        kind: `eti`, with equal tails, or `hdi`, the shortest one.
 
     Errors:
+        UsageError: No such interval.
         DataError: It is no file of draws.
     """
-    return summarize(read_draws(draws))
+    ends = interval(mass, kind)
+    need_piped(draws)
+    source = None if draws == STDIN else draws
+    return read_estimates(source) or summarize(read_draws(source), (*STATISTICS[:4], *ends))

@@ -16,7 +16,6 @@ from abi_cli.data import (
     DrawHeader,
     Estimates,
     Loaded,
-    collect,
     estimates_of,
     formats,
     write_estimates,
@@ -26,6 +25,7 @@ from abi_cli.listener import Listener
 from abi_cli.run import Run, open_run
 from abi_cli.spec import Spec
 from abi_cli.workflow.opening import (
+    DataFiles,
     has_draws,
     load_data,
     naming_of,
@@ -108,7 +108,7 @@ class Estimating:
         header = DrawHeader.of(datasets, self.run.layout, labels=labels, draws=draws, seed=seed)
         blocks = networks.sample(datasets, draws=draws, seed=seed, listener=self.listener)
         watch = Disagreement(networks.members)
-        return estimates_of(collect(header, watched(blocks, watch, labels, self.listener)))
+        return estimates_of(header, watched(blocks, watch, labels, self.listener))
 
     def write(self) -> Written:
         """Write them to the target.
@@ -127,7 +127,7 @@ class Estimating:
 
 def estimate(
     path: Path,
-    data: Path,
+    data: Path | DataFiles,
     *,
     draws: int | None = None,
     seed: int | None = None,
@@ -140,7 +140,7 @@ def estimate(
 
     Arguments:
         path: The run folder.
-        data: A file of data sets, or `-` for standard input.
+        data: A file of data sets, `-` for standard input, or several.
         draws: How many per data set the estimates are of, 1,000 by default, where the network of
             the run is sampled; a `point` network gives its own, without draws.
         seed: Of the draws; the run's by default.

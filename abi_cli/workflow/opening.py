@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +13,10 @@ from abi_cli.data import (
     Disagreement,
     Loaded,
     Naming,
+    Part,
     disagreement_told,
     range_warnings,
-    read_datasets,
+    read_several,
 )
 from abi_cli.errors import UsageError
 from abi_cli.listener import Listener
@@ -39,10 +41,35 @@ def open_approximator(run: Run, compute: Compute, listener: Listener) -> Approxi
         return load_approximator(file)
 
 
-def load_data(run: Run, data: Path, naming: Naming, listener: Listener) -> Loaded:
+@dataclass(frozen=True)
+class DataFiles:
+    """Files of data sets.
+
+    Arguments:
+        files: Paths, `-` for standard input, or `NAME=PATH` for one variable; several are joined by
+            data set.
+        each: Every file is a data set, called like the file.
+    """
+
+    files: Sequence[Path | str]
+    each: bool = False
+
+    def parts(self) -> list[Part]:
+        """What to read."""
+        parts = []
+        for file in self.files:
+            name, equals, path = str(file).partition("=")
+            named = equals and name.isidentifier() and not Path(file).exists()
+            source = Path(path) if named else Path(file)
+            need_piped(source)
+            parts.append(Part(None if source == STDIN else source, name if named else None))
+        return parts
+
+
+def load_data(run: Run, data: Path | DataFiles, naming: Naming, listener: Listener) -> Loaded:
     """Read data sets for a run and say what is odd about them."""
-    need_piped(data)
-    loaded = read_datasets(None if data == STDIN else data, run.layout, naming=naming)
+    files = data if isinstance(data, DataFiles) else DataFiles([data])
+    loaded = read_several(files.parts(), run.layout, each=files.each, naming=naming)
     for note in loaded.notes:
         listener.note(note)
     for warning in range_warnings(loaded.datasets, loaded.labels, run.layout):

@@ -23,11 +23,14 @@ from abi_cli.data import (
     Loaded,
     Summary,
     collect,
+    estimates_of,
     formats,
     open_draws,
     read_parameters,
     summarize,
+    write_estimates,
 )
+from abi_cli.data.statistics import parse
 from abi_cli.errors import UsageError
 from abi_cli.listener import Listener
 from abi_cli.model.streams import Purpose
@@ -36,6 +39,7 @@ from abi_cli.spec import Spec
 from abi_cli.variables import DrawBlock, Variable, take
 from abi_cli.workflow.estimating import Estimating, drawing
 from abi_cli.workflow.opening import (
+    DataFiles,
     load_data,
     naming_of,
     open_approximator,
@@ -69,6 +73,8 @@ class Sampling:
     Arguments:
         networks: Loads them.
         model: Whose quantities are computed, too; None for parameters alone.
+        points: Statistics that are written instead of draws; see `data.statistics`.
+        index_base: What draws and elements are counted from in CSV and netCDF: 0, or 1 as in R.
     """
 
     run: Run
@@ -79,10 +85,12 @@ class Sampling:
     listener: Listener
     target: Target = USUAL_PLACE
     model: Model | None = None
+    points: tuple[str, ...] = ()
+    index_base: int = 0
 
     def header(self) -> DrawHeader:
         """What a file of these draws says about itself."""
-        return DrawHeader.of(
+        header = DrawHeader.of(
             self.loaded.datasets,
             self.run.layout,
             labels=self.loaded.labels,
@@ -95,6 +103,7 @@ class Sampling:
             },
             more=() if self.model is None else quantity_variables(self.model),
         )
+        return replace(header, index_base=self.index_base)
 
     def blocks(self) -> Iterable[DrawBlock]:
         """The draws, block after block."""
@@ -128,17 +137,22 @@ class Sampling:
         begun = time.perf_counter()
         header = self.header()
         blocks = self.blocks()  # networks that can't be loaded show before anything is written
+        sets, elements = len(self.loaded.labels), ", ".join(header.elements())
+        if self.points:
+            estimates = estimates_of(header, blocks, self.points)
+            write_estimates(self.target.path, estimates, format=self.target.format)
+            what = f"{', '.join(self.points)} of {elements} in {sets:,} data sets"
+            return Written(self.target.path, what, self.seed, time.perf_counter() - begun)
         with open_draws(self.target.path, header, format=self.target.format) as writer:
             for block in blocks:
                 writer.write(block)
-        sets = len(self.loaded.labels)
-        what = f"{sets:,} × {self.draws:,} posterior draws of {', '.join(header.elements())}"
+        what = f"{sets:,} × {self.draws:,} posterior draws of {elements}"
         return Written(self.target.path, what, self.seed, time.perf_counter() - begun)
 
 
 def sample(
     path: Path,
-    data: Path,
+    data: Path | DataFiles,
     *,
     draws: int = 1000,
     seed: int | None = None,
@@ -146,24 +160,31 @@ def sample(
     compute: Compute = USUAL_COMPUTE,
     trust_code: bool = False,
     quantities: bool = False,
+    points: str | None = None,
+    index_base: int = 0,
     listener: Listener | None = None,
 ) -> Sampling:
     """Read data sets and make ready to draw from their posteriors.
 
     Arguments:
         path: The run folder.
-        data: A file of data sets, or `-` for standard input.
+        data: A file of data sets, `-` for standard input, or several.
         draws: How many per data set.
         seed: The run's by default.
         trust_code: Whether to execute parts of the run's own, if it has any.
+        quantities: Whether to compute those of the spec, too, by the run's own code.
+        points: Statistics to write instead of draws: `mean,sd,q5,q95`.
+        index_base: What draws and elements are counted from in files: 0 or 1.
 
     Errors:
-        UsageError: The network has no draws.
+        UsageError: The network has no draws; a statistic is unknown.
         RunError, DataError, OutputError: As they say.
     """
     listener = listener or Listener()
     run = open_run(path)
-    formats.choose(target.path, target.format, lambda fmt: fmt.write_draws)
+    statistics = () if points is None else parse(points)
+    able = (lambda fmt: fmt.write_estimates) if statistics else (lambda fmt: fmt.write_draws)
+    formats.choose(target.path, target.format, able)
     spec = spec_of(run, trust_code=trust_code)
     refuse_without_draws(run, spec)
     target.claim()
@@ -171,7 +192,9 @@ def sample(
     seed = run.manifest.seed if seed is None else seed
     model = _with_quantities(path, listener) if quantities else None
     networks = partial(open_approximator, run, compute, listener)
-    return Sampling(run, loaded, draws, seed, networks, listener, target, model)
+    return Sampling(
+        run, loaded, draws, seed, networks, listener, target, model, statistics, index_base
+    )
 
 
 def _with_quantities(path: Path, listener: Listener) -> Model:
@@ -216,7 +239,7 @@ class Densities:
 
 def log_prob(
     path: Path,
-    data: Path,
+    data: Path | DataFiles,
     at: Path,
     *,
     compute: Compute = USUAL_COMPUTE,

@@ -1,0 +1,194 @@
+"""Named arrays, of whatever file: one entry per data set, members end to end with `row_size`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from abi_cli.data.draws import Draws, as_float32
+from abi_cli.data.entries import LABEL, Entries, Wanted, check_numbers
+from abi_cli.data.files import Source
+from abi_cli.errors import DataError
+from abi_cli.variables import Datasets, Layout, Ragged, Value, Variable, array_of
+
+ROW_SIZE = "row_size"
+SEED = "seed"
+
+Arrays = Mapping[str, np.ndarray]
+"""Name in the file → array, which may be read only when it is asked for."""
+
+
+def entries_of(stored: Arrays, wanted: Wanted, source: Source) -> Entries:
+    """One entry per data set, or per point.
+
+    An observable with a leading axis of members is `(obs, *event)` with `row_size (dataset,)`, or
+    `row_size_NAME` where lengths differ between observables; or `(dataset, obs, *event)` where all
+    data sets have the same length; or `(obs, *event)` alone, one data set.
+
+    Errors:
+        DataError: Arrays of anything but numbers, shapes that don't fit.
+    """
+
+    def spell(variable: Variable) -> tuple[str, ...]:
+        return (variable.name,)
+
+    names = wanted.translated(list(stored), spell=spell, place=str(source))
+    arrays = _Renamed(stored, dict(zip(names, stored, strict=True)))
+    variables = wanted.found(names, noun="array", spell=spell, place=str(source))
+    values = {v.name: _value(arrays, v, source) for v in variables}
+    labels = None if LABEL not in arrays else _labels(arrays, source)
+    sizes = {name: len(value) for name, value in values.items()}
+    if labels is not None:
+        sizes[LABEL] = len(labels)
+    first = next(iter(sizes), None)
+    for name, size in sizes.items():
+        if first is not None and size != sizes[first]:
+            raise DataError(
+                f"expected as many data sets in every array; "
+                f"got {sizes[first]} in {first} and {size} in {name}",
+                place=str(source),
+            )
+    used = {LABEL, SEED, ROW_SIZE, *values, *(f"{ROW_SIZE}_{name}" for name in values)}
+    return Entries(
+        labels=labels,
+        values=values,
+        unused=tuple(name for name in names if name not in used),
+        noun="array",
+        place=lambda dataset: f"{source}, data set at index {dataset}",
+    )
+
+
+def shapes_of(
+    arrays: Arrays, ragged: Collection[str], source: Source
+) -> dict[str, tuple[int, ...]]:
+    """Event shape by variable.
+
+    Errors:
+        DataError: An array of anything but numbers.
+    """
+    names = [n for n in arrays if n not in {LABEL, SEED} and not n.startswith(ROW_SIZE)]
+    shapes = {name: _numbers(arrays, name, source).shape for name in names}
+    flat = {name for name in names if {ROW_SIZE, f"{ROW_SIZE}_{name}"}.intersection(arrays)}
+    return {
+        name: shape[1 if name in flat or name not in ragged else 2 :]
+        for name, shape in shapes.items()
+    }
+
+
+def sets_of(arrays: Arrays, source: Source) -> set[str]:
+    """The arrays with members of sets or series: those that come with a `row_size`.
+
+    Errors:
+        DataError: An array of anything but numbers.
+    """
+    own = {name for name in arrays if f"{ROW_SIZE}_{name}" in arrays}
+    if ROW_SIZE not in arrays:
+        return own
+    members = int(_numbers(arrays, ROW_SIZE, source).sum())
+    shared = set(arrays) - {LABEL, SEED, ROW_SIZE}
+    return own | {n for n in shared if _numbers(arrays, n, source).shape[:1] == (members,)}
+
+
+def draws_of(arrays: Arrays, source: Source) -> Draws:
+    """Draws `(dataset, draw, *event)`, with labels.
+
+    Errors:
+        DataError: No labels, arrays of another shape.
+    """
+    if LABEL not in arrays:
+        raise DataError(f"expected draws, with an array {LABEL}", place=str(source))
+    labels = _labels(arrays, source)
+    names = [name for name in arrays if name not in {LABEL, SEED}]
+    values = {name: as_float32(_numbers(arrays, name, source)) for name in names}
+    shapes = {value.shape[:2] for value in values.values()}
+    if len(shapes) != 1 or min(map(len, shapes)) < 2 or min(shapes)[0] != len(labels):
+        found = ", ".join(f"{name} {value.shape}" for name, value in values.items())
+        raise DataError(f"expected draws (dataset, draw, …); got {found}", place=str(source))
+    return Draws(labels, values)
+
+
+def arrays_of(
+    datasets: Datasets, layout: Layout, labels: Sequence[str]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """What `entries_of` reads: name and array, one after the other."""
+    present = [variable.name for variable in layout.variables if variable.name in datasets]
+    sizes = {n: v.row_size for n in present if isinstance(v := datasets[n], Ragged)}
+    common = len({size.tobytes() for size in sizes.values()}) <= 1
+    yield LABEL, np.array(labels, dtype="U")
+    for name in present:
+        yield name, array_of(datasets[name])
+    for name, size in list(sizes.items())[: 1 if common else None]:
+        yield ROW_SIZE if common else f"{ROW_SIZE}_{name}", size
+
+
+class _Renamed(Mapping[str, np.ndarray]):
+    """Arrays under other names, each read when it is asked for."""
+
+    def __init__(self, arrays: Mapping[str, np.ndarray], originals: Mapping[str, str]) -> None:
+        self._arrays, self._originals = arrays, originals
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._arrays[self._originals[name]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._originals)
+
+    def __len__(self) -> int:
+        return len(self._originals)
+
+
+def _value(arrays: Mapping[str, np.ndarray], variable: Variable, source: Source) -> Value:
+    name = variable.name
+    array = _numbers(arrays, name, source)
+    array = check_numbers(array, variable, lambda at: f"{source}, {name}{list(at) or ''}")
+    rank = array.ndim - len(variable.event)
+    fits = array.shape[rank:] == variable.event if rank >= 0 else False
+    if not variable.ragged:
+        if fits and rank == 1:
+            return array
+        if fits and rank == 0:
+            return array[np.newaxis]
+        raise _misfit(array, variable, "(dataset", source)
+    if fits and rank == 2:
+        return Ragged(
+            array.reshape(-1, *variable.event), np.full(len(array), array.shape[1], np.int64)
+        )
+    if not fits or rank != 1:
+        raise _misfit(array, variable, "(obs", source)
+    key = next((k for k in (f"{ROW_SIZE}_{name}", ROW_SIZE) if k in arrays), None)
+    if key is None:
+        return Ragged(array, np.array([len(array)]))
+    sizes = _numbers(arrays, key, source)
+    if sizes.ndim != 1 or sizes.dtype.kind not in "iu" or (sizes < 0).any():
+        raise DataError(f"expected whole numbers (dataset,); got {sizes}", place=f"{source}, {key}")
+    if int(sizes.sum()) != len(array):
+        raise DataError(
+            f"expected as many members as {key} sums to, {int(sizes.sum())}; got {len(array)}",
+            place=f"{source}, {name}",
+        )
+    return Ragged(array, sizes.astype(np.int64))
+
+
+def _numbers(arrays: Mapping[str, np.ndarray], name: str, source: Source) -> np.ndarray:
+    array = arrays[name]
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"expected numbers; got {array.dtype}", place=f"{source}, {name}")
+    return array
+
+
+def _misfit(array: np.ndarray, variable: Variable, axes: str, source: Source) -> DataError:
+    expected = ", ".join([axes, *map(str, variable.event)]) + (")" if variable.event else ",)")
+    return DataError(
+        f"expected shape {expected}; got {array.shape}", place=f"{source}, {variable.name}"
+    )
+
+
+def _labels(arrays: Mapping[str, np.ndarray], source: Source) -> tuple[str, ...]:
+    labels = arrays[LABEL]
+    if labels.ndim != 1 or labels.dtype.kind not in "Uiu":
+        raise DataError(
+            f"expected one text or whole number per data set; got {labels.dtype} {labels.shape}",
+            place=f"{source}, {LABEL}",
+        )
+    return tuple(labels.astype("U").tolist())

@@ -1,0 +1,95 @@
+"""JSON: one object, which is a data set (as Stan's programs read it), or a list of such objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from abi_cli.data import records
+from abi_cli.data.draws import DrawHeader, Draws
+from abi_cli.data.entries import Entries, Wanted
+from abi_cli.data.files import Source
+from abi_cli.variables import Datasets, DrawBlock, Layout
+
+
+def objects(source: Source) -> list[records.Record]:
+    """The objects of the file.
+
+    Errors:
+        DataError: It is no JSON, or neither an object nor a list of them.
+    """
+    with source.open() as stream:
+        value = records.parse(stream.read(), str(source))
+    if not isinstance(value, list):
+        return [records.record(value, str(source))]
+    return [records.record(item, f"{source}, item {i}") for i, item in enumerate(value, start=1)]
+
+
+def read_entries(source: Source, wanted: Wanted) -> Entries:
+    """One entry per object: a data set, or a point. See `records.entries_of`."""
+    return records.entries_of(objects(source), wanted, source)
+
+
+def read_shapes(source: Source, ragged: Collection[str]) -> dict[str, tuple[int, ...]]:
+    """Event shape by variable, judging by the first object."""
+    return records.shapes_of(objects(source), ragged, source)
+
+
+def read_sets(source: Source) -> set[str]:
+    """The keys with members of sets or series."""
+    return records.sets_of(objects(source))
+
+
+def read_draws(source: Source) -> Draws:
+    """Draws as `write_draws` leaves them."""
+    return records.draws_of(objects(source), source)
+
+
+def write_datasets(
+    stream: BinaryIO, datasets: Datasets, layout: Layout, labels: Sequence[str]
+) -> None:
+    """A list with one object per data set, its variables as numbers and lists."""
+    _write_all(stream, records.datasets_in_text(datasets, layout, labels))
+
+
+@contextmanager
+def write_draws(
+    stream: BinaryIO, header: DrawHeader, _scratch: Path | None
+) -> Iterator[Callable[[DrawBlock], None]]:
+    """A list with one object per data set: its label, and per parameter a list over draws."""
+    with _listed(stream) as put:
+        yield records.draws_in_text(header, put)
+
+
+def write_estimates(
+    stream: BinaryIO,
+    labels: Sequence[str],
+    names: Sequence[str],
+    values: Mapping[str, np.ndarray],
+) -> None:
+    """A list with one object per data set: its label, and per parameter its estimates."""
+    _write_all(stream, records.estimates_in_text(labels, names, values))
+
+
+def _write_all(stream: BinaryIO, texts: Iterable[str]) -> None:
+    with _listed(stream) as put:
+        for text in texts:
+            put(text)
+
+
+@contextmanager
+def _listed(stream: BinaryIO) -> Iterator[Callable[[str], None]]:
+    """A function that puts one object after the other into a list."""
+    before = "["
+
+    def put(text: str) -> None:
+        nonlocal before
+        stream.write(f"{before}\n{text}".encode())
+        before = ","
+
+    yield put
+    stream.write(b"\n]\n" if before == "," else b"[]\n")

@@ -1,0 +1,271 @@
+"""Long tables, of whatever file: data sets with one row per member, draws with one row each."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from abi_cli.data.draws import Draws, as_float32
+from abi_cli.data.entries import LABEL, Entries, Wanted, check_numbers
+from abi_cli.data.files import Source
+from abi_cli.data.tables import Table
+from abi_cli.errors import DataError, UsageError
+from abi_cli.variables import Datasets, Ragged, Variable, count, element_names
+
+DRAW = "draw"
+PARAMETER = "parameter"
+
+
+@dataclass(frozen=True)
+class Tables:
+    """How a format has tables.
+
+    Arguments:
+        read: Source, what to choose from the header, and options as `tables.read_table` → table.
+        header: Source → names of the columns.
+    """
+
+    read: Callable[..., Table]
+    header: Callable[[Source], list[str]]
+
+
+def read_datasets(source: Source, wanted: Wanted, *, tables: Tables) -> Entries:
+    """One entry per label, first seen first; its rows may be anywhere in the file.
+
+    Without a label column, all rows are one data set; where the model has neither sets nor series,
+    each is one.
+
+    Errors:
+        DataError: As `Tables.read`; a value differs within a data set that has one of it.
+    """
+    variables, table = _read(source, wanted, tables)
+    by_row = _by_row(variables, table)
+    if table.labels is None and not any(variable.ragged for variable in variables):
+        return Entries(None, by_row, table.unused, "column", table.place)
+    order = np.argsort(table.codes, kind="stable")
+    row_size = np.bincount(table.codes)
+    starts = np.cumsum(row_size) - row_size
+    values: Datasets = {}
+    for variable in variables:
+        value = by_row[variable.name]
+        if isinstance(value, Ragged):
+            values[variable.name] = Ragged(value.values[order], row_size)
+        else:
+            rows = value[order]
+            values[variable.name] = rows[starts]
+            _check_constant(rows, variable, order, starts, row_size, table)
+    return Entries(
+        labels=table.labels,
+        values=values,
+        unused=table.unused,
+        noun="column",
+        place=lambda dataset: table.place(int(order[starts[dataset]])),
+    )
+
+
+def read_points(source: Source, wanted: Wanted, *, tables: Tables) -> Entries:
+    """One entry per row; labels may repeat.
+
+    Errors:
+        DataError: As `Tables.read`.
+    """
+    variables, table = _read(source, wanted, tables)
+    return Entries(
+        labels=None if table.labels is None else tuple(table.labels[i] for i in table.codes),
+        values=_by_row(variables, table),
+        unused=table.unused,
+        noun="column",
+        place=table.place,
+    )
+
+
+def read_shapes(
+    source: Source,
+    _ragged: Collection[str],  # of which a row has one member
+    *,
+    tables: Tables,
+) -> dict[str, tuple[int, ...]]:
+    """Event shape by variable, as the names of the columns say it.
+
+    Errors:
+        DataError: No text, or no header; a vector of which elements are missing.
+    """
+    header = tables.header(source)
+    return _events([name for name in header if name != LABEL], 0, source)
+
+
+def read_sets(source: Source, *, tables: Tables) -> set[str]:
+    """The columns with members of sets or series: all, where a label has several rows.
+
+    Errors:
+        DataError: As `Tables.read`.
+    """
+    table = tables.read(source, lambda _header: ())
+    if len(table.codes) == len(table.labels or ()):
+        return set()
+    return set(_events(list(table.unused), 0, source))
+
+
+def _read(source: Source, wanted: Wanted, tables: Tables) -> tuple[tuple[Variable, ...], Table]:
+    variables: tuple[Variable, ...] = ()
+
+    def choose(header: Sequence[str]) -> list[str]:
+        nonlocal variables
+        variables = wanted.found(
+            header, noun="column", spell=Variable.elements, place=f"{source}, row 1"
+        )
+        return [name for variable in variables for name in variable.elements()]
+
+    def translate(header: Sequence[str]) -> list[str]:
+        return wanted.translated(header, spell=Variable.elements, place=f"{source}, row 1")
+
+    table = tables.read(
+        source,
+        choose,
+        translate=translate,
+        words=wanted.categories(Variable.elements),
+        gaps=wanted.gaps(Variable.elements),
+    )
+    return variables, table
+
+
+def _by_row(variables: Sequence[Variable], table: Table) -> Datasets:
+    """Each row a data set; what is ragged has one member in each."""
+    values: Datasets = {}
+    for variable in variables:
+        names = variable.elements()
+        cells = np.stack([table.columns[name] for name in names], axis=-1)
+        cells = check_numbers(cells, variable, partial(_cell_place, table, names))
+        rows = cells.reshape(len(cells), *variable.event)
+        values[variable.name] = (
+            Ragged(rows, np.ones(len(rows), np.int64)) if variable.ragged else rows
+        )
+    return values
+
+
+def _cell_place(table: Table, names: Sequence[str], at: tuple[int, ...]) -> str:
+    row, column = at
+    return table.place(row, names[column])
+
+
+def _check_constant(
+    rows: np.ndarray,
+    variable: Variable,
+    order: np.ndarray,
+    starts: np.ndarray,
+    row_size: np.ndarray,
+    table: Table,
+) -> None:
+    """Refuse a value `rows (row, *event)`, sorted by data set, that differs within one."""
+    first = np.repeat(starts, row_size)
+    differs = (rows != rows[first]).reshape(len(rows), -1)
+    if not differs.any():
+        return
+    row, element = (int(i) for i in np.argwhere(differs)[0])
+    cells = rows.reshape(len(rows), -1)
+    label = "0" if table.labels is None else table.labels[table.codes[order[row]]]
+    raise DataError(
+        f"expected one value in all rows of data set {label}; "
+        f"got {cells[row, element]:g} after {cells[first[row], element]:g}",
+        place=table.place(int(order[row]), variable.elements()[element]),
+        hint=None
+        if table.labels is not None
+        else f"Without a column {LABEL!r}, all rows are one data set.",
+    )
+
+
+def read_draws(source: Source, *, tables: Tables) -> Draws:
+    """Draws as `write_draws` leaves them, their rows in any order.
+
+    Errors:
+        DataError: As `Tables.read`; no columns dataset and draw; unequal numbers of draws.
+    """
+
+    def choose(header: Sequence[str]) -> list[str]:
+        if LABEL not in header or DRAW not in header:
+            raise DataError(
+                f"expected draws, with columns {LABEL} and {DRAW}; got {', '.join(header)}",
+                place=f"{source}, row 1",
+            )
+        return [name for name in header if name != LABEL]
+
+    table = tables.read(source, choose)
+    labels = table.labels or ()
+    sizes = np.bincount(table.codes)
+    if (sizes != sizes[0]).any():
+        at = int(np.argmax(sizes != sizes[0]))
+        raise DataError(
+            f"expected {sizes[0]} draws of data set {labels[at]}, as of {labels[0]}; "
+            f"got {sizes[at]}",
+            place=str(source),
+        )
+    draw = table.columns.pop(DRAW)
+    order = np.lexsort((draw, table.codes)).reshape(len(sizes), sizes[0])
+    base = int(draw.min())
+    values = {}
+    for name, event in _events(list(table.columns), base, source).items():
+        cells = [table.columns[element] for element in element_names(name, event, base=base)]
+        stacked = np.stack([as_float32(cell)[order] for cell in cells], axis=-1)
+        values[name] = stacked.reshape(*order.shape, *event)
+    return Draws(labels, values)
+
+
+def _events(elements: list[str], base: int, source: Source) -> dict[str, tuple[int, ...]]:
+    """Event shape by variable, from names such as `beta[0]`, `beta[1]`, `sigma`."""
+    indices: dict[str, list[tuple[int, ...]]] = {}
+    for element in elements:
+        match = re.fullmatch(r"(.+)\[(\d+(?:,\d+)*)\]", element)
+        name, index = match.groups() if match else (element, "")
+        indices.setdefault(name, []).append(tuple(int(i) for i in index.split(",") if i))
+    events = {}
+    for name, found in indices.items():
+        event = tuple(max(axis) + 1 - base for axis in zip(*found, strict=False))
+        whole = math.prod(event) == len(found)  # asked first: an index may be any number
+        if not whole or not set(element_names(name, event, base=base)) <= set(elements):
+            raise DataError(
+                f"expected all elements of {name}; got {len(found)} of them", place=str(source)
+            )
+        events[name] = event
+    return events
+
+
+def common_row_size(datasets: Datasets, labels: Sequence[str]) -> np.ndarray:
+    """`(dataset,)`, how many rows each data set takes."""
+    ragged = {name: value for name, value in datasets.items() if isinstance(value, Ragged)}
+    if not ragged:
+        return np.ones(count(datasets), np.int64)
+    first, *others = ragged
+    row_size = ragged[first].row_size
+    hint = "Choose another --format: jsonl and npz hold it."
+    for name in others:
+        differs = ragged[name].row_size != row_size
+        if differs.any():
+            at = int(np.argmax(differs))
+            raise UsageError(
+                f"expected as many members of {name} as of {first} in a table; "
+                f"got {ragged[name].row_size[at]} and {row_size[at]} in data set {labels[at]}",
+                hint=hint,
+            )
+    if (row_size == 0).any():
+        empty = labels[int(np.argmin(row_size))]
+        raise UsageError(f"a table has no place for the empty data set {empty}", hint=hint)
+    return row_size
+
+
+def estimate_rows(values: Mapping[str, np.ndarray]) -> tuple[list[str], np.ndarray]:
+    """Estimates as a table has them, a row for each element of a parameter.
+
+    Arguments:
+        values: Parameter → `(dataset, estimate, *event)`.
+
+    Returns:
+        Names of the elements, and `(dataset, element, estimate)`.
+    """
+    elements = [name for key, v in values.items() for name in element_names(key, v.shape[2:])]
+    flat = [value.reshape(*value.shape[:2], -1) for value in values.values()]
+    return elements, np.swapaxes(np.concatenate(flat, axis=-1), 1, 2)

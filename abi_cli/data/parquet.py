@@ -1,0 +1,223 @@
+"""Parquet: the same long tables as CSV, by columns. Needs the extra `parquet` (PyArrow)."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from abi_cli.data.draws import DrawHeader, as_float32
+from abi_cli.data.entries import LABEL
+from abi_cli.data.files import Source
+from abi_cli.data.long_tables import (
+    DRAW,
+    PARAMETER,
+    Tables,
+    common_row_size,
+    estimate_rows,
+)
+from abi_cli.data.tables import Table, check_header
+from abi_cli.errors import DataError, UsageError
+from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged
+
+
+def _pyarrow(name: str) -> Any:
+    """A module of PyArrow.
+
+    Errors:
+        UsageError: It is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise UsageError(
+            "Parquet needs PyArrow, which is not installed", hint='pip install "abi-cli[parquet]"'
+        ) from None
+
+
+@contextmanager
+def _file(source: Source) -> Iterator[Any]:
+    """A ParquetFile.
+
+    Errors:
+        DataError: It is none, or damaged.
+    """
+    module, arrow = _pyarrow("pyarrow.parquet"), _pyarrow("pyarrow")
+    with source.open_seekable() as stream:
+        try:
+            yield module.ParquetFile(stream)
+        except (arrow.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
+            told = str(error).splitlines()
+            raise DataError(
+                f"expected Parquet; {told[0] if told else type(error).__name__}", place=str(source)
+            ) from None
+
+
+def read_header(source: Source) -> list[str]:
+    """The names of the columns.
+
+    Errors:
+        DataError: No Parquet file, or columns without a name, or of the same.
+    """
+    with _file(source) as file:
+        return _header(file, source)
+
+
+def _header(file: Any, source: Source) -> list[str]:
+    header = list(file.schema_arrow.names)
+    check_header(header, source)
+    return header
+
+
+def read_table(
+    source: Source,
+    choose: Callable[[Sequence[str]], Sequence[str]],
+    *,
+    translate: Callable[[Sequence[str]], list[str]] = list,
+    words: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
+    gaps: Mapping[str, frozenset[str]] = MappingProxyType({}),
+) -> Table:
+    """Read the columns that `choose` picks from the header, as `tables.read_table` does.
+
+    Errors:
+        DataError: No Parquet file, no rows, cells that are no numbers.
+    """
+    with _file(source) as file:
+        originals = _header(file, source)
+        header = translate(originals)
+        spelled = dict(zip(header, originals, strict=True))
+        names = list(choose(header))
+        labelled = LABEL in header
+        read = file.read([spelled[name] for name in (*names, *([LABEL] if labelled else ()))])
+        cells = {name: read.column(spelled[name]) for name in names}
+        texts = read.column(spelled[LABEL]).to_pylist() if labelled else []
+        rows = read.num_rows if read.num_columns else file.metadata.num_rows
+    if not rows:
+        raise DataError("there are no rows in it", place=str(source))
+    columns = {
+        name: _numbers(
+            column, f"{source}, column {spelled[name]}", words.get(name, {}), gaps.get(name)
+        )
+        for name, column in cells.items()
+    }
+    code_of: dict[str, int] = {}
+    codes = np.zeros(rows, np.int64)
+    for row, text in enumerate(texts):
+        if text is None or str(text).strip() == "":
+            raise DataError(
+                "expected the label of a data set; got an empty cell",
+                place=f"{source}, row {row + 1}, column {spelled[LABEL]}",
+            )
+        codes[row] = code_of.setdefault(str(text).strip(), len(code_of))
+    return Table(
+        source=source,
+        labels=tuple(code_of) if labelled else None,
+        codes=codes,
+        columns=columns,
+        unused=tuple(spelled[name] for name in header if name not in columns and name != LABEL),
+        numbers=np.arange(1, rows + 1),
+        originals=spelled,
+    )
+
+
+def _numbers(
+    column: Any, place: str, words: Mapping[str, int], gaps: frozenset[str] | None
+) -> np.ndarray:
+    """A column as `(row,)` float64.
+
+    Errors:
+        DataError: A cell is missing where none may be, or no number.
+    """
+    arrow = _pyarrow("pyarrow")
+    kind = column.type
+    numeric = arrow.types.is_integer(kind) or arrow.types.is_floating(kind)
+    if (numeric or arrow.types.is_boolean(kind)) and (gaps is not None or not column.null_count):
+        return np.asarray(column.cast(arrow.float64(), safe=False).to_numpy(), dtype=np.float64)
+    values = np.empty(len(column))
+    for row, cell in enumerate(column.to_pylist()):
+        value = words.get(cell.strip(), cell) if isinstance(cell, str) else cell
+        if gaps is not None and (value is None or str(value).strip().lower() in gaps):
+            value = np.nan
+        if not isinstance(value, int | float):
+            found = "an empty cell" if value is None else f"{value!r}, of type {kind}"
+            hint = f"The words of this column are {', '.join(words)}." if words else None
+            raise DataError(
+                f"expected a number; got {found}", place=f"{place}, row {row + 1}", hint=hint
+            )
+        values[row] = value
+    return values
+
+
+TABLES = Tables(read_table, read_header)
+
+
+def write_datasets(
+    stream: BinaryIO, datasets: Datasets, layout: Layout, labels: Sequence[str]
+) -> None:
+    """One row per member; what a data set has once is repeated.
+
+    Errors:
+        UsageError: A data set's variables differ in length, or are empty: no rows can say that.
+    """
+    arrow, parquet = _pyarrow("pyarrow"), _pyarrow("pyarrow.parquet")
+    row_size = common_row_size(
+        {v.name: datasets[v.name] for v in layout.variables if v.name in datasets}, labels
+    )
+    columns = {LABEL: np.repeat(np.array(labels, dtype=object), row_size)}
+    for variable in layout.variables:
+        value = datasets.get(variable.name)
+        if value is None:
+            continue
+        rows = value.values if isinstance(value, Ragged) else np.repeat(value, row_size, axis=0)
+        columns |= zip(variable.elements(), rows.reshape(len(rows), -1).T, strict=True)
+    parquet.write_table(arrow.table(columns), stream)
+
+
+@contextmanager
+def write_draws(
+    stream: BinaryIO, header: DrawHeader, _scratch: Path | None
+) -> Iterator[Callable[[DrawBlock], None]]:
+    """One row per draw: label, index of the draw, the elements of the parameters."""
+    arrow, parquet = _pyarrow("pyarrow"), _pyarrow("pyarrow.parquet")
+    fields = [(name, arrow.float32()) for name in header.elements()]
+    schema = arrow.schema(
+        [(LABEL, arrow.string()), (DRAW, arrow.int64()), *fields],
+        metadata={"seed": str(header.seed), **header.provenance},
+    )
+    with parquet.ParquetWriter(stream, schema) as writer:
+
+        def append(block: DrawBlock) -> None:
+            datasets, draws = block.shape
+            labels = np.array(header.labels, dtype=object)
+            own = labels[block.first_dataset : block.first_dataset + datasets]
+            first = header.index_base + block.first_draw
+            flat = np.concatenate(
+                [block.values[v.name].reshape(datasets * draws, -1) for v in header.parameters],
+                axis=1,
+            )
+            index = np.tile(np.arange(first, first + draws), datasets)
+            writer.write_table(arrow.table([np.repeat(own, draws), index, *flat.T], schema=schema))
+
+        yield append
+
+
+def write_estimates(
+    stream: BinaryIO,
+    labels: Sequence[str],
+    names: Sequence[str],
+    values: Mapping[str, np.ndarray],
+) -> None:
+    """One row per data set and element of a parameter, one column per estimate."""
+    arrow, parquet = _pyarrow("pyarrow"), _pyarrow("pyarrow.parquet")
+    elements, table = estimate_rows(values)
+    columns: dict[str, Any] = {
+        LABEL: np.repeat(np.array(labels, dtype=object), len(elements)),
+        PARAMETER: np.tile(np.array(elements, dtype=object), len(labels)),
+    }
+    columns |= zip(names, as_float32(table).reshape(-1, len(names)).T, strict=True)
+    parquet.write_table(arrow.table(columns), stream)

@@ -1,0 +1,343 @@
+"""Objects of JSON, of whatever file: a data set each, or the draws of one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from abi_cli.data.draws import DrawHeader, Draws, as_float32, float32_text
+from abi_cli.data.entries import LABEL, Entries, Wanted, check_numbers
+from abi_cli.data.files import Source
+from abi_cli.errors import DataError
+from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged, Variable
+
+Record = tuple[str, dict[str, Any]]
+"""Where an object stands, and the object."""
+
+EXPECTED = 'Expected an object for each data set, such as {"dataset": "A", "x": [1.5, 2.5]}.'
+
+
+def parse(text: bytes, place: str) -> Any:
+    """What UTF-8 text says as JSON.
+
+    Errors:
+        DataError: It is neither; an object has a key twice.
+    """
+    try:
+        return json.loads(text.decode("utf-8-sig"), object_pairs_hook=unique)
+    except UnicodeDecodeError:
+        raise DataError("expected UTF-8 text; got other bytes", place=place) from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"expected JSON; {error}", place=place, hint=EXPECTED) from None
+
+
+def record(value: Any, place: str) -> Record:
+    """An object and its place.
+
+    Errors:
+        DataError: It is none.
+    """
+    if not isinstance(value, dict):
+        raise DataError(f"expected an object; got {_excerpt(value)}", place=place, hint=EXPECTED)
+    return place, value
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, whose keys must differ.
+
+    Errors:
+        ValueError: They don't.
+    """
+    entry = dict(pairs)
+    if len(entry) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"got the key {twice!r} twice")
+    return entry
+
+
+def entries_of(records: Iterable[Record], wanted: Wanted, source: Source) -> Entries:
+    """One entry per object: a data set, or a point.
+
+    Errors:
+        DataError: An object lacks a key that the first one has, holds anything but
+            numbers where a variable is, or numbers of another shape.
+    """
+    variables: tuple[Variable, ...] | None = None
+    labelled = False
+    found: dict[str, list[np.ndarray]] = {}
+    labels: list[str] = []
+    places: list[str] = []
+    keys: dict[str, None] = {}
+    words, gaps = wanted.categories(_spelled), wanted.gaps(_spelled)
+    for place, found_there in records:
+        own = wanted.translated(list(found_there), spell=_spelled, place=place)
+        entry = dict(zip(own, found_there.values(), strict=True))
+        for name in words.keys() & entry.keys():
+            entry[name] = _in_numbers(entry[name], words[name])
+        for name in gaps.keys() & entry.keys():
+            entry[name] = _with_nan(entry[name], gaps[name])
+        if variables is None:
+            variables = wanted.found(list(entry), noun="key", spell=_spelled, place=place)
+            labelled = LABEL in entry
+        if labelled:
+            labels.append(_label(entry, place))
+        elif LABEL in entry:
+            raise DataError(f"expected no {LABEL}, as in the first one", place=place)
+        for variable in variables:
+            found.setdefault(variable.name, []).append(_array(entry, variable, place))
+        places.append(place)
+        keys |= dict.fromkeys(entry)
+    if variables is None:
+        raise DataError("there is no data set in it", place=str(source), hint=EXPECTED)
+
+    used = {LABEL, *found}
+    return Entries(
+        labels=tuple(labels) if labelled else None,
+        values={
+            variable.name: _joined(found[variable.name], variable, places) for variable in variables
+        },
+        unused=tuple(key for key in keys if key not in used),
+        noun="key",
+        place=places.__getitem__,
+    )
+
+
+def shapes_of(
+    records: Iterable[Record], ragged: Collection[str], source: Source
+) -> dict[str, tuple[int, ...]]:
+    """Event shape by variable, judging by the first object.
+
+    Errors:
+        DataError: There is none.
+    """
+    for _place, entry in records:
+        shapes = {name: _shape_of(value) for name, value in entry.items() if name != LABEL}
+        return {name: shape[int(name in ragged) :] for name, shape in shapes.items()}
+    raise DataError("there is no data set in it", place=str(source), hint=EXPECTED)
+
+
+def sets_of(records: Iterable[Record]) -> set[str]:
+    """The keys with members of sets or series: those whose lists vary in length."""
+    sizes: dict[str, set[int]] = {}
+    for _place, entry in records:
+        for name, value in entry.items():
+            if isinstance(value, list):
+                sizes.setdefault(name, set()).add(len(value))
+    return {name for name, found in sizes.items() if len(found) > 1}
+
+
+def draws_of(records: Iterable[Record], source: Source) -> Draws:
+    """Draws as `draws_in_text` puts them.
+
+    Errors:
+        DataError: As for data sets; a data set's draws have another shape than the first one's.
+    """
+    labels: list[str] = []
+    values: dict[str, list[np.ndarray]] = {}
+    for place, entry in records:
+        labels.append(_label(entry, place))
+        for name in values or [key for key in entry if key != LABEL]:
+            if name not in entry:
+                raise DataError(f"expected the key {name}, as in those before", place=place)
+            draws = _draws(entry[name], f"{place}, {name}")
+            others = values.setdefault(name, [])
+            if others and draws.shape != others[0].shape:
+                raise DataError(
+                    f"expected draws of shape {others[0].shape}, as in those before; "
+                    f"got {draws.shape}",
+                    place=f"{place}, {name}",
+                )
+            others.append(draws)
+    if not values:
+        raise DataError("the file holds no draws", place=str(source))
+    return Draws(tuple(labels), {name: np.stack(arrays) for name, arrays in values.items()})
+
+
+def _shape_of(value: Any) -> tuple[int, ...]:
+    try:
+        return np.shape(value)
+    except ValueError:  # lists of different lengths: refused when they are read
+        return ()
+
+
+def _spelled(variable: Variable) -> tuple[str, ...]:
+    return (variable.name,)
+
+
+def _in_numbers(value: Any, words: Mapping[str, int]) -> Any:
+    """Words as the numbers that they stand for; others stay, to be refused."""
+    if isinstance(value, list):
+        return [_in_numbers(item, words) for item in value]
+    return words.get(value, value) if isinstance(value, str) else value
+
+
+def _with_nan(value: Any, missing: frozenset[str]) -> Any:
+    """NaN for null, and for words that stand for a missing value."""
+    if isinstance(value, list):
+        return [_with_nan(item, missing) for item in value]
+    word = isinstance(value, str) and value.strip().lower() in missing
+    return np.nan if value is None or word else value
+
+
+def _label(entry: dict[str, Any], place: str) -> str:
+    label = entry.get(LABEL)
+    if isinstance(label, bool) or not isinstance(label, str | int) or label == "":
+        found = _excerpt(label) if LABEL in entry else "none"
+        raise DataError(f"expected a label as {LABEL}, text or a number; got {found}", place=place)
+    return str(label)
+
+
+def _array(entry: dict[str, Any], variable: Variable, place: str) -> np.ndarray:
+    """`(*event)`, or `(obs, *event)` where ragged."""
+    name = variable.name
+    if name not in entry:
+        raise DataError(f"expected the key {name}, as in those before", place=place)
+    value = entry[name]
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind not in "biuf":
+            _refuse_non_numbers(value, f"{place}, {name}")
+            array = array.astype(np.float64)  # whole numbers beyond 64 bits
+    except (ValueError, OverflowError):  # lists of different lengths, or numbers beyond any float
+        array = None
+    if array is not None and variable.ragged and array.shape == (0,):
+        return np.empty((0, *variable.event))
+    event = None if array is None else array.shape[int(variable.ragged) :]
+    if array is None or event != variable.event or array.ndim < variable.ragged:
+        raise DataError(
+            f"expected {_shape(variable)}; got {_excerpt(value)}", place=f"{place}, {name}"
+        )
+    return array
+
+
+def _shape(variable: Variable) -> str:
+    event = " × ".join(map(str, variable.event))
+    if variable.ragged:
+        return f"a list of lists of {event} numbers" if event else "a list of numbers"
+    return f"a list of {event} numbers" if event else "a number"
+
+
+def _refuse_non_numbers(value: Any, place: str) -> None:
+    """Raise for the first leaf that is no number, if there is one."""
+    if isinstance(value, list):
+        for i, item in enumerate(value):
+            _refuse_non_numbers(item, f"{place}[{i}]")
+    elif value is None:
+        raise DataError(
+            "expected a number; got null, a missing value",
+            place=place,
+            hint="This model has no place for missing values: fill it in, or leave it out.",
+        )
+    elif not isinstance(value, int | float):
+        raise DataError(f"expected a number; got {_excerpt(value)}", place=place)
+
+
+def _excerpt(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:37]}…"
+
+
+def _joined(
+    arrays: list[np.ndarray], variable: Variable, places: Sequence[str]
+) -> np.ndarray | Ragged:
+    """The arrays of all entries as one value, checked."""
+    if not variable.ragged:
+        return check_numbers(
+            np.stack(arrays),
+            variable,
+            lambda at: f"{places[at[0]]}, {variable.name}{list(at[1:]) or ''}",
+        )
+    row_size = np.array([len(array) for array in arrays])
+    starts = np.cumsum(row_size) - row_size
+
+    def place(at: tuple[int, ...]) -> str:
+        dataset = int(np.searchsorted(starts, at[0], side="right")) - 1
+        within = [at[0] - int(starts[dataset]), *at[1:]]
+        return f"{places[dataset]}, {variable.name}{within}"
+
+    return Ragged(check_numbers(np.concatenate(arrays), variable, place), row_size)
+
+
+def _draws(value: Any, place: str) -> np.ndarray:
+    _refuse_non_numbers(value, place)
+    try:
+        draws: np.ndarray | None = as_float32(np.asarray(value, np.float64))
+    except (ValueError, OverflowError):  # lists of different lengths, or numbers beyond any float
+        draws = None
+    if draws is None or not draws.ndim or not draws.size:
+        raise DataError(f"expected a list of draws; got {_excerpt(value)}", place=place)
+    return draws
+
+
+def datasets_in_text(datasets: Datasets, layout: Layout, labels: Sequence[str]) -> Iterator[str]:
+    """One object per data set, its variables as numbers and lists."""
+    columns: dict[str, list[Any]] = {LABEL: list(labels)}
+    for variable in layout.variables:
+        value = datasets.get(variable.name)
+        if isinstance(value, Ragged):
+            members = np.split(value.values, np.cumsum(value.row_size)[:-1])
+            columns[variable.name] = [_plain(array) for array in members]
+        elif value is not None:
+            columns[variable.name] = _plain(value)
+    for entry in zip(*columns.values(), strict=True):
+        yield json.dumps(dict(zip(columns, entry, strict=True)), ensure_ascii=False)
+
+
+def draws_in_text(header: DrawHeader, write: Callable[[str], None]) -> Callable[[DrawBlock], None]:
+    """A function of blocks that writes one object per data set: label, lists over draws."""
+    held: list[DrawBlock] = []  # parts of the draws of one data set
+
+    def append(block: DrawBlock) -> None:
+        held.append(block)
+        datasets, draws = block.shape
+        if block.first_draw + draws < header.draws:
+            return
+        texts = [
+            float32_text(np.concatenate([part.values[v.name] for part in held], axis=1))
+            for v in header.parameters
+        ]
+        held.clear()
+        names = [json.dumps(v.name, ensure_ascii=False) for v in header.parameters]
+        for i in range(datasets):
+            label = json.dumps(header.labels[block.first_dataset + i], ensure_ascii=False)
+            fields = [f"{name}: {_list(text[i])}" for name, text in zip(names, texts, strict=True)]
+            write(f'{{"{LABEL}": {", ".join([label, *fields])}}}')
+
+    return append
+
+
+def estimates_in_text(
+    labels: Sequence[str],
+    names: Sequence[str],
+    values: Mapping[str, np.ndarray],
+) -> Iterator[str]:
+    """One object per data set: its label, and per parameter an object of its estimates."""
+    texts = {json.dumps(key, ensure_ascii=False): float32_text(v) for key, v in values.items()}
+    for i, label in enumerate(labels):
+        fields = [f'"{LABEL}": {json.dumps(label, ensure_ascii=False)}']
+        for key, text in texts.items():
+            pairs = zip(names, text[i], strict=True)
+            inside = ", ".join(f'"{name}": {_list(items)}' for name, items in pairs)
+            fields.append(f"{key}: {{{inside}}}")
+        yield f"{{{', '.join(fields)}}}"
+
+
+def _plain(array: np.ndarray) -> list[Any]:
+    """As lists of numbers, with null where one is missing."""
+    missing = np.isnan(array)
+    if missing.any():
+        array = array.astype(object)
+        array[missing] = None
+    plain: list[Any] = array.tolist()
+    return plain
+
+
+def _list(items: Any) -> str:
+    """Nested lists of the texts of numbers, as JSON."""
+    if isinstance(items, str):
+        return items
+    return f"[{', '.join(items if isinstance(items[0], str) else map(_list, items))}]"
