@@ -134,8 +134,8 @@ TRANSCRIPT = {
     ("estimate", "DATA", "-n", "5"): "error: point, the network of RUN, estimates without draws, "
     "and has no use for their number or seed\nhint: Leave out --draws and --seed.\n",
     ("estimate", "DATA", "-o", "e.nc"): "error: e.nc: expected one of the formats csv, tsv, "
-    "jsonl, json, npz, parquet; got 'nc'\nhint: The extension of a file says its format; --format says that of "
-    "the output.\n",
+    "jsonl, json, npz, parquet; got 'nc'\nhint: The extension of a file says its format; --format "
+    "says that of the output.\n",
 }
 
 
