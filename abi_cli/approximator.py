@@ -280,6 +280,7 @@ class Approximator(keras.Model):
         *,
         draws: int,
         seed: int,
+        first: int = 0,
         listener: Listener | None = None,
     ) -> Iterator[DrawBlock]:
         """Posterior draws, block after block, in bounded memory.
@@ -289,24 +290,27 @@ class Approximator(keras.Model):
         Arguments:
             datasets: Context and observables on the user's scale; parameters are not looked at.
             draws: How many for each data set.
+            first: The place of the first data set among all that posteriors are asked of.
         """
         told = self.told(self.adapter.forward(self._observed(datasets)))
         at_once = round_up(draws, ROWS)
         together = round_up(len(told), ROWS // at_once)
         listener = listener or Listener()
         with listener.task("sampling", total=len(told) * draws, unit="draws") as progress:
-            for first in range(0, len(told), together):
-                group = range(first, min(first + together, len(told)))
+            for begin in range(0, len(told), together):
+                group = range(begin, min(begin + together, len(told)))
                 c = told[np.resize(group, together)][:, None, :]
                 for start in range(0, draws, at_once):
                     number = min(at_once, draws - start)
                     noise_dim = self.inference_network.noise_dim
                     z = np.zeros((together, at_once, noise_dim), np.float32)
                     for place, dataset in enumerate(group):
-                        z[place, :number] = noise_of_draws(seed, dataset, start, number, noise_dim)
+                        z[place, :number] = noise_of_draws(
+                            seed, first + dataset, start, number, noise_dim
+                        )
                     theta = backend.to_numpy(self._inverse(z, c))[: len(group), :number]
                     member = self._member_of(z[: len(group), :number])
-                    yield DrawBlock(first, start, self._on_users_scale(theta), member)
+                    yield DrawBlock(first + begin, start, self._on_users_scale(theta), member)
                     progress.advance(len(group) * number)
 
     @property

@@ -52,10 +52,21 @@ SpecPath = Annotated[
     Path, typer.Argument(metavar="SPEC", help="The spec, or a run folder; - is standard input.")
 ]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that training left.")]
-DataPath = Annotated[
-    Path,
+DataPaths = Annotated[
+    list[str],
     typer.Argument(
-        metavar="DATA", help="Data sets: .csv, .tsv, .jsonl, .npz; - is standard input."
+        metavar="DATA…",
+        help="Data sets: .csv .tsv .json .jsonl .npz .nc .parquet; - is standard input. Several "
+        "are joined by their column dataset; NAME=FILE is read for one variable.",
+    ),
+]
+Each = Annotated[
+    bool, typer.Option("--each", help="Every file is a data set, called like the file.")
+]
+Grouped = Annotated[
+    bool,
+    typer.Option(
+        "--grouped", help="Rows of a data set follow each other: the table is read as it comes."
     ),
 ]
 Stored = Annotated[
@@ -73,7 +84,11 @@ Override = Annotated[
 Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="PATH", help="Where to.")]
 Format = Annotated[
     str | None,
-    typer.Option("--format", metavar="NAME", help="csv, tsv, jsonl, npz or nc, not by extension."),
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        help="csv, tsv, jsonl, json, npz, nc, parquet or stan, not by extension.",
+    ),
 ]
 Seed = Annotated[
     int | None,

@@ -129,17 +129,26 @@ class Variable:
     high: float | None = None
     missing: bool = False
 
-    def elements(self, *, base: int = 0) -> tuple[str, ...]:
+    def elements(self) -> tuple[str, ...]:
         """Names of the scalar elements of one event: `sigma`, or `beta[0]`, `beta[1]`, …"""
-        return element_names(self.name, self.event, base=base)
+        return element_names(self.name, self.event)
 
 
-def element_names(name: str, event: tuple[int, ...], *, base: int = 0) -> tuple[str, ...]:
-    """Names of the scalars of an event, C order: `name`, `name[0]`, `name[0,1]`."""
+def element_names(
+    name: str, event: tuple[int, ...], *, base: int = 0, dotted: bool = False
+) -> tuple[str, ...]:
+    """Names of the scalars of an event, C order: `name`, `name[0]`, `name[0,1]`.
+
+    Arguments:
+        base: The first index.
+        dotted: `name.0.1` instead, which R and Stan take for a name.
+    """
     if not event:
         return (name,)
+    shape = "{}.{}" if dotted else "{}[{}]"
+    mark = "." if dotted else ","
     return tuple(
-        f"{name}[{','.join(str(i + base) for i in index)}]"
+        shape.format(name, mark.join(str(i + base) for i in index))
         for index in product(*(range(size) for size in event))
     )
 

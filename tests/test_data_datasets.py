@@ -261,11 +261,11 @@ def test_points_of_unknown_data_sets_are_refused(write):
 def test_context_outside_the_simulations_is_said():
     sizes = [4, 5, 14, 15, 20]
     row_size = np.array(sizes)
-    (warning,) = range_warnings({"N": row_size}, list("abcde"), LINE)
+    (warning,) = range_warnings({"N": row_size}, list("abcde"), LINE).values()
     assert warning == "N is 4 to 20 in data sets a, d, e: outside the simulated 5 to 14"
-    (warning,) = range_warnings({"N": row_size[3:4]}, ["d"], LINE)
+    (warning,) = range_warnings({"N": row_size[3:4]}, ["d"], LINE).values()
     assert warning == "N is 15 in data set d: outside the simulated 5 to 14"
-    assert range_warnings({"N": row_size[1:3]}, ["b", "c"], LINE) == []
+    assert range_warnings({"N": row_size[1:3]}, ["b", "c"], LINE) == {}
 
 
 def test_a_named_pipe_is_written_to_in_place(tmp_path):

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from abi_cli.data import DrawHeader, Draws, collect, open_draws, read_draws, summarize
+from abi_cli.data import DrawHeader, Draws, Style, collect, open_draws, read_draws, summarize
 from abi_cli.errors import DataError, OutputError, UsageError
 from abi_cli.variables import DrawBlock
 from tests.data_examples import LINE, OF_DRAWS, draw_header, draw_values, in_blocks, some
@@ -95,7 +95,7 @@ def test_csv_is_the_shortest(tmp_path):
 
 
 def test_indices_from_one_are_read_as_such(tmp_path):
-    header = draw_header(2, 3, index_base=1)
+    header = draw_header(2, 3, style=Style(base=1))
     values = draw_values(header)
     target = tmp_path / "draws.csv"
     write(target, header, in_blocks(values))
@@ -244,7 +244,7 @@ def test_other_files_are_refused(tmp_path, content, message, request):
 
 
 def test_an_unknown_format_is_refused_before_anything_is_made(tmp_path):
-    with pytest.raises(UsageError, match="formats csv, tsv, jsonl, json, npz, nc, parquet; got"):
+    with pytest.raises(UsageError, match="formats csv, tsv, jsonl, json, npz, nc, parquet, stan; got"):
         write(tmp_path / "draws.xls", draw_header(1, 1), [])
     assert not list(tmp_path.iterdir())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,11 +13,13 @@ from abi_cli.console import Console
 from abi_cli.options import (
     BackendName,
     Context,
-    DataPath,
+    DataPaths,
     Device,
     Draws,
+    Each,
     Force,
     Format,
+    Grouped,
     Jobs,
     Output,
     Override,
@@ -78,8 +81,10 @@ def simulate(
 def estimate(
     console: Console,
     run: RunPath,
-    data: DataPath,
+    data: DataPaths,
     output: Output = None,
+    each: Each = False,
+    grouped: Grouped = False,
     draws: Annotated[
         int | None,
         typer.Option(
@@ -89,7 +94,11 @@ def estimate(
     seed: Seed = None,
     format: Annotated[  # the option's name
         str | None,
-        typer.Option("--format", metavar="NAME", help="csv, tsv, jsonl or npz, not by extension."),
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="csv, tsv, jsonl, json, npz or parquet, not by extension.",
+        ),
     ] = None,
     backend: BackendName = None,
     device: Device = None,
@@ -107,7 +116,7 @@ def estimate(
     table = output is None and format is None and (console.json or console.interactive)
     estimating = workflow.estimate(
         run,
-        data,
+        workflow.DataFiles(data, each=each, grouped=grouped),
         draws=draws,
         seed=seed,
         target=workflow.Target(output, force=force, format=format),
@@ -129,7 +138,7 @@ def estimate(
 def log_prob(
     console: Console,
     run: RunPath,
-    data: DataPath,
+    data: DataPaths,
     at: Annotated[
         Path,
         typer.Option(
@@ -137,6 +146,7 @@ def log_prob(
         ),
     ],
     output: Output = None,
+    each: Each = False,
     backend: BackendName = None,
     device: Device = None,
     trust_code: TrustCode = False,
@@ -151,7 +161,7 @@ def log_prob(
 
     densities = workflow.log_prob(
         run,
-        data,
+        workflow.DataFiles(data, each=each),
         at,
         compute=workflow.Compute(backend, device),
         trust_code=trust_code,
@@ -160,17 +170,62 @@ def log_prob(
     reports.write_densities(console, densities, workflow.Target(output, force=force))
 
 
-@app.command(epilog=examples("abi summary draws.csv", "abi summary draws.nc --json"))
+class TableFormat(enum.StrEnum):
+    """How a table of figures is written."""
+
+    csv = "csv"
+    json = "json"
+    markdown = "markdown"
+    latex = "latex"
+
+
+class Interval(enum.StrEnum):
+    """Which interval holds a share of the draws."""
+
+    eti = "eti"
+    hdi = "hdi"
+
+
+@app.command(
+    epilog=examples(
+        "abi summary draws.csv",
+        "abi summary draws.nc --ci 0.89 --kind hdi",
+        "abi sample runs/regression data.csv --format csv | abi summary - --format latex",
+    )
+)
 @command
 def summary(
     console: Console,
-    draws: Annotated[Path, typer.Argument(metavar="DRAWS", help="What `abi sample -o` wrote.")],
+    draws: Annotated[
+        Path,
+        typer.Argument(metavar="DRAWS", help="What `abi sample` wrote; - is standard input."),
+    ],
+    ci: Annotated[
+        float, typer.Option("--ci", metavar="P", help="Probability of the interval.")
+    ] = 0.9,
+    kind: Annotated[
+        Interval, typer.Option("--kind", help="Equal tails, or the shortest interval.")
+    ] = Interval.eti,
+    format: Annotated[
+        TableFormat | None, typer.Option("--format", help="Instead of a table for people.")
+    ] = None,
+    output: Output = None,
+    force: Force = False,
 ) -> None:
-    """Mean, sd, Monte Carlo error and quantiles of posterior draws."""
+    """Mean, sd, Monte Carlo error, median and an interval of posterior draws.
+
+    A table of statistics, which `abi sample --points` and `abi estimate` write, is shown as it is.
+    """
     from abi_cli import workflow
     from abi_cli.console import figures
 
-    figures.show_summary(console, workflow.summary(draws))
+    found = workflow.summary(draws, mass=ci, kind=kind.value)
+    figures.show_summary(
+        console,
+        found,
+        format=format and format.value,
+        target=workflow.Target(output, force=force),
+    )
 
 
 @app.command(epilog=examples("abi show runs/regression", "abi show runs/regression --json"))

@@ -14,11 +14,13 @@ from abi_cli.errors import CheckFailed, UsageError
 from abi_cli.options import (
     BackendName,
     Context,
-    DataPath,
+    DataPaths,
     Device,
     Draws,
+    Each,
     Force,
     Format,
+    Grouped,
     Jobs,
     Output,
     Override,
@@ -38,6 +40,13 @@ class ProblemFormat(enum.StrEnum):
 
     full = "full"
     concise = "concise"
+
+
+class Names(enum.StrEnum):
+    """How tables name the elements of vectors."""
+
+    brackets = "brackets"
+    dots = "dots"
 
 
 @app.command(
@@ -142,6 +151,8 @@ def train(
     epilog=examples(
         "abi sample runs/regression data.csv",
         "abi sample runs/regression data.csv -n 4000 -o draws.nc",
+        "abi sample runs/regression data.csv --points mean,sd,q5,q95 -o summary.csv",
+        "abi sample runs/regression trials=t.csv eeg=e.npz -o draws.nc",
         "cat data.csv | abi sample runs/regression - | head",
     )
 )
@@ -149,11 +160,34 @@ def train(
 def sample(
     console: Console,
     run: RunPath,
-    data: DataPath,
+    data: DataPaths,
     output: Output = None,
     draws: Draws = 1000,
     seed: Seed = None,
+    each: Each = False,
+    grouped: Grouped = False,
     format: Format = None,  # the option's name
+    points: Annotated[
+        str | None,
+        typer.Option(
+            "--points",
+            metavar="NAME,…",
+            help="Write statistics instead of draws: mean, sd, mcse, median, q5, q97.5 ….",
+        ),
+    ] = None,
+    long: Annotated[
+        bool, typer.Option("--long", help="Tables with a row for each element of a draw.")
+    ] = False,
+    index: Annotated[
+        int,
+        typer.Option(
+            "--index", min=0, max=1, metavar="0|1", help="What tables count from: 1 as in R."
+        ),
+    ] = 0,
+    names: Annotated[
+        Names,
+        typer.Option("--names", help="beta[0] in tables, or beta.0, which R's read.csv keeps."),
+    ] = Names.brackets,
     backend: BackendName = None,
     device: Device = None,
     trust_code: TrustCode = False,
@@ -169,15 +203,19 @@ def sample(
     """
     from abi_cli import workflow
     from abi_cli.console import figures, reports
+    from abi_cli.data import Style
 
     target = workflow.Target(output, force=force, format=format)
-    table = output is None and format is None and (console.json or console.interactive)
+    shape = workflow.Shape(Style(index, dotted=names is Names.dots), long, points)
+    plain = output is None and format is None and not long and shape.style == Style()
+    table = plain and (console.json or console.interactive)
     sampling = workflow.sample(
         run,
-        data,
+        workflow.DataFiles(data, each=each, grouped=grouped),
         draws=draws,
         seed=seed,
         target=target,
+        shape=shape,
         compute=workflow.Compute(backend, device),
         trust_code=trust_code,
         quantities=quantities,

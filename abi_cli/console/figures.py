@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from abi_cli.console.reports import number
-from abi_cli.console.terminal import Console
+from abi_cli.console.reports import number, write_text
+from abi_cli.console.terminal import Console, document_text
+from abi_cli.errors import UsageError
+from abi_cli.workflow.request import Target
 
 if TYPE_CHECKING:
     from abi_cli.data import Estimates, Summary
@@ -14,15 +18,101 @@ if TYPE_CHECKING:
 _SETS_SHOWN = 20
 
 
-def show_summary(console: Console, summary: Summary) -> None:
-    """Posteriors in a table, one row per data set and scalar."""
-    _show_figures(
-        console,
-        "summary",
-        ("mean", "sd", "mcse", "median", "5 %", "95 %"),
-        list(summary.rows()),
-        datasets=len(summary.labels),
-    )
+def show_summary(
+    console: Console,
+    summary: Summary,
+    *,
+    format: str | None = None,
+    target: Target | None = None,
+) -> None:
+    """Posteriors in a table, one row per data set and scalar.
+
+    Arguments:
+        format: csv, json, markdown or latex; None for a table for people.
+        target: A file for it; None for standard output.
+    """
+    rows = list(summary.rows())
+    if format is None and target is not None and target.path is not None:
+        format = _BY_EXTENSION.get(target.path.suffix.lower())
+        if format is None:
+            known = ", ".join(_BY_EXTENSION)
+            raise UsageError(
+                f"expected one of the extensions {known}; got {target.path.suffix or 'none'!r}",
+                place=str(target.path),
+                hint="Or say --format csv, json, markdown or latex.",
+            )
+    if format is None:
+        columns = [_title(name) for name in summary.values]
+        _show_figures(console, "summary", columns, rows, datasets=len(summary.labels))
+        return
+    text = _WRITERS[format](tuple(summary.values), rows)
+    where = Target() if target is None else target
+    write_text(console, text, where, what=f"{len(rows):,} rows")
+
+
+_BY_EXTENSION = {".csv": "csv", ".json": "json", ".md": "markdown", ".tex": "latex"}
+
+Row = tuple[str, str, Mapping[str, float]]
+"""Label, scalar, its statistics."""
+
+
+def _title(name: str) -> str:
+    """A statistic for people: `q2.5` is the quantile of 2.5 %."""
+    if name.startswith("q"):
+        return f"{name[1:]} %"
+    share, _, end = name.removeprefix("hdi").partition("_")
+    return f"HDI {share} % {end}" if name.startswith("hdi") else name
+
+
+def _csv(names: Sequence[str], rows: Sequence[Row]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["dataset", "parameter", *names])
+    writer.writerows([label, element, *map(repr, own.values())] for label, element, own in rows)
+    return text.getvalue()
+
+
+def _json(_names: Sequence[str], rows: Sequence[Row]) -> str:
+    return document_text("summary", {"rows": _documented(rows)})
+
+
+def _markdown(names: Sequence[str], rows: Sequence[Row]) -> str:
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+    head = line(["data set", "parameter", *map(_title, names)])
+    marks = "| --- | --- |" + " ---: |" * len(names) + "\n"
+    return head + marks + "".join(line(cells) for cells in _cells(rows))
+
+
+def _latex(names: Sequence[str], rows: Sequence[Row]) -> str:
+    """A tabular with the rules of the package booktabs."""
+
+    def line(cells: Sequence[str]) -> str:
+        return " & ".join(map(_escaped, cells)) + " \\\\\n"
+
+    head = line(["data set", "parameter", *map(_title, names)])
+    body = "".join(line(cells) for cells in _cells(rows))
+    begin = f"\\begin{{tabular}}{{ll{'r' * len(names)}}}\n\\toprule\n"
+    return f"{begin}{head}\\midrule\n{body}\\bottomrule\n\\end{{tabular}}\n"
+
+
+def _escaped(text: str) -> str:
+    """Text as LaTeX prints it; a minus sign is one in mathematics."""
+    marks = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    marks |= {mark: f"\\{mark}" for mark in "&%$#_{}"} | {"−": "$-$"}
+    return "".join(marks.get(letter, letter) for letter in text)
+
+
+def _cells(rows: Sequence[Row]) -> list[list[str]]:
+    return [[label, element, *map(number, own.values())] for label, element, own in rows]
+
+
+_WRITERS = {"csv": _csv, "json": _json, "markdown": _markdown, "latex": _latex}
+
+
+def _documented(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    return [{"dataset": label, "parameter": element, **own} for label, element, own in rows]
 
 
 def show_estimates(console: Console, estimates: Estimates) -> None:
@@ -38,16 +128,13 @@ def _show_figures(
     console: Console,
     schema: str,
     columns: Sequence[str],
-    rows: Sequence[tuple[str, str, Mapping[str, float]]],
+    rows: Sequence[Row],
     *,
     datasets: int,
 ) -> None:
     """Label, scalar and its figures; of very many data sets the first, but in JSON."""
     if console.json:
-        documented = [
-            {"dataset": label, "parameter": element, **figures} for label, element, figures in rows
-        ]
-        console.document(schema, {"rows": documented})
+        console.document(schema, {"rows": _documented(rows)})
         return
     table = []
     previous = None

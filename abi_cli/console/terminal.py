@@ -158,7 +158,7 @@ class Console(Listener):
 
     def document(self, schema: str, content: Mapping[str, Any]) -> None:
         """A JSON document on standard output; what is not a finite number becomes null."""
-        sys.stdout.write(to_json({"schema": f"abi.{schema}/1", **content}, indent=2) + "\n")
+        sys.stdout.write(document_text(schema, content))
 
     def heading(self, text: str) -> None:
         """A line above a table, on standard output."""
@@ -212,6 +212,11 @@ def _is_number(cell: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def document_text(schema: str, content: Mapping[str, Any]) -> str:
+    """A JSON document that names its schema and version."""
+    return to_json({"schema": f"abi.{schema}/1", **content}, indent=2) + "\n"
 
 
 def to_json(content: Any, *, indent: int | None = None) -> str:

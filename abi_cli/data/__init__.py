@@ -3,11 +3,12 @@
 files      bytes in and out: files appear whole, standard streams
 entries    what every reader makes of a file
 tables     delimited text, column by column
-delimited, jsonl, json_list, npz, netcdf, parquet     one format each
+delimited, jsonl, json_list, npz, netcdf, parquet, stan     one format each
 long_tables, records, arrays      what they share: tables, objects of JSON, named arrays
 formats    their table: the only place that names them
 datasets   data sets and simulations as a model's layout says
 several    data sets of several files
+batches    data sets as they come
 draws      draws and what is known beforehand
 draw_files draws in and out
 statistics what they are called and how they are computed
@@ -16,6 +17,7 @@ estimates  point estimates, in and out
 disagreement  of the members of an ensemble, from its draws
 """
 
+from abi_cli.data.batches import can_stream, read_batches
 from abi_cli.data.datasets import (
     Loaded,
     range_warnings,
@@ -28,9 +30,9 @@ from abi_cli.data.datasets import (
 )
 from abi_cli.data.disagreement import Disagreement, disagreement_told
 from abi_cli.data.draw_files import DrawWriter, open_draws, read_draws
-from abi_cli.data.draws import DrawHeader, Draws, collect
+from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style, collect
 from abi_cli.data.entries import Naming
-from abi_cli.data.estimates import Estimates, estimates_of, read_estimates, write_estimates
+from abi_cli.data.estimates import estimates_of, joined, read_estimates, write_estimates
 from abi_cli.data.several import Part, read_several
 from abi_cli.data.summary import STATISTICS, Summary, summarize
 
@@ -44,12 +46,16 @@ __all__ = [
     "Loaded",
     "Naming",
     "Part",
+    "Style",
     "Summary",
+    "can_stream",
     "collect",
     "disagreement_told",
     "estimates_of",
+    "joined",
     "open_draws",
     "range_warnings",
+    "read_batches",
     "read_datasets",
     "read_described",
     "read_draws",

@@ -55,11 +55,8 @@ def read_datasets(
         UsageError: No such format.
         DataError: The file is not there, or not data of this model.
     """
-    wanted = Wanted(
-        required=uncounted(layout.of("context", "given", "observable")),
-        optional=(*counted(layout), *(layout.of("parameter") if truths else ())),
-        naming=naming or Naming(),
-    )
+    more = layout.of("parameter") if truths else ()
+    wanted = wanted_of(layout, naming or Naming(), more=more)
     return _load(source, layout, wanted, format)
 
 
@@ -164,6 +161,16 @@ def read_parameters(
     return np.array([position[label] for label in entries.labels]), entries.values
 
 
+def wanted_of(layout: Layout, naming: Naming, *, more: tuple[Variable, ...] = ()) -> Wanted:
+    """What a file must have, and may have, for posteriors to be given it.
+
+    Arguments:
+        more: Variables that are read where they are there.
+    """
+    required = uncounted(layout.of("context", "given", "observable"))
+    return Wanted(required, optional=(*counted(layout), *more), naming=naming)
+
+
 def counted(layout: Layout) -> tuple[Variable, ...]:
     """Contexts that are derived from the length of an observable."""
     return tuple(variable for variable in layout.of("context") if variable.length_of)
@@ -254,15 +261,15 @@ def _counts(entries: Entries, labels: Sequence[str], layout: Layout) -> Datasets
 
 def range_warnings(
     datasets: Mapping[str, np.ndarray | Ragged], labels: Sequence[str], layout: Layout
-) -> list[str]:
-    """What lies outside the simulations, where the networks have never been; a sentence each.
+) -> dict[str, str]:
+    """What lies outside the simulations, where the networks have never been: a sentence on each.
 
     Arguments:
         datasets: As read.
         labels: Of the data sets.
         layout: With the ranges of what is given over the pilot simulations.
     """
-    warnings = []
+    warnings = {}
     for variable in layout.of("context", "given"):
         value = datasets.get(variable.name)
         if value is None or variable.low is None or variable.high is None:
@@ -277,7 +284,7 @@ def range_warnings(
         found = numbers[outside]
         span = f"{found.min():g}" + (f" to {found.max():g}" if found.min() < found.max() else "")
         where = listing([labels[i] for i in entry.tolist()])
-        warnings.append(
+        warnings[variable.name] = (
             f"{variable.name} is {span} in data set{'s'[: len(entry) - 1]} {where}: outside the "
             f"simulated {variable.low:g} to {variable.high:g}"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from abi_cli.data.draws import DrawHeader, float32_text
+from abi_cli.data.draws import DrawHeader, Estimates, Style, float32_text
 from abi_cli.data.entries import LABEL
 from abi_cli.data.long_tables import (
     DRAW,
@@ -20,17 +20,21 @@ from abi_cli.data.long_tables import (
     Tables,
     common_row_size,
     estimate_rows,
+    flat_draws,
 )
-from abi_cli.data.tables import read_header, read_table
+from abi_cli.data.tables import read_groups, read_header, read_table
 from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged, take
 
+_VALUE = "value"
 _DATASETS_AT_ONCE = 1_000
 
 
 def tables(delimiter: str) -> Tables:
     """Tables of delimited text."""
     return Tables(
-        partial(read_table, delimiter=delimiter), partial(read_header, delimiter=delimiter)
+        partial(read_table, delimiter=delimiter),
+        partial(read_header, delimiter=delimiter),
+        partial(read_groups, delimiter=delimiter),
     )
 
 
@@ -89,36 +93,58 @@ def write_draws(
     """One row per draw: label, index of the draw, the elements of the parameters."""
     line = _line_formatter(delimiter)
     stream.write(line([LABEL, DRAW, *header.elements()]).encode())
-    labels = [line([label])[:-1] for label in header.labels]
-    base = header.index_base
 
     def append(block: DrawBlock) -> None:
-        arrays = [block.values[variable.name] for variable in header.parameters]
-        datasets, draws = arrays[0].shape[:2]
-        flat = np.concatenate([array.reshape(datasets, draws, -1) for array in arrays], axis=-1)
-        first = base + block.first_draw
-        index = list(map(str, range(first, first + draws)))
-        for i, cells in enumerate(flat):
-            label = [labels[block.first_dataset + i]] * draws
-            rows = map(delimiter.join, zip(label, index, *float32_text(cells.T), strict=True))
+        index = _index_texts(block, header)
+        for i, cells in enumerate(flat_draws(block, header)):
+            label = line([header.labels[block.first_dataset + i]])[:-1]
+            columns = ([label] * len(index), index, *float32_text(cells.T))
+            rows = map(delimiter.join, zip(*columns, strict=True))
             stream.write(("\n".join(rows) + "\n").encode())
 
     yield append
 
 
+@contextmanager
+def write_long_draws(
+    stream: BinaryIO, header: DrawHeader, _scratch: Path | None, *, delimiter: str
+) -> Iterator[Callable[[DrawBlock], None]]:
+    """One row per draw and element of a parameter: label, index of the draw, name, value."""
+    line = _line_formatter(delimiter)
+    stream.write(line([LABEL, DRAW, PARAMETER, _VALUE]).encode())
+    names = [line([name])[:-1] for name in header.elements()]
+
+    def append(block: DrawBlock) -> None:
+        index = [text for text in _index_texts(block, header) for _ in names]
+        own = names * block.shape[1]
+        for i, cells in enumerate(flat_draws(block, header)):
+            label = line([header.labels[block.first_dataset + i]])[:-1]
+            values = float32_text(cells.reshape(1, -1))[0]
+            rows = map(delimiter.join, zip([label] * len(own), index, own, values, strict=True))
+            stream.write(("\n".join(rows) + "\n").encode())
+
+    yield append
+
+
+def _index_texts(block: DrawBlock, header: DrawHeader) -> list[str]:
+    """The numbers of a block's draws."""
+    first = header.style.base + block.first_draw
+    return list(map(str, range(first, first + block.shape[1])))
+
+
+@contextmanager
 def write_estimates(
-    stream: BinaryIO,
-    labels: Sequence[str],
-    names: Sequence[str],
-    values: Mapping[str, np.ndarray],
-    *,
-    delimiter: str,
-) -> None:
+    stream: BinaryIO, names: Sequence[str], style: Style, *, delimiter: str
+) -> Iterator[Callable[[Estimates], None]]:
     """One row per data set and element of a parameter, one column per estimate."""
     line = _line_formatter(delimiter)
     stream.write(line([LABEL, PARAMETER, *names]).encode())
-    elements, table = estimate_rows(values)
-    for label, cells in zip(labels, table, strict=True):
-        rows = zip(elements, float32_text(cells), strict=True)
-        text = "".join(line([label, element, *row]) for element, row in rows)
-        stream.write(text.encode())
+
+    def append(estimates: Estimates) -> None:
+        elements, table = estimate_rows(estimates, style)
+        for label, cells in zip(estimates.labels, table, strict=True):
+            rows = zip(elements, float32_text(cells), strict=True)
+            text = "".join(line([label, element, *row]) for element, row in rows)
+            stream.write(text.encode())
+
+    yield append

@@ -53,7 +53,7 @@ class DrawWriter:
 
 @contextmanager
 def open_draws(
-    target: Path | None, header: DrawHeader, *, format: str | None = None
+    target: Path | None, header: DrawHeader, *, format: str | None = None, long: bool = False
 ) -> Iterator[DrawWriter]:
     """A writer of draws; the file appears when the context ends well, whole, or not at all.
 
@@ -61,12 +61,15 @@ def open_draws(
         target: None is standard output.
         header: What is known beforehand.
         format: A format's name; by default that of the extension, CSV for standard output.
+        long: A row for each element of a draw, in a table.
 
     Errors:
         UsageError: No such format.
         OutputError: The file can't be written.
     """
-    write = formats.choose(target, format, lambda fmt: fmt.write_draws)
+    write = formats.choose(
+        target, format, lambda fmt: fmt.write_long_draws if long else fmt.write_draws
+    )
     with output(target) as stream, ExitStack() as stack:
         with output_errors(target):
             append = stack.enter_context(write(stream, header, scratch_folder(target)))

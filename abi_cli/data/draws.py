@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,26 +11,46 @@ from abi_cli.variables import Datasets, DrawBlock, Layout, Variable, element_nam
 
 
 @dataclass(frozen=True)
+class Style:
+    """How tables name and number draws and elements; everything else counts from 0.
+
+    Arguments:
+        base: The first index: 0, or 1 as R, Julia and Stan count.
+        dotted: `beta.1` instead of `beta[1]`: names that R's `read.csv` keeps.
+    """
+
+    base: int = 0
+    dotted: bool = False
+
+    def elements(self, name: str, event: tuple[int, ...]) -> tuple[str, ...]:
+        """Names of the scalars of a variable's event."""
+        return element_names(name, event, base=self.base, dotted=self.dotted)
+
+
+USUAL_STYLE = Style()
+
+
+@dataclass(frozen=True)
 class DrawHeader:
     """What is known about draws before the first one is made.
 
     Arguments:
-        labels: Of the data sets, in order.
+        labels: Of the data sets, in order; of a stream, those that have been read so far.
         parameters: What is drawn, in order.
         draws: How many per data set.
         seed: That they are made from.
         provenance: Attributes of formats that take some, such as run and version.
-        index_base: The first index of draws and elements in CSV, and of elements in netCDF.
+        style: Of names and numbers, in formats that are tables, and of indices in netCDF.
         observed: The observables of the data sets, for formats that carry them.
         constant: Their context, likewise.
     """
 
-    labels: tuple[str, ...]
+    labels: Sequence[str]
     parameters: tuple[Variable, ...]
     draws: int
     seed: int
     provenance: dict[str, str] = field(default_factory=dict)
-    index_base: int = 0
+    style: Style = USUAL_STYLE
     observed: Datasets | None = None
     constant: Datasets | None = None
 
@@ -40,15 +60,17 @@ class DrawHeader:
         datasets: Datasets,
         layout: Layout,
         *,
-        labels: Iterable[str],
+        labels: Sequence[str],
         draws: int,
         seed: int,
         provenance: dict[str, str] | None = None,
         more: Iterable[Variable] = (),
+        style: Style = USUAL_STYLE,
     ) -> DrawHeader:
         """The header of draws given `datasets`, which it carries.
 
         Arguments:
+            labels: A list stays what it is, and may grow.
             more: What there is beside the parameters.
         """
 
@@ -56,20 +78,19 @@ class DrawHeader:
             return {v.name: datasets[v.name] for v in variables if v.name in datasets}
 
         return cls(
-            labels=tuple(labels),
+            labels=labels,
             parameters=(*layout.of("parameter"), *more),
             draws=draws,
             seed=seed,
             provenance=provenance or {},
+            style=style,
             observed=given(layout.of("observable")),
             constant=given(layout.of("context", "given")),
         )
 
     def elements(self) -> tuple[str, ...]:
         """Names of all scalars of a draw, in order: `beta[0]`, `beta[1]`, `sigma`."""
-        return tuple(
-            name for variable in self.parameters for name in variable.elements(base=self.index_base)
-        )
+        return tuple(name for v in self.parameters for name in self.style.elements(v.name, v.event))
 
     def shape(self, variable: Variable) -> tuple[int, ...]:
         """Of all draws of a parameter, `(dataset, draw, *event)`."""
@@ -101,6 +122,37 @@ class Draws:
         }
 
 
+@dataclass(frozen=True)
+class Estimates:
+    """Of every parameter in every data set.
+
+    Arguments:
+        labels: Of the data sets.
+        names: Of what is estimated: `mean`, `sd`, `q5`, `median`, ….
+        values: Parameter name → `(dataset, estimate, *event)`, float32, on the user's scale.
+    """
+
+    labels: tuple[str, ...]
+    names: tuple[str, ...]
+    values: dict[str, np.ndarray]
+
+    def elements(self, style: Style = USUAL_STYLE) -> dict[str, np.ndarray]:
+        """Name of a scalar → its estimates `(dataset, estimate)`: `beta[0]`, `beta[1]`, `sigma`."""
+        return {
+            element: flat[..., i]
+            for name, value in self.values.items()
+            for flat in [value.reshape(*value.shape[:2], -1)]
+            for i, element in enumerate(style.elements(name, value.shape[2:]))
+        }
+
+    def rows(self) -> Iterator[tuple[str, str, np.ndarray]]:
+        """Label, scalar and its estimates `(estimate,)`; data set after data set."""
+        elements = self.elements()
+        for i, label in enumerate(self.labels):
+            for element, values in elements.items():
+                yield label, element, values[i]
+
+
 def whole_datasets(header: DrawHeader, blocks: Iterable[DrawBlock]) -> Iterator[Draws]:
     """The draws of a block's data sets at a time; of one whose draws come in parts, all of them."""
     held: list[DrawBlock] = []
@@ -109,7 +161,7 @@ def whole_datasets(header: DrawHeader, blocks: Iterable[DrawBlock]) -> Iterator[
         datasets, draws = block.shape
         if block.first_draw + draws < header.draws:
             continue
-        labels = header.labels[block.first_dataset : block.first_dataset + datasets]
+        labels = tuple(header.labels[block.first_dataset : block.first_dataset + datasets])
         names = [variable.name for variable in header.parameters]
         yield Draws(
             labels, {n: np.concatenate([part.values[n] for part in held], axis=1) for n in names}
@@ -126,7 +178,7 @@ def collect(header: DrawHeader, blocks: Iterable[DrawBlock]) -> Draws:
             datasets = slice(block.first_dataset, block.first_dataset + part.shape[0])
             draws = slice(block.first_draw, block.first_draw + part.shape[1])
             whole[datasets, draws] = part
-    return Draws(header.labels, values)
+    return Draws(tuple(header.labels), values)
 
 
 def as_float32(values: np.ndarray) -> np.ndarray:

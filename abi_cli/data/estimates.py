@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 
 from abi_cli.data import formats
-from abi_cli.data.draws import DrawHeader, Draws, whole_datasets
+from abi_cli.data.draws import USUAL_STYLE, DrawHeader, Estimates, Style, whole_datasets
 from abi_cli.data.files import Source, output, output_errors
 from abi_cli.data.statistics import statistics
 from abi_cli.data.summary import Summary
@@ -22,47 +22,31 @@ OF_DRAWS = ("mean", "sd", "q5", "median", "q95")
 """What is estimated of draws: mean, standard deviation (n − 1) and quantiles."""
 
 
-@dataclass(frozen=True)
-class Estimates:
-    """Of every parameter in every data set.
-
-    Arguments:
-        labels: Of the data sets.
-        names: Of what is estimated: `mean`, `sd`, `q5`, `median`, ….
-        values: Parameter name → `(dataset, estimate, *event)`, float32, on the user's scale.
-    """
-
-    labels: tuple[str, ...]
-    names: tuple[str, ...]
-    values: dict[str, np.ndarray]
-
-    def elements(self) -> dict[str, np.ndarray]:
-        """Name of a scalar → its estimates `(dataset, estimate)`: `beta[0]`, `beta[1]`, `sigma`."""
-        return Draws(self.labels, self.values).elements()
-
-    def rows(self) -> Iterator[tuple[str, str, np.ndarray]]:
-        """Label, scalar and its estimates `(estimate,)`; data set after data set."""
-        elements = self.elements()
-        for i, label in enumerate(self.labels):
-            for element, values in elements.items():
-                yield label, element, values[i]
-
-
 def estimates_of(
     header: DrawHeader, blocks: Iterable[DrawBlock], names: Sequence[str] = OF_DRAWS
-) -> Estimates:
+) -> Iterator[Estimates]:
     """Statistics of draws, block after block, so that the draws are never all in memory.
 
     Arguments:
         names: See `statistics`.
     """
-    parts: dict[str, list[np.ndarray]] = {v.name: [] for v in header.parameters}
     for draws in whole_datasets(header, blocks):
-        for name, value in draws.values.items():
-            own = np.stack(statistics(value, names), axis=1)
-            parts[name].append(own.astype(np.float32))
-    values = {name: np.concatenate(own) for name, own in parts.items()}
-    return Estimates(header.labels, tuple(names), values)
+        values = {
+            name: np.stack(statistics(value, names), axis=1).astype(np.float32)
+            for name, value in draws.values.items()
+        }
+        yield Estimates(draws.labels, tuple(names), values)
+
+
+def joined(parts: Iterable[Estimates]) -> Estimates:
+    """Those of all data sets together."""
+    parts = list(parts)
+    first = parts[0]
+    return Estimates(
+        tuple(label for part in parts for label in part.labels),
+        first.names,
+        {name: np.concatenate([part.values[name] for part in parts]) for name in first.values},
+    )
 
 
 def read_estimates(source: Path | None) -> Summary | None:
@@ -101,17 +85,38 @@ def read_estimates(source: Path | None) -> Summary | None:
     return Summary(labels, elements, {name: table[..., k] for k, name in enumerate(names)})
 
 
-def write_estimates(target: Path | None, estimates: Estimates, *, format: str | None) -> None:
+def write_estimates(
+    target: Path | None,
+    names: Sequence[str],
+    parts: Iterable[Estimates],
+    *,
+    format: str | None,
+    style: Style = USUAL_STYLE,
+) -> int:
     """Write a file, which appears whole.
 
     Arguments:
         target: None is standard output.
+        names: Of what is estimated.
+        parts: Some data sets at a time.
         format: A format's name; by default that of the extension, CSV for standard output.
+
+    Returns:
+        How many data sets there were.
 
     Errors:
         UsageError: No such format, or one that has no place for estimates.
         OutputError: The file can't be written.
     """
     write = formats.choose(target, format, lambda fmt: fmt.write_estimates)
-    with output(target) as stream, output_errors(target):
-        write(stream, estimates.labels, estimates.names, estimates.values)
+    datasets = 0
+    with output(target) as stream, ExitStack() as stack:
+        with output_errors(target):
+            append = stack.enter_context(write(stream, names, style))
+        for part in parts:
+            with output_errors(target):
+                append(part)
+            datasets += len(part.labels)
+        with output_errors(target):
+            stack.close()
+    return datasets

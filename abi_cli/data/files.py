@@ -5,14 +5,20 @@ from __future__ import annotations
 import errno
 import io
 import os
+import queue
+import stat
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, TextIO, TypeVar, cast
 
 from abi_cli.errors import DataError, OutputError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,14 @@ class Source:
             raise DataError("expected a file; got a folder", place=str(self)) from None
         except OSError as error:
             raise DataError(f"cannot be read: {error.strerror}", place=str(self)) from error
+
+    def batches(self, items: Iterator[T], size: int) -> Iterator[list[T]]:
+        """What is read of it, `size` at a time; of a pipe, fewer when no more come for a while."""
+        if self.path is None and _is_pipe(sys.stdin):
+            yield from _as_they_come(items, size)
+            return
+        while batch := list(islice(items, size)):
+            yield batch
 
     @contextmanager
     def open_seekable(self) -> Iterator[BinaryIO]:
@@ -91,6 +105,53 @@ def output(target: Path | None) -> Iterator[BinaryIO]:
             stream.close()
         if whole:
             written.unlink(missing_ok=True)
+
+
+_PATIENCE = 0.5
+"""Seconds for which a batch waits for more to come through a pipe."""
+
+
+def _is_pipe(stream: TextIO) -> bool:
+    """Whether what is read may come slowly."""
+    try:
+        return not stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def _as_they_come(items: Iterator[T], size: int) -> Iterator[list[T]]:
+    """Batches of `size`, or of what has come when no more does for a while.
+
+    They are read by a thread, so that what is read and what is made of it go on side by side.
+    """
+    waiting: queue.Queue[T | BaseException | None] = queue.Queue(2 * size)
+
+    def read() -> None:
+        try:
+            for item in items:
+                waiting.put(item)
+            waiting.put(None)
+        except BaseException as error:  # raised where the items are asked for
+            waiting.put(error)
+
+    threading.Thread(target=read, daemon=True).start()
+    end: BaseException | None = None
+    ended = False
+    while not ended:
+        batch: list[T] = []
+        while len(batch) < size and not ended:
+            try:
+                item = waiting.get(timeout=_PATIENCE if batch else None)
+            except queue.Empty:
+                break
+            if item is None or isinstance(item, BaseException):
+                ended, end = True, item
+            else:
+                batch.append(item)
+        if batch:
+            yield batch
+    if end is not None:
+        raise end
 
 
 def peek() -> bytes:

@@ -5,7 +5,7 @@ To add one, write its functions in a file of its own and name them here. Nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,10 +13,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import BinaryIO, TypeVar
 
-import numpy as np
-
-from abi_cli.data import delimited, json_list, jsonl, long_tables, netcdf, npz, parquet
-from abi_cli.data.draws import DrawHeader, Draws
+from abi_cli.data import delimited, json_list, jsonl, long_tables, netcdf, npz, parquet, stan
+from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style
 from abi_cli.data.entries import Entries, Wanted
 from abi_cli.data.files import Source, peek
 from abi_cli.data.tables import read_header
@@ -27,9 +25,13 @@ T = TypeVar("T")
 ReadShapes = Callable[[Source, Collection[str]], dict[str, tuple[int, ...]]]
 ReadSets = Callable[[Source], set[str]]
 ReadEntries = Callable[[Source, Wanted], Entries]
+ReadBatches = Callable[[Source, Wanted, int], Iterator[Entries]]
+"""Entries of so many data sets at a time."""
 WriteDatasets = Callable[[BinaryIO, Datasets, Layout, Sequence[str]], None]
-WriteEstimates = Callable[[BinaryIO, Sequence[str], Sequence[str], Mapping[str, np.ndarray]], None]
-"""Labels of data sets, names of what is estimated, parameter → `(dataset, estimate, *event)`."""
+WriteEstimates = Callable[
+    [BinaryIO, Sequence[str], Style], AbstractContextManager[Callable[[Estimates], None]]
+]
+"""A context that gives a function to append estimates of these names, of some data sets."""
 WriteDraws = Callable[
     [BinaryIO, DrawHeader, Path | None], AbstractContextManager[Callable[[DrawBlock], None]]
 ]
@@ -48,29 +50,41 @@ class Format:
         read_shapes: Event shape by variable, given which are sets or series.
         read_sets: Variables that look like sets or series, where no model says which are.
         read_datasets: One entry per data set.
+        read_batches: The same, some data sets at a time, as they come.
+        read_grouped: The same, where a file says that the rows of a data set follow each other.
         read_points: One entry per row of points; their labels may repeat.
         write_datasets: What `read_datasets` reads.
         read_draws: What `write_draws` writes.
         write_draws: As blocks come, in bounded memory.
+        write_long_draws: The same with a row for each element.
         write_estimates: Point estimates.
+        styled: Whether names and numbers of draws can be had in another style: it is a table.
+        counts_first: Whether it must know how many data sets there are before the first one.
     """
 
     name: str
     read_shapes: ReadShapes | None = None
     read_sets: ReadSets | None = None
     read_datasets: ReadEntries | None = None
+    read_batches: ReadBatches | None = None
+    read_grouped: ReadBatches | None = None
     read_points: ReadEntries | None = None
     write_datasets: WriteDatasets | None = None
     read_draws: Callable[[Source], Draws] | None = None
     write_draws: WriteDraws | None = None
+    write_long_draws: WriteDraws | None = None
     write_estimates: WriteEstimates | None = None
+    styled: bool = False
+    counts_first: bool = False
 
 
 def _delimited(name: str, delimiter: str) -> Format:
     return replace(
         _tables(name, delimited.tables(delimiter)),
+        read_grouped=partial(long_tables.read_batches, tables=delimited.tables(delimiter)),
         write_datasets=partial(delimited.write_datasets, delimiter=delimiter),
         write_draws=partial(delimited.write_draws, delimiter=delimiter),
+        write_long_draws=partial(delimited.write_long_draws, delimiter=delimiter),
         write_estimates=partial(delimited.write_estimates, delimiter=delimiter),
     )
 
@@ -84,6 +98,7 @@ def _tables(name: str, tables: long_tables.Tables) -> Format:
         read_datasets=partial(long_tables.read_datasets, tables=tables),
         read_points=partial(long_tables.read_points, tables=tables),
         read_draws=partial(long_tables.read_draws, tables=tables),
+        styled=True,
     )
 
 
@@ -104,7 +119,7 @@ def _records(name: str, module: ModuleType) -> Format:
 FORMATS = (
     _delimited("csv", ","),
     _delimited("tsv", "\t"),
-    _records("jsonl", jsonl),
+    replace(_records("jsonl", jsonl), read_batches=jsonl.read_batches),
     _records("json", json_list),
     Format(
         "npz",
@@ -116,6 +131,7 @@ FORMATS = (
         read_draws=npz.read_draws,
         write_draws=npz.write_draws,
         write_estimates=npz.write_estimates,
+        counts_first=True,
     ),
     Format(
         "nc",
@@ -126,6 +142,7 @@ FORMATS = (
         write_datasets=netcdf.write_datasets,
         read_draws=netcdf.read_draws,
         write_draws=netcdf.write_draws,
+        counts_first=True,
     ),
     replace(
         _tables("parquet", parquet.TABLES),
@@ -133,6 +150,7 @@ FORMATS = (
         write_draws=parquet.write_draws,
         write_estimates=parquet.write_estimates,
     ),
+    Format("stan", write_draws=stan.write_draws, counts_first=True),
 )
 """The first one is what standard input and standard output hold unless told otherwise."""
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-
 from abi_cli.data import records
-from abi_cli.data.draws import DrawHeader, Draws
+from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style
 from abi_cli.data.entries import Entries, Wanted
 from abi_cli.data.files import Source
 from abi_cli.variables import Datasets, DrawBlock, Layout
@@ -65,14 +63,18 @@ def write_draws(
         yield records.draws_in_text(header, put)
 
 
+@contextmanager
 def write_estimates(
-    stream: BinaryIO,
-    labels: Sequence[str],
-    names: Sequence[str],
-    values: Mapping[str, np.ndarray],
-) -> None:
+    stream: BinaryIO, _names: Sequence[str], _style: Style
+) -> Iterator[Callable[[Estimates], None]]:
     """A list with one object per data set: its label, and per parameter its estimates."""
-    _write_all(stream, records.estimates_in_text(labels, names, values))
+    with _listed(stream) as put:
+
+        def append(estimates: Estimates) -> None:
+            for text in records.estimates_in_text(estimates):
+                put(text)
+
+        yield append
 
 
 def _write_all(stream: BinaryIO, texts: Iterable[str]) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-
 from abi_cli.data import records
-from abi_cli.data.draws import DrawHeader, Draws
+from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style
 from abi_cli.data.entries import Entries, Wanted
 from abi_cli.data.files import Source
 from abi_cli.variables import Datasets, DrawBlock, Layout
@@ -32,6 +30,16 @@ def objects(source: Source) -> Iterator[records.Record]:
 def read_entries(source: Source, wanted: Wanted) -> Entries:
     """One entry per line: a data set, or a point. See `records.entries_of`."""
     return records.entries_of(objects(source), wanted, source)
+
+
+def read_batches(source: Source, wanted: Wanted, datasets: int) -> Iterator[Entries]:
+    """As `read_entries`, `datasets` lines at a time, or as many as have come when no more do."""
+    empty = True
+    for batch in source.batches(objects(source), datasets):
+        empty = False
+        yield records.entries_of(batch, wanted, source)
+    if empty:
+        records.entries_of([], wanted, source)  # refuses
 
 
 def read_shapes(source: Source, ragged: Collection[str]) -> dict[str, tuple[int, ...]]:
@@ -69,12 +77,14 @@ def _put(stream: BinaryIO, text: str) -> None:
     stream.write(f"{text}\n".encode())
 
 
+@contextmanager
 def write_estimates(
-    stream: BinaryIO,
-    labels: Sequence[str],
-    names: Sequence[str],
-    values: Mapping[str, np.ndarray],
-) -> None:
+    stream: BinaryIO, _names: Sequence[str], _style: Style
+) -> Iterator[Callable[[Estimates], None]]:
     """One object per data set: its label, and per parameter an object of its estimates."""
-    for text in records.estimates_in_text(labels, names, values):
-        _put(stream, text)
+
+    def append(estimates: Estimates) -> None:
+        for text in records.estimates_in_text(estimates):
+            _put(stream, text)
+
+    yield append

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
-from abi_cli.data.draws import Draws, as_float32
+from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style, as_float32
 from abi_cli.data.entries import LABEL, Entries, Wanted, check_numbers
 from abi_cli.data.files import Source
 from abi_cli.data.tables import Table
 from abi_cli.errors import DataError, UsageError
-from abi_cli.variables import Datasets, Ragged, Variable, count, element_names
+from abi_cli.variables import (
+    Datasets,
+    DrawBlock,
+    Ragged,
+    Variable,
+    count,
+    element_names,
+)
 
 DRAW = "draw"
 PARAMETER = "parameter"
@@ -28,10 +36,12 @@ class Tables:
     Arguments:
         read: Source, what to choose from the header, and options as `tables.read_table` → table.
         header: Source → names of the columns.
+        groups: As `read`, some data sets at a time; None where a file is not read from its top.
     """
 
     read: Callable[..., Table]
     header: Callable[[Source], list[str]]
+    groups: Callable[..., Iterator[Table]] | None = None
 
 
 def read_datasets(source: Source, wanted: Wanted, *, tables: Tables) -> Entries:
@@ -43,7 +53,20 @@ def read_datasets(source: Source, wanted: Wanted, *, tables: Tables) -> Entries:
     Errors:
         DataError: As `Tables.read`; a value differs within a data set that has one of it.
     """
-    variables, table = _read(source, wanted, tables)
+    return _datasets(*_read(source, wanted, tables))
+
+
+def read_batches(
+    source: Source, wanted: Wanted, datasets: int, *, tables: Tables
+) -> Iterator[Entries]:
+    """As `read_datasets`, `datasets` of them at a time; the rows of each follow each other."""
+    assert tables.groups is not None  # noqa: S101  # formats without it don't offer this
+    chosen = _Chosen(source, wanted)
+    for table in tables.groups(source, chosen.choose, datasets=datasets, **chosen.options()):
+        yield _datasets(chosen.variables, table)
+
+
+def _datasets(variables: tuple[Variable, ...], table: Table) -> Entries:
     by_row = _by_row(variables, table)
     if table.labels is None and not any(variable.ragged for variable in variables):
         return Entries(None, by_row, table.unused, "column", table.place)
@@ -112,26 +135,39 @@ def read_sets(source: Source, *, tables: Tables) -> set[str]:
 
 
 def _read(source: Source, wanted: Wanted, tables: Tables) -> tuple[tuple[Variable, ...], Table]:
-    variables: tuple[Variable, ...] = ()
+    chosen = _Chosen(source, wanted)
+    table = tables.read(source, chosen.choose, **chosen.options())
+    return chosen.variables, table
 
-    def choose(header: Sequence[str]) -> list[str]:
-        nonlocal variables
-        variables = wanted.found(
-            header, noun="column", spell=Variable.elements, place=f"{source}, row 1"
+
+class _Chosen:
+    """Which columns of a table are read, known once its header is.
+
+    Attributes:
+        variables: Those that the table has.
+    """
+
+    def __init__(self, source: Source, wanted: Wanted):
+        self._wanted, self._place = wanted, f"{source}, row 1"
+        self.variables: tuple[Variable, ...] = ()
+
+    def choose(self, header: Sequence[str]) -> list[str]:
+        """The columns with their elements."""
+        self.variables = self._wanted.found(
+            header, noun="column", spell=Variable.elements, place=self._place
         )
-        return [name for variable in variables for name in variable.elements()]
+        return [name for variable in self.variables for name in variable.elements()]
 
-    def translate(header: Sequence[str]) -> list[str]:
-        return wanted.translated(header, spell=Variable.elements, place=f"{source}, row 1")
+    def options(self) -> dict[str, Any]:
+        """How cells are read, as options of `tables.read_table`."""
+        return {
+            "translate": self._translate,
+            "words": self._wanted.categories(Variable.elements),
+            "gaps": self._wanted.gaps(Variable.elements),
+        }
 
-    table = tables.read(
-        source,
-        choose,
-        translate=translate,
-        words=wanted.categories(Variable.elements),
-        gaps=wanted.gaps(Variable.elements),
-    )
-    return variables, table
+    def _translate(self, header: Sequence[str]) -> list[str]:
+        return self._wanted.translated(header, spell=Variable.elements, place=self._place)
 
 
 def _by_row(variables: Sequence[Variable], table: Table) -> Datasets:
@@ -257,15 +293,17 @@ def common_row_size(datasets: Datasets, labels: Sequence[str]) -> np.ndarray:
     return row_size
 
 
-def estimate_rows(values: Mapping[str, np.ndarray]) -> tuple[list[str], np.ndarray]:
+def estimate_rows(estimates: Estimates, style: Style) -> tuple[list[str], np.ndarray]:
     """Estimates as a table has them, a row for each element of a parameter.
 
-    Arguments:
-        values: Parameter → `(dataset, estimate, *event)`.
-
     Returns:
-        Names of the elements, and `(dataset, element, estimate)`.
+        Names of the elements, and `(dataset, element, estimate)`, float32.
     """
-    elements = [name for key, v in values.items() for name in element_names(key, v.shape[2:])]
-    flat = [value.reshape(*value.shape[:2], -1) for value in values.values()]
-    return elements, np.swapaxes(np.concatenate(flat, axis=-1), 1, 2)
+    elements = estimates.elements(style)
+    return list(elements), as_float32(np.stack(list(elements.values()), axis=1))
+
+
+def flat_draws(block: DrawBlock, header: DrawHeader) -> np.ndarray:
+    """A block's draws as a table has them, `(dataset, draw, element)`."""
+    shape = (*block.shape, -1)
+    return np.concatenate([block.values[v.name].reshape(shape) for v in header.parameters], axis=-1)

@@ -58,7 +58,7 @@ def write_draws(
             for name, text in header.provenance.items():
                 root.attrs[name] = text
             root.attrs["seed"] = header.seed
-            base = header.index_base
+            base = header.style.base
             _write_given(root, "observed_data", header.observed, header.labels, base=base)
             _write_given(root, "constant_data", header.constant, header.labels, base=base)
             posterior = _group(root, "posterior", header.labels)
@@ -66,9 +66,7 @@ def write_draws(
             _index(posterior, "draw", range(header.draws))
             for variable in header.parameters:
                 shape = (1, header.draws, len(header.labels), *variable.event)
-                dimensions = _event_dimensions(
-                    posterior, variable.name, variable.event, header.index_base
-                )
+                dimensions = _event_dimensions(posterior, variable.name, variable.event, base)
                 posterior.create_variable(
                     variable.name,
                     ("chain", "draw", LABEL, *dimensions),

@@ -15,7 +15,7 @@ from typing import IO, BinaryIO
 import numpy as np
 
 from abi_cli.data.arrays import SEED, arrays_of, draws_of, entries_of, sets_of, shapes_of
-from abi_cli.data.draws import DrawHeader, Draws
+from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style
 from abi_cli.data.entries import LABEL, Entries, Wanted
 from abi_cli.data.files import Source
 from abi_cli.errors import DataError, UsageError
@@ -128,26 +128,28 @@ def write_draws(
                     shutil.copyfileobj(grown_file, member, 1 << 20)
 
 
+@contextmanager
 def write_estimates(
-    stream: BinaryIO,
-    labels: Sequence[str],
-    names: Sequence[str],
-    values: Mapping[str, np.ndarray],
-) -> None:
+    stream: BinaryIO, names: Sequence[str], _style: Style
+) -> Iterator[Callable[[Estimates], None]]:
     """Per parameter `(dataset, estimate, *event)`, besides `dataset` labels and `estimate` names.
 
     Errors:
         UsageError: A parameter is called `estimate`.
     """
-    if _ESTIMATE in values:
+    parts: list[Estimates] = []
+    yield parts.append
+    if any(_ESTIMATE in part.values for part in parts):
         raise UsageError(
             f"expected no parameter called {_ESTIMATE}, as NPZ calls the names of estimates",
             hint="Choose another --format: csv and jsonl hold it.",
         )
+    labels = [label for part in parts for label in part.labels]
     with zipfile.ZipFile(stream, "w") as archive:
         _add(archive, LABEL, np.array(labels, dtype="U"))
         _add(archive, _ESTIMATE, np.array(names, dtype="U"))
-        for name, value in values.items():
+        for name in parts[0].values if parts else ():
+            value = np.concatenate([part.values[name] for part in parts])
             _add(archive, name, np.ascontiguousarray(value, "<f4"))
 
 

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from abi_cli.data.draws import DrawHeader, as_float32
+from abi_cli.data.draws import DrawHeader, Estimates, Style
 from abi_cli.data.entries import LABEL
 from abi_cli.data.files import Source
 from abi_cli.data.long_tables import (
@@ -20,6 +20,7 @@ from abi_cli.data.long_tables import (
     Tables,
     common_row_size,
     estimate_rows,
+    flat_draws,
 )
 from abi_cli.data.tables import Table, check_header
 from abi_cli.errors import DataError, UsageError
@@ -193,31 +194,31 @@ def write_draws(
 
         def append(block: DrawBlock) -> None:
             datasets, draws = block.shape
-            labels = np.array(header.labels, dtype=object)
-            own = labels[block.first_dataset : block.first_dataset + datasets]
-            first = header.index_base + block.first_draw
-            flat = np.concatenate(
-                [block.values[v.name].reshape(datasets * draws, -1) for v in header.parameters],
-                axis=1,
-            )
+            labels = header.labels[block.first_dataset : block.first_dataset + datasets]
+            first = header.style.base + block.first_draw
+            flat = flat_draws(block, header).reshape(datasets * draws, -1)
             index = np.tile(np.arange(first, first + draws), datasets)
-            writer.write_table(arrow.table([np.repeat(own, draws), index, *flat.T], schema=schema))
+            own = np.repeat(np.array(labels, dtype=object), draws)
+            writer.write_table(arrow.table([own, index, *flat.T], schema=schema))
 
         yield append
 
 
+@contextmanager
 def write_estimates(
-    stream: BinaryIO,
-    labels: Sequence[str],
-    names: Sequence[str],
-    values: Mapping[str, np.ndarray],
-) -> None:
+    stream: BinaryIO, names: Sequence[str], style: Style
+) -> Iterator[Callable[[Estimates], None]]:
     """One row per data set and element of a parameter, one column per estimate."""
     arrow, parquet = _pyarrow("pyarrow"), _pyarrow("pyarrow.parquet")
-    elements, table = estimate_rows(values)
-    columns: dict[str, Any] = {
-        LABEL: np.repeat(np.array(labels, dtype=object), len(elements)),
-        PARAMETER: np.tile(np.array(elements, dtype=object), len(labels)),
-    }
-    columns |= zip(names, as_float32(table).reshape(-1, len(names)).T, strict=True)
-    parquet.write_table(arrow.table(columns), stream)
+    texts = [(LABEL, arrow.string()), (PARAMETER, arrow.string())]
+    schema = arrow.schema([*texts, *((name, arrow.float32()) for name in names)])
+    with parquet.ParquetWriter(stream, schema) as writer:
+
+        def append(estimates: Estimates) -> None:
+            elements, table = estimate_rows(estimates, style)
+            labels = np.repeat(np.array(estimates.labels, dtype=object), len(elements))
+            own = np.tile(np.array(elements, dtype=object), len(estimates.labels))
+            columns = [labels, own, *table.reshape(-1, len(names)).T]
+            writer.write_table(arrow.table(columns, schema=schema))
+
+        yield append

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from abi_cli.data.draws import DrawHeader, Draws, as_float32, float32_text
+from abi_cli.data.draws import DrawHeader, Draws, Estimates, as_float32, float32_text
 from abi_cli.data.entries import LABEL, Entries, Wanted, check_numbers
 from abi_cli.data.files import Source
 from abi_cli.errors import DataError
@@ -310,17 +310,16 @@ def draws_in_text(header: DrawHeader, write: Callable[[str], None]) -> Callable[
     return append
 
 
-def estimates_in_text(
-    labels: Sequence[str],
-    names: Sequence[str],
-    values: Mapping[str, np.ndarray],
-) -> Iterator[str]:
+def estimates_in_text(estimates: Estimates) -> Iterator[str]:
     """One object per data set: its label, and per parameter an object of its estimates."""
-    texts = {json.dumps(key, ensure_ascii=False): float32_text(v) for key, v in values.items()}
-    for i, label in enumerate(labels):
+    texts = {
+        json.dumps(name, ensure_ascii=False): float32_text(value)
+        for name, value in estimates.values.items()
+    }
+    for i, label in enumerate(estimates.labels):
         fields = [f'"{LABEL}": {json.dumps(label, ensure_ascii=False)}']
         for key, text in texts.items():
-            pairs = zip(names, text[i], strict=True)
+            pairs = zip(estimates.names, text[i], strict=True)
             inside = ", ".join(f'"{name}": {_list(items)}' for name, items in pairs)
             fields.append(f"{key}: {{{inside}}}")
         yield f"{{{', '.join(fields)}}}"

@@ -73,44 +73,140 @@ def read_table(
     with _rows(source, delimiter) as rows:
         header_number, originals = _header(rows, source, delimiter)
         header = translate(originals)
-        spelled = dict(zip(header, originals, strict=True))
-        names = choose(header)
-        label_at = header.index(LABEL) if LABEL in header else None
+        columns = _Columns(source, header, originals, tuple(choose(header)), words, gaps)
+        blocks = _blocks(rows, header_number + 1, len(header), source)
+        return columns.table([columns.read(texts, number) for texts, number in blocks])
+
+
+def read_groups(
+    source: Source,
+    choose: Callable[[Sequence[str]], Sequence[str]],
+    *,
+    datasets: int,
+    delimiter: str,
+    translate: Callable[[Sequence[str]], list[str]] = list,
+    words: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
+    gaps: Mapping[str, frozenset[str]] = MappingProxyType({}),
+) -> Iterator[Table]:
+    """As `read_table`, `datasets` data sets at a time, of which the rows follow each other.
+
+    A data set is whole when the next one begins, so no more than these are ever in memory.
+
+    Errors:
+        DataError: As `read_table`; there are no labels.
+    """
+    with _rows(source, delimiter) as rows:
+        header_number, originals = _header(rows, source, delimiter)
+        header = translate(originals)
+        columns = _Columns(source, header, originals, tuple(choose(header)), words, gaps)
+        if columns.label_at is None:
+            raise DataError(
+                f"expected a column {LABEL} for --grouped; got {', '.join(originals)}",
+                place=f"{source}, row {header_number}",
+            )
+        whole = _whole_groups(rows, columns.label_at, datasets)
+        start, tables = header_number + 1, 0
+        for group in whole:
+            blocks = _blocks(iter(group), start, len(header), source)
+            yield columns.table([columns.read(texts, number) for texts, number in blocks])
+            start, tables = start + len(group), tables + 1
+        if not tables:
+            columns.table([])
+
+
+def _whole_groups(
+    rows: Iterator[list[str]], label_at: int, datasets: int
+) -> Iterator[list[list[str]]]:
+    """Rows of some data sets at a time, empty ones included."""
+    held: list[list[str]] = []
+    seen: set[str] = set()
+    for row in rows:
+        label = row[label_at].strip() if len(row) > label_at else ""
+        if label and label not in seen and len(seen) == datasets:
+            yield held
+            held, seen = [], set()
+        if label:
+            seen.add(label)
+        held.append(row)
+    if any(map(any, held)):
+        yield held
+
+
+Cells = tuple[dict[str, np.ndarray], list[str] | None, np.ndarray]
+"""Of some rows: column → numbers, labels, numbers of the rows."""
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """What is read of each row.
+
+    Arguments:
+        header: In our words.
+        originals: In those of the file.
+        names: Of the columns that are read.
+        words, gaps: As in `read_table`.
+    """
+
+    source: Source
+    header: list[str]
+    originals: list[str]
+    names: tuple[str, ...]
+    words: Mapping[str, Mapping[str, int]]
+    gaps: Mapping[str, frozenset[str]]
+
+    @property
+    def label_at(self) -> int | None:
+        return self.header.index(LABEL) if LABEL in self.header else None
+
+    def read(self, texts: list[tuple[str, ...]], number: np.ndarray) -> Cells:
+        """Cells, column by column, as numbers and labels."""
+        numbers = {}
+        for name in self.names:
+            at = self.header.index(name)
+            cells: Sequence[str] = texts[at]
+            words, gaps = self.words.get(name), self.gaps.get(name)
+            if words:
+                cells = _in_numbers(cells, words)
+            if gaps is not None:
+                cells = ["nan" if text.strip().lower() in gaps else text for text in cells]
+            numbers[name] = _numbers(
+                cells, number, self.originals[at], self.source, words, gaps=gaps is not None
+            )
+        label_at = self.label_at
+        labels = None if label_at is None else _labels(texts[label_at], number, self.source)
+        return numbers, labels, number
+
+    def table(self, parts: list[Cells]) -> Table:
+        """All parts, one below the other.
+
+        Errors:
+            DataError: There are none.
+        """
+        if not parts:
+            raise DataError(
+                "there are no rows below the header", place=str(self.source), hint=_EXPECTED
+            )
         code_of: defaultdict[str, int] = defaultdict(lambda: len(code_of))
-
-        columns: dict[str, list[np.ndarray]] = {name: [] for name in names}
-        codes: list[np.ndarray] = []
-        numbers: list[np.ndarray] = []
-        for texts, number in _blocks(rows, header_number + 1, len(header), source):
-            numbers.append(number)
-            for name, parts in columns.items():
-                cells: Sequence[str] = texts[header.index(name)]
-                if name in words:
-                    cells = _in_numbers(cells, words[name])
-                if name in gaps:
-                    cells = ["nan" if t.strip().lower() in gaps[name] else t for t in cells]
-                parts.append(
-                    _numbers(
-                        cells, number, spelled[name], source, words.get(name), gaps=name in gaps
-                    )
-                )
-            if label_at is None:
-                codes.append(np.zeros(len(number), np.int64))
-            else:
-                labels = _labels(texts[label_at], number, source)
-                codes.append(np.fromiter(map(code_of.__getitem__, labels), np.int64, len(labels)))
-
-    if not numbers:
-        raise DataError("there are no rows below the header", place=str(source), hint=_EXPECTED)
-    return Table(
-        source=source,
-        labels=None if label_at is None else tuple(code_of),
-        codes=np.concatenate(codes),
-        columns={name: np.concatenate(parts) for name, parts in columns.items()},
-        unused=tuple(spelled[name] for name in header if name not in columns and name != LABEL),
-        numbers=np.concatenate(numbers),
-        originals=spelled,
-    )
+        codes = [
+            np.zeros(len(number), np.int64)
+            if labels is None
+            else np.fromiter(map(code_of.__getitem__, labels), np.int64, len(labels))
+            for _, labels, number in parts
+        ]
+        spelled = dict(zip(self.header, self.originals, strict=True))
+        return Table(
+            source=self.source,
+            labels=None if self.label_at is None else tuple(code_of),
+            codes=np.concatenate(codes),
+            columns={
+                name: np.concatenate([cells[name] for cells, _, _ in parts]) for name in self.names
+            },
+            unused=tuple(
+                spelled[name] for name in self.header if name not in self.names and name != LABEL
+            ),
+            numbers=np.concatenate([number for _, _, number in parts]),
+            originals=spelled,
+        )
 
 
 def read_header(source: Source, *, delimiter: str) -> list[str]:

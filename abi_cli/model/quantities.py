@@ -102,11 +102,17 @@ class Quantities:
             for name, value in values.items()
         ]
 
-    def added(self, blocks: Iterable[DrawBlock], datasets: Datasets) -> Iterable[DrawBlock]:
-        """Blocks of draws, with the quantities beside the parameters."""
+    def added(
+        self, blocks: Iterable[DrawBlock], datasets: Datasets, *, first: int = 0
+    ) -> Iterable[DrawBlock]:
+        """Blocks of draws, with the quantities beside the parameters.
+
+        Arguments:
+            first: Which one the first of `datasets` is among those that blocks count.
+        """
         for block in blocks:
             start = block.first_dataset
-            own = take(datasets, slice(start, start + block.shape[0]))
+            own = take(datasets, slice(start - first, start - first + block.shape[0]))
             values = self.of(block.values, own, first=start)
             yield DrawBlock(start, block.first_draw, {**block.values, **values})
 

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from abi_cli.workflow.explaining import explain, parts
     from abi_cli.workflow.findings import Finding
     from abi_cli.workflow.judging import judge
-    from abi_cli.workflow.posterior import Posterior, load, log_prob, sample
+    from abi_cli.workflow.opening import DataFiles
+    from abi_cli.workflow.posterior import Posterior, load, log_prob
     from abi_cli.workflow.request import Compute, Target
+    from abi_cli.workflow.sampling import Shape, sample
     from abi_cli.workflow.simulating import simulate
     from abi_cli.workflow.starting import Started, fill, init, schema
     from abi_cli.workflow.training import Receipt, train
@@ -34,11 +36,13 @@ __all__ = [
     "Check",
     "Comparison",
     "Compute",
+    "DataFiles",
     "Description",
     "Diagnosis",
     "Finding",
     "Posterior",
     "Receipt",
+    "Shape",
     "Started",
     "Target",
     "Validation",
@@ -70,7 +74,9 @@ _NAMES = {
     "explaining": "explain parts",
     "findings": "Finding",
     "judging": "judge",
-    "posterior": "Posterior load log_prob sample",
+    "posterior": "Posterior load log_prob",
+    "opening": "DataFiles",
+    "sampling": "Shape sample",
     "request": "Compute Target",
     "simulating": "simulate",
     "starting": "Started fill init schema",

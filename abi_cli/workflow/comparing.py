@@ -138,7 +138,7 @@ def _judged(
     approximator = open_approximator(run, compute, listener)
     truths = parameters_of(simulated, run)
     density = density_of(approximator, simulated, truths, listener)
-    labels = map(str, range(count(simulated)))
+    labels = list(map(str, range(count(simulated))))
     header = DrawHeader.of(simulated, run.layout, labels=labels, draws=draws, seed=seed)
     blocks = approximator.sample(simulated, draws=draws, seed=seed, listener=listener)
     scalars = flatten(collect(header, blocks).values, truths, labels={})

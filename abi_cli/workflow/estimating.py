@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,16 +19,20 @@ from abi_cli.data import (
     Loaded,
     estimates_of,
     formats,
+    joined,
     write_estimates,
 )
+from abi_cli.data.estimates import OF_DRAWS
 from abi_cli.errors import UsageError
 from abi_cli.listener import Listener
 from abi_cli.run import Run, open_run
 from abi_cli.spec import Spec
+from abi_cli.variables import DrawBlock
 from abi_cli.workflow.opening import (
+    Batches,
     DataFiles,
     has_draws,
-    load_data,
+    load_batches,
     naming_of,
     open_approximator,
     spec_of,
@@ -85,30 +90,58 @@ class Estimating:
     """
 
     run: Run
-    loaded: Loaded
+    data: Batches
     networks: Callable[[], Approximator]
     drawing: Drawing | None
     listener: Listener
     target: Target = USUAL_PLACE
 
+    def _begin(self) -> tuple[tuple[str, ...], Iterator[Estimates]]:
+        """Names of what is estimated, and the estimates, some data sets at a time."""
+        first = next(self.data.parts)
+        networks = self.networks()
+        batches = chain([first], self.data.parts)
+        if self.drawing is None:
+            names = tuple(networks.inference_network.names)
+            return names, self._given(networks, names, batches)
+        return OF_DRAWS, self._of_draws(networks, self.drawing, batches)
+
+    def _given(
+        self, networks: Approximator, names: tuple[str, ...], batches: Iterable[Loaded]
+    ) -> Iterator[Estimates]:
+        """Those that the network gives."""
+        with self.listener.task("estimating"):
+            for loaded in batches:
+                values = networks.estimate(loaded.datasets)
+                single = {name: value.astype(np.float32) for name, value in values.items()}
+                yield Estimates(tuple(loaded.labels), names, single)
+
+    def _of_draws(
+        self, networks: Approximator, drawing: Drawing, batches: Iterable[Loaded]
+    ) -> Iterator[Estimates]:
+        labels: list[str] = []
+        watch = Disagreement(networks.members)
+
+        def blocks() -> Iterator[DrawBlock]:
+            for loaded in batches:
+                first = len(labels)
+                labels.extend(loaded.labels)
+                yield from networks.sample(
+                    loaded.datasets,
+                    draws=drawing.draws,
+                    seed=drawing.seed,
+                    first=first,
+                    listener=self.listener if self.data.whole else None,
+                )
+
+        header = DrawHeader.of(
+            {}, self.run.layout, labels=labels, draws=drawing.draws, seed=drawing.seed
+        )
+        return estimates_of(header, watched(blocks(), watch, labels, self.listener))
+
     def estimates(self) -> Estimates:
         """All of them."""
-        networks, datasets, labels = (
-            self.networks(),
-            self.loaded.datasets,
-            tuple(self.loaded.labels),
-        )
-        if self.drawing is None:
-            with self.listener.task("estimating"):
-                values = networks.estimate(datasets)
-            names = tuple(networks.inference_network.names)
-            single = {name: value.astype(np.float32) for name, value in values.items()}
-            return Estimates(labels, names, single)
-        draws, seed = self.drawing.draws, self.drawing.seed
-        header = DrawHeader.of(datasets, self.run.layout, labels=labels, draws=draws, seed=seed)
-        blocks = networks.sample(datasets, draws=draws, seed=seed, listener=self.listener)
-        watch = Disagreement(networks.members)
-        return estimates_of(header, watched(blocks, watch, labels, self.listener))
+        return joined(self._begin()[1])
 
     def write(self) -> Written:
         """Write them to the target.
@@ -117,12 +150,13 @@ class Estimating:
             OutputError: It can't be written.
         """
         begun = time.perf_counter()
-        estimates = self.estimates()
-        write_estimates(self.target.path, estimates, format=self.target.format)
-        of = f"of {', '.join(estimates.elements())} in {len(estimates.labels):,} data sets"
-        what = f"{', '.join(estimates.names)} {of}"
+        names, parts = self._begin()
+        target = self.target
+        datasets = write_estimates(target.path, names, parts, format=target.format)
+        elements = [e for v in self.run.layout.of("parameter") for e in v.elements()]
+        what = f"{', '.join(names)} of {', '.join(elements)} in {datasets:,} data sets"
         seed = None if self.drawing is None else self.drawing.seed
-        return Written(self.target.path, what, seed, time.perf_counter() - begun)
+        return Written(target.path, what, seed, time.perf_counter() - begun)
 
 
 def estimate(
@@ -156,6 +190,6 @@ def estimate(
     spec = spec_of(run, trust_code=trust_code)
     wanted = drawing(run, spec, draws=draws, seed=seed)
     target.claim()
-    loaded = load_data(run, data, naming_of(spec), listener)
+    batches = load_batches(run, data, naming_of(spec), listener)
     networks = partial(open_approximator, run, compute, listener)
-    return Estimating(run, loaded, networks, wanted, listener, target)
+    return Estimating(run, batches, networks, wanted, listener, target)

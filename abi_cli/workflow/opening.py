@@ -14,8 +14,10 @@ from abi_cli.data import (
     Loaded,
     Naming,
     Part,
+    can_stream,
     disagreement_told,
     range_warnings,
+    read_batches,
     read_several,
 )
 from abi_cli.errors import UsageError
@@ -49,10 +51,12 @@ class DataFiles:
         files: Paths, `-` for standard input, or `NAME=PATH` for one variable; several are joined by
             data set.
         each: Every file is a data set, called like the file.
+        grouped: The rows of a data set follow each other in the file: it is read as it comes.
     """
 
     files: Sequence[Path | str]
     each: bool = False
+    grouped: bool = False
 
     def parts(self) -> list[Part]:
         """What to read."""
@@ -68,13 +72,62 @@ class DataFiles:
 
 def load_data(run: Run, data: Path | DataFiles, naming: Naming, listener: Listener) -> Loaded:
     """Read data sets for a run and say what is odd about them."""
-    files = data if isinstance(data, DataFiles) else DataFiles([data])
-    loaded = read_several(files.parts(), run.layout, each=files.each, naming=naming)
-    for note in loaded.notes:
-        listener.note(note)
-    for warning in range_warnings(loaded.datasets, loaded.labels, run.layout):
-        listener.warn(warning)
+    (loaded,) = load_batches(run, data, naming, listener, whole=True).parts
     return loaded
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Data sets as they come.
+
+    Arguments:
+        parts: Some of them at a time; at least one.
+        whole: Whether the first part is all of them.
+    """
+
+    parts: Iterator[Loaded]
+    whole: bool
+
+
+def load_batches(
+    run: Run, data: Path | DataFiles, naming: Naming, listener: Listener, *, whole: bool = False
+) -> Batches:
+    """Read data sets for a run as they come, and say once of each thing that it is odd.
+
+    Arguments:
+        whole: All of them at once, whatever the format.
+
+    Errors:
+        UsageError: No such format; groups are asked of what does not come in them.
+        DataError: A file is not there, or not data of this model.
+    """
+    files = data if isinstance(data, DataFiles) else DataFiles([data])
+    parts = files.parts()
+    if files.grouped and (len(parts) > 1 or files.each):
+        raise UsageError("expected one file with --grouped; got several, or --each")
+    alone = len(parts) == 1 and parts[0].variable is None and not files.each
+    batches: Iterable[Loaded]
+    if alone and can_stream(parts[0], grouped=files.grouped) and not whole:
+        batches = read_batches(parts[0], run.layout, grouped=files.grouped, naming=naming)
+    else:
+        batches, whole = [read_several(parts, run.layout, each=files.each, naming=naming)], True
+    return Batches(_told(batches, run, listener), whole)
+
+
+def _told(batches: Iterable[Loaded], run: Run, listener: Listener) -> Iterator[Loaded]:
+    """The same; what is odd about them is said when it is first seen."""
+    said: set[str] = set()
+    for loaded in batches:
+        for note in loaded.notes:
+            if note not in said:
+                listener.note(note)
+                said.add(note)
+        warnings = range_warnings(loaded.datasets, loaded.labels, run.layout)
+        for name, warning in warnings.items():
+            if name not in said:
+                listener.warn(warning)
+                said.add(name)
+        yield loaded
 
 
 def spec_of(run: Run, *, trust_code: bool) -> Spec:

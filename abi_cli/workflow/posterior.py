@@ -4,41 +4,28 @@ from __future__ import annotations
 
 import csv
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from abi_cli import __version__
 from abi_cli.data import (
-    Disagreement,
-    DrawHeader,
     Draws,
     Estimates,
     Loaded,
-    Summary,
-    collect,
-    estimates_of,
-    formats,
-    open_draws,
     read_parameters,
-    summarize,
-    write_estimates,
 )
-from abi_cli.data.statistics import parse
-from abi_cli.errors import UsageError
 from abi_cli.listener import Listener
-from abi_cli.model.streams import Purpose
-from abi_cli.run import MODEL, Run, open_run
+from abi_cli.run import Run, open_run
 from abi_cli.spec import Spec
-from abi_cli.variables import DrawBlock, Variable, take
+from abi_cli.variables import take
 from abi_cli.workflow.estimating import Estimating, drawing
 from abi_cli.workflow.opening import (
+    Batches,
     DataFiles,
     load_data,
     naming_of,
@@ -46,182 +33,18 @@ from abi_cli.workflow.opening import (
     refuse_without_density,
     refuse_without_draws,
     spec_of,
-    watched,
 )
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
-    USUAL_PLACE,
     Compute,
-    Model,
-    Target,
-    read_model,
-    tell_files,
 )
-from abi_cli.workflow.simulating import Written
+from abi_cli.workflow.sampling import Sampling, with_quantities
 
 if TYPE_CHECKING:
     from abi_cli.approximator import Approximator
 
 Columns = Mapping[str, Sequence[float | str]]
 """A table by columns; a pandas DataFrame serves, too."""
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """Posterior draws that are about to be made; use it once, for a table or for a file.
-
-    Arguments:
-        networks: Loads them.
-        model: Whose quantities are computed, too; None for parameters alone.
-        points: Statistics that are written instead of draws; see `data.statistics`.
-        index_base: What draws and elements are counted from in CSV and netCDF: 0, or 1 as in R.
-    """
-
-    run: Run
-    loaded: Loaded
-    draws: int
-    seed: int
-    networks: Callable[[], Approximator]
-    listener: Listener
-    target: Target = USUAL_PLACE
-    model: Model | None = None
-    points: tuple[str, ...] = ()
-    index_base: int = 0
-
-    def header(self) -> DrawHeader:
-        """What a file of these draws says about itself."""
-        header = DrawHeader.of(
-            self.loaded.datasets,
-            self.run.layout,
-            labels=self.loaded.labels,
-            draws=self.draws,
-            seed=self.seed,
-            provenance={
-                "abi": __version__,
-                "run": self.run.manifest.name,
-                "model_sha256": self.run.manifest.hashes[MODEL],
-            },
-            more=() if self.model is None else quantity_variables(self.model),
-        )
-        return replace(header, index_base=self.index_base)
-
-    def blocks(self) -> Iterable[DrawBlock]:
-        """The draws, block after block."""
-        return self._blocks()[0]
-
-    def _blocks(self) -> tuple[Iterable[DrawBlock], Disagreement]:
-        """The draws, and what watches them."""
-        networks, given = self.networks(), self.loaded.datasets
-        watch = Disagreement(networks.members)
-        drawn = networks.sample(given, draws=self.draws, seed=self.seed, listener=self.listener)
-        blocks = watched(drawn, watch, self.loaded.labels, self.listener)
-        if self.model is None:
-            return blocks, watch
-        return self.model.quantities.added(blocks, given), watch
-
-    def collect(self) -> Draws:
-        """All draws at once."""
-        blocks, watch = self._blocks()
-        return replace(collect(self.header(), blocks), disagreement=watch.shares())
-
-    def summary(self) -> Summary:
-        """Mean, sd, Monte Carlo error and quantiles instead of draws."""
-        return summarize(self.collect())
-
-    def write(self) -> Written:
-        """Write them to the target.
-
-        Errors:
-            OutputError: It can't be written.
-        """
-        begun = time.perf_counter()
-        header = self.header()
-        blocks = self.blocks()  # networks that can't be loaded show before anything is written
-        sets, elements = len(self.loaded.labels), ", ".join(header.elements())
-        if self.points:
-            estimates = estimates_of(header, blocks, self.points)
-            write_estimates(self.target.path, estimates, format=self.target.format)
-            what = f"{', '.join(self.points)} of {elements} in {sets:,} data sets"
-            return Written(self.target.path, what, self.seed, time.perf_counter() - begun)
-        with open_draws(self.target.path, header, format=self.target.format) as writer:
-            for block in blocks:
-                writer.write(block)
-        what = f"{sets:,} × {self.draws:,} posterior draws of {elements}"
-        return Written(self.target.path, what, self.seed, time.perf_counter() - begun)
-
-
-def sample(
-    path: Path,
-    data: Path | DataFiles,
-    *,
-    draws: int = 1000,
-    seed: int | None = None,
-    target: Target = USUAL_PLACE,
-    compute: Compute = USUAL_COMPUTE,
-    trust_code: bool = False,
-    quantities: bool = False,
-    points: str | None = None,
-    index_base: int = 0,
-    listener: Listener | None = None,
-) -> Sampling:
-    """Read data sets and make ready to draw from their posteriors.
-
-    Arguments:
-        path: The run folder.
-        data: A file of data sets, `-` for standard input, or several.
-        draws: How many per data set.
-        seed: The run's by default.
-        trust_code: Whether to execute parts of the run's own, if it has any.
-        quantities: Whether to compute those of the spec, too, by the run's own code.
-        points: Statistics to write instead of draws: `mean,sd,q5,q95`.
-        index_base: What draws and elements are counted from in files: 0 or 1.
-
-    Errors:
-        UsageError: The network has no draws; a statistic is unknown.
-        RunError, DataError, OutputError: As they say.
-    """
-    listener = listener or Listener()
-    run = open_run(path)
-    statistics = () if points is None else parse(points)
-    able = (lambda fmt: fmt.write_estimates) if statistics else (lambda fmt: fmt.write_draws)
-    formats.choose(target.path, target.format, able)
-    spec = spec_of(run, trust_code=trust_code)
-    refuse_without_draws(run, spec)
-    target.claim()
-    loaded = load_data(run, data, naming_of(spec), listener)
-    seed = run.manifest.seed if seed is None else seed
-    model = _with_quantities(path, listener) if quantities else None
-    networks = partial(open_approximator, run, compute, listener)
-    return Sampling(
-        run, loaded, draws, seed, networks, listener, target, model, statistics, index_base
-    )
-
-
-def _with_quantities(path: Path, listener: Listener) -> Model:
-    """The model of a run, with the functions of its quantities, which are executed.
-
-    Errors:
-        UsageError: It has none.
-    """
-    model = read_model(path)
-    if not model.quantities.functions:
-        raise UsageError(
-            f"the spec of {path} names no quantities",
-            hint="model: {quantities: {NAME: FILE.py:FUNCTION}}, and train again.",
-        )
-    tell_files(model, listener)
-    return model
-
-
-def quantity_variables(model: Model) -> list[Variable]:
-    """What the quantities of a model are, judging by its first simulation."""
-    simulator = model.need_simulator()
-    one = simulator.simulate(seed=1, purpose=Purpose.PILOT, start=0, stop=simulator.unit)
-    parameters = {
-        variable.name: np.asarray(one[variable.name])
-        for variable in model.layout(one).of("parameter")
-    }
-    return model.quantities.variables(parameters, one)
 
 
 @dataclass(frozen=True)
@@ -321,9 +144,10 @@ class Posterior:
         loaded = self._load(data)
         seed = self.run.manifest.seed if seed is None else seed
         listener = self.listener or Listener()
-        model = _with_quantities(self.run.path, listener) if quantities else None
+        model = with_quantities(self.run.path, listener) if quantities else None
+        batches = Batches(iter([loaded]), whole=True)
         return Sampling(
-            self.run, loaded, draws, seed, lambda: self.approximator, listener, model=model
+            self.run, batches, draws, seed, lambda: self.approximator, listener, model=model
         ).collect()
 
     def estimate(
@@ -348,8 +172,9 @@ class Posterior:
         """
         wanted = drawing(self.run, self.spec, draws=draws, seed=seed)
         listener = self.listener or Listener()
+        batches = Batches(iter([self._load(data)]), whole=True)
         return Estimating(
-            self.run, self._load(data), lambda: self.approximator, wanted, listener
+            self.run, batches, lambda: self.approximator, wanted, listener
         ).estimates()
 
     def log_prob(self, data: Path | str | Columns, at: Path | str | Columns) -> np.ndarray:

@@ -1,0 +1,277 @@
+"""Posterior draws of data sets, from a run. None of its Python is executed but for quantities."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from abi_cli import __version__
+from abi_cli.data import (
+    STATISTICS,
+    Disagreement,
+    DrawHeader,
+    Draws,
+    Loaded,
+    Style,
+    Summary,
+    collect,
+    estimates_of,
+    formats,
+    open_draws,
+    summarize,
+    write_estimates,
+)
+from abi_cli.data.draws import USUAL_STYLE
+from abi_cli.data.statistics import parse
+from abi_cli.errors import UsageError
+from abi_cli.listener import Listener
+from abi_cli.model.streams import Purpose
+from abi_cli.run import MODEL, Run, open_run
+from abi_cli.variables import DrawBlock, Variable
+from abi_cli.workflow.opening import (
+    Batches,
+    DataFiles,
+    load_batches,
+    naming_of,
+    open_approximator,
+    refuse_without_draws,
+    spec_of,
+    watched,
+)
+from abi_cli.workflow.request import (
+    USUAL_COMPUTE,
+    USUAL_PLACE,
+    Compute,
+    Model,
+    Target,
+    read_model,
+    tell_files,
+)
+from abi_cli.workflow.simulating import Written
+
+if TYPE_CHECKING:
+    from abi_cli.approximator import Approximator
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a file of draws looks like.
+
+    Arguments:
+        style: Of names and numbers in tables.
+        long: A row for each element of a draw, in tables.
+        points: Statistics that are written instead of draws, `mean,sd,q5`; see `data.statistics`.
+    """
+
+    style: Style = USUAL_STYLE
+    long: bool = False
+    points: str | None = None
+
+    def statistics(self) -> tuple[str, ...]:
+        """Names of the statistics.
+
+        Errors:
+            UsageError: One is unknown, or goes with `long`.
+        """
+        if self.points is not None and self.long:
+            raise UsageError("expected --long or --points; got both")
+        return () if self.points is None else parse(self.points)
+
+    def ability(self, format: formats.Format) -> object | None:
+        """What writes it in a format; None where that has no place for it."""
+        if self.style != USUAL_STYLE and not format.styled:
+            return None
+        if self.points is not None:
+            return format.write_estimates
+        return format.write_long_draws if self.long else format.write_draws
+
+
+USUAL_SHAPE = Shape()
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Posterior draws that are about to be made; use it once, for a table or for a file.
+
+    Arguments:
+        data: Data sets, as they come.
+        networks: Loads them.
+        model: Whose quantities are computed, too; None for parameters alone.
+        shape: Of the file.
+    """
+
+    run: Run
+    data: Batches
+    draws: int
+    seed: int
+    networks: Callable[[], Approximator]
+    listener: Listener
+    target: Target = USUAL_PLACE
+    model: Model | None = None
+    shape: Shape = USUAL_SHAPE
+
+    def _begin(self) -> tuple[DrawHeader, Iterator[DrawBlock], Disagreement]:
+        """What is known before the first draw; the draws; what watches them.
+
+        The first data sets are read, and the networks loaded, before anything is written.
+        """
+        first = next(self.data.parts)
+        labels = list(first.labels)
+        header = DrawHeader.of(
+            first.datasets,
+            self.run.layout,
+            labels=labels,
+            draws=self.draws,
+            seed=self.seed,
+            provenance={
+                "abi": __version__,
+                "run": self.run.manifest.name,
+                "model_sha256": self.run.manifest.hashes[MODEL],
+            },
+            more=() if self.model is None else quantity_variables(self.model),
+            style=self.shape.style,
+        )
+        networks = self.networks()
+        watch = Disagreement(networks.members)
+        drawn = self._drawn(networks, first, labels)
+        return header, watched(drawn, watch, labels, self.listener), watch
+
+    def _drawn(
+        self, networks: Approximator, first: Loaded, labels: list[str]
+    ) -> Iterator[DrawBlock]:
+        """The draws of all batches.
+
+        Arguments:
+            labels: Of the first batch; those of the others are added as they come.
+        """
+        total = len(labels) * self.draws if self.data.whole else None
+        with self.listener.task("sampling", total=total, unit="draws") as progress:
+            begun = 0
+            for loaded in self._all(first, labels):
+                blocks: Iterable[DrawBlock] = networks.sample(
+                    loaded.datasets, draws=self.draws, seed=self.seed, first=begun
+                )
+                if self.model is not None:
+                    blocks = self.model.quantities.added(blocks, loaded.datasets, first=begun)
+                for block in blocks:
+                    yield block
+                    datasets, draws = block.shape
+                    progress.advance(datasets * draws)
+                begun += len(loaded.labels)
+
+    def _all(self, first: Loaded, labels: list[str]) -> Iterator[Loaded]:
+        yield first
+        for loaded in self.data.parts:
+            labels += loaded.labels
+            yield loaded
+
+    def collect(self) -> Draws:
+        """All draws at once."""
+        header, blocks, watch = self._begin()
+        draws = collect(header, blocks)
+        return replace(draws, disagreement=watch.shares())
+
+    def summary(self) -> Summary:
+        """The statistics that are asked for, or mean, sd and others, instead of draws."""
+        return summarize(self.collect(), self.shape.statistics() or STATISTICS)
+
+    def write(self) -> Written:
+        """Write them to the target.
+
+        Errors:
+            OutputError: It can't be written.
+        """
+        begun = time.perf_counter()
+        names, long = self.shape.statistics(), self.shape.long
+        header, blocks, _ = self._begin()
+        path, format = self.target.path, self.target.format
+        if names:
+            parts = estimates_of(header, blocks, names)
+            write_estimates(path, names, parts, format=format, style=header.style)
+            what = f"{', '.join(names)} of {', '.join(header.elements())} in {{:,}} data sets"
+        else:
+            with open_draws(path, header, format=format, long=long) as writer:
+                for block in blocks:
+                    writer.write(block)
+            elements = ", ".join(header.elements())
+            what = f"{{:,}} × {self.draws:,} posterior draws of {elements}"
+        seconds = time.perf_counter() - begun
+        return Written(path, what.format(len(header.labels)), self.seed, seconds)
+
+
+def sample(
+    path: Path,
+    data: Path | DataFiles,
+    *,
+    draws: int = 1000,
+    seed: int | None = None,
+    target: Target = USUAL_PLACE,
+    shape: Shape = USUAL_SHAPE,
+    compute: Compute = USUAL_COMPUTE,
+    trust_code: bool = False,
+    quantities: bool = False,
+    listener: Listener | None = None,
+) -> Sampling:
+    """Read data sets and make ready to draw from their posteriors.
+
+    Arguments:
+        path: The run folder.
+        data: A file of data sets, `-` for standard input, or several.
+        draws: How many per data set.
+        seed: The run's by default.
+        shape: What a file of them looks like.
+        trust_code: Whether to execute parts of the run's own, if it has any.
+        quantities: Whether to compute those of the spec, too, by the run's own code.
+
+    Errors:
+        UsageError: The network has no draws; a statistic is unknown.
+        RunError, DataError, OutputError: As they say.
+    """
+    listener = listener or Listener()
+    run = open_run(path)
+    shape.statistics()
+    format = formats.choose(
+        target.path, target.format, lambda fmt: fmt if shape.ability(fmt) else None
+    )
+    spec = spec_of(run, trust_code=trust_code)
+    refuse_without_draws(run, spec)
+    target.claim()
+    whole = format.counts_first and shape.points is None
+    batches = load_batches(run, data, naming_of(spec), listener, whole=whole)
+    seed = run.manifest.seed if seed is None else seed
+    model = with_quantities(path, listener) if quantities else None
+    networks = partial(open_approximator, run, compute, listener)
+    return Sampling(run, batches, draws, seed, networks, listener, target, model, shape)
+
+
+def with_quantities(path: Path, listener: Listener) -> Model:
+    """The model of a run, with the functions of its quantities, which are executed.
+
+    Errors:
+        UsageError: It has none.
+    """
+    model = read_model(path)
+    if not model.quantities.functions:
+        raise UsageError(
+            f"the spec of {path} names no quantities",
+            hint="model: {quantities: {NAME: FILE.py:FUNCTION}}, and train again.",
+        )
+    tell_files(model, listener)
+    return model
+
+
+def quantity_variables(model: Model) -> list[Variable]:
+    """What the quantities of a model are, judging by its first simulation."""
+    simulator = model.need_simulator()
+    one = simulator.simulate(seed=1, purpose=Purpose.PILOT, start=0, stop=simulator.unit)
+    parameters = {
+        variable.name: np.asarray(one[variable.name])
+        for variable in model.layout(one).of("parameter")
+    }
+    return model.quantities.variables(parameters, one)
