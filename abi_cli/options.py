@@ -81,7 +81,22 @@ Override = Annotated[
     list[str] | None,
     typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override a field of the spec."),
 ]
-Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="PATH", help="Where to.")]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="PATH", help="Where to; - is standard output."),
+]
+
+
+def _no_stream(folder: Path | None) -> Path | None:
+    if folder == Path("-"):
+        raise typer.BadParameter("expected a folder; got -, standard output")
+    return folder
+
+
+Folder = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="DIR", help="Where to.", callback=_no_stream),
+]
 Format = Annotated[
     str | None,
     typer.Option(
@@ -175,15 +190,32 @@ def _terminable() -> Iterator[None]:
 
 
 @contextmanager
+def to_a_reader() -> Iterator[None]:
+    """Show what may be read; a reader who has enough, as `head` soon has, changes nothing after it.
+
+    That is no failure, also under the shell's `pipefail`; a verdict that follows still counts.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _mute()
+
+
+def _mute() -> None:
+    """Write to nobody from now on: Python flushes standard output at exit, failing loudly."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
 def _ending(console: Console) -> Iterator[None]:
     """Turn what leaves a command into a message and an exit code."""
     try:
         yield
         console.farewell()
     except BrokenPipeError:
-        # Python flushes standard output at exit, which would fail loudly again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(141) from None
+        _mute()
+        raise typer.Exit(0) from None
     except AbiError as error:
         console.error(error)
         raise typer.Exit(error.exit_code) from None

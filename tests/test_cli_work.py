@@ -409,9 +409,22 @@ def test_a_reader_that_goes_away_ends_it_quietly():
         cwd=ROOT,
         check=False,
     )
-    assert result.returncode == 141
+    assert result.returncode == 0
     assert result.stdout == "dataset,N,beta[0],beta[1],sigma,x,y\n"
     assert result.stderr == ""
+
+
+def test_a_verdict_counts_also_when_its_reader_has_gone():
+    abi_command = f"{sys.executable} -c 'from abi_cli.cli import main; main()'"
+    check = f"{abi_command} check specs/regression.yaml -s training.epochs=many -q"
+    result = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{check} --format concise | true"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (3, "")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

@@ -244,7 +244,9 @@ def test_other_files_are_refused(tmp_path, content, message, request):
 
 
 def test_an_unknown_format_is_refused_before_anything_is_made(tmp_path):
-    with pytest.raises(UsageError, match="formats csv, tsv, jsonl, json, npz, nc, parquet, stan; got"):
+    with pytest.raises(
+        UsageError, match="formats csv, tsv, jsonl, json, npz, nc, parquet, stan; got"
+    ):
         write(tmp_path / "draws.xls", draw_header(1, 1), [])
     assert not list(tmp_path.iterdir())
 

@@ -60,7 +60,7 @@ def test_every_exit_code_is_explained():
         for cells in re.findall(r"^\| ([\d, ]+) \|", table, re.MULTILINE)
         for code in cells.split(", ")
     }
-    assert explained == codes(AbiError) | {0, 130, 141, 143}
+    assert explained == codes(AbiError) | {0, 130, 143}
 
 
 @pytest.mark.parametrize("target", ["run", "test"])

@@ -18,6 +18,7 @@ from abi_cli.options import (
     Device,
     Draws,
     Each,
+    Folder,
     Force,
     Format,
     Grouped,
@@ -32,6 +33,7 @@ from abi_cli.options import (
     VerdictFormat,
     command,
     number_or_files,
+    to_a_reader,
 )
 
 
@@ -96,12 +98,14 @@ def check(
     except InvalidSpecError as error:
         if format is ProblemFormat.full:
             raise
-        typer.echo("\n".join(problem.concise() for problem in error.problems))
+        with to_a_reader():
+            typer.echo("\n".join(problem.concise() for problem in error.problems))
         raise SystemExit(error.exit_code) from None
-    if format is ProblemFormat.concise:
-        reports.show_findings(console, found)
-    else:
-        reports.show_check(console, found)
+    with to_a_reader():
+        if format is ProblemFormat.concise:
+            reports.show_findings(console, found)
+        else:
+            reports.show_check(console, found)
     if found.errors:
         raise CheckFailed(f"{spec} would not train as it is")
     if strict and found.warnings:
@@ -119,7 +123,7 @@ def check(
 def train(
     console: Console,
     spec: SpecPath,
-    output: Output = None,
+    output: Folder = None,
     data: Stored = None,
     overrides: Override = None,
     seed: Seed = None,
@@ -243,10 +247,7 @@ def diagnose(
     run: Annotated[
         Path | None, typer.Argument(metavar="[RUN]", help="The folder that training left.")
     ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="DIR", help="Folder, instead of RUN/diagnostics."),
-    ] = None,
+    output: Folder = None,
     datasets: Annotated[
         int | None,
         typer.Option(
@@ -350,6 +351,7 @@ def diagnose(
             compute=workflow.Compute(backend, device, jobs),
             listener=console,
         )
-    verdicts.show_diagnosis(console, diagnosis, format=format and format.value)
+    with to_a_reader():
+        verdicts.show_diagnosis(console, diagnosis, format=format and format.value)
     if gate:
         verdicts.gate(diagnosis.metrics)

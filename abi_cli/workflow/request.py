@@ -53,7 +53,7 @@ class Target:
     """Where a result goes.
 
     Arguments:
-        path: A file or folder; None for standard output, or for the command's usual place.
+        path: A file or folder; None, or `-`, for standard output, or for the command's usual place.
         force: Move what is there to NAME.bak instead of refusing.
         format: Name of the file format; None to go by the extension.
     """
@@ -61,6 +61,10 @@ class Target:
     path: Path | None = None
     force: bool = False
     format: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.path == STDIN:
+            object.__setattr__(self, "path", None)
 
     def claim(self) -> None:
         """Refuse a place that is taken or can't be; with `force`, back up what is there.
