@@ -109,6 +109,14 @@ Seed = Annotated[
     int | None,
     typer.Option("--seed", min=0, metavar="N", help="Instead of the spec's or the run's."),
 ]
+Points = Annotated[
+    str | None,
+    typer.Option(
+        "--points",
+        metavar="NAME,…",
+        help="Statistics instead of draws: mean, sd, mcse, median, q5, q97.5 ….",
+    ),
+]
 Draws = Annotated[
     int, typer.Option("--draws", "-n", min=1, metavar="N", help="Posterior draws per data set.")
 ]

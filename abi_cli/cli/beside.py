@@ -1,4 +1,4 @@
-"""Beside the main job: simulate, estimate, log-prob, summary, compare, show."""
+"""Beside the main job: simulate, estimate, predict, log-prob, summary, compare, show."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 
 from abi_cli.cli.app import app, examples
 from abi_cli.console import Console
+from abi_cli.errors import UsageError
 from abi_cli.options import (
     BackendName,
     Context,
@@ -29,6 +30,7 @@ from abi_cli.options import (
     Stored,
     TrustCode,
     command,
+    number_or_files,
 )
 
 
@@ -131,6 +133,73 @@ def estimate(
 
 
 @app.command(
+    epilog=examples(
+        "abi predict runs/regression data.csv",
+        "abi predict runs/regression data.csv -n 500 -o replicated.csv",
+        "abi predict runs/regression data.csv --draws draws.nc",
+    )
+)
+@command
+def predict(
+    console: Console,
+    run: RunPath,
+    data: DataPaths,
+    output: Output = None,
+    draws: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--draws",
+            "-n",
+            metavar="N|FILE",
+            help="Replicated data sets of each (200); or a file of posterior draws to take.",
+        ),
+    ] = None,
+    seed: Seed = None,
+    each: Each = False,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="csv, tsv, jsonl, json, npz or parquet, not by extension.",
+        ),
+    ] = None,
+    backend: BackendName = None,
+    device: Device = None,
+    jobs: Jobs = None,
+    trust_code: TrustCode = False,
+    force: Force = False,
+) -> None:
+    """Simulate data from the posterior of every data set in DATA, by the run's own likelihood.
+
+    Without -o: on a terminal statistics of the data beside those of replicated data, which tell
+    whether the model could have generated them; the replicated data as CSV into a pipe.
+    """
+    from abi_cli import workflow
+    from abi_cli.console import figures, reports
+
+    number, files = number_or_files(draws or (), usual=200)
+    if len(files) > 1:
+        raise UsageError(f"Expected one file of draws; got {len(files)}")
+    table = output is None and format is None and (console.json or console.interactive)
+    predicting = workflow.predict(
+        run,
+        workflow.DataFiles(data, each=each),
+        draws=number,
+        drawn=files[0] if files else None,
+        seed=seed,
+        target=workflow.Target(output, force=force, format=format),
+        compute=workflow.Compute(backend, device, jobs),
+        trust_code=trust_code,
+        listener=console,
+    )
+    if table:
+        figures.show_checks(console, predicting.predict().checks())
+    else:
+        reports.show_written(console, predicting.write())
+
+
+@app.command(
     "log-prob",
     epilog=examples("abi log-prob runs/regression data.csv --at theta.csv"),
 )
@@ -228,14 +297,24 @@ def summary(
     )
 
 
-@app.command(epilog=examples("abi show runs/regression", "abi show runs/regression --json"))
+@app.command(
+    epilog=examples("abi show runs/regression", "abi show runs/regression --json", "abi show d.nc")
+)
 @command
-def show(console: Console, run: RunPath) -> None:
-    """What a run folder holds: model, training, verdict."""
+def show(
+    console: Console,
+    path: Annotated[
+        Path, typer.Argument(metavar="RUN|FILE", help="A run folder; a file of draws or data.")
+    ],
+) -> None:
+    """What a run folder holds: model, training, verdict; what a file of draws or data holds."""
     from abi_cli import workflow
     from abi_cli.console import reports
 
-    reports.show_run(console, workflow.show(run))
+    if path.is_dir() or not path.exists():
+        reports.show_run(console, workflow.show(path))
+    else:
+        reports.show_file(console, workflow.inspect(path))
 
 
 @app.command(

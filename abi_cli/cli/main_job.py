@@ -25,6 +25,7 @@ from abi_cli.options import (
     Jobs,
     Output,
     Override,
+    Points,
     RunPath,
     Seed,
     SpecPath,
@@ -171,14 +172,7 @@ def sample(
     each: Each = False,
     grouped: Grouped = False,
     format: Format = None,  # the option's name
-    points: Annotated[
-        str | None,
-        typer.Option(
-            "--points",
-            metavar="NAME,…",
-            help="Write statistics instead of draws: mean, sd, mcse, median, q5, q97.5 ….",
-        ),
-    ] = None,
+    points: Points = None,
     long: Annotated[
         bool, typer.Option("--long", help="Tables with a row for each element of a draw.")
     ] = False,

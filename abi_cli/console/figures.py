@@ -14,6 +14,7 @@ from abi_cli.workflow.request import Target
 
 if TYPE_CHECKING:
     from abi_cli.data import Estimates, Summary
+    from abi_cli.diagnostics.predictive import Check
 
 _SETS_SHOWN = 20
 
@@ -111,8 +112,8 @@ def _cells(rows: Sequence[Row]) -> list[list[str]]:
 _WRITERS = {"csv": _csv, "json": _json, "markdown": _markdown, "latex": _latex}
 
 
-def _documented(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    return [{"dataset": label, "parameter": element, **own} for label, element, own in rows]
+def _documented(rows: Sequence[Row], what: str = "parameter") -> list[dict[str, Any]]:
+    return [{"dataset": label, what: element, **own} for label, element, own in rows]
 
 
 def show_estimates(console: Console, estimates: Estimates) -> None:
@@ -124,6 +125,27 @@ def show_estimates(console: Console, estimates: Estimates) -> None:
     _show_figures(console, "estimates", estimates.names, rows, datasets=len(estimates.labels))
 
 
+def show_checks(console: Console, checks: Sequence[Check]) -> None:
+    """Statistics of data beside those of replicated data, one row per data set and statistic."""
+    rows = [
+        (
+            check.label,
+            check.name,
+            {
+                "observed": check.observed,
+                "q5": check.low,
+                "median": check.median,
+                "q95": check.high,
+                "p": check.p,
+            },
+        )
+        for check in checks
+    ]
+    columns = ("observed", "5 %", "median", "95 %", "p")
+    datasets = len({check.label for check in checks})
+    _show_figures(console, "predictive", columns, rows, datasets=datasets, what="statistic")
+
+
 def _show_figures(
     console: Console,
     schema: str,
@@ -131,16 +153,17 @@ def _show_figures(
     rows: Sequence[Row],
     *,
     datasets: int,
+    what: str = "parameter",
 ) -> None:
     """Label, scalar and its figures; of very many data sets the first, but in JSON."""
     if console.json:
-        console.document(schema, {"rows": _documented(rows)})
+        console.document(schema, {"rows": _documented(rows, what)})
         return
     table = []
     previous = None
     for label, element, figures in rows[: _SETS_SHOWN * (len(rows) // datasets)]:
         table.append(("" if label == previous else label, element, *map(number, figures.values())))
         previous = label
-    console.table(("data set", "parameter", *columns), table)
+    console.table(("data set", what, *columns), table)
     if datasets > _SETS_SHOWN:
         console.note(f"{_SETS_SHOWN} of {datasets:,} data sets are shown; --json has them all")

@@ -14,6 +14,7 @@ from abi_cli.console.terminal import Console, duration
 if TYPE_CHECKING:
     from abi_cli.workflow import Check, Description, Receipt, Started, Target
     from abi_cli.workflow.checking import View
+    from abi_cli.workflow.converting import Inspection
     from abi_cli.workflow.posterior import Densities
     from abi_cli.workflow.simulating import Written
     from abi_cli.workflow.trying import Built
@@ -306,6 +307,28 @@ def show_run(console: Console, description: Description) -> None:
         ("file", "KiB"),
         [(name, f"{size / 1024:.1f}") for name, size in description.files.items()],
     )
+
+
+def show_file(console: Console, inspection: Inspection) -> None:
+    """What a file of draws or data holds."""
+    if console.json:
+        found = asdict(inspection) | {"path": str(inspection.path)}
+        console.document("file", found)
+        return
+    facts = {
+        "file": f"{inspection.path} ({inspection.format}, {inspection.size / 1024:,.1f} KiB)",
+        "holds": inspection.kind,
+    }
+    if inspection.datasets:
+        facts["data sets"] = f"{inspection.datasets:,}"
+    if inspection.draws:
+        facts["draws"] = f"{inspection.draws:,} of each"
+    if inspection.seed is not None:
+        facts["seed"] = str(inspection.seed)
+    console.facts(facts | inspection.provenance)
+    if inspection.variables:
+        console.text("")
+        console.table(("variable", "shape"), list(inspection.variables.items()))
 
 
 def _run_document(description: Description) -> dict[str, Any]:

@@ -26,10 +26,11 @@ from abi_cli.data.datasets import (
     read_parameters,
     read_shapes,
     read_simulations,
+    write_replicates,
     write_simulations,
 )
 from abi_cli.data.disagreement import Disagreement, disagreement_told
-from abi_cli.data.draw_files import DrawWriter, open_draws, read_draws
+from abi_cli.data.draw_files import DrawWriter, open_draws, read_draws, read_kind
 from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style, collect
 from abi_cli.data.entries import Naming
 from abi_cli.data.estimates import estimates_of, joined, read_estimates, write_estimates
@@ -60,11 +61,13 @@ __all__ = [
     "read_described",
     "read_draws",
     "read_estimates",
+    "read_kind",
     "read_parameters",
     "read_several",
     "read_shapes",
     "read_simulations",
     "summarize",
     "write_estimates",
+    "write_replicates",
     "write_simulations",
 ]

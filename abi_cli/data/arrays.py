@@ -14,6 +14,7 @@ from abi_cli.variables import Datasets, Layout, Ragged, Value, Variable, array_o
 
 ROW_SIZE = "row_size"
 SEED = "seed"
+ESTIMATE = "estimate"
 
 Arrays = Mapping[str, np.ndarray]
 """Name in the file → array, which may be read only when it is asked for."""
@@ -105,7 +106,23 @@ def draws_of(arrays: Arrays, source: Source) -> Draws:
     if len(shapes) != 1 or min(map(len, shapes)) < 2 or min(shapes)[0] != len(labels):
         found = ", ".join(f"{name} {value.shape}" for name, value in values.items())
         raise DataError(f"expected draws (dataset, draw, …); got {found}", place=str(source))
-    return Draws(labels, values)
+    seed = arrays[SEED] if SEED in arrays else np.zeros(0)
+    known = seed.ndim == 0 and seed.dtype.kind in "iu"
+    return Draws(labels, values, seed=int(seed) if known else None)
+
+
+def kind_of(arrays: Arrays, source: Source) -> str:
+    """Draws, estimates or data sets, as `formats.Format` has it.
+
+    Errors:
+        DataError: There is nothing but labels.
+    """
+    names = set(arrays) - {LABEL, SEED}
+    if not names:
+        raise DataError("expected arrays of numbers; got none", place=str(source))
+    if ESTIMATE in names:
+        return "estimates"
+    return "draws" if SEED in arrays and LABEL in arrays else "data sets"
 
 
 def arrays_of(

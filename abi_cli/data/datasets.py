@@ -92,12 +92,18 @@ def read_shapes(
 
 
 def read_described(
-    source: Path, *, once: Collection[str] = (), alone: bool = False, format: str | None = None
+    source: Path,
+    *,
+    once: Collection[str] = (),
+    sets: Collection[str] = (),
+    alone: bool = False,
+    format: str | None = None,
 ) -> Loaded:
     """Read data sets of which no model is known: every variable that the file has, as it looks.
 
     Arguments:
         once: Variables that a data set has one value of, whatever else varies within it.
+        sets: Variables that are sets or series, also where all have one length.
         alone: Read no others.
         format: A format's name; by default that of the extension.
 
@@ -106,10 +112,10 @@ def read_described(
         DataError: The file is not there, or not data.
     """
     reader = formats.choose_reader(source, format, lambda fmt: fmt.read_sets)
-    sets = reader(Source(source)) - set(once)
-    shapes = read_shapes(source, sets, format=format)
+    ragged = (reader(Source(source)) | set(sets)) - set(once)
+    shapes = read_shapes(source, ragged, format=format)
     variables = tuple(
-        Variable(name, "observable", ragged=name in sets, event=shape)
+        Variable(name, "observable", ragged=name in ragged, event=shape)
         for name, shape in shapes.items()
         if not alone or name in once
     )
@@ -315,5 +321,24 @@ def write_simulations(
     write = formats.choose(target, format, lambda fmt: fmt.write_datasets)
     if labels is None:
         labels = [str(i) for i in range(count(datasets))]
+    with output(target) as stream, output_errors(target):
+        write(stream, datasets, layout, labels)
+
+
+def write_replicates(
+    target: Path | None,
+    datasets: Datasets,
+    layout: Layout,
+    labels: Sequence[str],
+    *,
+    format: str | None = None,
+) -> None:
+    """Write replicated data: data sets whose labels come again, told apart by a variable `draw`.
+
+    Errors:
+        UsageError: No such format, or one that can't hold these data sets.
+        OutputError: The file can't be written.
+    """
+    write = formats.choose(target, format, lambda fmt: fmt.write_replicates)
     with output(target) as stream, output_errors(target):
         write(stream, datasets, layout, labels)

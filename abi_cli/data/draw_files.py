@@ -80,6 +80,16 @@ def open_draws(
             stack.close()
 
 
+def read_kind(source: Path | None, *, format: str | None = None) -> str:
+    """What a file of ours, or like ours, holds: see `formats.Format`.
+
+    Errors:
+        UsageError: No such format.
+        DataError: The file is not there, or is damaged.
+    """
+    return formats.choose_reader(source, format, lambda fmt: fmt.read_kind)(Source(source))
+
+
 def read_draws(source: Path | None, *, format: str | None = None) -> Draws:
     """Draws of a file that we wrote, in memory.
 

@@ -38,7 +38,7 @@ class DrawHeader:
         labels: Of the data sets, in order; of a stream, those that have been read so far.
         parameters: What is drawn, in order.
         draws: How many per data set.
-        seed: That they are made from.
+        seed: That they are made from; None where that is not known.
         provenance: Attributes of formats that take some, such as run and version.
         style: Of names and numbers, in formats that are tables, and of indices in netCDF.
         observed: The observables of the data sets, for formats that carry them.
@@ -48,7 +48,7 @@ class DrawHeader:
     labels: Sequence[str]
     parameters: tuple[Variable, ...]
     draws: int
-    seed: int
+    seed: int | None
     provenance: dict[str, str] = field(default_factory=dict)
     style: Style = USUAL_STYLE
     observed: Datasets | None = None
@@ -106,11 +106,14 @@ class Draws:
         values: Parameter name → `(dataset, draw, *event)`, float32.
         disagreement: Of an ensemble: name of a scalar → the share of its posterior variance that
             lies between members, `(dataset,)`; see `diagnostics.disagreement`.
+        seed, provenance: What a file says of where they come from.
     """
 
     labels: tuple[str, ...]
     values: dict[str, np.ndarray]
     disagreement: dict[str, np.ndarray] = field(default_factory=dict)
+    seed: int | None = None
+    provenance: dict[str, str] = field(default_factory=dict)
 
     def elements(self) -> dict[str, np.ndarray]:
         """Name of a scalar → its draws `(dataset, draw)`: `beta[0]`, `beta[1]`, `sigma`."""

@@ -47,6 +47,8 @@ class Format:
 
     Arguments:
         name: As in `--format`, and as extension.
+        read_kind: `draws`, `long draws`, `estimates` or `data sets`; `draws or data sets` where a
+            file does not tell.
         read_shapes: Event shape by variable, given which are sets or series.
         read_sets: Variables that look like sets or series, where no model says which are.
         read_datasets: One entry per data set.
@@ -54,6 +56,7 @@ class Format:
         read_grouped: The same, where a file says that the rows of a data set follow each other.
         read_points: One entry per row of points; their labels may repeat.
         write_datasets: What `read_datasets` reads.
+        write_replicates: The same, of data sets whose labels come again and again.
         read_draws: What `write_draws` writes.
         write_draws: As blocks come, in bounded memory.
         write_long_draws: The same with a row for each element.
@@ -63,6 +66,7 @@ class Format:
     """
 
     name: str
+    read_kind: Callable[[Source], str] | None = None
     read_shapes: ReadShapes | None = None
     read_sets: ReadSets | None = None
     read_datasets: ReadEntries | None = None
@@ -70,6 +74,7 @@ class Format:
     read_grouped: ReadBatches | None = None
     read_points: ReadEntries | None = None
     write_datasets: WriteDatasets | None = None
+    write_replicates: WriteDatasets | None = None
     read_draws: Callable[[Source], Draws] | None = None
     write_draws: WriteDraws | None = None
     write_long_draws: WriteDraws | None = None
@@ -83,6 +88,7 @@ def _delimited(name: str, delimiter: str) -> Format:
         _tables(name, delimited.tables(delimiter)),
         read_grouped=partial(long_tables.read_batches, tables=delimited.tables(delimiter)),
         write_datasets=partial(delimited.write_datasets, delimiter=delimiter),
+        write_replicates=partial(delimited.write_datasets, delimiter=delimiter),
         write_draws=partial(delimited.write_draws, delimiter=delimiter),
         write_long_draws=partial(delimited.write_long_draws, delimiter=delimiter),
         write_estimates=partial(delimited.write_estimates, delimiter=delimiter),
@@ -93,6 +99,7 @@ def _tables(name: str, tables: long_tables.Tables) -> Format:
     """A format whose files are tables, for reading."""
     return Format(
         name,
+        read_kind=partial(long_tables.read_kind, tables=tables),
         read_shapes=partial(long_tables.read_shapes, tables=tables),
         read_sets=partial(long_tables.read_sets, tables=tables),
         read_datasets=partial(long_tables.read_datasets, tables=tables),
@@ -105,11 +112,13 @@ def _tables(name: str, tables: long_tables.Tables) -> Format:
 def _records(name: str, module: ModuleType) -> Format:
     return Format(
         name,
+        read_kind=module.read_kind,
         read_shapes=module.read_shapes,
         read_sets=module.read_sets,
         read_datasets=module.read_entries,
         read_points=module.read_entries,
         write_datasets=module.write_datasets,
+        write_replicates=module.write_datasets,
         read_draws=module.read_draws,
         write_draws=module.write_draws,
         write_estimates=module.write_estimates,
@@ -123,11 +132,13 @@ FORMATS = (
     _records("json", json_list),
     Format(
         "npz",
+        read_kind=npz.read_kind,
         read_shapes=npz.read_shapes,
         read_sets=npz.read_sets,
         read_datasets=npz.read_entries,
         read_points=npz.read_entries,
         write_datasets=npz.write_datasets,
+        write_replicates=npz.write_datasets,
         read_draws=npz.read_draws,
         write_draws=npz.write_draws,
         write_estimates=npz.write_estimates,
@@ -135,6 +146,7 @@ FORMATS = (
     ),
     Format(
         "nc",
+        read_kind=netcdf.read_kind,
         read_shapes=netcdf.read_shapes,
         read_sets=netcdf.read_sets,
         read_datasets=netcdf.read_entries,
@@ -147,6 +159,7 @@ FORMATS = (
     replace(
         _tables("parquet", parquet.TABLES),
         write_datasets=parquet.write_datasets,
+        write_replicates=parquet.write_datasets,
         write_draws=parquet.write_draws,
         write_estimates=parquet.write_estimates,
     ),

@@ -52,6 +52,11 @@ def read_sets(source: Source) -> set[str]:
     return records.sets_of(objects(source))
 
 
+def read_kind(source: Source) -> str:
+    """What the file holds."""
+    return records.kind_of(objects(source), source)
+
+
 def read_draws(source: Source) -> Draws:
     """Draws as `write_draws` leaves them."""
     return records.draws_of(objects(source), source)

@@ -122,6 +122,18 @@ def read_shapes(
     return _events([name for name in header if name != LABEL], 0, source)
 
 
+def read_kind(source: Source, *, tables: Tables) -> str:
+    """What the file holds, as the names of its columns say it.
+
+    Errors:
+        DataError: No text, or no header.
+    """
+    header = set(tables.header(source))
+    if {LABEL, PARAMETER} <= header:
+        return "long draws" if DRAW in header else "estimates"
+    return "draws" if {LABEL, DRAW} <= header else "data sets"
+
+
 def read_sets(source: Source, *, tables: Tables) -> set[str]:
     """The columns with members of sets or series: all, where a label has several rows.
 
@@ -242,6 +254,15 @@ def read_draws(source: Source, *, tables: Tables) -> Draws:
         )
     draw = table.columns.pop(DRAW)
     order = np.lexsort((draw, table.codes)).reshape(len(sizes), sizes[0])
+    again = np.argwhere(np.diff(draw[order], axis=1) == 0)
+    if len(again):
+        row = int(order[tuple(again[0])])
+        raise DataError(
+            f"expected each draw of a data set once; got draw {draw[row]:g} of "
+            f"{labels[table.codes[row]]} again",
+            place=table.place(row),
+            hint="Replicated data have a row for each member: they are no draws.",
+        )
     base = int(draw.min())
     values = {}
     for name, event in _events(list(table.columns), base, source).items():

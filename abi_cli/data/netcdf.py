@@ -36,6 +36,9 @@ _CHUNK = 1 << 18
 _DATA = ("observed_data", "constant_data", "parameters")
 """Groups that hold data sets."""
 
+PROVENANCE = ("abi", "run", "model_sha256")
+"""Attributes that say where draws come from."""
+
 UNREADABLE = (
     *(OSError, KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError),
     MemoryError,
@@ -57,7 +60,8 @@ def write_draws(
         with h5netcdf.File(file.name, "w") as root:
             for name, text in header.provenance.items():
                 root.attrs[name] = text
-            root.attrs["seed"] = header.seed
+            if header.seed is not None:
+                root.attrs["seed"] = header.seed
             base = header.style.base
             _write_given(root, "observed_data", header.observed, header.labels, base=base)
             _write_given(root, "constant_data", header.constant, header.labels, base=base)
@@ -255,6 +259,9 @@ def read_draws(source: Source) -> Draws:
         try:
             with h5py.File(stream, "r") as root:
                 posterior = root["posterior"]
+                _refuse_chains(posterior, source)
+                seed = root.attrs.get("seed")
+                told = {k: str(v) for k, v in root.attrs.items() if k in PROVENANCE}
                 labels = tuple(posterior[LABEL].asstr()[:].tolist())
                 values = {
                     name: np.ascontiguousarray(as_float32(np.swapaxes(variable[0], 0, 1)))
@@ -267,4 +274,33 @@ def read_draws(source: Source) -> Draws:
             ) from None
     if any(value.shape[:1] != (len(labels),) for value in values.values()) or not values:
         raise DataError("expected draws (chain, draw, dataset, …)", place=str(source))
-    return Draws(labels, values)
+    return Draws(
+        labels, values, seed=None if seed is None else int(np.ravel(seed)[0]), provenance=told
+    )
+
+
+def _refuse_chains(posterior: Any, source: Source) -> None:
+    """Refuse draws of several chains, which are not independent."""
+    for name, variable in posterior.items():
+        if name == "chain" and len(variable) > 1:
+            raise DataError(
+                f"expected draws that are independent, as one chain; got {len(variable)} chains",
+                place=str(source),
+                hint="abi diagnose --draws reads draws of other tools; ArviZ summarizes chains.",
+            )
+
+
+def read_kind(source: Source) -> str:
+    """What the file holds.
+
+    Errors:
+        DataError: No netCDF file.
+    """
+    import h5py
+
+    with source.open_seekable() as stream:
+        try:
+            with h5py.File(stream, "r") as root:
+                return "draws" if "posterior" in root else "data sets"
+        except UNREADABLE as error:
+            raise DataError(f"expected netCDF; {error}", place=str(source)) from None

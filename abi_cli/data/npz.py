@@ -14,14 +14,22 @@ from typing import IO, BinaryIO
 
 import numpy as np
 
-from abi_cli.data.arrays import SEED, arrays_of, draws_of, entries_of, sets_of, shapes_of
+from abi_cli.data.arrays import (
+    ESTIMATE,
+    SEED,
+    arrays_of,
+    draws_of,
+    entries_of,
+    kind_of,
+    sets_of,
+    shapes_of,
+)
 from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style
 from abi_cli.data.entries import LABEL, Entries, Wanted
 from abi_cli.data.files import Source
 from abi_cli.errors import DataError, UsageError
 from abi_cli.variables import Datasets, DrawBlock, Layout
 
-_ESTIMATE = "estimate"
 _UNREADABLE = (
     *(ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, MemoryError),
     *(zipfile.BadZipFile, zlib.error, struct.error),
@@ -67,6 +75,16 @@ def read_draws(source: Source) -> Draws:
     """
     with _arrays(source) as arrays:
         return draws_of(arrays, source)
+
+
+def read_kind(source: Source) -> str:
+    """What the file holds.
+
+    Errors:
+        DataError: No NPZ file, or an empty one.
+    """
+    with _arrays(source) as arrays:
+        return kind_of(arrays, source)
 
 
 @contextmanager
@@ -121,7 +139,8 @@ def write_draws(
 
         with zipfile.ZipFile(stream, "w") as archive:
             _add(archive, LABEL, np.array(header.labels, dtype="U"))
-            _add(archive, SEED, np.array(header.seed))
+            if header.seed is not None:
+                _add(archive, SEED, np.array(header.seed))
             for name, grown_file in grown.items():
                 grown_file.seek(0)
                 with _member(archive, name) as member:
@@ -139,15 +158,15 @@ def write_estimates(
     """
     parts: list[Estimates] = []
     yield parts.append
-    if any(_ESTIMATE in part.values for part in parts):
+    if any(ESTIMATE in part.values for part in parts):
         raise UsageError(
-            f"expected no parameter called {_ESTIMATE}, as NPZ calls the names of estimates",
+            f"expected no parameter called {ESTIMATE}, as NPZ calls the names of estimates",
             hint="Choose another --format: csv and jsonl hold it.",
         )
     labels = [label for part in parts for label in part.labels]
     with zipfile.ZipFile(stream, "w") as archive:
         _add(archive, LABEL, np.array(labels, dtype="U"))
-        _add(archive, _ESTIMATE, np.array(names, dtype="U"))
+        _add(archive, ESTIMATE, np.array(names, dtype="U"))
         for name in parts[0].values if parts else ():
             value = np.concatenate([part.values[name] for part in parts])
             _add(archive, name, np.ascontiguousarray(value, "<f4"))

@@ -188,7 +188,10 @@ def write_draws(
     fields = [(name, arrow.float32()) for name in header.elements()]
     schema = arrow.schema(
         [(LABEL, arrow.string()), (DRAW, arrow.int64()), *fields],
-        metadata={"seed": str(header.seed), **header.provenance},
+        metadata={
+            **({} if header.seed is None else {"seed": str(header.seed)}),
+            **header.provenance,
+        },
     )
     with parquet.ParquetWriter(stream, schema) as writer:
 

@@ -130,6 +130,24 @@ def sets_of(records: Iterable[Record]) -> set[str]:
     return {name for name, found in sizes.items() if len(found) > 1}
 
 
+def kind_of(records: Iterable[Record], source: Source) -> str:
+    """Estimates or data sets; "draws or data sets" where lists don't tell.
+
+    Errors:
+        DataError: There is no object.
+    """
+    sizes: set[int] = set()
+    for _place, entry in records:
+        for name, value in entry.items():
+            if isinstance(value, dict):
+                return "estimates"
+            if name != LABEL:
+                sizes.add(len(value) if isinstance(value, list) else 0)
+    if not sizes:
+        raise DataError("there is no data set in it", place=str(source), hint=EXPECTED)
+    return "draws or data sets" if len(sizes) == 1 and 0 not in sizes else "data sets"
+
+
 def draws_of(records: Iterable[Record], source: Source) -> Draws:
     """Draws as `draws_in_text` puts them.
 

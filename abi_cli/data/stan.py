@@ -56,7 +56,7 @@ def write_draws(
             hint="Give it the data sets one by one, or choose --format csv.",
         )
     name = header.provenance.get("run", "abi")
-    lines = _CONFIGURATION.format(name=name, draws=header.draws, seed=header.seed)
+    lines = _CONFIGURATION.format(name=name, draws=header.draws, seed=header.seed or 0)
     names = [n for v in header.parameters for n in _STYLE.elements(v.name, v.event)]
     stream.write(f"{lines}{','.join(['lp__', 'accept_stat__', *names])}\n".encode())
 

@@ -43,6 +43,7 @@ class Purpose(IntEnum):
     SIMULATE = 5
     SAMPLE = 6
     INIT = 7
+    PREDICT = 8
 
 
 @lru_cache(maxsize=64)

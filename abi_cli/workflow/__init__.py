@@ -2,9 +2,9 @@
 
 The public door from Python. `load` opens a run for sampling; `train`, `sample`, `diagnose` (and
 `judge`, of draws that are there), `compare`, `estimate`, `simulate`, `log_prob`, `check`,
-`summary`, `show`, `parts` (`abi list`), `explain`, `init`, `fill` and `schema` are the commands of
-the same names. What they have to say on their way goes to a `Listener`, which is silent unless told
-otherwise.
+`predict`, `stream`, `summary`, `show`, `convert`, `parts` (`abi list`), `explain`, `init`, `fill`
+and `schema` are the commands of the same names. What they have to say on their way goes to a
+`Listener`, which is silent unless told otherwise.
 
 A name is imported when it is first asked for: `train` has no use for what only `diagnose` needs.
 """
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from abi_cli.workflow.checking import Check, check
     from abi_cli.workflow.comparing import Comparison, compare
+    from abi_cli.workflow.converting import convert, inspect
     from abi_cli.workflow.describing import Description, show, summary
     from abi_cli.workflow.diagnosing import Diagnosis, diagnose
     from abi_cli.workflow.estimating import estimate
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
     from abi_cli.workflow.judging import judge
     from abi_cli.workflow.opening import DataFiles
     from abi_cli.workflow.posterior import Posterior, load, log_prob
+    from abi_cli.workflow.predicting import predict
     from abi_cli.workflow.request import Compute, Target
     from abi_cli.workflow.sampling import Shape, sample
     from abi_cli.workflow.simulating import simulate
     from abi_cli.workflow.starting import Started, fill, init, schema
+    from abi_cli.workflow.streaming import stream
     from abi_cli.workflow.training import Receipt, train
     from abi_cli.workflow.validation import Validation
 
@@ -48,19 +51,23 @@ __all__ = [
     "Validation",
     "check",
     "compare",
+    "convert",
     "diagnose",
     "estimate",
     "explain",
     "fill",
     "init",
+    "inspect",
     "judge",
     "load",
     "log_prob",
     "parts",
+    "predict",
     "sample",
     "schema",
     "show",
     "simulate",
+    "stream",
     "summary",
     "train",
 ]
@@ -68,6 +75,7 @@ __all__ = [
 _NAMES = {
     "checking": "Check check",
     "comparing": "Comparison compare",
+    "converting": "convert inspect",
     "describing": "Description show summary",
     "diagnosing": "Diagnosis diagnose",
     "estimating": "estimate",
@@ -75,11 +83,13 @@ _NAMES = {
     "findings": "Finding",
     "judging": "judge",
     "posterior": "Posterior load log_prob",
+    "predicting": "predict",
     "opening": "DataFiles",
     "sampling": "Shape sample",
     "request": "Compute Target",
     "simulating": "simulate",
     "starting": "Started fill init schema",
+    "streaming": "stream",
     "training": "Receipt train",
     "validation": "Validation",
 }

@@ -1,0 +1,120 @@
+"""For pipelines and other programs: stream, convert."""
+
+from __future__ import annotations
+
+import enum
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from abi_cli.cli.app import app, examples
+from abi_cli.console import Console
+from abi_cli.options import (
+    BackendName,
+    Device,
+    Draws,
+    Force,
+    Format,
+    Points,
+    RunPath,
+    Seed,
+    TrustCode,
+    command,
+)
+
+
+@app.command(
+    epilog=examples(
+        "abi stream runs/regression --points mean,sd",
+        """echo '{"x": [0.1, 0.7], "y": [1.9, 3.2]}' | abi stream runs/regression -n 100""",
+    )
+)
+@command
+def stream(
+    console: Console,
+    run: RunPath,
+    draws: Draws = 1000,
+    points: Points = None,
+    seed: Seed = None,
+    backend: BackendName = None,
+    device: Device = None,
+    trust_code: TrustCode = False,
+) -> None:
+    """Answer data sets as they come: a JSON object a line in, one a line out.
+
+    The process stays: networks are loaded and compiled once. Lines that wait are answered together.
+    One that is no data set is answered with its error, and the exit code in the end is 4.
+    """
+    from abi_cli import workflow
+
+    streaming = workflow.stream(
+        run,
+        draws=draws,
+        points=points,
+        seed=seed,
+        compute=workflow.Compute(backend, device),
+        trust_code=trust_code,
+        listener=console,
+    )
+    for answers in streaming.answers(sys.stdin.buffer):
+        sys.stdout.write("".join(f"{answer}\n" for answer in answers))
+        sys.stdout.flush()
+    streaming.refuse_if_refused()
+
+
+class Kind(enum.StrEnum):
+    """What a file holds."""
+
+    draws = "draws"
+    data = "data"
+
+
+@app.command(
+    epilog=examples(
+        "abi convert draws.nc draws.csv",
+        "abi convert data.csv data.npz",
+        "abi convert data.jsonl data.csv --kind data --sets x,y",
+    )
+)
+@command
+def convert(
+    console: Console,
+    source: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Draws, estimates or data sets; - for a pipe.")
+    ],
+    target: Annotated[
+        Path, typer.Argument(metavar="TARGET", help="Where to; - is standard output.")
+    ],
+    kind: Annotated[
+        Kind | None, typer.Option("--kind", help="What FILE holds, where it does not tell.")
+    ] = None,
+    sets: Annotated[
+        str,
+        typer.Option("--sets", metavar="NAME,…", help="Of data: variables with members or steps."),
+    ] = "",
+    once: Annotated[
+        str,
+        typer.Option("--once", metavar="NAME,…", help="Of data: one value in each data set."),
+    ] = "",
+    format: Format = None,
+    force: Force = False,
+) -> None:
+    """Write draws, estimates or data sets in another format.
+
+    Formats are those of the extensions, and --format names that of TARGET. In tables of data, what
+    is the same in all rows of each data set is taken to be there once.
+    """
+    from abi_cli import workflow
+    from abi_cli.console import reports
+
+    written = workflow.convert(
+        source,
+        workflow.Target(target, force=force, format=format),
+        kind=kind and kind.value,
+        sets=[name.strip() for name in sets.split(",") if name.strip()],
+        once=[name.strip() for name in once.split(",") if name.strip()],
+        listener=console,
+    )
+    reports.show_written(console, written)

@@ -1,0 +1,101 @@
+"""Posterior predictive checks: do data that the posterior would generate look like the data?
+
+With a statistic T, data y and replicated data y'₁ … y'ₙ, the posterior predictive p-value is
+
+    p = P(T(y') ≥ T(y) | y) ≈ (#{T(y'ᵢ) > T(y)} + ½ #{T(y'ᵢ) = T(y)}) / n,
+
+near 0 or 1 where the model can't generate what was seen. It is not uniform for data of the model,
+but nearer to ½: an extreme value is evidence, a central one is none (Meng 1994, Annals of
+Statistics 22; Gelman, Meng & Stern 1996, Statistica Sinica 6).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from abi_cli.variables import Ragged, Value, array_of, element_names
+
+STATISTICS = ("mean", "sd", "min", "max")
+"""Of the members of a set or series; of a value that a data set has once, the value itself."""
+
+MOST_ELEMENTS = 24
+"""Scalars of one variable that are looked at: the first ones of an image or a long vector."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A statistic of a data set beside those of its replicated data.
+
+    Arguments:
+        label: Of the data set.
+        name: Such as `sd of y`, or of a quantity.
+        observed: Of the data; the mean over draws where it depends on parameters, too.
+        low, median, high: Quantiles of 5, 50 and 95 % of the replicated ones.
+        p: Share of the replicated ones that are larger.
+    """
+
+    label: str
+    name: str
+    observed: float
+    low: float
+    median: float
+    high: float
+    p: float
+
+
+def statistics_of(values: Mapping[str, Value]) -> dict[str, np.ndarray]:
+    """Statistics of each observable, name → `(dataset,)`; missing values play no part."""
+    found: dict[str, np.ndarray] = {}
+    for name, value in values.items():
+        flat = array_of(value).astype(np.float64)
+        event = flat.shape[1:]
+        flat = flat.reshape(len(flat), math.prod(event))[:, :MOST_ELEMENTS]
+        for element, column in zip(element_names(name, event), flat.T, strict=False):
+            if isinstance(value, Ragged):
+                own = _of_members(column, value.row_size)
+                found |= {f"{statistic} of {element}": v for statistic, v in own.items()}
+            else:
+                found[element] = column
+    return found
+
+
+def _of_members(column: np.ndarray, row_size: np.ndarray) -> dict[str, np.ndarray]:
+    """`STATISTICS` of `column (obs,)` in each data set; sd has the divisor n."""
+    starts = np.cumsum(row_size) - row_size
+    there = ~np.isnan(column)
+    number = np.maximum(np.add.reduceat(there.astype(np.int64), starts), 1)
+    mean = np.add.reduceat(np.where(there, column, 0.0), starts) / number
+    off = np.where(there, column - np.repeat(mean, row_size), 0.0)
+    sd = np.sqrt(np.add.reduceat(off**2, starts) / number)
+    low = np.minimum.reduceat(np.where(there, column, np.inf), starts)
+    high = np.maximum.reduceat(np.where(there, column, -np.inf), starts)
+    return dict(zip(STATISTICS, (mean, sd, low, high), strict=True))
+
+
+def check(
+    labels: Sequence[str],
+    observed: Mapping[str, np.ndarray],
+    replicated: Mapping[str, np.ndarray],
+) -> list[Check]:
+    """Statistics beside each other, data set after data set.
+
+    Arguments:
+        observed: Name → `(dataset,)`, or `(dataset, draw)` where it depends on parameters, too.
+        replicated: Name → `(dataset, draw)`.
+    """
+    checks = []
+    for i, label in enumerate(labels):
+        for name, value in observed.items():
+            own, others = np.broadcast_to(value[i], replicated[name][i].shape), replicated[name][i]
+            known = np.isfinite(others) & np.isfinite(own)
+            if not known.any():
+                continue
+            own, others = own[known], others[known]
+            low, median, high = (float(q) for q in np.quantile(others, (0.05, 0.5, 0.95)))
+            p = float(np.mean(others > own) + 0.5 * np.mean(others == own))
+            checks.append(Check(label, name, float(own.mean()), low, median, high, p))
+    return checks

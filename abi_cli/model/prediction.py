@@ -1,0 +1,170 @@
+"""Replicated data: what the likelihood would generate, given draws of the parameters.
+
+A data set y with posterior draws θ₁, θ₂, … has the posterior predictive distribution
+
+    p(y' | y) = ∫ p(y' | θ) p(θ | y) dθ,
+
+of which y'ᵢ ~ p(y' | θᵢ) are draws. What y comes with, context and given, is the same in all y'ᵢ
+(Rubin 1984, Annals of Statistics 12; Gelman, Meng & Stern 1996, Statistica Sinica 6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from abi_cli.errors import SpecError
+from abi_cli.model.evaluation import by_data_set
+from abi_cli.model.functions import BATCH_SIZE, RNG, Known, UserFunction
+from abi_cli.model.outputs import (
+    UnusableOutputError,
+    as_chunk,
+    as_members,
+    check_finite,
+    join,
+    stack,
+)
+from abi_cli.model.simulation import Origin, Stage
+from abi_cli.model.simulator import Simulator
+from abi_cli.model.streams import Purpose, Streams
+from abi_cli.variables import Datasets, Layout, Value
+
+_UNITS = 1 << 32
+"""Streams of a data set: more than it has draws."""
+
+
+@dataclass(frozen=True)
+class Replication:
+    """The replicated data of one data set, as a task that can cross processes.
+
+    Arguments:
+        likelihood: Draws data.
+        ragged: Its results that are sets or series.
+        missing: Those whose values may be NaN.
+        chunk: Draws that a batched likelihood is called for at a time.
+        once: Context that it gets as one number, as when its chunk shares a single draw of it.
+        known: Context and given of the data set: numbers, arrays, members.
+        draws: Parameter → `(draw, *event)`, float64.
+        dataset: Its place among all.
+    """
+
+    likelihood: UserFunction
+    ragged: frozenset[str]
+    missing: Collection[str]
+    chunk: int
+    once: frozenset[str]
+    known: Mapping[str, Any]
+    draws: Mapping[str, np.ndarray]
+    dataset: int
+    seed: int
+
+    def simulate(self) -> Datasets:
+        """One data set for each draw: the observables.
+
+        Errors:
+            UserFunctionError: The likelihood raised, or returned what can't be used.
+        """
+        origin = Origin(self.seed, Purpose.PREDICT, {})
+        stage = Stage(self.likelihood, role="observable", ragged=self.ragged, origin=origin)
+        streams = Streams(self.seed, Purpose.PREDICT)
+        with self.likelihood.at_hand(), streams.everywhere():
+            work = self._in_chunks if stage.batched else self._one_by_one
+            return streams.run(lambda: work(stage, streams))
+
+    @property
+    def _number(self) -> int:
+        return len(next(iter(self.draws.values())))
+
+    def _one_by_one(self, stage: Stage, streams: Streams) -> Datasets:
+        outputs = []
+        for draw in range(self._number):
+            streams.seek(self.dataset * _UNITS + draw)
+            own = {name: value[draw] for name, value in self.draws.items()}
+            outputs.append(stage.call({**self.known, **own, RNG: streams.rng}, draw))
+        values: Datasets = {}
+        for name in stage.keys:
+            column = [output[name] for output in outputs]
+            ragged = name in self.ragged
+            with _blaming(stage):
+                values[name] = stack(name, column, ragged=ragged, first_row=0)
+                check_finite(name, values[name], missing=name in self.missing)
+        return values
+
+    def _in_chunks(self, stage: Stage, streams: Streams) -> Datasets:
+        parts: list[dict[str, Value]] = []
+        for number, first in enumerate(range(0, self._number, self.chunk)):
+            size = min(self.chunk, self._number - first)
+            streams.seek(self.dataset * _UNITS + number)
+            known: Known = {
+                name: value if name in self.once else np.repeat(np.asarray(value)[None], size, 0)
+                for name, value in self.known.items()
+            }
+            own = {name: value[first : first + size] for name, value in self.draws.items()}
+            output = stage.call({**known, **own, RNG: streams.rng, BATCH_SIZE: size}, first)
+            with _blaming(stage):
+                made = {name: as_chunk(name, output[name], size=size) for name in stage.keys}
+            parts.append({n: as_members(v) if n in self.ragged else v for n, v in made.items()})
+        values: Datasets = {}
+        for name in stage.keys:
+            with _blaming(stage):
+                values[name] = join(name, [part[name] for part in parts], first_row=0)
+                check_finite(name, values[name], missing=name in self.missing)
+        return values
+
+
+@contextmanager
+def _blaming(stage: Stage) -> Iterator[None]:
+    """Unusable results are the fault of the likelihood, at a draw."""
+    try:
+        yield
+    except UnusableOutputError as error:
+        where = f"draw {error.row}, {stage.origin}"
+        raise stage.unusable(f"{error.message} ({where})") from None
+
+
+def replications(
+    simulator: Simulator,
+    layout: Layout,
+    parameters: Mapping[str, np.ndarray],
+    datasets: Datasets,
+    *,
+    seed: int,
+) -> Iterator[Replication]:
+    """A task for each data set.
+
+    Arguments:
+        layout: The variables of the model.
+        parameters: Name → `(dataset, draw, *event)`.
+        datasets: The same data sets; their observables play no part.
+
+    Errors:
+        SpecError: The likelihood needs nuisance variables, of which there are no draws.
+    """
+    likelihood = simulator.likelihood
+    nuisance = {variable.name for variable in layout.of("nuisance")}
+    for name, required in likelihood.signature().items():
+        if required and name in nuisance:
+            raise SpecError(
+                f"{likelihood.name} takes {name}, which the run does not infer: there are no "
+                "posterior draws of it to predict from",
+                hint=f"Infer it, too: list {name} under `parameters:`, and train again.",
+            )
+    held = {variable.name: datasets[variable.name] for variable in layout.of("context", "given")}
+    meta_is_shared = simulator.meta is not None and not simulator.meta.batched
+    context = frozenset(variable.name for variable in layout.of("context"))
+    for dataset, (known, draws) in enumerate(by_data_set(parameters, held)):
+        yield Replication(
+            likelihood,
+            simulator.ragged,
+            frozenset(simulator.missing),
+            chunk=simulator.chunk,
+            once=context if meta_is_shared else frozenset(),
+            known=known,
+            draws=draws,
+            dataset=dataset,
+            seed=seed,
+        )

@@ -1,0 +1,263 @@
+"""Posterior predictive data: what the model would generate, given what was seen.
+
+The likelihood, and the functions of quantities, are the run's own, and are executed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from abi_cli.data import Draws, Loaded, formats, read_draws, write_replicates
+from abi_cli.diagnostics.predictive import Check, check, statistics_of
+from abi_cli.errors import DataError
+from abi_cli.listener import Listener
+from abi_cli.model.prediction import Replication, replications
+from abi_cli.model.workers import Workers
+from abi_cli.run import Run, open_run
+from abi_cli.variables import Datasets, Layout, Value, Variable, array_of, concatenate, count, take
+from abi_cli.workflow.opening import (
+    Batches,
+    DataFiles,
+    load_data,
+    naming_of,
+    open_approximator,
+    refuse_without_draws,
+    spec_of,
+)
+from abi_cli.workflow.request import (
+    USUAL_COMPUTE,
+    USUAL_PLACE,
+    Compute,
+    Model,
+    Target,
+    read_model,
+    tell_files,
+)
+from abi_cli.workflow.sampling import Sampling
+from abi_cli.workflow.simulating import Written
+
+USUAL_DRAWS = 200
+_FIRST_TASKS = 0.5
+"""Seconds of work in this process before others are worth starting."""
+_WORTH_WORKERS = 3.0
+"""Seconds that the rest must take for that."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Replicated data of data sets.
+
+    Arguments:
+        labels: Of the data sets.
+        replicated: Observable → values of `dataset × draw` data sets, draw after draw.
+        observed: Observable → the data.
+        parameters: Name → `(dataset, draw, *event)`.
+        quantities: Name → `(dataset, draw, *event)` of the replicated data, and of the observed.
+    """
+
+    labels: list[str]
+    replicated: Datasets
+    observed: Datasets
+    parameters: dict[str, np.ndarray]
+    quantities: tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
+
+    def checks(self) -> list[Check]:
+        """Statistics of the data beside those of replicated data, data set after data set."""
+        number = len(self.labels)
+        of_replicated = {
+            name: value.reshape(number, -1)
+            for name, value in statistics_of(self.replicated).items()
+        }
+        of_observed = statistics_of(self.observed)
+        for values, found in zip(self.quantities, (of_replicated, of_observed), strict=True):
+            found |= {name: value for name, value in values.items() if value.ndim == 2}
+        return check(self.labels, of_observed, of_replicated)
+
+
+@dataclass(frozen=True)
+class Predicting:
+    """Data that are about to be simulated; use it once, for a table or for a file."""
+
+    run: Run
+    model: Model
+    loaded: Loaded
+    drawn: Draws
+    seed: int
+    jobs: int
+    listener: Listener
+    target: Target = USUAL_PLACE
+
+    def predict(self) -> Prediction:
+        """Simulate them.
+
+        Errors:
+            SpecError: The likelihood needs what is not inferred.
+            UserFunctionError: A function of the run's failed.
+        """
+        layout, datasets, parameters = self.run.layout, self.loaded.datasets, self._parameters()
+        tasks = replications(
+            self.model.need_simulator(), layout, parameters, datasets, seed=self.seed
+        )
+        parts = []
+        with self.listener.task("simulating", len(self.loaded.labels), "data sets") as progress:
+            for part in _shared_out(tasks, jobs=self.jobs, number=len(self.loaded.labels)):
+                parts.append(part)
+                progress.advance()
+        replicated = concatenate(parts)
+        observed = {v.name: datasets[v.name] for v in layout.of("observable")}
+        return Prediction(
+            self.loaded.labels,
+            replicated,
+            observed,
+            parameters,
+            (
+                self._quantities(parameters, self._repeated() | replicated),
+                self.model.quantities.of(parameters, datasets),
+            ),
+        )
+
+    def _parameters(self) -> dict[str, np.ndarray]:
+        return {v.name: self.drawn.values[v.name] for v in self.run.layout.of("parameter")}
+
+    @property
+    def _draws(self) -> int:
+        return int(next(iter(self.drawn.values.values())).shape[1])
+
+    def _repeated(self) -> Datasets:
+        """Context and given, once for each draw."""
+        held = self.run.layout.of("context", "given")
+        rows = np.repeat(np.arange(len(self.loaded.labels)), self._draws)
+        return take({v.name: self.loaded.datasets[v.name] for v in held}, rows)
+
+    def _quantities(
+        self, parameters: Mapping[str, np.ndarray], replicated: Datasets
+    ) -> dict[str, np.ndarray]:
+        """Of replicated data: each goes with one draw."""
+        if not self.model.quantities.functions:
+            return {}
+        single = {n: v.reshape(-1, 1, *v.shape[2:]) for n, v in parameters.items()}
+        values = self.model.quantities.of(single, replicated)
+        shape = (len(self.loaded.labels), self._draws)
+        return {name: value.reshape(*shape, *value.shape[2:]) for name, value in values.items()}
+
+    def write(self) -> Written:
+        """Simulate them and write them to the target, with the draws that they come from.
+
+        Errors:
+            OutputError: It can't be written.
+        """
+        begun = time.perf_counter()
+        prediction = self.predict()
+        made = count(prediction.replicated)
+        draw = np.tile(np.arange(self._draws), len(self.loaded.labels))
+        values: dict[str, Value] = {"draw": draw, **self._repeated()}
+        for name, value in (prediction.parameters | prediction.quantities[0]).items():
+            short = value.astype("U").astype(np.float64)  # 0.1, not what float32 makes of it
+            values[name] = short.reshape(made, *value.shape[2:])
+        values |= prediction.replicated
+        layout = Layout(tuple(self._variable(name, value) for name, value in values.items()))
+        labels = [label for label in self.loaded.labels for _ in range(self._draws)]
+        write_replicates(self.target.path, values, layout, labels, format=self.target.format)
+        names = ", ".join(prediction.replicated)
+        what = f"{made:,} replicated data sets of {names}, {self._draws:,} for each"
+        return Written(self.target.path, what, self.seed, time.perf_counter() - begun)
+
+    def _variable(self, name: str, value: Value) -> Variable:
+        if name in self.run.layout:
+            return self.run.layout[name]
+        return Variable(name, "context", ragged=False, event=array_of(value).shape[1:])
+
+
+def _shared_out(tasks: Iterator[Replication], *, jobs: int, number: int) -> Iterator[Datasets]:
+    """Tasks done here, and by other processes if they take long; the results are the same."""
+    begun = time.perf_counter()
+    done = 0
+    for task in tasks:
+        yield task.simulate()
+        done += 1
+        if (took := time.perf_counter() - begun) > _FIRST_TASKS:
+            break
+    else:
+        return
+    worth = took / done * (number - done) > _WORTH_WORKERS
+    with Workers(jobs if worth else 0) as workers:
+        yield from workers.imap(Replication.simulate, tasks, ahead=4 * jobs + 1)
+
+
+def predict(
+    path: Path,
+    data: Path | DataFiles,
+    *,
+    draws: int = USUAL_DRAWS,
+    drawn: Path | None = None,
+    seed: int | None = None,
+    target: Target = USUAL_PLACE,
+    compute: Compute = USUAL_COMPUTE,
+    trust_code: bool = False,
+    listener: Listener | None = None,
+) -> Predicting:
+    """Make ready to simulate data that the posteriors of data sets would generate.
+
+    Arguments:
+        path: The run folder, whose likelihood is executed.
+        data: The data sets; what they come with stays as it is.
+        draws: How many of each posterior, and so how many replicated data sets of each.
+        drawn: A file of draws to take, instead of drawing now.
+        seed: The run's by default.
+
+    Errors:
+        UsageError: The network has no draws.
+        RunError, DataError, SpecError, OutputError: As they say.
+    """
+    listener = listener or Listener()
+    run = open_run(path)
+    formats.choose(target.path, target.format, lambda fmt: fmt.write_replicates)
+    spec = spec_of(run, trust_code=trust_code)
+    if drawn is None:
+        refuse_without_draws(run, spec)
+    model = read_model(path)
+    model.need_simulator()
+    tell_files(model, listener)
+    target.claim()
+    loaded = load_data(run, data, naming_of(spec), listener)
+    seed = run.manifest.seed if seed is None else seed
+    if drawn is not None:
+        made = _fitting(read_draws(drawn), run, loaded, draws, place=str(drawn))
+    else:
+        batches = Batches(iter([loaded]), whole=True)
+        networks = partial(open_approximator, run, compute, listener)
+        made = Sampling(run, batches, draws, seed, networks, listener).collect()
+    return Predicting(run, model, loaded, made, seed, compute.workers(), listener, target)
+
+
+def _fitting(draws: Draws, run: Run, loaded: Loaded, most: int, *, place: str) -> Draws:
+    """Draws of a file for the data sets at hand, `most` of each.
+
+    Errors:
+        DataError: Parameters or data sets are missing in it.
+    """
+    values = {}
+    position = {label: i for i, label in enumerate(draws.labels)}
+    if missing := [label for label in loaded.labels if label not in position]:
+        raise DataError(
+            f"expected draws of every data set; got none of {', '.join(islice(missing, 5))}",
+            place=place,
+        )
+    rows = [position[label] for label in loaded.labels]
+    for variable in run.layout.of("parameter"):
+        value = draws.values.get(variable.name)
+        if value is None or value.shape[2:] != variable.event:
+            found = ", ".join(f"{n} {v.shape[2:] or ''}".strip() for n, v in draws.values.items())
+            raise DataError(
+                f"expected draws of {variable.name} {variable.event or ''}; got {found}",
+                place=place,
+            )
+        values[variable.name] = value[rows, :most]
+    return Draws(tuple(loaded.labels), values)

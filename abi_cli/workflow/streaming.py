@@ -1,0 +1,229 @@
+"""Posteriors of data sets that come one by one, from one process that has its networks at hand."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from abi_cli.data import DrawHeader, Naming, estimates_of, range_warnings
+from abi_cli.data.records import draws_in_text, estimates_in_text
+from abi_cli.data.requests import Line, Requests, read_requests
+from abi_cli.data.statistics import parse
+from abi_cli.errors import DataError
+from abi_cli.listener import Listener
+from abi_cli.run import Run, open_run
+from abi_cli.variables import Datasets, DrawBlock, count, take
+from abi_cli.workflow.opening import (
+    naming_of,
+    open_approximator,
+    refuse_without_draws,
+    spec_of,
+)
+from abi_cli.workflow.request import USUAL_COMPUTE, Compute
+
+if TYPE_CHECKING:
+    from abi_cli.approximator import Approximator
+
+SIZES = (1, 16, 256)
+"""Data sets that are answered together: as many as wait, rounded up to one of these, so that no
+more than three sizes are ever compiled. Rounded up to powers of two, the first time of each of nine
+sizes took a second; always to 256, a single data set waited for the work of 256."""
+
+_WAITING = 4 * SIZES[-1]
+"""Lines that are read ahead of the answers."""
+
+
+@dataclass
+class Streaming:
+    """A stream of answers; use it once.
+
+    Arguments:
+        networks: Loads them.
+        names: Statistics of draws to answer with; none for the draws themselves.
+        refused: How many lines were no data set, and why the first of them was not.
+    """
+
+    run: Run
+    naming: Naming
+    draws: int
+    seed: int
+    names: tuple[str, ...]
+    networks: Callable[[], Approximator]
+    listener: Listener
+    refused: int = 0
+    first_refusal: DataError | None = None
+
+    def answers(self, stream: BinaryIO) -> Iterator[list[str]]:
+        """For each line of a stream an answer, as JSON; those that waited together at a time."""
+        lines = _lines(stream)  # read while the networks are loaded
+        networks = self.networks()
+        what = ", ".join(self.names) or f"{self.draws:,} draws"
+        self.listener.note(
+            f"ready: a data set of JSON a line, answered with {what} (seed {self.seed})"
+        )
+        answered, warm = 0, False
+        for batch in lines:
+            requests = read_requests(batch, self.run.layout, self.naming)
+            answers: Iterator[str] = iter(())
+            if requests.datasets is not None:
+                if not warm:
+                    self._warm_up(networks, requests.datasets)
+                    warm = True
+                answers = self._answered(networks, requests, requests.datasets, answered)
+                answered += len(requests.labels)
+            yield [
+                self._refusal(batch[place], requests.refused[place])
+                if place in requests.refused
+                else next(answers)
+                for place in range(len(batch))
+            ]
+
+    def _warm_up(self, networks: Approximator, datasets: Datasets) -> None:
+        """Compile all sizes now, so that the answers that follow take the same time."""
+        with self.listener.task("compiling"):
+            for size in SIZES:
+                for _ in self._blocks(networks, take(datasets, np.zeros(size, np.int64)), 0):
+                    pass
+
+    def _blocks(
+        self, networks: Approximator, datasets: Datasets, first: int
+    ) -> Iterator[DrawBlock]:
+        """Draws of data sets, computed in one of the `SIZES`."""
+        number = count(datasets)
+        size = next(size for size in SIZES if size >= number)
+        padded = take(datasets, np.resize(np.arange(number), size))
+        for block in networks.sample(padded, draws=self.draws, seed=self.seed, first=first):
+            start = block.first_dataset - first
+            if start < number:
+                own = {name: value[: number - start] for name, value in block.values.items()}
+                yield DrawBlock(start, block.first_draw, own)
+
+    def _answered(
+        self, networks: Approximator, requests: Requests, datasets: Datasets, first: int
+    ) -> Iterator[str]:
+        labels = requests.labels
+        header = DrawHeader.of({}, self.run.layout, labels=labels, draws=self.draws, seed=self.seed)
+        blocks = self._blocks(networks, datasets, first)
+        texts: list[str] = []
+        if self.names:
+            for estimates in estimates_of(header, blocks, self.names):
+                texts += estimates_in_text(estimates)
+        else:
+            append = draws_in_text(header, texts.append)
+            for block in blocks:
+                append(block)
+        odd = self._warnings(datasets, labels)
+        for text, warnings in zip(texts, odd, strict=True):
+            more = f', "warnings": {json.dumps(warnings, ensure_ascii=False)}' if warnings else ""
+            yield f"{text[:-1]}{more}}}"
+
+    def _warnings(self, datasets: Datasets, labels: Sequence[str]) -> list[list[str]]:
+        """What is odd about each data set."""
+        layout = self.run.layout
+        if not range_warnings(datasets, labels, layout):
+            return [[] for _ in labels]
+        rows = [take(datasets, np.array([i])) for i in range(len(labels))]
+        return [
+            list(range_warnings(row, [label], layout).values())
+            for row, label in zip(rows, labels, strict=True)
+        ]
+
+    def _refusal(self, line: Line, error: DataError) -> str:
+        self.refused += 1
+        self.first_refusal = self.first_refusal or error
+        message = f"{error.place}: {error.message}" if error.place else error.message
+        told = {"line": line.number, "error": message}
+        return json.dumps(told | ({"hint": error.hint} if error.hint else {}), ensure_ascii=False)
+
+    def refuse_if_refused(self) -> None:
+        """At the end, own up to lines that were no data sets.
+
+        Errors:
+            DataError: There were some.
+        """
+        if self.first_refusal is not None:
+            raise DataError(
+                f"{self.refused:,} lines were no data sets and were answered with an error; "
+                f"the first: {self.first_refusal.message}",
+                place=self.first_refusal.place,
+                hint=self.first_refusal.hint,
+            )
+
+
+def _lines(stream: BinaryIO) -> Iterator[list[Line]]:
+    """Lines as they come: all that wait, at most the largest size; empty ones are passed over."""
+    waiting: queue.Queue[Line | BaseException | None] = queue.Queue(_WAITING)
+
+    def read() -> None:
+        try:
+            for number, text in enumerate(iter(stream.readline, b""), start=1):
+                if text.strip():
+                    waiting.put(Line(number, text))
+            waiting.put(None)
+        except BaseException as error:  # raised where the lines are asked for
+            waiting.put(error)
+
+    threading.Thread(target=read, daemon=True).start()
+    return _batches(waiting)
+
+
+def _batches(waiting: queue.Queue[Line | BaseException | None]) -> Iterator[list[Line]]:
+    end: Line | BaseException | None = None
+    ended = False
+    while not ended:
+        batch: list[Line] = []
+        while len(batch) < SIZES[-1]:
+            try:
+                item = waiting.get(block=not batch)
+            except queue.Empty:
+                break
+            if not isinstance(item, Line):
+                ended, end = True, item
+                break
+            batch.append(item)
+        if batch:
+            yield batch
+    if isinstance(end, BaseException):
+        raise end
+
+
+def stream(
+    path: Path,
+    *,
+    draws: int = 1000,
+    points: str | None = None,
+    seed: int | None = None,
+    compute: Compute = USUAL_COMPUTE,
+    trust_code: bool = False,
+    listener: Listener | None = None,
+) -> Streaming:
+    """Make ready to answer data sets as they come.
+
+    Arguments:
+        path: The run folder.
+        draws: How many per data set.
+        points: Statistics of the draws to answer with instead, `mean,sd,q5,q95`.
+        seed: The run's by default. Data set number i of a stream has the noise of number i of a
+            file.
+        trust_code: Whether to execute parts of the run's own, if it has any.
+
+    Errors:
+        UsageError: The network has no draws; a statistic is unknown.
+        RunError: It is no run.
+    """
+    listener = listener or Listener()
+    run = open_run(path)
+    names = () if points is None else parse(points)
+    spec = spec_of(run, trust_code=trust_code)
+    refuse_without_draws(run, spec)
+    seed = run.manifest.seed if seed is None else seed
+    networks = partial(open_approximator, run, compute, listener)
+    return Streaming(run, naming_of(spec), draws, seed, names, networks, listener)
