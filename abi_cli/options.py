@@ -6,6 +6,7 @@ every command has, and turns whatever leaves it into an exit code.
 
 from __future__ import annotations
 
+import difflib
 import enum
 import functools
 import inspect
@@ -20,6 +21,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from abi_cli import completing
 from abi_cli.console import Console
 from abi_cli.errors import AbiError, UsageError
 
@@ -48,16 +50,37 @@ class Backend(enum.StrEnum):
     torch = "torch"
 
 
+_VARIABLES: set[str] = set()
+
+
+def _env(name: str) -> str:
+    """The environment variable that stands for an option where it is not given."""
+    variable = f"ABI_{name}"
+    _VARIABLES.add(variable)
+    return variable
+
+
 SpecPath = Annotated[
-    Path, typer.Argument(metavar="SPEC", help="The spec, or a run folder; - is standard input.")
+    Path,
+    typer.Argument(
+        metavar="SPEC",
+        help="The spec, or a run folder; - is standard input.",
+        autocompletion=completing.specs,
+    ),
 ]
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that training left.")]
+RunPath = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN", help="The folder that training left.", autocompletion=completing.runs
+    ),
+]
 DataPaths = Annotated[
     list[str],
     typer.Argument(
         metavar="DATA…",
         help="Data sets: .csv .tsv .json .jsonl .npz .nc .parquet; - is standard input. Several "
         "are joined by their column dataset; NAME=FILE is read for one variable.",
+        autocompletion=completing.files,
     ),
 ]
 Each = Annotated[
@@ -79,7 +102,13 @@ Context = Annotated[
 ]
 Override = Annotated[
     list[str] | None,
-    typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override a field of the spec."),
+    typer.Option(
+        "--set",
+        "-s",
+        metavar="KEY=VALUE",
+        help="Override a field of the spec.",
+        autocompletion=completing.keys,
+    ),
 ]
 Output = Annotated[
     Path | None,
@@ -107,7 +136,13 @@ Format = Annotated[
 ]
 Seed = Annotated[
     int | None,
-    typer.Option("--seed", min=0, metavar="N", help="Instead of the spec's or the run's."),
+    typer.Option(
+        "--seed",
+        min=0,
+        metavar="N",
+        help="Instead of the spec's or the run's.",
+        envvar=_env("SEED"),
+    ),
 ]
 Points = Annotated[
     str | None,
@@ -126,23 +161,46 @@ TrustCode = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Move what is there to NAME.bak.")]
 BackendName = Annotated[
-    Backend | None, typer.Option("--backend", help="Instead of KERAS_BACKEND or the spec's.")
+    Backend | None,
+    typer.Option(
+        "--backend", help="Instead of KERAS_BACKEND or the spec's.", envvar=_env("BACKEND")
+    ),
 ]
 Device = Annotated[
-    str | None, typer.Option("--device", metavar="cpu|gpu[:i]", help="Where to compute.")
+    str | None,
+    typer.Option(
+        "--device", metavar="cpu|gpu[:i]", help="Where to compute.", envvar=_env("DEVICE")
+    ),
 ]
 Jobs = Annotated[
     int | None,
     typer.Option(
-        "--jobs", "-j", min=0, metavar="N", help="Processes that simulate; 0 for none but this one."
+        "--jobs",
+        "-j",
+        min=0,
+        metavar="N",
+        help="Processes that simulate; 0 for none but this one.",
+        envvar=_env("JOBS"),
     ),
 ]
 
-_Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
-_Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say also time and memory.")]
-_Progress = Annotated[Progress, typer.Option("--progress", help="How to show progress.")]
-_Json = Annotated[bool, typer.Option("--json", help="Tables and receipts as JSON, on stdout.")]
-_Traceback = Annotated[bool, typer.Option("--traceback", help="Show Python's traceback.")]
+_Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", envvar=_env("QUIET"))
+]
+_Verbose = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", help="Say also time and memory.", envvar=_env("VERBOSE")),
+]
+_Progress = Annotated[
+    Progress, typer.Option("--progress", help="How to show progress.", envvar=_env("PROGRESS"))
+]
+_Json = Annotated[
+    bool,
+    typer.Option("--json", help="Tables and receipts as JSON, on stdout.", envvar=_env("JSON")),
+]
+_Traceback = Annotated[
+    bool, typer.Option("--traceback", help="Show Python's traceback.", envvar=_env("TRACEBACK"))
+]
 
 
 def _common(
@@ -169,6 +227,7 @@ def command(body: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(body)
     def entry(**arguments: Any) -> None:
         console = _common(**{name: arguments.pop(name) for name in shared})
+        _warn_of_misspelt(console)
         with _terminable(), _ending(console):
             body(console, **arguments)
             sys.stdout.flush()
@@ -177,6 +236,15 @@ def command(body: Callable[..., None]) -> Callable[..., None]:
     entry.__signature__ = inspect.Signature([*own, *shared.values()])  # type: ignore[attr-defined]  # read by inspect
     entry.__annotations__ = {p.name: p.annotation for p in [*own, *shared.values()]}
     return entry
+
+
+def _warn_of_misspelt(console: Console) -> None:
+    """A variable that is nearly one of ours would have no effect in silence."""
+    for name in os.environ:
+        if name.startswith("ABI_") and name not in _VARIABLES:
+            near = difflib.get_close_matches(name, _VARIABLES, n=1)
+            if near:
+                console.warn(f"{name} in the environment has no effect: {near[0]} would have")
 
 
 class _Terminated(KeyboardInterrupt):

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from abi_cli import completing
 from abi_cli.cli.app import app, examples
 from abi_cli.console import Console
 from abi_cli.errors import UsageError
@@ -327,7 +328,10 @@ def show(
 def compare(
     console: Console,
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN RUN…", help="Folders that training left.")
+        list[Path],
+        typer.Argument(
+            metavar="RUN RUN…", help="Folders that training left.", autocompletion=completing.runs
+        ),
     ],
     datasets: Annotated[
         int | None,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from abi_cli import completing
 from abi_cli.cli.app import app, examples
 from abi_cli.console import Console
 from abi_cli.options import Force, Output, Override, Seed, SpecPath, Stored, command
@@ -17,7 +18,12 @@ from abi_cli.options import Force, Output, Override, Seed, SpecPath, Stored, com
 def list_parts(
     console: Console,
     kind: Annotated[
-        str | None, typer.Argument(metavar="[KIND]", help="Such as step or 'inference network'.")
+        str | None,
+        typer.Argument(
+            metavar="[KIND]",
+            help="Such as step or 'inference network'.",
+            autocompletion=completing.kinds,
+        ),
     ] = None,
 ) -> None:
     """The parts that a spec can name."""
@@ -35,7 +41,11 @@ def explain(
     console: Console,
     word: Annotated[
         str,
-        typer.Argument(metavar="WORD", help="Such as constrain, step.constrain, missing or E103."),
+        typer.Argument(
+            metavar="WORD",
+            help="Such as constrain, step.constrain, missing or E103.",
+            autocompletion=completing.words,
+        ),
     ],
 ) -> None:
     """What a part or field of a spec, or the code of a problem, means."""

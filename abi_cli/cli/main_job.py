@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from abi_cli import completing
 from abi_cli.cli.app import app, examples
 from abi_cli.console import Console
 from abi_cli.errors import CheckFailed, UsageError
@@ -239,7 +240,10 @@ def sample(
 def diagnose(
     console: Console,
     run: Annotated[
-        Path | None, typer.Argument(metavar="[RUN]", help="The folder that training left.")
+        Path | None,
+        typer.Argument(
+            metavar="[RUN]", help="The folder that training left.", autocompletion=completing.runs
+        ),
     ] = None,
     output: Folder = None,
     datasets: Annotated[

@@ -260,7 +260,7 @@ def read_draws(source: Source) -> Draws:
             with h5py.File(stream, "r") as root:
                 posterior = root["posterior"]
                 _refuse_chains(posterior, source)
-                seed = root.attrs.get("seed")
+                seed = np.ravel(root.attrs.get("seed", ()))
                 told = {k: str(v) for k, v in root.attrs.items() if k in PROVENANCE}
                 labels = tuple(posterior[LABEL].asstr()[:].tolist())
                 values = {
@@ -274,9 +274,8 @@ def read_draws(source: Source) -> Draws:
             ) from None
     if any(value.shape[:1] != (len(labels),) for value in values.values()) or not values:
         raise DataError("expected draws (chain, draw, dataset, …)", place=str(source))
-    return Draws(
-        labels, values, seed=None if seed is None else int(np.ravel(seed)[0]), provenance=told
-    )
+    known = int(seed[0]) if seed.size and seed.dtype.kind in "iu" else None
+    return Draws(labels, values, seed=known, provenance=told)
 
 
 def _refuse_chains(posterior: Any, source: Source) -> None:

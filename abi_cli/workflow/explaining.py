@@ -82,6 +82,11 @@ def parts(kind: str | None = None) -> list[PartDescription]:
     return [_described(k, name) for k in kinds for name in registry.names(k)]
 
 
+def spec_fields() -> dict[str, str]:
+    """All fields of a spec: path → what it is."""
+    return {path: _told(field) for path, field in _fields(Spec, "")}
+
+
 def explain(word: str) -> list[PartDescription] | CodeDescription:
     """What a word means: `E103`, `constrain`, `step.constrain`, `missing`, `data.missing`.
 
