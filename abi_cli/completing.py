@@ -20,9 +20,9 @@ _LINES = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
 
 def runs(incomplete: str) -> list[str]:
     """Run folders: those in `runs/` by name, and what can be a path to one."""
-    near = [str(path) for path in _entries(_RUNS) if _is_run(path)] if "/" not in incomplete else []
+    near = [str(path) for path in _entries(_RUNS) if _is_run(path)]
     below = [text for text in _paths(incomplete) if text.endswith("/")]
-    return [text for text in dict.fromkeys([*near, *below]) if incomplete in text]
+    return [text for text in dict.fromkeys([*near, *below]) if text.startswith(incomplete)]
 
 
 def specs(incomplete: str) -> list[str]:

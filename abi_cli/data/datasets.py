@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
 from abi_cli.data import formats
 from abi_cli.data.entries import Entries, Naming, Wanted, listing
 from abi_cli.data.files import Source, output, output_errors
-from abi_cli.data.preparing import prepared
+from abi_cli.data.preparing import in_order, prepared
 from abi_cli.errors import DataError
 from abi_cli.variables import Datasets, Layout, Ragged, Variable, array_of, count
 
@@ -60,17 +61,25 @@ def read_datasets(
     return _load(source, layout, wanted, format)
 
 
-def read_simulations(source: Path | None, layout: Layout, *, format: str | None = None) -> Datasets:
+def read_simulations(
+    source: Path | None,
+    layout: Layout,
+    *,
+    format: str | None = None,
+    times: Mapping[str, str] = MappingProxyType({}),
+) -> Datasets:
     """Read simulations to learn from: data sets with the parameters that they come from.
+
+    Arguments:
+        times: Series → what its steps are put in order by.
 
     Errors:
         UsageError: No such format.
         DataError: The file is not there, or not simulations of this model.
     """
-    wanted = Wanted(
-        required=uncounted(layout.of("context", "given", "parameter", "observable")),
-        optional=(*counted(layout), *layout.of("nuisance")),
-    )
+    naming = Naming(times=times)
+    usual = wanted_of(layout, naming, more=layout.of("nuisance"))
+    wanted = replace(usual, required=(*usual.required, *layout.of("parameter")))
     return _load(source, layout, wanted, format).datasets
 
 
@@ -174,7 +183,12 @@ def wanted_of(layout: Layout, naming: Naming, *, more: tuple[Variable, ...] = ()
         more: Variables that are read where they are there.
     """
     required = uncounted(layout.of("context", "given", "observable"))
-    return Wanted(required, optional=(*counted(layout), *more), naming=naming)
+    times = tuple(
+        Variable(name, "given", ragged=True, event=())
+        for name in dict.fromkeys(naming.times.values())
+        if name not in layout
+    )
+    return Wanted(required, optional=(*counted(layout), *more, *times), naming=naming)
 
 
 def counted(layout: Layout) -> tuple[Variable, ...]:
@@ -209,12 +223,20 @@ def loaded_of(entries: Entries, layout: Layout, naming: Naming, source: Source) 
                 hint="Leave the empty data set out.",
             )
     values = entries.values | _counts(entries, labels, layout)
+    notes = []
+    for column in dict.fromkeys(naming.times.values()):
+        series = [name for name, time in naming.times.items() if time == column and name in values]
+        if column in values:
+            values |= in_order(values, series, column, labels)
+        elif series:
+            notes.append(f"{source}: no {column}: the steps of {listing(series)} stay in order")
     for name, how in naming.prepare.items():
         values[name] = prepared(name, values[name], how, labels)
     ordered = {v.name: values[v.name] for v in layout.variables if v.name in values}
     unused = [name for name in entries.unused if name.partition("[")[0] not in layout]
-    note = f"{source}: no use for the {entries.noun}s {listing(unused)}"
-    return Loaded(labels, ordered, (note,) if unused else ())
+    if unused:
+        notes.append(f"{source}: no use for the {entries.noun}s {listing(unused)}")
+    return Loaded(labels, ordered, tuple(notes))
 
 
 def unique_labels(entries: Entries) -> list[str]:

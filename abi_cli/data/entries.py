@@ -32,6 +32,7 @@ class Naming:
         categories: Variable → the words that stand for 0, 1, ….
         missing: What else stands for a missing value.
         prepare: Variable → what is done with it in each data set before anything else.
+        times: Series → what its steps are put in order by.
     """
 
     dataset: str = LABEL
@@ -39,6 +40,7 @@ class Naming:
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     prepare: Mapping[str, str] = field(default_factory=dict)
+    times: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

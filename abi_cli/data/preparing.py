@@ -2,16 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
 import numpy as np
 
 from abi_cli.errors import DataError
-from abi_cli.variables import Ragged, Value
+from abi_cli.variables import Datasets, Ragged, Value
 
 Preparation = Literal["centre_within", "standardize_within"]
 PREPARATIONS: tuple[Preparation, ...] = get_args(Preparation)
 """Subtract the mean over the members of a data set; divide by their sd, too."""
+
+
+def in_order(
+    values: Mapping[str, Value], series: Sequence[str], column: str, labels: Sequence[str]
+) -> Datasets:
+    """Series with their steps in the order of their times, and the times themselves.
+
+    Arguments:
+        column: The times, one for each step.
+
+    Errors:
+        DataError: There are more or fewer times than steps, or two are the same.
+    """
+    times = values[column]
+    sorted_values: Datasets = {}
+    for name in (*series, column):
+        value = values[name]
+        if not (isinstance(value, Ragged) and isinstance(times, Ragged)):
+            raise DataError(f"expected a time {column} for each step of {name}; got one in all")
+        if not np.array_equal(value.row_size, times.row_size):
+            at = int(np.argmax(value.row_size != times.row_size))
+            raise DataError(
+                f"expected a time {column} for each step of {name}; got {times.row_size[at]} for "
+                f"{value.row_size[at]} in data set {labels[at]}"
+            )
+        dataset = np.repeat(np.arange(len(times)), times.row_size)
+        order = np.lexsort((times.values, dataset))
+        own = times.values[order]
+        again = np.flatnonzero((np.diff(own) == 0) & (np.diff(dataset) == 0))
+        if len(again):
+            at = int(again[0])
+            raise DataError(
+                f"expected each {column} of a series once; got {own[at]:g} twice in data set "
+                f"{labels[dataset[at]]}"
+            )
+        sorted_values[name] = Ragged(value.values[order], value.row_size)
+    return sorted_values
 
 
 def prepared(name: str, value: Value, how: str, labels: list[str]) -> Value:

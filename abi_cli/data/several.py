@@ -11,11 +11,10 @@ import numpy as np
 from abi_cli.data import formats
 from abi_cli.data.datasets import (
     Loaded,
-    counted,
     loaded_of,
     read_datasets,
-    uncounted,
     unique_labels,
+    wanted_of,
 )
 from abi_cli.data.entries import Entries, Naming, Wanted, listing
 from abi_cli.data.files import Source
@@ -85,7 +84,8 @@ def _each(parts: Sequence[Part], layout: Layout, naming: Naming) -> Loaded:
 
 
 def _joined(parts: Sequence[Part], layout: Layout, naming: Naming) -> Loaded:
-    needed = uncounted(layout.of("context", "given", "observable"))
+    wanted = wanted_of(layout, naming)
+    needed = wanted.required
     values: Datasets = {}
     labels: list[str] = []
     unused: dict[str, list[str]] = {}
@@ -93,7 +93,7 @@ def _joined(parts: Sequence[Part], layout: Layout, naming: Naming) -> Loaded:
     first: Entries | None = None
     for part in parts:
         source = Source(part.source)
-        entries = _read_part(part, (*needed, *counted(layout)), naming)
+        entries = _read_part(part, (*needed, *wanted.optional), naming)
         own = unique_labels(entries)
         if first is None:
             first, labels = entries, own
@@ -121,7 +121,7 @@ def _joined(parts: Sequence[Part], layout: Layout, naming: Naming) -> Loaded:
         if strange := [name for name in names if name.partition("[")[0] not in layout]:
             notes.append(f"{file}: no use for the columns {listing(strange)}")
     loaded = loaded_of(entries, layout, naming, Source(parts[0].source))
-    return replace(loaded, notes=tuple(notes))
+    return replace(loaded, notes=(*loaded.notes, *notes))
 
 
 def _read_part(part: Part, variables: tuple[Variable, ...], naming: Naming) -> Entries:
@@ -133,7 +133,8 @@ def _read_part(part: Part, variables: tuple[Variable, ...], naming: Naming) -> E
     reader = formats.choose_reader(part.source, None, lambda fmt: fmt.read_datasets)
     source = Source(part.source)
     if part.variable is not None:
-        own = tuple(variable for variable in variables if variable.name == part.variable)
+        named = (part.variable, naming.times.get(part.variable))
+        own = tuple(variable for variable in variables if variable.name in named)
         if not own:
             known = ", ".join(variable.name for variable in variables)
             raise UsageError(

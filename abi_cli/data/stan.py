@@ -21,7 +21,7 @@ _CONFIGURATION = """# stan_version_major = 2
 # method = sample (Default)
 #   sample
 #     num_samples = {draws}
-#     num_warmup = 0
+#     num_warmup = 1000 (Default)
 #     save_warmup = false (Default)
 #     thin = 1 (Default)
 #     algorithm = fixed_param
@@ -29,8 +29,8 @@ _CONFIGURATION = """# stan_version_major = 2
 # random
 #   seed = {seed}
 """
-"""What readers look for: draws that no Markov chain made are those of `fixed_param`. The version is
-that of the layout."""
+"""What readers look for. Draws that no Markov chain made are those of `fixed_param`, which has no
+warm-up whatever number CmdStan writes there. The version is that of the layout."""
 
 _TIMES = """#
 #  Elapsed Time: 0 seconds (Warm-up)

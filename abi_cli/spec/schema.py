@@ -51,6 +51,18 @@ class ObservableSection(Section):
         description="What its leading axis is: the members of a set, in no order; the steps of a "
         "series, in order; or part of a fixed shape."
     )
+    time: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Of a series: what files call the times that its steps are put in order by; "
+        "without, they are in the order of the file.",
+    )
+
+    @model_validator(mode="after")
+    def _is_a_series(self) -> Self:
+        if self.time is not None and self.kind != "series":
+            raise ValueError(f"expected a time of a series; got one of a {self.kind}")
+        return self
 
 
 class DataSection(Section):
@@ -205,6 +217,11 @@ class Spec(Section):
     diagnostics: DiagnosticsSection = Field(
         default_factory=DiagnosticsSection, description="What `abi diagnose` tolerates."
     )
+
+    def times(self) -> dict[str, str]:
+        """Series → what files call the times of its steps."""
+        sections = self.observables or {}
+        return {name: own.time for name, own in sections.items() if own.time is not None}
 
     def ragged(self) -> frozenset[str]:
         """Variables whose leading axis is that of members or steps, so varies between data sets."""

@@ -143,7 +143,14 @@ def spec_of(run: Run, *, trust_code: bool) -> Spec:
 def naming_of(spec: Spec) -> Naming:
     """How a spec says that files call things."""
     named = spec.data
-    return Naming(named.dataset, named.columns, named.categories, named.missing, named.prepare)
+    return Naming(
+        named.dataset,
+        named.columns,
+        named.categories,
+        named.missing,
+        named.prepare,
+        spec.times(),
+    )
 
 
 def has_draws(spec: Spec) -> bool:

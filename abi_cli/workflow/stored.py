@@ -88,11 +88,12 @@ def stored_simulations(file: Path, model: Model, *, seed: int, listener: Listene
 
 
 def _read(file: Path, model: Model, *, seed: int) -> Datasets:
+    times = model.spec.times()
     if model.simulator is None:
-        return _whole(read_simulations(file, _asked_for(model.spec, file)))
+        return _whole(read_simulations(file, _asked_for(model.spec, file), times=times))
     rows = max(_FEW, 2 * model.simulator.unit)
     few = model.simulator.simulate(seed=seed, purpose=Purpose.PILOT, start=0, stop=rows)
-    return read_simulations(file, model.layout(few))
+    return read_simulations(file, model.layout(few), times=times)
 
 
 def _roles(spec: Spec) -> dict[str, Role]:

@@ -1,0 +1,149 @@
+"""Replicated data: they are what the likelihood makes of the draws, and nothing else."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from abi_cli import workflow
+from abi_cli.diagnostics.predictive import check, statistics_of
+from abi_cli.variables import Ragged
+from tests.cli import ANSCOMBE, SMALL, abi
+
+BATCHED = """
+import numpy as np
+
+def meta(rng):
+    return {"N": rng.integers(3, 6)}
+
+def prior(rng, batch_size):
+    return {"mu": rng.normal(size=batch_size), "tau": rng.normal(size=batch_size)}
+
+def likelihood(rng, mu, N, batch_size):
+    return {"x": mu[:, None] + 0.001 * rng.normal(size=(batch_size, N))}
+
+def highest(x):
+    return np.max(x)
+
+def shifted(x, mu):
+    return np.mean(x) - mu
+"""
+
+SPEC = """
+name: batched
+model:
+  meta: model.py:meta
+  prior: model.py:prior
+  likelihood: model.py:likelihood
+  quantities: {highest: model.py:highest, shifted: model.py:shifted}
+observables: {x: {kind: set}}
+"""
+
+
+@pytest.fixture(scope="module")
+def batched(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("batched")
+    (folder / "model.py").write_text(BATCHED)
+    (folder / "spec.yaml").write_text(SPEC)
+    result = abi("train", folder / "spec.yaml", "-o", folder / "run", "-q", *SMALL)
+    assert result.exit_code == 0, result.stderr
+    (folder / "data.csv").write_text("dataset,x\na,1\na,1.1\na,1.2\nb,0\nb,0.1\nb,0.2\nb,0.3\n")
+    return folder
+
+
+def test_data_follow_from_their_draws(batched):
+    result = abi("predict", batched / "run", batched / "data.csv", "-n", 40, "-q", "-j", 0)
+    assert result.exit_code == 0, result.stderr
+    rows = list(csv.DictReader(result.stdout.splitlines()))
+    assert list(rows[0]) == ["dataset", "draw", "N", "mu", "tau", "highest", "shifted", "x"]
+    assert [len([r for r in rows if r["dataset"] == label]) for label in "ab"] == [120, 160]
+    for row in rows:
+        assert float(row["x"]) == pytest.approx(float(row["mu"]), abs=0.01)
+        assert float(row["N"]) == {"a": 3, "b": 4}[row["dataset"]]
+    first = [float(row["x"]) for row in rows[:3]]
+    assert float(rows[0]["highest"]) == pytest.approx(max(first), rel=1e-6)
+    assert float(rows[0]["shifted"]) == pytest.approx(
+        np.mean(first) - float(rows[0]["mu"]), abs=1e-5
+    )
+    again = abi("predict", batched / "run", batched / "data.csv", "-n", 40, "-q", "-j", 2)
+    assert again.stdout == result.stdout
+
+
+def test_draws_of_a_file_are_taken(batched, tmp_path):
+    (tmp_path / "draws.csv").write_text(
+        "dataset,draw,mu,tau\nb,0,5,0\nb,1,6,0\na,0,-5,0\na,1,-6,0\n"
+    )
+    files = (batched / "data.csv", "--draws", tmp_path / "draws.csv")
+    result = abi("predict", batched / "run", *files, "-q", "-j", 0)
+    rows = list(csv.DictReader(result.stdout.splitlines()))
+    means = {(r["dataset"], r["draw"]): round(float(r["x"])) for r in rows}
+    assert means == {("a", "0"): -5, ("a", "1"): -6, ("b", "0"): 5, ("b", "1"): 6}
+    (tmp_path / "few.csv").write_text("dataset,draw,mu,tau\nb,0,5,0\n")
+    few = abi("predict", batched / "run", batched / "data.csv", "--draws", tmp_path / "few.csv")
+    assert few.exit_code == 4
+    assert "got none of a" in few.stderr
+
+
+def test_checks_show_what_the_model_cannot_generate(batched):
+    found = abi("predict", batched / "run", batched / "data.csv", "--json", "-q", "-j", 0)
+    rows = {(r["dataset"], r["statistic"]): r for r in json.loads(found.stdout)["rows"]}
+    assert rows["a", "sd of x"]["p"] == 0.0  # members differ by 0.001 in the model, 0.1 here
+    assert {name for _, name in rows} >= {"mean of x", "max of x", "highest", "shifted"}
+    assert rows["a", "highest"]["observed"] == pytest.approx(1.2)
+
+
+def test_one_draw_functions_and_formats(small_run, tmp_path):
+    for suffix in ("csv", "jsonl", "npz", "parquet"):
+        target = tmp_path / f"replicated.{suffix}"
+        result = abi("predict", small_run, ANSCOMBE, "-n", 3, "-o", target, "-j", 0)
+        assert result.exit_code == 0, result.stderr
+        assert "executes" in result.stderr
+    with np.load(tmp_path / "replicated.npz") as file:
+        stored = dict(file)
+    assert stored["draw"].tolist() == [0, 1, 2] * 4
+    assert stored["row_size"].tolist() == [11] * 12
+    first = json.loads((tmp_path / "replicated.jsonl").read_text().splitlines()[0])
+    np.testing.assert_allclose(stored["y"][:11], first["y"])
+    assert stored["beta"].shape == (12, 2)
+    # replicated data are no draws: their rows are members
+    refused = abi("summary", tmp_path / "replicated.csv")
+    assert refused.exit_code == 4
+    assert "expected each draw of a data set once" in refused.stderr
+
+
+def test_what_is_not_inferred_cannot_be_predicted_from(batched, tmp_path):
+    text = (batched / "model.py").read_text().replace("rng, mu, N", "rng, mu, tau, N")
+    (tmp_path / "model.py").write_text(text)
+    (tmp_path / "spec.yaml").write_text(SPEC + "parameters: {mu: {}}\n")
+    run = tmp_path / "run"
+    assert abi("train", tmp_path / "spec.yaml", "-o", run, "-q", *SMALL).exit_code == 0
+    result = abi("predict", run, batched / "data.csv", "-q")
+    assert result.exit_code == 3
+    assert "likelihood takes tau, which the run does not infer" in result.stderr
+
+
+def test_statistics_of_members():
+    x = Ragged(np.array([1.0, 3.0, np.nan, 5.0]), np.array([3, 1]))
+    found = statistics_of({"x": x, "s": np.array([[1.0, 2.0], [3.0, 4.0]])})
+    np.testing.assert_allclose(found["mean of x"], [2, 5])
+    np.testing.assert_allclose(found["sd of x"], [1, 0])
+    np.testing.assert_allclose(found["min of x"], [1, 5])
+    np.testing.assert_allclose(found["max of x"], [3, 5])
+    np.testing.assert_allclose(found["s[1]"], [2, 4])
+
+
+@pytest.mark.parametrize(("seen", "p"), [(0.0, 0.5), (9.0, 0.0), (-9.0, 1.0)])
+def test_the_p_value_is_the_share_of_larger_ones(seen, p):
+    replicated = np.random.default_rng(0).normal(size=(1, 20_000))
+    (found,) = check(["a"], {"T": np.array([seen])}, {"T": replicated})
+    assert found.p == pytest.approx(p, abs=0.02)
+    assert found.low == pytest.approx(-1.645, abs=0.05)
+
+
+def test_python_has_it(small_run):
+    prediction = workflow.predict(small_run, ANSCOMBE, draws=5).predict()
+    assert len(prediction.replicated["y"]) == 20
+    assert len(prediction.checks()) == 4 * 8
