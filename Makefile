@@ -51,6 +51,7 @@ soak: .venv/installed-dev
 bench: .venv/installed-dev
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.growth
+	$(BIN)/python -m tests.bench.stream
 	$(BIN)/python -m tests.bench.networks
 
 .venv/installed: pyproject.toml

@@ -163,7 +163,10 @@ Force = Annotated[bool, typer.Option("--force", help="Move what is there to NAME
 BackendName = Annotated[
     Backend | None,
     typer.Option(
-        "--backend", help="Instead of KERAS_BACKEND or the spec's.", envvar=_env("BACKEND")
+        "--backend",
+        metavar="tensorflow|jax|torch",
+        help="Instead of KERAS_BACKEND or the spec's.",
+        envvar=_env("BACKEND"),
     ),
 ]
 Device = Annotated[
@@ -192,7 +195,13 @@ _Verbose = Annotated[
     typer.Option("--verbose", "-v", help="Say also time and memory.", envvar=_env("VERBOSE")),
 ]
 _Progress = Annotated[
-    Progress, typer.Option("--progress", help="How to show progress.", envvar=_env("PROGRESS"))
+    Progress,
+    typer.Option(
+        "--progress",
+        metavar="auto|plain|json|none",
+        help="How to show progress.",
+        envvar=_env("PROGRESS"),
+    ),
 ]
 _Json = Annotated[
     bool,

@@ -11,6 +11,7 @@ from typer.main import get_command
 from abi_cli.cli import app
 from abi_cli.errors import AbiError
 from tests.cli import ROOT, SPECS
+from tests.reference import placed
 
 README = ROOT.joinpath("README.md").read_text()
 CELLS = [line.strip("| ").split(" | ") for line in README.splitlines() if line.startswith("| ")]
@@ -67,3 +68,8 @@ def test_every_exit_code_is_explained():
 def test_the_two_commands_of_the_readme_are_targets_of_make(target):
     assert f"make {target} " in README
     assert re.search(rf"^{target}:", ROOT.joinpath("Makefile").read_text(), re.MULTILINE)
+
+
+def test_the_reference_is_that_of_the_commands():
+    """`python -m tests.reference` writes it anew."""
+    assert placed(README) == README

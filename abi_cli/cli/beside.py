@@ -274,10 +274,14 @@ def summary(
         float, typer.Option("--ci", metavar="P", help="Probability of the interval.")
     ] = 0.9,
     kind: Annotated[
-        Interval, typer.Option("--kind", help="Equal tails, or the shortest interval.")
+        Interval,
+        typer.Option("--kind", metavar="eti|hdi", help="Equal tails, or the shortest interval."),
     ] = Interval.eti,
     format: Annotated[
-        TableFormat | None, typer.Option("--format", help="Instead of a table for people.")
+        TableFormat | None,
+        typer.Option(
+            "--format", metavar="csv|json|markdown|latex", help="Instead of a table for people."
+        ),
     ] = None,
     output: Output = None,
     force: Force = False,

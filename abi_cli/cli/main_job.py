@@ -76,7 +76,10 @@ def check(
     device: Device = None,
     jobs: Jobs = None,
     format: Annotated[  # the option's name
-        ProblemFormat, typer.Option("--format", help="How problems of the spec are shown.")
+        ProblemFormat,
+        typer.Option(
+            "--format", metavar="full|concise", help="How problems of the spec are shown."
+        ),
     ] = ProblemFormat.full,
 ) -> None:
     """Rehearse a spec without training: simulate, adapt, invert.
@@ -185,7 +188,11 @@ def sample(
     ] = 0,
     names: Annotated[
         Names,
-        typer.Option("--names", help="beta[0] in tables, or beta.0, which R's read.csv keeps."),
+        typer.Option(
+            "--names",
+            metavar="brackets|dots",
+            help="beta[0] in tables, or beta.0, which R's read.csv keeps.",
+        ),
     ] = Names.brackets,
     backend: BackendName = None,
     device: Device = None,
@@ -285,7 +292,11 @@ def diagnose(
     ] = False,
     format: Annotated[
         VerdictFormat | None,
-        typer.Option("--format", help="Write the verdict for a pipeline to standard output."),
+        typer.Option(
+            "--format",
+            metavar="junit|github",
+            help="Write the verdict for a pipeline to standard output.",
+        ),
     ] = None,
     backend: BackendName = None,
     device: Device = None,

@@ -88,7 +88,10 @@ def convert(
         Path, typer.Argument(metavar="TARGET", help="Where to; - is standard output.")
     ],
     kind: Annotated[
-        Kind | None, typer.Option("--kind", help="What FILE holds, where it does not tell.")
+        Kind | None,
+        typer.Option(
+            "--kind", metavar="draws|data", help="What FILE holds, where it does not tell."
+        ),
     ] = None,
     sets: Annotated[
         str,
