@@ -20,7 +20,6 @@ from abi_cli.options import (
     Draws,
     Each,
     Force,
-    Format,
     Grouped,
     Jobs,
     Output,
@@ -53,7 +52,14 @@ def simulate(
     context: Context = None,
     overrides: Override = None,
     seed: Seed = None,
-    format: Format = None,  # the option's name
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="csv, tsv, jsonl, json, npz, nc or parquet, not by extension.",
+        ),
+    ] = None,
     jobs: Jobs = None,
     force: Force = False,
 ) -> None:
