@@ -74,7 +74,7 @@ class _OfLayers(InferenceNetwork):
 
 @part("inference network", "coupling_flow", example="coupling_flow: {depth: 6}")
 class CouplingFlow(_OfLayers):
-    """A normalizing flow of couplings: exact densities and fast draws. The one to begin with.
+    """To begin with: exact densities, fast draws. Affine, it blurs separate modes; spline, not.
 
     Couplings beyond five gain little on posteriors of one mode: mean KL with 3, 5 and 7 of them
     0.08, 0.016 and 0.015 on `specs/regression.yaml`, and with 5 and 7 0.045 and 0.046 on
@@ -118,7 +118,7 @@ class CouplingFlow(_OfLayers):
     "inference network", "autoregressive_flow", example="autoregressive_flow: {transform: spline}"
 )
 class AutoregressiveFlow(_OfLayers):
-    """A normalizing flow whose layers change each parameter given those before it.
+    """For up to some ten parameters: exact densities as a coupling's, better shapes, slower draws.
 
     Each of its layers says more than a coupling's; densities are as fast, and a draw takes a pass
     for every parameter, so it is for some ten parameters, not for hundreds.
@@ -140,7 +140,7 @@ class AutoregressiveFlow(_OfLayers):
 
 @part("inference network", "gaussian_mixture", example="gaussian_mixture: {components: 3}")
 class GaussianMixture(InferenceNetwork):
-    """A mixture of normals with full covariances: for few, clearly separate modes.
+    """For few, clearly separate modes: normals with full covariances. For few parameters.
 
     With `components: 1` it is the best normal posterior: quick to train and to judge, and what
     other networks can be compared with. It can't follow posteriors that bend.
@@ -169,7 +169,7 @@ class GaussianMixture(InferenceNetwork):
 
 @part("inference network", "ensemble", example="ensemble: {network: coupling_flow, members: 3}")
 class Ensemble(InferenceNetwork):
-    """Several networks of one kind, trained together and mixed: more cautious than any of them.
+    """Several networks of one kind, mixed: more cautious than any of them, at their cost together.
 
     They share the summary network and differ by their first weights. Training and drawing take
     as many times longer as there are members. Where they disagree, `abi sample` says so. What has

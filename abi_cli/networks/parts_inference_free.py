@@ -61,7 +61,7 @@ class _Solved(_FreeForm):
 
 @part("inference network", "flow_matching", example="flow_matching: {steps: 12}")
 class FlowMatching(_Solved):
-    """A free-form flow: for posteriors that bend or come apart, whatever their shape.
+    """For posteriors that bend or come apart, whatever their shape. Slow draws and densities.
 
     A network that need not be invertible learns in which direction noise moves. It trains longer
     than a coupling flow to the same sharpness, and a draw takes some 32 calls of the network
@@ -103,7 +103,7 @@ class FlowMatching(_Solved):
 
 @part("inference network", "diffusion", example="diffusion: {schedule: edm}")
 class Diffusion(_Solved):
-    """A diffusion model: flow_matching with the noise levels and weights of that literature.
+    """For any shape, as flow_matching, by other noise levels. Slow draws and densities.
 
     The two learn the same field and differ in what they learn it from. Draws by `sampler: sde` are
     the more forgiving of a field that is not quite right, and need some 24 steps.

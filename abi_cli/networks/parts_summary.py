@@ -63,7 +63,7 @@ class _Attending(OfMembers):
 
 @part("summary network", "deep_set", example="deep_set: {summary_dim: 10}")
 class DeepSet(OfMembers):
-    """For sets: exchangeable members, in any number. Pools what each says and their regressions.
+    """For sets of any number: pools what each member says, and doesn't compare members.
 
     The one to begin with: its work grows with the number of members, and most likelihoods of
     independent members ask for no more.
@@ -138,7 +138,7 @@ class TimeSeries(OfMembers):
 
 @part("summary network", "recurrent", example="recurrent: {cell: lstm, depth: 2}")
 class Recurrent(OfMembers):
-    """For series: a stack of recurrent layers and no more."""
+    """For series: recurrent layers and no more. Slow to learn from long series."""
 
     reference: ClassVar[str] = (
         "Cho et al. 2014, Learning phrase representations using RNN "
