@@ -120,7 +120,8 @@ class CouplingFlow(_OfLayers):
 class AutoregressiveFlow(_OfLayers):
     """For up to some ten parameters: exact densities as a coupling's, better shapes, slower draws.
 
-    Each of its layers says more than a coupling's; densities are as fast, and a draw takes a pass
+    Each of its layers changes every parameter given those before it, and so says more than a
+    coupling's; densities are as fast, and a draw takes a pass
     for every parameter, so it is for some ten parameters, not for hundreds.
     """
 
