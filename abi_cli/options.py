@@ -21,7 +21,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from abi_cli.console import Console
-from abi_cli.errors import AbiError, UsageError
+from abi_cli.errors import AbiError, Interrupted, StoppedEarly, Terminated, UsageError
 
 
 class Progress(enum.StrEnum):
@@ -141,12 +141,21 @@ def command(body: Callable[..., None]) -> Callable[..., None]:
     return entry
 
 
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM, ending work in the way that Ctrl-C does."""
+class Signalled(KeyboardInterrupt):
+    """A signal that ends work in the way that Ctrl-C does.
+
+    Arguments:
+        words: What it is called.
+        exit_code: Of the command.
+    """
+
+    def __init__(self, words: str, exit_code: int):
+        super().__init__(words)
+        self.words, self.exit_code = words, exit_code
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise _Terminated
+    raise Signalled("SIGTERM", Terminated.exit_code)
 
 
 @contextmanager
@@ -169,15 +178,18 @@ def _ending(console: Console) -> Iterator[None]:
         # Python flushes standard output at exit, which would fail loudly again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(141) from None
+    except StoppedEarly as stopped:
+        console.stopped(str(stopped))
+        raise typer.Exit(stopped.exit_code) from None
     except AbiError as error:
         console.error(error)
         raise typer.Exit(error.exit_code) from None
-    except _Terminated:
-        console.stopped("by SIGTERM")
-        raise typer.Exit(143) from None
+    except Signalled as signalled:
+        console.stopped(f"by {signalled.words}")
+        raise typer.Exit(signalled.exit_code) from None
     except KeyboardInterrupt:
         console.stopped("by Ctrl-C")
-        raise typer.Exit(130) from None
+        raise typer.Exit(Interrupted.exit_code) from None
     except OSError as error:
         console.failure(str(error))
         raise typer.Exit(74) from None

@@ -9,6 +9,7 @@ import pytest
 
 from abi_cli import run
 from abi_cli.errors import AbiError, OutputError, RunError, UsageError
+from abi_cli.manifest import SCHEMA
 from abi_cli.variables import Layout, Variable
 
 MANIFEST = run.Manifest(
@@ -192,5 +193,5 @@ def test_history_has_a_column_for_every_figure(tmp_path):
 def test_a_manifest_is_json_that_others_can_read(tmp_path):
     trained(tmp_path / "toy")
     document = json.loads((tmp_path / "toy" / run.MANIFEST).read_text())
-    assert document["schema"] == run.SCHEMA
+    assert document["schema"] == SCHEMA
     assert document["command"] == ["abi", "train", "toy.yaml"]

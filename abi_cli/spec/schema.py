@@ -14,7 +14,14 @@ from pydantic import Field, PositiveFloat, model_validator
 from abi_cli import registry
 from abi_cli.registry import Part
 from abi_cli.spec.declarations import Declaration
-from abi_cli.spec.fields import Count, Labels, ModuleReference, RunName, VariableName
+from abi_cli.spec.fields import (
+    Count,
+    Duration,
+    Labels,
+    ModuleReference,
+    RunName,
+    VariableName,
+)
 from abi_cli.spec.model_section import ModelSection
 from abi_cli.spec.problems import Code, suggestion
 from abi_cli.spec.section import Section
@@ -133,6 +140,12 @@ class TrainingSection(Section):
     )
     callbacks: tuple[Annotated[Part, PartOf("callback")], ...] = Field(
         default=(), description="What else happens after each epoch."
+    )
+    checkpoint_every: Duration = Field(
+        default="5 min",
+        description="How often the state is saved that `abi train --resume` goes on from, at the "
+        "least: 30 s, 5 min, 2 h, or seconds. It is saved after epochs, too, where that costs "
+        "little.",
     )
 
 

@@ -1,6 +1,7 @@
 """What the commands do, as functions of values: nothing here prints.
 
-The public door from Python. `load` opens a run for sampling; `train`, `sample`, `diagnose` (and
+The public door from Python. `load` opens a run for sampling; `train` (and
+`resume`), `sample`, `diagnose` (and
 `judge`, of draws that are there), `compare`, `estimate`, `simulate`, `log_prob`, `check`,
 `summary`, `show`, `parts` (`abi list`), `explain`, `init`, `fill` and `schema` are the commands of
 the same names. What they have to say on their way goes to a `Listener`, which is silent unless told
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
     from abi_cli.workflow.explaining import explain, parts
     from abi_cli.workflow.findings import Finding
     from abi_cli.workflow.judging import judge
+    from abi_cli.workflow.learning import Receipt
     from abi_cli.workflow.posterior import Posterior, load, log_prob, sample
     from abi_cli.workflow.request import Compute, Target
+    from abi_cli.workflow.resuming import resume
     from abi_cli.workflow.simulating import simulate
     from abi_cli.workflow.starting import Started, fill, init, schema
-    from abi_cli.workflow.training import Receipt, train
+    from abi_cli.workflow.training import train
     from abi_cli.workflow.validation import Validation
 
 __all__ = [
@@ -53,6 +56,7 @@ __all__ = [
     "load",
     "log_prob",
     "parts",
+    "resume",
     "sample",
     "schema",
     "show",
@@ -70,11 +74,13 @@ _NAMES = {
     "explaining": "explain parts",
     "findings": "Finding",
     "judging": "judge",
+    "learning": "Receipt",
     "posterior": "Posterior load log_prob sample",
     "request": "Compute Target",
+    "resuming": "resume",
     "simulating": "simulate",
     "starting": "Started fill init schema",
-    "training": "Receipt train",
+    "training": "train",
     "validation": "Validation",
 }
 """Module → what it gives."""
