@@ -57,7 +57,7 @@ class DivergenceGuard(BlockCallback):
         self._listener, self._block = listener, block
         self._first: float | None = None
         self.rollbacks, self.rolled_back = 0, False
-        self.good: list[np.ndarray] | None = None
+        self.good: list[np.ndarray] = []
         self._given = False
 
     def facts(self) -> dict[str, Any]:
@@ -71,7 +71,7 @@ class DivergenceGuard(BlockCallback):
             good: The values to go back to, if they are not those that the training goes on with.
         """
         self._first, self.rollbacks = facts["first"], int(facts["rollbacks"])
-        self.good, self._given = None if good is None else list(good), good is not None
+        self.good, self._given = list(good or ()), good is not None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002  # Keras's signature
         """Note where we are, and keep what the last epoch ended with."""
@@ -94,6 +94,7 @@ class DivergenceGuard(BlockCallback):
         self.rolled_back = failed >= 0 or exploded
         if not self.rolled_back:
             return
+        give_values(self.model, self.good)
         where = f"epoch {self._epoch + 1}, block {self._place}"
         where += "" if exploded else f", step {failed + 1} of it"
         what = f"exploded to {loss:.3g}" if exploded else "was not finite"
@@ -107,9 +108,6 @@ class DivergenceGuard(BlockCallback):
                 hint=REMEDY,
             )
         self.rollbacks += 1
-        if self.good is None:
-            raise RuntimeError("Expected an epoch that has begun")
-        give_values(self.model, self.good)
         optimizer = self.model.optimizer
         optimizer.learning_rate = 0.5 * float(backend.to_numpy(optimizer.learning_rate))
         self.good = values_of(self.model)

@@ -115,13 +115,13 @@ def _where_it_was(folder: Run, model: Model, extend: int | None) -> tuple[Run, S
             )
         planned = state.epoch + extend
         folder = run.noted(folder, extended=(*manifest.extended, planned))
-    elif manifest.trained and not pending:
-        raise UsageError(
-            f"{path} has been trained to its end, {planned} epochs",
-            hint=f"Train it longer: abi train --resume {path} --extend {planned}",
-        )
     elif manifest.trained and state is None:
         raise RunError(f"{path} holds no state of its training", hint="Train it anew with --force.")
+    elif manifest.trained and state is not None and not pending:
+        raise UsageError(
+            f"{path} has been trained to its end, {state.epoch} epochs",
+            hint=f"Train it longer: abi train --resume {path} --extend {state.epoch}",
+        )
     if state is not None and state.finished and state.planned != planned:
         callbacks = [registry.expected(part, Callback) for part in model.spec.training.callbacks]
         state = state.extended(planned, callbacks)
