@@ -68,10 +68,10 @@ def resume(
         )
         model = read_model(path)
         stored = _stored(folder, model, data, listener)
+        folder, state = _where_it_was(folder, model, extend)
+        _tell(folder, state, listener)
         with Workers(compute.workers() if stored is None else 0) as workers:
             load_backend(compute, workers, listener, usual=None)
-            folder, state = _where_it_was(folder, model, extend)
-            _tell(folder, state, listener)
             epochs = folder.manifest.extended or (model.spec.training.epochs,)
             training = model.spec.training.model_copy(update={"epochs": epochs[-1]})
             spec = model.spec.model_copy(update={"training": training})
