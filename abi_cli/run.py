@@ -200,7 +200,13 @@ def is_only_begun(path: Path) -> bool:
     if not (path / MANIFEST).is_file() or (path / STATE).exists():
         return False
     own = {SPEC, ORIGINAL, CODE, MANIFEST, LOCK}
-    return not look(path).manifest.trained and {one.name for one in path.iterdir()} <= own
+    return _is_untrained(path) and {one.name for one in path.iterdir()} <= own
+
+
+def _is_untrained(path: Path) -> bool:
+    with contextlib.suppress(RunError):
+        return not look(path).manifest.trained
+    return False
 
 
 def _make_way(path: Path) -> Path | None:
@@ -320,7 +326,7 @@ def refuse_taken(target: Path, *, force: bool) -> None:
         taken = target.is_file()
     if taken and not force:
         ways = f"--force moves it to {target.name}.bak; -o writes somewhere else."
-        if (target / STATE).exists() and not look(target).manifest.trained:
+        if (target / STATE).exists() and _is_untrained(target):
             ways = f"abi train --resume {target} lets its training go on. {ways}"
         raise OutputError(f"{target} is there already", hint=ways)
 

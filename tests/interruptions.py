@@ -27,6 +27,20 @@ def likelihood(rng, mu, sigma, N):
     return {"x": rng.normal(mu, sigma, N)}
 """
 
+STUCK = """
+import pathlib
+import time
+
+from model import meta
+
+
+def likelihood(rng, mu, sigma, N):
+    if pathlib.Path(__file__).with_name("stuck").exists():
+        time.sleep(3600)
+    return {"x": rng.normal(mu, sigma, N)}
+"""
+"""A simulation that doesn't end once there is a file of that name beside it."""
+
 SPEC = """
 name: toy
 model:
@@ -64,6 +78,9 @@ def lay_out(folder: Path) -> None:
     """Write both specs, the model and stored simulations."""
     (folder / "model.py").write_text(MODEL)
     (folder / "spec.yaml").write_text(SPEC)
+    (folder / "stuck.py").write_text(STUCK)
+    stuck = SPEC.replace("model.py", "stuck.py").replace("epochs: 40", "epochs: 4000")
+    (folder / "stuck.yaml").write_text(stuck)
     (folder / "stored.yaml").write_text(STORED)
     rng = np.random.default_rng(3)
     mu, sigma = rng.normal(size=900), rng.gamma(3.0, size=900)

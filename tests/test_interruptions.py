@@ -96,14 +96,18 @@ def test_killed_while_it_learned_from_stored_simulations(folder, tmp_path):
 
 
 def test_a_second_ctrl_c_leaves_at_once_with_the_last_state_whole(folder, tmp_path):
+    """While a block waits for a simulation that would take an hour."""
     run = tmp_path / "run"
-    training = Training(run, folder / "spec.yaml", "-o", run, "-j", 0).until(50)
-    training.process.send_signal(signal.SIGSTOP)  # both come before it can do anything
-    for _ in range(2):
-        training.process.send_signal(signal.SIGINT)
-        time.sleep(0.01)
-    training.process.send_signal(signal.SIGCONT)
+    training = Training(run, folder / "stuck.yaml", "-o", run, "-j", 0).until(50)
+    (folder / "stuck").touch()
+    time.sleep(0.5)
+    training.process.send_signal(signal.SIGINT)
+    heard = next(line for line in training.process.stderr if "Ctrl-C" in line)
+    assert "ends with this block, saved; Ctrl-C again leaves at once" in heard
+    assert training.process.poll() is None
+    training.process.send_signal(signal.SIGINT)
     assert training.end() == 130
+    assert "saved after" not in training.said
     assert read_checkpoint(run / runs.STATE).step >= 50
 
 
