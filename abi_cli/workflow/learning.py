@@ -116,6 +116,11 @@ def learned(folder: Run, job: Job) -> Receipt:
         SpecError, UserFunctionError, Diverged, OutputError, OutOfMemory: As they say.
         StoppedEarly: It was asked for.
     """
+    with _telling_how_to_go_on(folder.path, job.listener), pointing(job.model):
+        return _learned(folder, job)
+
+
+def _learned(folder: Run, job: Job) -> Receipt:
     from abi_cli.archive import save_approximator
     from abi_cli.training.keeping import Keeping
     from abi_cli.training.loop import Plan
@@ -123,11 +128,7 @@ def learned(folder: Run, job: Job) -> Receipt:
 
     spec, listener, path = job.model.spec, job.listener, folder.path
     loaded = time.perf_counter()
-    with (
-        _telling_how_to_go_on(path, listener),
-        backend.all_devices(spec.training.batch_size) as devices,
-        pointing(job.model),
-    ):
+    with backend.all_devices(spec.training.batch_size) as devices:
         if devices > 1:
             listener.note(f"learns on {devices} devices, each from its share of every batch")
         trained = learn(
