@@ -11,7 +11,8 @@ from abi_cli.errors import Diverged
 from abi_cli.listener import Listener
 from abi_cli.training.blocks import Ahead, BlockPlan, gathered
 from abi_cli.training.divergence import DivergenceGuard
-from abi_cli.training.watch import Start
+from abi_cli.training.state import values_of
+from abi_cli.training.watch import EpochLog, Meters, Start
 from abi_cli.variables import take
 from tests import engine
 
@@ -169,15 +170,16 @@ class Heard(Listener):
         self.warnings.append(text)
 
 
-def guarded(made, blocks, heard):
+def guarded(made, blocks, heard, *, good=None, callbacks=lambda _: ()):
     """Learn an epoch under a guard; gives it."""
     guard = DivergenceGuard(heard, blocks.__getitem__, Start())
+    guard.go_on({"first": None, "rollbacks": 0}, good)
     made.fit(
         backend.feed(iter(blocks), blocks[0]),
         steps_per_epoch=len(blocks),
         shuffle=False,
         verbose=0,
-        callbacks=[guard],
+        callbacks=[guard, *callbacks(guard)],
     )
     return guard
 
@@ -199,6 +201,43 @@ def test_a_loss_that_is_not_finite_rolls_back_and_halves_the_rate(learner, adapt
     assert "was not finite in epoch 1, block 2, step 3" in heard.warnings[0]
     assert all((a == b).all() for a, b in zip(engine.weights(made), start, strict=True))
     assert float(backend.to_numpy(made.optimizer.learning_rate)) == pytest.approx(5e-4)
+
+
+def test_a_training_that_was_resumed_within_an_epoch_goes_back_to_its_start(learner, adapted):
+    start = values_of(learner.fresh())
+    block = block_of(adapted, 6)
+    engine.learn(learner.made, [block])
+    guarded(learner.made, [with_parameter(block, 2, np.nan)], Heard(), good=start)
+    weights = start[: len(learner.made.variables)]
+    for a, b in zip(weights, values_of(learner.made), strict=False):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_rollbacks_are_counted_in_the_history_where_there_are_any(learner, adapted):
+    block, rows = block_of(adapted, 6), []
+
+    def logs(guard):
+        meters = Meters(
+            steps=lambda _: 6,
+            relative_rate=lambda _: 1.0,
+            waited=lambda: 0.0,
+            simulated=lambda: 0.0,
+            rollbacks=lambda: guard.rollbacks,
+            rolled_back=lambda: guard.rolled_back,
+            validate=None,
+        )
+        with Listener().task("training") as progress:
+            log = EpochLog(meters, progress, Start())
+        rows.append(log.rows)
+        return [log]
+
+    guarded(learner.fresh(), [block, block], Heard(), callbacks=logs)
+    guarded(learner.fresh(), [block, with_parameter(block, 1, np.nan)], Heard(), callbacks=logs)
+    (good,), (bad,) = rows
+    assert "rollbacks" not in good
+    assert bad["rollbacks"] == 1
+    assert np.isfinite(bad["loss"])
+    assert bad["learning_rate"] == pytest.approx(0.5 * good["learning_rate"])
 
 
 def test_what_diverges_again_and_again_is_given_up_and_its_batch_named(learner, adapted):

@@ -62,7 +62,9 @@ def interruptible(console: Console, limit: float | None) -> Iterator[Stop]:
     theirs.setblocking(False)
     watcher = threading.Thread(target=_watch, args=(ours, stop, console), daemon=True)
     watcher.start()
-    before = {number: signal.signal(number, handle) for number in _REASONS}
+    # Shells start what runs in the background deaf to Ctrl-C, and so it stays.
+    heard = [one for one in _REASONS if signal.getsignal(one) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handle) for number in heard}
     wakeup = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
     try:
         yield stop
