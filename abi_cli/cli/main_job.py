@@ -104,7 +104,8 @@ def check(
         "abi train spec.yaml",
         "abi train spec.yaml -s training.epochs=60 -o runs/long",
         "abi train spec.yaml --data sims.npz",
-        "abi train spec.yaml --max-time 50m || abi train --resume runs/NAME",
+        "abi train spec.yaml --max-time 50m",
+        "abi train --resume runs/long",
         "abi train --resume runs/long --extend 20",
     )
 )
@@ -113,7 +114,7 @@ def train(
     console: Console,
     spec: Annotated[
         Path | None,
-        typer.Argument(metavar="[SPEC]", help="The spec, or a run folder; - is standard input."),
+        typer.Argument(metavar="SPEC", help="The spec, or a run folder; - is standard input."),
     ] = None,
     output: Output = None,
     resume: Annotated[
