@@ -22,7 +22,7 @@ from abi_cli.training.checkpoints import (
     write_checkpoint,
 )
 from tests.cli import abi
-from tests.interruptions import Training, assert_same, end_all, history, lay_out, manifest
+from tests.interruptions import Training, assert_same, end_all, history, lay_out
 
 KILLS = 25
 
@@ -62,13 +62,13 @@ def test_kill_nine_at_random_moments_changes_nothing(kind, backend, folder, tmp_
     took = time.monotonic() - began
     start = ("-o", run)
     found: list[str] = []
-    begun, finished = arguments, False
-    for _ in range(KILLS):
+    finished, resumed = False, 0
+    while sum(name != "ended" for name in found) < KILLS:
         if finished or not (run / "manifest.json").exists():
             shutil.rmtree(run, ignore_errors=True)
             begun, start = (*arguments, *choice), ("-o", run)
         else:
-            begun, start = (), ("--resume", run)
+            begun, start, resumed = (), ("--resume", run), resumed + 1
         training = Training(run, *begun, *start)
         # Half of the moments while it starts, which is long, and half while it learns.
         if moments.random() < 0.5:
@@ -76,23 +76,25 @@ def test_kill_nine_at_random_moments_changes_nothing(kind, backend, folder, tmp_
         else:
             while training.process.poll() is None and training.step() <= training.begun:
                 time.sleep(0.001)
-            time.sleep(moments.uniform(0, 0.4))
+            time.sleep(moments.uniform(0, 0.3))
         code = training.end(signal.SIGKILL)
         finished = code == 0
         assert code in (0, -signal.SIGKILL), training.said
-        if (run / runs.STATE).exists() and has_checkpoint(run / runs.STATE):
+        if finished:
+            found.append("ended")
+        elif has_checkpoint(run / runs.STATE):
             found.append(f"{read_checkpoint(run / runs.STATE).step}")
         else:
-            found.append("ended" if finished else "begun" if run.exists() else "nothing")
+            found.append("begun" if run.exists() else "nothing")
     if not finished:
         last = Training(run, *(("--resume", run) if run.exists() else (*arguments, "-o", run)))
         assert last.end() == 0, last.said
     assert_same(run, whole, tmp_path)
     with capsys.disabled():
         print(
-            f"\nkill -9, {kind}, {backend}, seed {seed}: {KILLS} kills; steps saved at each: "
-            f"{' '.join(found)}; gone on with {len(manifest(run)['resumed'])} times since the last "
-            f"beginning; weights and {len(history(run))} epochs equal to the uninterrupted run's"
+            f"\nkill -9, {kind}, {backend}, seed {seed}: {KILLS} kills, {resumed} times gone on; "
+            f"steps saved at each: {' '.join(found)}; weights and {len(history(run))} epochs equal "
+            "to the uninterrupted run's"
         )
 
 
@@ -144,7 +146,7 @@ def test_limits_of_file_size_end_training_in_words(folder, tmp_path, capsys):
     assert Training(whole, *options("stored", folder), "-o", whole).end() == 0
     largest = max(file.stat().st_size for file in whole.rglob("*") if file.is_file())
     ends = []
-    for share in (0.01, 0.2, 0.5, 0.9, 0.999, 1.5):
+    for share in (0.01, 0.2, 0.5, 0.9, 0.999, 3.0):
         run = tmp_path / f"run{share}"
         limit = int(share * largest)
         training = Training(

@@ -143,9 +143,7 @@ class TrainingSection(Section):
     )
     checkpoint_every: Duration = Field(
         default="5 min",
-        description="How often the state is saved that `abi train --resume` goes on from, at the "
-        "least: 30 s, 5 min, 2 h, or seconds. It is saved after epochs, too, where that costs "
-        "little.",
+        description="The state that --resume goes on from is saved this often, at the least.",
     )
 
 
