@@ -5,10 +5,10 @@ A map of the package. A file imports only from lines below its own, or from its 
     cli, options   the commands: signatures, help, exit codes
     console/       what people and pipes see: tables, progress, errors, JSON
     workflow/      one function per command, values in, values out; the door from Python
-    run            the run folder: what is in it, writing it whole, reading it back
+    run, manifest  the run folder: what is in it, writing it whole, reading it back
     data/          data sets and draws in and out: csv, jsonl, npz, netcdf
     diagnostics/   metrics, verdict, pictures; NumPy and SciPy only, for draws from anywhere
-    training/      blocks of batches, optimizers, schedules, callbacks
+    training/      blocks of batches, optimizers, schedules, callbacks, checkpoints
     archive        model.keras: an approximator in a file
     approximator   the networks behind one adapter: loss, sample, log_prob
     adapter/       invertible steps between the user's scale and the networks'; NumPy only
@@ -17,7 +17,7 @@ A map of the package. A file imports only from lines below its own, or from its 
     nn/            the mathematics in Keras: shapes in, shapes out
     spec/          reading YAML with positions, schema, overrides, defaults
     backend/       TensorFlow, JAX or PyTorch: the choice, and all that differs
-    registry, variables, listener, errors
+    registry, variables, listener, locks, digests, errors
 
 and data goes one way:
 

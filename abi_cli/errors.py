@@ -104,7 +104,25 @@ class OutputError(AbiError):
     exit_code = 74
 
 
+class OutOfMemory(AbiError):
+    """There is too little memory for what was asked for."""
+
+    exit_code = 74
+
+
 class StoppedEarly(AbiError):
-    """Training stopped before its end, saved."""
+    """Training stopped before its end, saved: its time was over, or SIGUSR1 came."""
 
     exit_code = 75
+
+
+class Interrupted(StoppedEarly):
+    """Training stopped before its end, saved, because somebody pressed Ctrl-C."""
+
+    exit_code = 130
+
+
+class Terminated(StoppedEarly):
+    """Training stopped before its end, saved, because SIGTERM came."""
+
+    exit_code = 143

@@ -23,7 +23,7 @@ import typer
 
 from abi_cli import completing
 from abi_cli.console import Console
-from abi_cli.errors import AbiError, UsageError
+from abi_cli.errors import AbiError, Interrupted, StoppedEarly, Terminated, UsageError
 
 
 class Progress(enum.StrEnum):
@@ -256,12 +256,21 @@ def _warn_of_misspelt(console: Console) -> None:
                 console.warn(f"{name} in the environment has no effect: {near[0]} would have")
 
 
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM, ending work in the way that Ctrl-C does."""
+class Signalled(KeyboardInterrupt):
+    """A signal that ends work in the way that Ctrl-C does.
+
+    Arguments:
+        words: What it is called.
+        exit_code: Of the command.
+    """
+
+    def __init__(self, words: str, exit_code: int):
+        super().__init__(words)
+        self.words, self.exit_code = words, exit_code
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise _Terminated
+    raise Signalled("SIGTERM", Terminated.exit_code)
 
 
 @contextmanager
@@ -301,15 +310,18 @@ def _ending(console: Console) -> Iterator[None]:
     except BrokenPipeError:
         _mute()
         raise typer.Exit(0) from None
+    except StoppedEarly as stopped:
+        console.stopped(str(stopped))
+        raise typer.Exit(stopped.exit_code) from None
     except AbiError as error:
         console.error(error)
         raise typer.Exit(error.exit_code) from None
-    except _Terminated:
-        console.stopped("by SIGTERM")
-        raise typer.Exit(143) from None
+    except Signalled as signalled:
+        console.stopped(f"by {signalled.words}")
+        raise typer.Exit(signalled.exit_code) from None
     except KeyboardInterrupt:
         console.stopped("by Ctrl-C")
-        raise typer.Exit(130) from None
+        raise typer.Exit(Interrupted.exit_code) from None
     except OSError as error:
         console.failure(str(error))
         raise typer.Exit(74) from None

@@ -5,7 +5,7 @@
     code/              the modules that the spec's functions live in
     model.keras        adapter state, networks, weights
     history.csv        one row per epoch
-    state/             what training needs to go on
+    state/             what training needs to go on (`abi_cli.training.checkpoints`)
     manifest.json      versions, seed, hashes, command, device, timings, the variables
     diagnostics/       what `abi diagnose` writes
 
@@ -18,81 +18,22 @@ from __future__ import annotations
 import contextlib
 import csv
 import difflib
-import hashlib
-import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from abi_cli.digests import digest
 from abi_cli.errors import OutputError, RunError, UsageError
+from abi_cli.locks import LOCK, is_locked, locked
+from abi_cli.manifest import Manifest
 from abi_cli.variables import Layout
 
-SCHEMA = "abi.run/1"
 SPEC, ORIGINAL, CODE, MODEL = "spec.yaml", "spec.orig.yaml", "code", "model.keras"
 HISTORY, STATE, MANIFEST = "history.csv", "state", "manifest.json"
 DIAGNOSTICS, METRICS = "diagnostics", "metrics.json"
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a run says of itself.
-
-    Arguments:
-        name: The spec's name.
-        seed: The seed of simulations and weights.
-        command: The command line that made it.
-        created: When it was begun, ISO 8601 with the offset from UTC.
-        versions: Distribution → version of what its numbers depend on.
-        hashes: File → SHA-256 of what the folder holds.
-        backend, device: Where it was trained; the device as it was asked for.
-        layout: The variables of the model; none until it is trained.
-        timings: Part of the work → seconds.
-        trained: Whether training came to its end.
-        stored: How many stored simulations it learned from, those held out included; 0 where they
-            were fresh.
-    """
-
-    name: str
-    seed: int
-    command: tuple[str, ...]
-    created: str
-    versions: dict[str, str]
-    backend: str
-    device: str
-    hashes: dict[str, str] = field(default_factory=dict)
-    layout: Layout = field(default_factory=lambda: Layout(()))
-    timings: dict[str, float] = field(default_factory=dict)
-    trained: bool = False
-    stored: int = 0
-
-    def to_json(self) -> str:
-        """As the text of manifest.json."""
-        document = {"schema": SCHEMA, **asdict(self), "layout": self.layout.to_config()}
-        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str) -> Manifest:
-        """Back from `to_json`.
-
-        Errors:
-            ValueError: It is not a manifest that this version reads.
-        """
-        document = json.loads(text)
-        if not isinstance(document, dict) or document.pop("schema", None) != SCHEMA:
-            raise ValueError(f"expected a JSON object with schema {SCHEMA!r}")
-        try:
-            return cls(
-                **{
-                    **document,
-                    "command": tuple(document["command"]),
-                    "layout": Layout.from_config(document["layout"]),
-                }
-            )
-        except (TypeError, KeyError) as error:
-            raise ValueError(str(error)) from error
 
 
 @dataclass(frozen=True)
@@ -141,12 +82,6 @@ class Run:
             ]
 
 
-def digest(file: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def open_run(path: Path) -> Run:
     """Read what a run folder says of itself.
 
@@ -155,9 +90,13 @@ def open_run(path: Path) -> Run:
     """
     run = look(path)
     if not run.manifest.trained:
+        training = is_locked(path)
         raise RunError(
-            f"the training of {path} has not come to its end, so it holds no posterior",
-            hint=f"Train it again: abi train {path / SPEC} -o {path} --force",
+            f"the training of {path} {'goes on' if training else 'has not come to its end'}, "
+            "so it holds no posterior yet",
+            hint="Wait until it has ended."
+            if training
+            else f"Let it go on: abi train --resume {path}",
         )
     return run
 
@@ -200,7 +139,7 @@ def begin(
     """A new run folder with its first files, for as long as it takes to train.
 
     Should the work fail before it has saved any state, the folder goes away again and what was
-    there before comes back.
+    there before comes back. If it is stopped (KeyboardInterrupt), the folder stays to be resumed.
 
     Arguments:
         path: Where; refused where something is, unless `force` moves a run to `NAME.bak`.
@@ -210,31 +149,72 @@ def begin(
         OutputError: The place is taken, or nothing can be written there.
     """
     refuse_taken(path, force=force)
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        backup = back_up(path)
-        first = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    with contextlib.ExitStack() as locks:
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if (path / MANIFEST).is_file():
+                with locked(path):
+                    backup = _make_way(path)
+            else:
+                backup = _make_way(path)
+            first = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+            try:
+                first.chmod(0o777 & ~_umask())
+                for name, content in files.items():
+                    (first / name).parent.mkdir(parents=True, exist_ok=True)
+                    (first / name).write_bytes(content)
+                manifest = replace(
+                    manifest, hashes={name: digest(first / name) for name in sorted(files)}
+                )
+                (first / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+                locks.enter_context(locked(first, called=path))
+                first.rename(path)
+            except BaseException:
+                shutil.rmtree(first, ignore_errors=True)
+                _restore(path, backup)
+                raise
         try:
-            first.chmod(0o777 & ~_umask())
-            for name, content in files.items():
-                (first / name).parent.mkdir(parents=True, exist_ok=True)
-                (first / name).write_bytes(content)
-            manifest = replace(
-                manifest, hashes={name: digest(first / name) for name in sorted(files)}
-            )
-            (first / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
-            first.rename(path)
-        except BaseException:
-            shutil.rmtree(first, ignore_errors=True)
-            _restore(path, backup)
+            yield Run(path, manifest)
+        except BaseException as error:
+            if not isinstance(error, KeyboardInterrupt) and not (path / STATE).exists():
+                shutil.rmtree(path, ignore_errors=True)
+                _restore(path, backup)
             raise
-    try:
-        yield Run(path, manifest)
-    except BaseException:
-        if not (path / STATE).exists():
-            shutil.rmtree(path, ignore_errors=True)
-            _restore(path, backup)
-        raise
+
+
+@contextlib.contextmanager
+def resume(path: Path) -> Iterator[Run]:
+    """A run folder that is there, for as long as it takes to train on.
+
+    Errors:
+        RunError: It is no run, or somebody else trains it.
+        OutputError: Nothing can be written there.
+    """
+    look(path)
+    with locked(path):
+        yield look(path)
+
+
+def is_only_begun(path: Path) -> bool:
+    """Whether a run holds nothing but the files that it began with: nothing was learned yet."""
+    if not (path / MANIFEST).is_file() or (path / STATE).exists():
+        return False
+    own = {SPEC, ORIGINAL, CODE, MANIFEST, LOCK}
+    return _is_untrained(path) and {one.name for one in path.iterdir()} <= own
+
+
+def _is_untrained(path: Path) -> bool:
+    with contextlib.suppress(RunError):
+        return not look(path).manifest.trained
+    return False
+
+
+def _make_way(path: Path) -> Path | None:
+    """Give what is in the way of a new run another name; one that was only begun goes."""
+    if is_only_begun(path):
+        shutil.rmtree(path)
+        return None
+    return back_up(path)
 
 
 def _umask() -> int:
@@ -247,6 +227,24 @@ def _umask() -> int:
 def _restore(path: Path, backup: Path | None) -> None:
     if backup is not None and not path.exists():
         backup.rename(path)
+
+
+def noted(
+    run: Run, *, extended: tuple[int, ...] | None = None, resumed: tuple[str, ...] | None = None
+) -> Run:
+    """Enter into a run that it is trained longer, or again.
+
+    Arguments:
+        extended, resumed: As in the manifest; None to leave them as they are.
+    """
+    before = run.manifest
+    manifest = replace(
+        before,
+        extended=before.extended if extended is None else extended,
+        resumed=before.resumed if resumed is None else resumed,
+    )
+    write_text(run.path / MANIFEST, manifest.to_json())
+    return Run(run.path, manifest)
 
 
 def finish(
@@ -323,14 +321,14 @@ def refuse_taken(target: Path, *, force: bool) -> None:
                 f"{target} is a folder that abi did not make, so nothing is written there",
                 hint="Name another place with -o.",
             )
-        taken = ours
+        taken = ours and not is_only_begun(target)
     else:
         taken = target.is_file()
     if taken and not force:
-        raise OutputError(
-            f"{target} is there already",
-            hint=f"--force moves it to {target.name}.bak; -o writes somewhere else.",
-        )
+        ways = f"--force moves it to {target.name}.bak; -o writes somewhere else."
+        if (target / STATE).exists() and _is_untrained(target):
+            ways = f"abi train --resume {target} lets its training go on. {ways}"
+        raise OutputError(f"{target} is there already", hint=ways)
 
 
 def back_up(target: Path) -> Path | None:

@@ -88,7 +88,8 @@ def test_every_command_has_help_with_examples(command):
     ("arguments", "message"),
     [
         (("trian",), "Did you mean 'train'?"),
-        (("train",), "Missing argument 'SPEC'"),
+        (("train",), "Expected SPEC, or --resume RUN"),
+        (("check",), "Missing argument 'SPEC'"),
         (("train", "s.yaml", "--sede", "3"), "--seed"),
         (("train", "s.yaml", "--seed", "-1"), "--seed"),
         (("train", "s.yaml", "--backend", "thano"), "tensorflow"),

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import abi_cli
+from abi_cli import run as runs
 from abi_cli import workflow
 from abi_cli.run import open_run
 from abi_cli.spec import parse_spec
@@ -428,8 +429,9 @@ def test_a_verdict_counts_also_when_its_reader_has_gone():
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_ends_training_and_leaves_nothing(number, code, tmp_path):
-    arguments = ["train", str(SPECS / "regression.yaml"), "-o", str(tmp_path / "run"), "-j", "1"]
+def test_a_signal_before_anything_is_learned_leaves_a_run_to_begin(number, code, tmp_path):
+    spec, run = SPECS / "regression.yaml", tmp_path / "run"
+    arguments = ["train", str(spec), "-o", str(run), *SMALL[:-1], "1"]
     with subprocess.Popen(
         [sys.executable, "-c", "from abi_cli.cli import main; main()", *arguments],
         stderr=subprocess.PIPE,
@@ -443,7 +445,14 @@ def test_a_signal_ends_training_and_leaves_nothing(number, code, tmp_path):
     assert process.returncode == code
     assert "stopped: by " in said
     assert "Traceback" not in said
-    assert not list(tmp_path.iterdir())
+    assert f"abi train --resume {run} goes on from the start" in said
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
+    assert runs.is_only_begun(run)
+    if number is signal.SIGTERM:  # once is enough
+        resumed = abi("train", "--resume", run)
+        assert resumed.exit_code == 0, resumed.output
+        assert "has saved nothing yet: it begins anew" in resumed.stderr
+        assert runs.open_run(run).manifest.trained
 
 
 def test_problems_of_a_spec_can_be_had_a_line_each(tmp_path):

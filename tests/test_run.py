@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from abi_cli import run
 from abi_cli.errors import AbiError, OutputError, RunError, UsageError
+from abi_cli.manifest import SCHEMA
 from abi_cli.variables import Layout, Variable
 
 MANIFEST = run.Manifest(
@@ -45,13 +47,13 @@ def test_what_is_written_is_read_back(tmp_path):
 def test_the_folder_has_its_first_files_before_training_begins(tmp_path):
     with run.begin(tmp_path / "toy", MANIFEST, FILES, force=False):
         there = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
-    assert there == {"toy/spec.yaml", "toy/code/toy.py", "toy/manifest.json"}
+    assert there == {"toy/spec.yaml", "toy/code/toy.py", "toy/manifest.json", "toy/.lock"}
 
 
 def test_a_failure_leaves_nothing_and_brings_back_what_was_there(tmp_path):
     trained(tmp_path / "toy")
-    with pytest.raises(KeyboardInterrupt), run.begin(tmp_path / "toy", MANIFEST, {}, force=True):
-        raise KeyboardInterrupt
+    with pytest.raises(ZeroDivisionError), run.begin(tmp_path / "toy", MANIFEST, {}, force=True):
+        raise ZeroDivisionError
     assert [p.name for p in tmp_path.iterdir()] == ["toy"]
     assert run.open_run(tmp_path / "toy").model_file().read_bytes() == b"weights"
 
@@ -65,6 +67,34 @@ def test_a_failure_after_a_checkpoint_keeps_the_folder(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert not run.look(tmp_path / "toy").manifest.trained
+
+
+def test_what_was_stopped_before_it_learned_stays_and_is_in_nobodys_way(tmp_path):
+    trained(tmp_path / "toy")
+    with pytest.raises(KeyboardInterrupt), run.begin(tmp_path / "toy", MANIFEST, {}, force=True):
+        raise KeyboardInterrupt
+    assert run.is_only_begun(tmp_path / "toy")
+    trained(tmp_path / "toy")  # without force, and the backup is still that of the trained run
+    assert run.open_run(tmp_path / "toy.bak").manifest.trained
+    assert not run.is_only_begun(tmp_path / "toy")
+
+
+def test_one_process_trains_in_a_folder(tmp_path):
+    with run.begin(tmp_path / "toy", MANIFEST, FILES, force=False):
+        for other in (
+            lambda: run.begin(tmp_path / "toy", MANIFEST, FILES, force=True),
+            lambda: run.begin(tmp_path / "toy", MANIFEST, FILES, force=False),
+            lambda: run.resume(tmp_path / "toy"),
+        ):
+            with pytest.raises(RunError, match=f"by another process .process {os.getpid()}"):
+                other().__enter__()
+        with pytest.raises(RunError, match="goes on"):
+            run.open_run(tmp_path / "toy")
+    with run.resume(tmp_path / "toy"):
+        pass
+    with pytest.raises(RunError, match="not come to its end") as caught:
+        run.open_run(tmp_path / "toy")
+    assert caught.value.hint.endswith(f"abi train --resume {tmp_path / 'toy'}")
 
 
 def test_a_taken_place_is_refused_and_force_moves_it(tmp_path):
@@ -180,7 +210,7 @@ def test_every_error_of_ours_has_a_code_of_its_own():
         return {kind}.union(*map(kinds, kind.__subclasses__()))
 
     codes = {kind.exit_code for kind in kinds(AbiError)}
-    assert codes == {1, 2, 3, 4, 5, 6, 7, 70, 74, 75}
+    assert codes == {1, 2, 3, 4, 5, 6, 7, 70, 74, 75, 130, 143}
 
 
 def test_history_has_a_column_for_every_figure(tmp_path):
@@ -192,5 +222,5 @@ def test_history_has_a_column_for_every_figure(tmp_path):
 def test_a_manifest_is_json_that_others_can_read(tmp_path):
     trained(tmp_path / "toy")
     document = json.loads((tmp_path / "toy" / run.MANIFEST).read_text())
-    assert document["schema"] == run.SCHEMA
+    assert document["schema"] == SCHEMA
     assert document["command"] == ["abi", "train", "toy.yaml"]

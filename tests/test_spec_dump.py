@@ -89,6 +89,7 @@ training:
   learning_rate: {constant: {learning_rate: 0.0005}}
   validation: 0
   callbacks: []
+  checkpoint_every: 5 min
 diagnostics:
   p: 0.03
   sd_ratio: 1.1

@@ -1,5 +1,7 @@
 """Blocks, schedules, steps and guards of training, on the backend that KERAS_BACKEND names."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,9 @@ from abi_cli.adapter import network_inputs
 from abi_cli.errors import Diverged
 from abi_cli.listener import Listener
 from abi_cli.training.blocks import Ahead, BlockPlan, gathered
+from abi_cli.training.divergence import DivergenceGuard
+from abi_cli.training.state import values_of
+from abi_cli.training.watch import EpochLog, Meters, Start
 from abi_cli.variables import take
 from tests import engine
 
@@ -165,31 +170,102 @@ class Heard(Listener):
         self.warnings.append(text)
 
 
-def test_a_loss_that_is_not_finite_rolls_back_and_halves_the_rate(learner, adapted):
-    from abi_cli.training.watch import DivergenceGuard
+def guarded(made, blocks, heard, *, good=None, callbacks=lambda _: ()):
+    """Learn an epoch under a guard; gives it."""
+    guard = DivergenceGuard(heard, blocks.__getitem__, Start())
+    guard.go_on({"first": None, "rollbacks": 0}, good)
+    made.fit(
+        backend.feed(iter(blocks), blocks[0]),
+        steps_per_epoch=len(blocks),
+        shuffle=False,
+        verbose=0,
+        callbacks=[guard, *callbacks(guard)],
+    )
+    return guard
 
+
+def with_parameter(block, step, value):
+    poisoned = {**block, "inference_variables": block["inference_variables"].copy()}
+    poisoned["inference_variables"][step, 1] = value
+    return poisoned
+
+
+def test_a_loss_that_is_not_finite_rolls_back_and_halves_the_rate(learner, adapted):
     made = learner.fresh(learning_rate=1e-3)
     block = block_of(adapted, 6)
-    poisoned = {**block, "inference_variables": block["inference_variables"].copy()}
-    poisoned["inference_variables"][2, 1] = np.nan
-    heard = Heard()
-
-    def fit(blocks):
-        made.fit(
-            backend.feed(iter(blocks), block),
-            steps_per_epoch=len(blocks),
-            shuffle=False,
-            verbose=0,
-            callbacks=[DivergenceGuard(heard)],
-        )
-
-    fit([block, poisoned])
+    poisoned, heard = with_parameter(block, 2, np.nan), Heard()
+    start = engine.weights(made)
+    guard = guarded(made, [block, poisoned], heard)
+    assert (guard.rollbacks, guard.rolled_back) == (1, True)
     assert len(heard.warnings) == 1
-    assert "block 2, step 3" in heard.warnings[0]
-    assert all(np.isfinite(w).all() for w in engine.weights(made))
+    assert "was not finite in epoch 1, block 2, step 3" in heard.warnings[0]
+    assert all((a == b).all() for a, b in zip(engine.weights(made), start, strict=True))
     assert float(backend.to_numpy(made.optimizer.learning_rate)) == pytest.approx(5e-4)
-    with pytest.raises(Diverged, match="after 3 rollbacks"):
-        fit([poisoned] * 4)
+
+
+def test_a_training_that_was_resumed_within_an_epoch_goes_back_to_its_start(learner, adapted):
+    start = values_of(learner.fresh())
+    block = block_of(adapted, 6)
+    engine.learn(learner.made, [block])
+    guarded(learner.made, [with_parameter(block, 2, np.nan)], Heard(), good=start)
+    weights = start[: len(learner.made.variables)]
+    for a, b in zip(weights, values_of(learner.made), strict=False):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_rollbacks_are_counted_in_the_history_where_there_are_any(learner, adapted):
+    block, rows = block_of(adapted, 6), []
+
+    def logs(guard):
+        meters = Meters(
+            steps=lambda _: 6,
+            relative_rate=lambda _: 1.0,
+            waited=lambda: 0.0,
+            simulated=lambda: 0.0,
+            rollbacks=lambda: guard.rollbacks,
+            rolled_back=lambda: guard.rolled_back,
+            validate=None,
+        )
+        with Listener().task("training") as progress:
+            log = EpochLog(meters, progress, Start())
+        rows.append(log.rows)
+        return [log]
+
+    guarded(learner.fresh(), [block, block], Heard(), callbacks=logs)
+    guarded(learner.fresh(), [block, with_parameter(block, 1, np.nan)], Heard(), callbacks=logs)
+    (good,), (bad,) = rows
+    assert "rollbacks" not in good
+    assert bad["rollbacks"] == 1
+    assert np.isfinite(bad["loss"])
+    assert bad["learning_rate"] == pytest.approx(0.5 * good["learning_rate"])
+
+
+def test_what_diverges_again_and_again_is_given_up_and_its_batch_named(learner, adapted):
+    made = learner.fresh()
+    start = engine.weights(made)
+    poisoned = with_parameter(block_of(adapted, 6), 2, 1e30)
+    with pytest.raises(Diverged, match="again in epoch 1, block 4, step 3 of it") as caught:
+        guarded(made, [poisoned] * 5, Heard())
+    assert "after 3 rollbacks" in caught.value.message
+    assert re.search(r"inference_variables from -\d\S* to 1e\+30", caught.value.message)
+    assert re.search(r"summary_variables from -\d", caught.value.message)
+    assert "summary_mask" not in caught.value.message
+    assert "learning_rate" in caught.value.hint
+    assert all((a == b).all() for a, b in zip(engine.weights(made), start, strict=True))
+
+
+def test_losses_that_explode_are_rolled_back_but_not_a_batch_that_is_odd(learner, adapted):
+    """A wild parameter in one step is an odd batch; in every step the training has exploded."""
+    block, heard = block_of(adapted, 6), Heard()
+    odd = with_parameter(block, 2, 1e6)
+    assert not guarded(learner.fresh(), [block, odd], heard).rolled_back
+    wild = with_parameter(block, slice(None), 1e6)
+    made = learner.fresh()
+    start = engine.weights(made)
+    assert guarded(made, [block, wild], heard).rolled_back
+    assert "exploded" in heard.warnings[0]
+    assert all((a == b).all() for a, b in zip(engine.weights(made), start, strict=True))
+    assert not guarded(learner.fresh(), [wild, block], heard).rolled_back  # it began so
 
 
 def test_the_same_seed_learns_the_same_weights(learner, adapted):

@@ -8,7 +8,7 @@ how several devices share the work (`backend.devices`).
 Nothing here imports a backend before it is used.
 """
 
-from abi_cli.backend.blocks import FlatWeights, feed, synchronize, train_block
+from abi_cli.backend.blocks import FlatWeights, feed, out_of_memory, synchronize, train_block
 from abi_cli.backend.choice import BACKENDS, name, select, to_numpy
 from abi_cli.backend.devices import accelerated, all_devices
 from abi_cli.backend.loops import compiled, compiles, first_weights, scan_layers
@@ -23,6 +23,7 @@ __all__ = [
     "feed",
     "first_weights",
     "name",
+    "out_of_memory",
     "scan_layers",
     "select",
     "synchronize",

@@ -80,8 +80,8 @@ def train_block(model: Any, *arguments: Any) -> Any:
     """Keras's `train_step` for a block of batches, all its steps in one compiled call.
 
     `model` is a `keras.Model` with `flat`, its `FlatWeights`, for whose variable its `optimizer`
-    was built. The logs are the mean `loss` over the steps that were run and `failed`, the first
-    step whose loss was not finite (−1 where all were).
+    was built. The logs are the mean `loss` over the steps that were run, the `lowest` of them, and
+    `failed`, the first step whose loss was not finite (−1 where all were).
 
     Arguments:
         arguments: What Keras hands to `train_step`: the state, on JAX only, and a tuple with the
@@ -107,6 +107,7 @@ def _logs(losses: Any, steps: Any) -> dict[str, Any]:
     first = ops.argmax(ops.cast(bad, "int32"))
     return {
         "loss": ops.sum(ops.where(done, losses, 0.0)) / run,
+        "lowest": ops.min(ops.where(done, losses, math.inf)),
         "failed": ops.where(ops.any(bad), ops.cast(first, "int32"), -1),
     }
 
@@ -227,3 +228,15 @@ def synchronize(model: Any) -> None:
     """Let the variables of a model in training hold their current values, and heed changes."""
     if name() == "jax":
         model.jax_state_sync()
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that there was too little memory, of the machine or of a GPU."""
+    if isinstance(error, MemoryError):
+        return True
+    kind = type(error)
+    theirs = kind.__module__.partition(".")[0] in ("tensorflow", "jax", "jaxlib", "torch")
+    told = str(error).lower()
+    words = ("resource_exhausted", "out of memory", "oom when allocating")
+    named = kind.__name__ in ("ResourceExhaustedError", "OutOfMemoryError")
+    return theirs and (named or any(word in told for word in words))

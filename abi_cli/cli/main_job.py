@@ -122,13 +122,50 @@ def check(
         "abi train spec.yaml",
         "abi train spec.yaml -s training.epochs=60 -o runs/long",
         "abi train spec.yaml --data sims.npz",
+        "abi train spec.yaml --max-time 50m",
+        "abi train --resume runs/long",
+        "abi train --resume runs/long --extend 20",
     )
 )
 @command
 def train(
     console: Console,
-    spec: SpecPath,
+    spec: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[SPEC]",
+            help="The spec, or a run folder; - is standard input.",
+            autocompletion=completing.specs,
+        ),
+    ] = None,
     output: Folder = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            "--resume",
+            metavar="RUN",
+            help="Go on with a training that ended early, instead.",
+            autocompletion=completing.runs,
+        ),
+    ] = None,
+    extend: Annotated[
+        int | None,
+        typer.Option(
+            "--extend",
+            min=1,
+            metavar="N",
+            help="With --resume of a finished run: N more epochs, at the rates of a training that "
+            "was as long from the start (they rise once more).",
+        ),
+    ] = None,
+    max_time: Annotated[
+        str | None,
+        typer.Option(
+            "--max-time",
+            metavar="TIME",
+            help="End with the first block after 30s, 90m or 2h, saved, with exit code 75.",
+        ),
+    ] = None,
     data: Stored = None,
     overrides: Override = None,
     seed: Seed = None,
@@ -139,20 +176,46 @@ def train(
 ) -> None:
     """Simulate from SPEC and learn its posterior: once.
 
-    Leaves a run folder, runs/NAME unless -o names another, where NAME is the spec's.
+    Leaves a run folder, runs/NAME unless -o names another, where NAME is the spec's. SIGTERM,
+    SIGUSR1, Ctrl-C and --max-time end it early, saved; --resume RUN goes on as if nothing was.
     """
     from abi_cli import workflow
+    from abi_cli.cli.interrupting import interruptible, time_limit
     from abi_cli.console import reports
 
-    receipt = workflow.train(
-        spec,
-        target=workflow.Target(output, force=force),
-        data=data,
-        overrides=overrides or (),
-        seed=seed,
-        compute=workflow.Compute(backend, device, jobs),
-        listener=console,
-    )
+    compute = workflow.Compute(backend, device, jobs)
+    with interruptible(console, time_limit(max_time)) as stop:
+        if resume is not None:
+            other = {
+                "SPEC": spec,
+                "-o": output,
+                "-s": overrides,
+                "--seed": seed,
+                "--force": force or None,
+            }
+            if given := [name for name, value in other.items() if value is not None]:
+                raise UsageError(
+                    f"Expected --resume RUN without {given[0]}: it goes on as it was begun",
+                    hint="To train anew with other settings: abi train RUN -o … -s …",
+                )
+            receipt = workflow.resume(
+                resume, extend=extend, data=data, compute=compute, stop=stop, listener=console
+            )
+        elif spec is None or extend is not None:
+            raise UsageError(
+                "Expected SPEC, or --resume RUN" + (" with --extend N" if extend else "")
+            )
+        else:
+            receipt = workflow.train(
+                spec,
+                target=workflow.Target(output, force=force),
+                data=data,
+                overrides=overrides or (),
+                seed=seed,
+                compute=compute,
+                stop=stop,
+                listener=console,
+            )
     reports.show_training(console, receipt)
 
 

@@ -119,7 +119,7 @@ class Workers:
             return
         self._threads.shutdown(wait=False, cancel_futures=True)
         for worker in self._workers:  # a simulation may take minutes, and nobody waits for it
-            worker.process.terminate()
+            worker.process.kill()
         self._threads.shutdown()
         for worker in self._workers:
             worker.process.join()
@@ -167,7 +167,10 @@ def _results(submitted: Iterator[Future[Result]], begun: deque[Future[Result]]) 
 
 def _work(pipe: Connection) -> None:
     """What a process does, from its start until it is ended."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends the others
+    # Signals often reach all processes of a job, but it is for the parent to end them in its time.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGUSR1):  # not ignored by programs that they may start
+        signal.signal(number, lambda *_: None)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     importlib.import_module("abi_cli.model.simulator")  # while there is nothing to do yet
     with suppress(EOFError, BrokenPipeError):  # the parent is gone

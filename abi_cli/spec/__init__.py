@@ -14,6 +14,7 @@ from pathlib import Path
 from abi_cli.errors import SpecError
 from abi_cli.spec.commented import commented_spec
 from abi_cli.spec.dump import dump_spec
+from abi_cli.spec.durations import seconds
 from abi_cli.spec.fields import RESERVED_NAMES, is_module_reference, refuse_variable_name
 from abi_cli.spec.json_schema import json_schema
 from abi_cli.spec.model_section import DesignSection, ModelSection
@@ -62,6 +63,7 @@ __all__ = [
     "read_source",
     "read_spec",
     "refuse_variable_name",
+    "seconds",
     "validate",
 ]
 

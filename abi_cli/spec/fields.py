@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from abi_cli.registry import Part
+from abi_cli.spec.durations import EXPECTED, seconds
 from abi_cli.spec.problems import Code
 from abi_cli.spec.shorthand import OneOf, PartOf, describe, refusal
 
@@ -81,6 +82,23 @@ def _label(label: str) -> str:
 def _as_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
+
+def _duration(value: Any) -> str:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    text = f"{value:g} s" if number else value if isinstance(value, str) else ""
+    try:
+        seconds(text)
+    except ValueError:
+        raise refusal(Code.VALUE, f"Expected {EXPECTED}; got {describe(value)}") from None
+    return text
+
+
+Duration = Annotated[
+    str,
+    BeforeValidator(_duration),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number", "exclusiveMinimum": 0}]}),
+]
+"""A length of time, as text that `durations.seconds` reads."""
 
 ModuleReference = Annotated[str, AfterValidator(_module_reference)]
 VariableName = Annotated[str, AfterValidator(_variable_name)]

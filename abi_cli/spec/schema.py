@@ -14,7 +14,14 @@ from pydantic import Field, PositiveFloat, model_validator
 from abi_cli import registry
 from abi_cli.registry import Part
 from abi_cli.spec.declarations import Declaration
-from abi_cli.spec.fields import Count, Labels, ModuleReference, RunName, VariableName
+from abi_cli.spec.fields import (
+    Count,
+    Duration,
+    Labels,
+    ModuleReference,
+    RunName,
+    VariableName,
+)
 from abi_cli.spec.model_section import ModelSection
 from abi_cli.spec.problems import Code, suggestion
 from abi_cli.spec.section import Section
@@ -145,6 +152,10 @@ class TrainingSection(Section):
     )
     callbacks: tuple[Annotated[Part, PartOf("callback")], ...] = Field(
         default=(), description="What else happens after each epoch."
+    )
+    checkpoint_every: Duration = Field(
+        default="5 min",
+        description="The state that --resume goes on from is saved this often, at the least.",
     )
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -96,47 +97,110 @@ class BlockPlan:
         return block
 
     def empty(self, adapted: Datasets, bucket: int) -> Block:
-        """A block of the same shapes in which no step is run: it only compiles."""
+        """A block of the same shapes in which no step is run: it changes nothing."""
         rows = np.resize(np.arange(count(adapted)), self.length * self.batch_size)
         block = self.make(0, take(adapted, rows), bucket)
         return {**block, "steps": np.asarray(0, np.int32)}
 
 
+@dataclass(frozen=True)
+class Position:
+    """How far a training has come in its rows: the blocks that follow depend on nothing else.
+
+    Arguments:
+        seen: Rows that have been gathered.
+        waiting: Bucket → those of them that no block has taken yet, ascending, `(row,)`.
+        source: What the source of the rows has to say of itself by then.
+    """
+
+    seen: int = 0
+    waiting: Mapping[int, np.ndarray] = field(default_factory=dict)
+    source: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Ledger:
+    """What is known of blocks that were made and not learned yet, by their numbers.
+
+    One thread enters them, another asks and strikes them out.
+
+    Arguments:
+        facts: Gives what the source has to say of itself when a block is made.
+    """
+
+    def __init__(self, facts: Callable[[], dict[str, Any]] = dict):
+        self._facts = facts
+        self._entries: dict[int, tuple[Block, Position]] = {}
+
+    def enter(self, number: int, block: Block, *, seen: int, pools: Mapping[int, Pool]) -> None:
+        """A block that was made, and what is left after it."""
+        waiting = {bucket: pool.rows for bucket, pool in pools.items()}
+        self._entries[number] = block, Position(seen, waiting, self._facts())
+
+    def block(self, number: int) -> Block:
+        """A block that is being learned."""
+        return self._entries[number][0]
+
+    def learned(self, number: int) -> Position:
+        """Strike a block out; gives the position after it."""
+        return self._entries.pop(number)[1]
+
+
 @dataclass
-class _Pool:
+class Pool:
     """Adapted data sets of one bucket that wait for their block, in the order of their rows."""
 
     datasets: Datasets
     rows: np.ndarray
 
     def add(self, datasets: Datasets, rows: np.ndarray) -> None:
+        """More of them, of later rows."""
         self.datasets = concatenate([self.datasets, datasets])
         self.rows = np.concatenate([self.rows, rows])
 
     def remove(self, number: int) -> Datasets:
+        """The first ones, which wait no longer."""
         first = take(self.datasets, slice(0, number))
         self.datasets = take(self.datasets, slice(number, None))
         self.rows = self.rows[number:]
         return first
 
 
-def gathered(parts: Iterator[Datasets], plan: BlockPlan) -> Iterator[Block]:
+@dataclass(frozen=True)
+class Beginning:
+    """Where the gathering of blocks begins: at the first row of all, or where it was left.
+
+    Arguments:
+        number: Of the first block.
+        seen: Rows before the first part.
+        pools: Bucket → data sets of those rows that wait for their block.
+    """
+
+    number: int = 0
+    seen: int = 0
+    pools: Mapping[int, Pool] = field(default_factory=dict)
+
+
+def gathered(
+    parts: Iterator[Datasets],
+    plan: BlockPlan,
+    *,
+    beginning: Beginning = Beginning(),
+    ledger: Ledger | None = None,
+) -> Iterator[Block]:
     """The blocks of the training from adapted data sets in the order of their rows.
 
     A block is made of the bucket that is the first to hold enough, so blocks don't depend on how
     the rows were divided into parts. What is left when the last block is full is dropped.
+
+    Arguments:
+        beginning: Where to begin; `parts` begin at its row `seen`.
+        ledger: Is told of every block just before it is given out.
     """
-    pools: dict[int, _Pool] = {}
-    number, seen = 0, 0
+    pools, number, seen = dict(beginning.pools), beginning.number, beginning.seen
     total = plan.epochs * plan.blocks_per_epoch
-    for part in parts:
-        for bucket, index in _by_bucket(part, plan.buckets):
-            members = take(part, index)
-            if bucket in pools:
-                pools[bucket].add(members, seen + index)
-            else:
-                pools[bucket] = _Pool(members, seen + index)
-        seen += count(part)
+
+    def complete_blocks() -> Iterator[Block]:
+        nonlocal number
         while number < total:
             needed = plan.steps(number) * plan.batch_size
             complete = [
@@ -145,12 +209,27 @@ def gathered(parts: Iterator[Datasets], plan: BlockPlan) -> Iterator[Block]:
                 if len(pool.rows) >= needed
             ]
             if not complete:
-                break
+                return
             _, bucket = min(complete)
-            yield plan.make(number, pools[bucket].remove(needed), bucket)
+            block = plan.make(number, pools[bucket].remove(needed), bucket)
+            if ledger is not None:
+                ledger.enter(number, block, seen=seen, pools=pools)
+            yield block
             number += 1
-        if number == total:
+
+    yield from complete_blocks()
+    while number < total:
+        part = next(parts, None)
+        if part is None:
             return
+        for bucket, index in _by_bucket(part, plan.buckets):
+            members = take(part, index)
+            if bucket in pools:
+                pools[bucket].add(members, seen + index)
+            else:
+                pools[bucket] = Pool(members, seen + index)
+        seen += count(part)
+        yield from complete_blocks()
 
 
 def _by_bucket(part: Datasets, buckets: tuple[int, ...]) -> list[tuple[int, np.ndarray]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +18,7 @@ from abi_cli.spec import Spec, TrainingSection
 from abi_cli.training.blocks import Block, BlockPlan
 from abi_cli.training.fitting import refuse_unfit
 from abi_cli.training.parts import Optimizer, Schedule
+from abi_cli.training.state import Shapes
 from abi_cli.variables import Datasets, Layout, Ragged, count, take
 
 
@@ -63,15 +66,47 @@ def build(
         seed=seed,
     )
     approximator.initialize(adapted)
-    schedule = registry.expected(spec.training.learning_rate, Schedule)
-    optimizer = registry.expected(spec.training.optimizer, Optimizer)
+    return _prepared(approximator, spec.training)
+
+
+def rebuild(networks: Mapping[str, Any], training: TrainingSection) -> Approximator:
+    """The networks of a training that was interrupted, without their weights.
+
+    Arguments:
+        networks: What `Approximator.get_config` gave.
+    """
+    return _prepared(Approximator.from_config(dict(networks)), training)
+
+
+def _prepared(approximator: Approximator, training: TrainingSection) -> Approximator:
+    schedule = registry.expected(training.learning_rate, Schedule)
+    optimizer = registry.expected(training.optimizer, Optimizer)
     approximator.prepare(optimizer.build(schedule.peak), optimizer.clip)
     return approximator
 
 
-def compile_blocks(approximator: Approximator, blocks: BlockPlan, adapted: Datasets) -> Block:
+def empty_blocks(blocks: BlockPlan, adapted: Datasets) -> list[Block]:
+    """A block without steps of every shape."""
+    return [blocks.empty(_fitting(adapted, bucket), bucket) for bucket in blocks.buckets or (0,)]
+
+
+def shapes_of(empty: Sequence[Block]) -> Shapes:
+    """What `of_shapes` makes empty blocks from, as JSON values."""
+    return [
+        {name: [list(array.shape), str(array.dtype)] for name, array in block.items()}
+        for block in empty
+    ]
+
+
+def of_shapes(shapes: Shapes) -> list[Block]:
+    """Blocks without steps, all zeros."""
+    return [
+        {name: np.zeros(shape, dtype) for name, (shape, dtype) in block.items()} for block in shapes
+    ]
+
+
+def compile_blocks(approximator: Approximator, empty: Sequence[Block]) -> Block:
     """Run an empty block of every shape, so that training never pauses; gives one of them."""
-    empty = [blocks.empty(_fitting(adapted, bucket), bucket) for bucket in blocks.buckets or (0,)]
     approximator.fit(
         backend.feed(iter(empty), empty[0]),
         steps_per_epoch=len(empty),
@@ -90,7 +125,12 @@ def _fitting(adapted: Datasets, bucket: int) -> Datasets:
 
 
 def block_plan(
-    training: TrainingSection, approximator: Approximator, *, num_batches: int, seed: int
+    training: TrainingSection,
+    approximator: Approximator,
+    *,
+    num_batches: int,
+    seed: int,
+    accelerated: bool | None = None,
 ) -> BlockPlan:
     """How a training is cut into blocks.
 
@@ -98,6 +138,7 @@ def block_plan(
         approximator: What is to be trained.
         num_batches: Of an epoch: the spec's, or what stored simulations make.
         seed: Of the run.
+        accelerated: Whether for a GPU; None to look.
     """
     schedule = registry.expected(training.learning_rate, Schedule)
     total = training.epochs * num_batches
@@ -109,7 +150,7 @@ def block_plan(
         noise=approximator.inference_network.training_noise,
         seed=seed,
         rate=lambda step: schedule.relative(step, total),
-        accelerated=backend.accelerated(),
+        accelerated=backend.accelerated() if accelerated is None else accelerated,
     )
 
 
@@ -141,7 +182,7 @@ def rehearse(
     began = time.perf_counter()
     approximator = build(spec, adapter, layout, adapted, seed=seed)
     plan = block_plan(spec.training, approximator, num_batches=spec.training.num_batches, seed=seed)
-    example = compile_blocks(approximator, plan, adapted)
+    example = compile_blocks(approximator, empty_blocks(plan, adapted))
     compiled = time.perf_counter()
     full = []
     for bucket in plan.buckets or (0,):

@@ -2,28 +2,54 @@
 
     pilot → layout, adapter, buckets → networks → blocks → `fit`
 
-The networks are compiled while the workers make the first simulations, once for each bucket.
+The networks are compiled while the workers make the first simulations, once for each bucket. A
+training that is resumed has its networks from its state, and needs no pilot.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 
+import keras
 import numpy as np
 
 from abi_cli import backend, registry
 from abi_cli.approximator import Approximator
+from abi_cli.errors import OutOfMemory
 from abi_cli.listener import Listener
 from abi_cli.spec import Spec
-from abi_cli.training.blocks import Ahead, Block, BlockPlan, gathered
-from abi_cli.training.building import adapter_for, block_plan, build, compile_blocks
+from abi_cli.training.blocks import (
+    Ahead,
+    Beginning,
+    Block,
+    BlockPlan,
+    Ledger,
+    Pool,
+    Position,
+    gathered,
+)
+from abi_cli.training.building import (
+    adapter_for,
+    block_plan,
+    build,
+    compile_blocks,
+    empty_blocks,
+    of_shapes,
+    rebuild,
+    shapes_of,
+)
+from abi_cli.training.divergence import DivergenceGuard
 from abi_cli.training.fitting import refuse_unmonitored
+from abi_cli.training.keeping import Keeper, Keeping, Watched, restore_callbacks
 from abi_cli.training.parts import Callback
 from abi_cli.training.sources import Source
-from abi_cli.training.watch import DivergenceGuard, EpochLog, Meters
+from abi_cli.training.state import State, give_values
+from abi_cli.training.stopping import Stop
+from abi_cli.training.watch import EpochLog, Meters, Start
 from abi_cli.variables import Datasets, Layout
 
 
@@ -32,10 +58,13 @@ class Plan:
     """What is to be trained, from what.
 
     Arguments:
-        spec: Of the run; its adapter is written down.
+        spec: Of the run; its adapter is written down, its epochs are those of the whole training.
         source: Of simulations, fresh or stored.
         describe: What the variables of simulations are.
         seed: Of the run.
+        keeping: Where the state is kept.
+        state: To go on from; None to begin.
+        stop: Whether somebody wants the training to end.
         listener: Hears of progress.
     """
 
@@ -43,6 +72,9 @@ class Plan:
     source: Source
     describe: Callable[[Datasets], Layout]
     seed: int
+    keeping: Keeping
+    state: State | None = None
+    stop: Stop = field(default_factory=Stop)
     listener: Listener = field(default_factory=Listener)
 
 
@@ -51,18 +83,29 @@ class Trained:
     """What training leaves.
 
     Arguments:
-        history: A row per epoch: epoch, loss, val_loss where validated, learning_rate, seconds.
-        timings: Seconds that each part took, by name.
-        pilot: The simulations that the adapter learned from.
+        history: A row per epoch: epoch, loss, val_loss where validated, learning_rate, seconds;
+            rollbacks where there were any.
+        timings: Seconds that each part took, by name, of processes before this one, too.
         failures: How many simulations failed and were drawn again.
     """
 
     approximator: Approximator
     history: list[dict[str, float]]
-    layout: Layout
     timings: dict[str, float]
-    pilot: Datasets
     failures: int = 0
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """What is there before the first block.
+
+    Arguments:
+        empty: Blocks without steps, of every shape.
+    """
+
+    approximator: Approximator
+    blocks: BlockPlan
+    empty: list[Block]
 
 
 def train(plan: Plan) -> Trained:
@@ -72,80 +115,190 @@ def train(plan: Plan) -> Trained:
         SpecError: The adapter or the networks don't fit the model.
         UserFunctionError: A simulation failed.
         Diverged: The loss stayed not finite after several rollbacks.
+        StoppedEarly: It was asked for; the state is saved.
+        OutputError: The state can't be saved.
+        OutOfMemory: As it says.
     """
-    clock = _Clock()
-    training = plan.spec.training
-    source = plan.source
+    try:
+        return _train(plan)
+    except Exception as error:
+        if not backend.out_of_memory(error):
+            raise
+        raise OutOfMemory(
+            "there is too little memory for this training",
+            hint="Try a smaller training.batch_size, smaller networks (size: small), or fewer "
+            "processes beside this one: --jobs 1.",
+        ) from error
+
+
+def _train(plan: Plan) -> Trained:
+    state = plan.state
+    clock = _Clock(state.seconds if state else {})
+    ready = _begun(plan, clock) if state is None else _resumed(plan, state, clock)
+    if state is not None and state.finished:
+        return _ended(plan, state, ready.approximator)
+    ledger = Ledger(plan.source.facts)
+    ahead = Ahead(_blocks(plan, ready, ledger))
+    try:
+        with clock("compiling"):
+            example = compile_blocks(ready.approximator, ready.empty)
+        with clock("training"):
+            history = _fit(plan, ready, ahead, ledger, example, clock)
+    finally:
+        ahead.stop()
+    clock.add("waiting for data", ahead.waited)
+    failures = plan.source.failures.count
+    return Trained(ready.approximator, history, clock.so_far(), failures=failures)
+
+
+def _begun(plan: Plan, clock: _Clock) -> _Ready:
+    """Networks for what the pilot shows."""
     with clock("pilot"):
-        pilot = source.pilot()
+        pilot = plan.source.pilot()
         layout = plan.describe(pilot)
         adapter = adapter_for(plan.spec, pilot, layout)
         adapted = adapter.forward(pilot)
     with clock("networks"):
         approximator = build(plan.spec, adapter, layout, adapted, seed=plan.seed)
-    blocks = block_plan(training, approximator, num_batches=source.num_batches, seed=plan.seed)
-    ahead = Ahead(gathered(source.parts(adapter), blocks))
-    try:
-        with clock("compiling"):
-            example = compile_blocks(approximator, blocks, adapted)
-        with clock("training"):
-            history = _fit(plan, approximator, blocks, ahead, source, example)
-    finally:
-        ahead.stop()
-    clock.seconds["waiting for data"] = ahead.waited
-    return Trained(
-        approximator, history, layout, clock.seconds, pilot, failures=source.failures.count
+    training, num_batches = plan.spec.training, plan.source.num_batches
+    blocks = block_plan(training, approximator, num_batches=num_batches, seed=plan.seed)
+    return _Ready(approximator, blocks, empty_blocks(blocks, adapted))
+
+
+def _resumed(plan: Plan, state: State, clock: _Clock) -> _Ready:
+    """Networks as they were."""
+    plan.source.go_on(state.position.source)
+    training = plan.spec.training
+    with clock("networks"):
+        approximator = rebuild(state.networks, training)
+        give_values(approximator, state.values)
+    blocks = block_plan(
+        training,
+        approximator,
+        num_batches=plan.source.num_batches,
+        seed=plan.seed,
+        accelerated=state.accelerated,
+    )
+    return _Ready(approximator, blocks, of_shapes(state.shapes))
+
+
+def _ended(plan: Plan, state: State, approximator: Approximator) -> Trained:
+    """What is left to do where a training was interrupted after its last epoch."""
+    callbacks = _callbacks(plan)
+    for _, built in callbacks:
+        built.set_model(approximator)
+    restore_callbacks(callbacks, state)
+    for _, built in callbacks:
+        built.on_train_end()
+    failures = plan.source.failures.count
+    return Trained(approximator, state.log["rows"], state.seconds, failures=failures)
+
+
+def _blocks(plan: Plan, ready: _Ready, ledger: Ledger) -> Iterator[Block]:
+    """The blocks that are to be learned, made in the thread that asks for them."""
+    adapter, start = ready.approximator.adapter, _start(plan, ready.blocks)
+    position = plan.state.position if plan.state else Position()
+    pools = {
+        bucket: Pool(plan.source.rows(adapter, rows), rows)
+        for bucket, rows in position.waiting.items()
+        if len(rows)
+    }
+    yield from gathered(
+        plan.source.parts(adapter, start=position.seen),
+        ready.blocks,
+        beginning=Beginning(start.block, position.seen, pools),
+        ledger=ledger,
     )
 
 
-class _Clock:
-    """Seconds by name."""
+def _start(plan: Plan, blocks: BlockPlan) -> Start:
+    if plan.state is None:
+        return Start()
+    done = plan.state.blocks
+    return Start(plan.state.epoch * blocks.blocks_per_epoch + done, empty=done)
 
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
+
+def _callbacks(plan: Plan) -> list[tuple[Callback, keras.callbacks.Callback]]:
+    parts = [registry.expected(part, Callback) for part in plan.spec.training.callbacks]
+    return [(part, part.build()) for part in parts]
+
+
+class _Clock:
+    """Seconds by name, beginning with those of processes before this one."""
+
+    def __init__(self, before: Mapping[str, float]):
+        self._seconds = dict(before)
+        self._running: dict[str, float] = {}
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
-        began = time.perf_counter()
+        self._running[name] = time.perf_counter()
         yield
-        self.seconds[name] = time.perf_counter() - began
+        self.add(name, time.perf_counter() - self._running.pop(name))
+
+    def add(self, name: str, seconds: float) -> None:
+        """So many more."""
+        self._seconds[name] = self._seconds.get(name, 0.0) + seconds
+
+    def so_far(self) -> dict[str, float]:
+        """By now, what is running included."""
+        now = time.perf_counter()
+        running = {name: now - began for name, began in self._running.items()}
+        return {
+            name: self._seconds.get(name, 0.0) + running.get(name, 0.0)
+            for name in (*self._seconds, *(n for n in running if n not in self._seconds))
+        }
 
 
 def _fit(
-    plan: Plan,
-    approximator: Approximator,
-    blocks: BlockPlan,
-    ahead: Ahead,
-    source: Source,
-    example: Block,
+    plan: Plan, ready: _Ready, ahead: Ahead, ledger: Ledger, example: Block, clock: _Clock
 ) -> list[dict[str, float]]:
-    callbacks = [registry.expected(part, Callback) for part in plan.spec.training.callbacks]
-    held_out = source.validation(approximator.adapter)
+    approximator, blocks, state = ready.approximator, ready.blocks, plan.state
+    held_out = plan.source.validation(approximator.adapter)
     refuse_unmonitored(plan.spec.training, validated=held_out is not None)
-    total = blocks.epochs * blocks.num_batches
-    with plan.listener.task("training", total=total, unit="steps") as progress:
-        log = EpochLog(
-            Meters(
-                steps=blocks.steps,
-                relative_rate=lambda epoch: float(
-                    blocks.rate(np.array([(epoch + 1) * blocks.num_batches - 1]))[0]
-                ),
-                waited=lambda: ahead.waited,
-                simulated=lambda: source.seconds,
-                validate=(lambda: approximator.mean_loss(held_out)) if held_out else None,
+    start, callbacks = _start(plan, blocks), _callbacks(plan)
+    guard = DivergenceGuard(plan.listener, ledger.block, start)
+    left = blocks.epochs * blocks.num_batches - (state.step(blocks) if state else 0)
+    with plan.listener.task("training", total=left, unit="steps") as progress:
+        meters = Meters(
+            steps=blocks.steps,
+            relative_rate=lambda epoch: float(
+                blocks.rate(np.array([(epoch + 1) * blocks.num_batches - 1]))[0]
             ),
-            progress,
+            waited=lambda: ahead.waited,
+            simulated=lambda: plan.source.seconds,
+            rollbacks=lambda: guard.rollbacks,
+            rolled_back=lambda: guard.rolled_back,
+            validate=(lambda: approximator.mean_loss(held_out)) if held_out else None,
         )
-        approximator.fit(
-            backend.feed(iter(ahead), example),
-            steps_per_epoch=blocks.blocks_per_epoch,
-            epochs=blocks.epochs,
-            shuffle=False,
-            verbose=0,
-            callbacks=[
-                DivergenceGuard(plan.listener),
-                log,
-                *(callback.build() for callback in callbacks),
-            ],
+        log = EpochLog(meters, progress, start)
+        if state is not None:
+            log.go_on(state.log)
+            guard.go_on(state.guard, state.good)
+        watched = Watched(
+            networks=approximator.get_config(),
+            shapes=shapes_of(ready.empty),
+            plan=blocks,
+            ledger=ledger,
+            log=log,
+            guard=guard,
+            callbacks=callbacks,
+            position=state.position if state else Position(),
+            seconds=clock.so_far,
         )
+        keeper = Keeper(watched, plan.keeping, plan.stop, start, resumed=state)
+        try:
+            with plan.stop.heeded():
+                approximator.fit(
+                    backend.feed(chain(repeat(ready.empty[0], start.empty), ahead), example),
+                    steps_per_epoch=blocks.blocks_per_epoch,
+                    initial_epoch=state.epoch if state else 0,
+                    epochs=blocks.epochs,
+                    shuffle=False,
+                    verbose=0,
+                    callbacks=[guard, log, *(built for _, built in callbacks), keeper],
+                )
+            keeper.close()
+        finally:
+            keeper.end()
     return log.rows

@@ -7,7 +7,8 @@ to the optimizer's own rate, so that callbacks may lower that one whatever the s
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic import (
@@ -167,7 +168,14 @@ class WarmupCosine(Schedule):
 
 
 class Callback(Part):
-    """Something that watches the training and may act on it."""
+    """Something that watches the training and may act on it.
+
+    Attributes:
+        state: Attributes of the Keras callback that change while it watches: numbers, or lists of
+            arrays. A training that is resumed restores them.
+    """
+
+    state: ClassVar[tuple[str, ...]] = ()
 
     monitor: str = Field("val_loss", description="The column of history.csv that it watches.")
 
@@ -175,10 +183,16 @@ class Callback(Part):
     def build(self) -> keras.callbacks.Callback:
         """The Keras callback."""
 
+    def extended(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """Its state at the end of a training, made ready for more epochs."""
+        return dict(attributes)
+
 
 @part("callback", "early_stopping", example="early_stopping: {patience: 5}")
 class EarlyStopping(Callback):
     """Stop when the monitored loss has stopped improving; keep the best weights."""
+
+    state = ("wait", "stopped_epoch", "best", "best_epoch", "best_weights")
 
     min_delta: NonNegativeFloat = Field(0.0, description="What counts as an improvement.")
     patience: NonNegativeInt = Field(5, description="Epochs to wait for one.")
@@ -190,12 +204,18 @@ class EarlyStopping(Callback):
 
         return keras.callbacks.EarlyStopping(mode="min", **self.model_dump())
 
+    def extended(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """The best is kept, but patience begins anew."""
+        return {**attributes, "wait": 0, "stopped_epoch": 0}
+
 
 @part(
     "callback", "reduce_lr_on_plateau", example="reduce_lr_on_plateau: {factor: 0.5, patience: 3}"
 )
 class ReduceLROnPlateau(Callback):
     """Multiply the learning rate by `factor` when the monitored loss stops improving."""
+
+    state = ("wait", "best", "cooldown_counter")
 
     factor: float = Field(0.5, gt=0, lt=1, description="What the rate is multiplied by.")
     patience: PositiveInt = Field(3, description="Epochs without improvement.")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -78,8 +78,25 @@ class Source(Protocol):
     def pilot(self) -> Datasets:
         """Data sets from which scales are learned."""
 
-    def parts(self, adapter: Adapter) -> Iterator[Datasets]:
-        """Adapted data sets, without end."""
+    def parts(self, adapter: Adapter, *, start: int = 0) -> Iterator[Datasets]:
+        """Adapted data sets, without end, from a row on.
+
+        Arguments:
+            start: Of rows that parts made before, with or without what came between them.
+        """
+
+    def rows(self, adapter: Adapter, index: np.ndarray) -> Datasets:
+        """Adapted data sets again, as `parts` gave them.
+
+        Arguments:
+            index: Their rows, ascending, `(row,)`.
+        """
+
+    def facts(self) -> dict[str, Any]:
+        """What `go_on` needs beside the seed, as JSON values."""
+
+    def go_on(self, facts: Mapping[str, Any]) -> None:
+        """Take over from the source of an earlier process, instead of a pilot."""
 
     def validation(self, adapter: Adapter) -> Datasets | None:
         """Adapted data sets that are not learned from, if any."""
@@ -100,19 +117,44 @@ class Fresh:
     def pilot(self) -> Datasets:
         """The first rows of the pilot's stream, fewer for a slow simulator."""
         least = PILOT_ROWS[-1]
-        began = time.perf_counter()
         parts = list(self._simulate(Purpose.PILOT, self._ranges(0, least, 64)))
-        row_seconds = (time.perf_counter() - began) / least
+        # Not by the clock here, which would count the start of the processes.
+        row_seconds = self.seconds / least / max(self._workers.jobs, 1)
         wanted = next((rows for rows in PILOT_ROWS if rows * row_seconds <= PILOT_SECONDS), least)
         self._task_rows = int(min(TASK_ROWS, max(1.0, TASK_SECONDS / row_seconds)))
         start = count(concatenate(parts))
         parts += self._simulate(Purpose.PILOT, self._ranges(start, wanted, self._task_rows))
         return concatenate(parts)
 
-    def parts(self, adapter: Adapter) -> Iterator[Datasets]:
-        """Rows of the training stream from the first on."""
-        ranges = self._ranges(0, None, self._task_rows)
+    def parts(self, adapter: Adapter, *, start: int = 0) -> Iterator[Datasets]:
+        """Rows of the training stream."""
+        ranges = self._ranges(start, None, self._task_rows)
         yield from self._simulate(Purpose.TRAIN, ranges, adapter)
+
+    def rows(self, adapter: Adapter, index: np.ndarray) -> Datasets:
+        """Simulated again: what was drawn with them from one stream, too, but nothing else."""
+        unit = self._simulator.unit
+        units = np.unique(index // unit)
+        runs = np.split(units, np.flatnonzero(np.diff(units) > 1) + 1)
+        ranges = ((int(run[0]) * unit, (int(run[-1]) + 1) * unit) for run in runs)
+        task = Simulated(self._simulator, self._seed, Purpose.TRAIN, adapter)
+        results = self._workers.imap(task, ranges, ahead=TASKS_AHEAD)
+        simulated = concatenate(datasets for datasets, _, _ in results)
+        place = np.searchsorted(units, index // unit) * unit + index % unit
+        return take(simulated, place)
+
+    def facts(self) -> dict[str, Any]:
+        """How many rows a task has, which was found out in the pilot, and what was counted."""
+        return {
+            "task_rows": self._task_rows,
+            "seconds": self.seconds,
+            "failures": self.failures.count,
+        }
+
+    def go_on(self, facts: Mapping[str, Any]) -> None:
+        """Count on. (What the first failure was, the earlier process has told.)"""
+        self._task_rows, self.seconds = int(facts["task_rows"]), float(facts["seconds"])
+        self.failures = Failures(int(facts["failures"]))
 
     def validation(self, adapter: Adapter) -> Datasets | None:
         """Rows of the validation stream, as many as the spec asks for."""
@@ -166,15 +208,34 @@ class Stored:
         """The first of those to learn from."""
         return take(self._learned, slice(0, PILOT_ROWS[0]))
 
-    def parts(self, adapter: Adapter) -> Iterator[Datasets]:
-        """Pass after pass, each shuffled."""
+    def parts(self, adapter: Adapter, *, start: int = 0) -> Iterator[Datasets]:
+        """Pass after pass, each shuffled; row i is one of pass i // (those to learn from)."""
         adapted = _single(adapter.forward(self._learned))
-        epoch = 0
+        number, first = divmod(start, count(adapted))
         while True:
-            epoch += 1
-            order = np.random.default_rng([self._seed, epoch]).permutation(count(adapted))
-            for first in range(0, len(order), TASK_ROWS):
-                yield take(adapted, order[first : first + TASK_ROWS])
+            order = self._order(number)
+            for begin in range(first, len(order), TASK_ROWS):
+                yield take(adapted, order[begin : begin + TASK_ROWS])
+            number, first = number + 1, 0
+
+    def _order(self, number: int) -> np.ndarray:
+        """Of a pass, from 0 on."""
+        return np.random.default_rng([self._seed, number + 1]).permutation(count(self._learned))
+
+    def rows(self, adapter: Adapter, index: np.ndarray) -> Datasets:
+        """Looked up again; what waits for its block may be of several passes."""
+        number, place = np.divmod(index, count(self._learned))
+        stored = np.concatenate(
+            [self._order(int(n))[place[number == n]] for n in np.unique(number)]
+        )
+        return _single(adapter.forward(take(self._learned, stored)))
+
+    def facts(self) -> dict[str, Any]:
+        """Nothing: all follows from the simulations and the seed."""
+        return {}
+
+    def go_on(self, facts: Mapping[str, Any]) -> None:
+        """Nothing to take over."""
 
     def validation(self, adapter: Adapter) -> Datasets | None:
         """Those held out."""

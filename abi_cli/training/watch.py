@@ -1,10 +1,14 @@
-"""What watches the training from inside Keras's `fit`: losses of epochs, and divergence."""
+"""What watches the training from inside Keras's `fit`: blocks by their numbers, losses of epochs.
+
+A training that is resumed within an epoch begins that epoch with empty blocks in place of those
+that were learned before: `fit` counts them, and nobody else hears of them.
+"""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +16,39 @@ import keras
 import numpy as np
 
 from abi_cli import backend
-from abi_cli.errors import Diverged
-from abi_cli.listener import Listener, Progress
+from abi_cli.listener import Progress
 
-MOST_ROLLBACKS = 3
-"""How often a training that diverges goes on from its last good epoch."""
+
+@dataclass(frozen=True)
+class Start:
+    """Where a training begins, or goes on.
+
+    Arguments:
+        block: Number of the first block to learn.
+        empty: Empty blocks before it, in the place of those of its epoch that were learned before.
+    """
+
+    block: int = 0
+    empty: int = 0
+
+
+class BlockCallback(keras.callbacks.Callback):
+    """Hears of every block that is learned, by its number in the training."""
+
+    def __init__(self, start: Start):
+        super().__init__()
+        self._next, self._empty = start.block, start.empty
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002  # Keras's signature
+        """Pass over empty blocks, and number the others."""
+        if self._empty:
+            self._empty -= 1
+            return
+        self._next += 1
+        self.on_block(self._next - 1, logs)
+
+    def on_block(self, number: int, logs: Any) -> None:
+        """A block was learned; `logs` are those of `backend.train_block`."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +60,8 @@ class Meters:
         relative_rate: Rate at the end of an epoch, by its number, relative to the optimizer's.
         waited: Seconds that the training has waited for data so far.
         simulated: Seconds that all workers have simulated so far.
+        rollbacks: How often the training has gone back because it diverged, so far.
+        rolled_back: Whether it did so after the last block.
         validate: Loss on the validation data; None where there are none.
     """
 
@@ -35,33 +69,67 @@ class Meters:
     relative_rate: Callable[[int], float]
     waited: Callable[[], float]
     simulated: Callable[[], float]
+    rollbacks: Callable[[], int]
+    rolled_back: Callable[[], bool]
     validate: Callable[[], float] | None
 
 
-class EpochLog(keras.callbacks.Callback):
+class EpochLog(BlockCallback):
     """The row that an epoch leaves in history.csv, and the progress shown meanwhile.
 
-    It comes first of all callbacks: the others read what it adds to the logs.
+    It comes before the callbacks of the spec: they read what it adds to the logs. A row has
+    `rollbacks`, how many, where there were any.
     """
 
-    def __init__(self, meters: Meters, progress: Progress):
-        super().__init__()
+    def __init__(self, meters: Meters, progress: Progress, start: Start):
+        super().__init__(start)
         self.rows: list[dict[str, float]] = []
         self._meters, self._progress = meters, progress
-        self._block = 0
+        self._resumed: Mapping[str, Any] | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """What was noted so far, as JSON values."""
+        return {
+            "rows": [dict(row) for row in self.rows],
+            "losses": list(self._losses),
+            "steps": list(self._steps),
+            "spent": self._spent(),
+        }
+
+    def go_on(self, facts: Mapping[str, Any]) -> None:
+        """Take over what was noted before the training was interrupted."""
+        self.rows = [dict(row) for row in facts["rows"]]
+        self._resumed = facts
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002  # Keras's signature
         """Start the clocks."""
-        self._losses: list[float] = []
-        self._steps: list[int] = []
-        self._began = time.perf_counter()
-        self._waited, self._simulated = self._meters.waited(), self._meters.simulated()
+        before, self._resumed = self._resumed or {}, None
+        self._losses: list[float] = list(before.get("losses", ()))
+        self._steps: list[int] = list(before.get("steps", ()))
+        self._before: Mapping[str, float] = before.get("spent", {})
+        self._began = self._clocks()
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002  # Keras's signature
-        """Count the block, weighting its loss by its steps; one that failed has none."""
-        steps = self._meters.steps(self._block)
-        self._block += 1
-        if int(logs["failed"]) < 0:
+    def _clocks(self) -> dict[str, float]:
+        meters = self._meters
+        return {
+            "seconds": time.perf_counter(),
+            "waited": meters.waited(),
+            "simulated": meters.simulated(),
+            "rollbacks": meters.rollbacks(),
+        }
+
+    def _spent(self) -> dict[str, float]:
+        """What the epoch has taken so far, in processes before this one, too."""
+        now = self._clocks()
+        return {
+            name: now[name] - began + self._before.get(name, 0)
+            for name, began in self._began.items()
+        }
+
+    def on_block(self, number: int, logs: Any) -> None:
+        """Count the block, weighting its loss by its steps; one that was undone has none."""
+        steps = self._meters.steps(number)
+        if not self._meters.rolled_back():
             self._losses.append(float(logs["loss"]))
             self._steps.append(steps)
         self._progress.advance(steps, loss=self._mean())
@@ -71,63 +139,18 @@ class EpochLog(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Put the epoch's losses and times into the logs, and keep them."""
-        seconds = time.perf_counter() - self._began
-        waited = self._meters.waited() - self._waited
+        spent = self._spent()
         base = float(backend.to_numpy(self.model.optimizer.learning_rate))
         logs.clear()
         logs["loss"] = self._mean()
         if self._meters.validate is not None:
             logs["val_loss"] = self._meters.validate()
         logs["learning_rate"] = base * self._meters.relative_rate(epoch)
-        logs["seconds_simulating"] = self._meters.simulated() - self._simulated
-        logs["seconds_waiting"] = waited
-        logs["seconds_training"] = seconds - waited
+        if spent["rollbacks"]:
+            logs["rollbacks"] = spent["rollbacks"]
+        logs["seconds_simulating"] = spent["simulated"]
+        logs["seconds_waiting"] = spent["waited"]
+        logs["seconds_training"] = spent["seconds"] - spent["waited"]
         self.rows.append({"epoch": epoch + 1, **logs})
-
-
-class DivergenceGuard(keras.callbacks.Callback):
-    """Goes back to the last good epoch, at half the rate, when a loss is not finite.
-
-    Errors:
-        Diverged: When it has done so `MOST_ROLLBACKS` times and the loss is not finite again.
-    """
-
-    def __init__(self, listener: Listener):
-        super().__init__()
-        self._listener = listener
-        self._rollbacks = 0
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002  # Keras's signature
-        """Note where we are, and keep what the last epoch ended with."""
-        self._epoch = epoch
-        self._keep()
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Roll back after a block with a loss that is not finite."""
-        if int(logs["failed"]) < 0:
-            return
-        where = f"epoch {self._epoch + 1}, block {batch + 1}, step {int(logs['failed']) + 1} of it"
-        if self._rollbacks == MOST_ROLLBACKS:
-            raise Diverged(
-                f"The loss was not finite again in {where}, after {MOST_ROLLBACKS} rollbacks",
-                hint="Try a lower learning_rate, a smaller clipnorm of the optimizer, or "
-                "constrain and standardize steps for variables of very different scales.",
-            )
-        self._rollbacks += 1
-        backend.synchronize(self.model)
-        for variable, value in zip(self._variables(), self._good, strict=True):
-            variable.assign(value)
-        optimizer = self.model.optimizer
-        optimizer.learning_rate = 0.5 * float(backend.to_numpy(optimizer.learning_rate))
-        self._keep()
-        self._listener.warn(
-            f"The loss was not finite in {where}: went back to the start of the epoch and "
-            "halved the learning rate"
-        )
-
-    def _variables(self) -> list[Any]:
-        return [*self.model.variables, *self.model.optimizer.variables]
-
-    def _keep(self) -> None:
-        backend.synchronize(self.model)
-        self._good = [np.array(backend.to_numpy(variable.value)) for variable in self._variables()]
+        self._losses, self._steps, self._before = [], [], {}
+        self._began = self._clocks()

@@ -1,10 +1,10 @@
 """What the commands do, as functions of values: nothing here prints.
 
-The public door from Python. `load` opens a run for sampling; `train`, `sample`, `diagnose` (and
-`judge`, of draws that are there), `compare`, `estimate`, `simulate`, `log_prob`, `check`,
-`predict`, `stream`, `summary`, `show`, `convert`, `parts` (`abi list`), `explain`, `init`, `fill`
-and `schema` are the commands of the same names. What they have to say on their way goes to a
-`Listener`, which is silent unless told otherwise.
+The public door from Python. `load` opens a run for sampling; `train` (and `resume`), `sample`,
+`diagnose` (and `judge`, of draws that are there), `compare`, `estimate`, `simulate`, `log_prob`,
+`check`, `predict`, `stream`, `summary`, `show` (and `inspect`, of files), `convert`, `parts` (`abi
+list`), `explain`, `init`, `fill` and `schema` are the commands of the same names. What they have to
+say on their way goes to a `Listener`, which is silent unless told otherwise.
 
 A name is imported when it is first asked for: `train` has no use for what only `diagnose` needs.
 """
@@ -24,15 +24,17 @@ if TYPE_CHECKING:
     from abi_cli.workflow.explaining import explain, parts
     from abi_cli.workflow.findings import Finding
     from abi_cli.workflow.judging import judge
+    from abi_cli.workflow.learning import Receipt
     from abi_cli.workflow.opening import DataFiles
     from abi_cli.workflow.posterior import Posterior, load, log_prob
     from abi_cli.workflow.predicting import predict
     from abi_cli.workflow.request import Compute, Target
+    from abi_cli.workflow.resuming import resume
     from abi_cli.workflow.sampling import Shape, sample
     from abi_cli.workflow.simulating import simulate
     from abi_cli.workflow.starting import Started, fill, init, schema
     from abi_cli.workflow.streaming import stream
-    from abi_cli.workflow.training import Receipt, train
+    from abi_cli.workflow.training import train
     from abi_cli.workflow.validation import Validation
 
 __all__ = [
@@ -63,6 +65,7 @@ __all__ = [
     "log_prob",
     "parts",
     "predict",
+    "resume",
     "sample",
     "schema",
     "show",
@@ -82,15 +85,17 @@ _NAMES = {
     "explaining": "explain parts",
     "findings": "Finding",
     "judging": "judge",
+    "learning": "Receipt",
     "posterior": "Posterior load log_prob",
     "predicting": "predict",
     "opening": "DataFiles",
     "sampling": "Shape sample",
     "request": "Compute Target",
+    "resuming": "resume",
     "simulating": "simulate",
     "starting": "Started fill init schema",
     "streaming": "stream",
-    "training": "Receipt train",
+    "training": "train",
     "validation": "Validation",
 }
 """Module → what it gives."""

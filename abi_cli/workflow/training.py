@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import platform
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from abi_cli import __version__, backend, registry, run
+from abi_cli import run
 from abi_cli.listener import Listener
 from abi_cli.model.streams import Purpose
 from abi_cli.model.workers import Workers
-from abi_cli.networks.network import InferenceNetwork
 from abi_cli.registry import Part
-from abi_cli.run import Run
 from abi_cli.spec import DesignSection, Spec, dump_spec
 from abi_cli.training.fitting import refuse_unfit, refuse_unmonitored
-from abi_cli.training.sources import Fresh, Stored
+from abi_cli.training.stopping import Stop
 from abi_cli.variables import Datasets, count, take
+from abi_cli.workflow.learning import Job, Receipt, learned, load_backend, versions
 from abi_cli.workflow.pointing import fitted_adapter, pointing, refuse_unknown_names
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
@@ -32,12 +28,8 @@ from abi_cli.workflow.request import (
     Target,
     completed,
     read_model,
-    usable_cores,
 )
 from abi_cli.workflow.stored import stored_simulations
-
-if TYPE_CHECKING:
-    from abi_cli.approximator import Approximator
 
 _SOURCES = ("meta", "given", "prior", "likelihood", "log_likelihood", "log_prior", "quantities")
 """Fields of a spec's model that name functions or files."""
@@ -48,31 +40,6 @@ _STORED_REHEARSAL = 256
 """The same where stored simulations are read: enough to tell which context counts members."""
 
 
-@dataclass(frozen=True)
-class Receipt:
-    """What training made.
-
-    Arguments:
-        run: The run folder.
-        history: One row per epoch.
-        seconds: Part of the work → seconds; `total` is the whole.
-        weights: How many weights were learned.
-        simulations: How many simulations they were learned from.
-        failures: How many more failed and were drawn again.
-        loss_unit: Of the losses in the history.
-        has_draws: Whether the posterior can be sampled, or else gives estimates alone.
-    """
-
-    run: Run
-    history: list[dict[str, float]]
-    seconds: dict[str, float]
-    weights: int
-    simulations: int
-    failures: int = 0
-    loss_unit: str = "nats"
-    has_draws: bool = True
-
-
 def train(
     source: Path,
     *,
@@ -81,6 +48,7 @@ def train(
     overrides: Sequence[str] = (),
     seed: int | None = None,
     compute: Compute = USUAL_COMPUTE,
+    stop: Stop | None = None,
     listener: Listener | None = None,
 ) -> Receipt:
     """Learn the posterior of a spec's model and leave a run folder.
@@ -89,9 +57,11 @@ def train(
         source: A spec or a run folder, whose spec is trained anew.
         target: The run folder; runs/NAME by default, NAME being the spec's.
         data: Stored simulations to learn from instead of fresh ones.
+        stop: Lets others end the training early, with its state saved.
 
     Errors:
-        SpecError, DataError, UserFunctionError, Diverged, OutputError: As they say.
+        SpecError, DataError, UserFunctionError, Diverged, OutputError, OutOfMemory: As they say.
+        StoppedEarly: It was asked for; `resume` goes on.
     """
     begun = time.perf_counter()
     listener = listener or Listener()
@@ -102,74 +72,18 @@ def train(
     model, stored = _rehearse(model, seed=seed, data=data, listener=listener)
     # Processes that simulate start now, before the backend makes this one large.
     with Workers(compute.workers() if stored is None else 0) as workers:
-        with listener.task("loading the backend"):
-            chosen = backend.select(
-                compute.backend,
-                spec_backend=model.spec.backend,
-                device=compute.device,
-                threads=max(1, usable_cores() // 2) if workers.jobs else None,
-            )
-            from abi_cli.archive import save_approximator
-            from abi_cli.training.loop import Plan
-            from abi_cli.training.loop import train as learn
-
-        loaded = time.perf_counter()
-        files, manifest = _first_files(
-            model,
-            seed=seed,
-            backend=chosen,
-            device=compute.device,
-            stored=0 if stored is None else count(stored),
-        )
-        with (
-            run.begin(path, manifest, files, force=target.force) as folder,
-            backend.all_devices(model.spec.training.batch_size) as devices,
-            pointing(model),
-        ):
-            if devices > 1:
-                listener.note(f"learns on {devices} devices, each from its share of every batch")
-            trained = learn(
-                Plan(
-                    spec=model.spec,
-                    source=Fresh(model.need_simulator(), workers, model.spec.training, seed=seed)
-                    if stored is None
-                    else Stored(stored, model.spec.training, seed=seed),
-                    describe=model.layout,
-                    seed=seed,
-                    listener=listener,
-                )
-            )
-            with run.replacing(path / run.MODEL) as place:
-                save_approximator(trained.approximator, place)
-            seconds = {
-                "starting": loaded - begun,
-                **trained.timings,
-                "total": time.perf_counter() - begun,
-            }
-            folder = run.finish(
-                folder,
-                history=trained.history,
-                layout=trained.layout,
-                timings={part: round(took, 3) for part, took in seconds.items()},
-            )
-    budget = model.spec.training
-    network = registry.expected(model.spec.networks.inference, InferenceNetwork)
-    return Receipt(
-        run=folder,
-        history=trained.history,
-        seconds=seconds,
-        weights=trained.approximator.count_params(),
-        simulations=len(trained.history) * budget.num_batches * budget.batch_size,
-        failures=trained.failures,
-        loss_unit=_unit(network, trained.approximator),
-        has_draws=network.has_draws,
-    )
+        chosen = load_backend(compute, workers, listener, usual=model.spec.backend)
+        job = Job(model, seed, stored, workers, stop or Stop(), listener, begun=begun)
+        files, manifest = _first_files(model, seed=seed, backend=chosen, compute=compute)
+        if stored is not None and data is not None:
+            manifest = replace(manifest, stored=count(stored), data=_identity(data))
+        with run.begin(path, manifest, files, force=target.force) as folder:
+            return learned(folder, job)
 
 
-def _unit(network: InferenceNetwork, approximator: Approximator) -> str:
-    """Of the losses; none where members of an ensemble have another than theirs."""
-    in_nats = approximator.inference_network.loss_is_density
-    return "" if network.loss_unit == "nats" and not in_nats else network.loss_unit
+def _identity(file: Path) -> tuple[str, ...]:
+    """Where a file is and what it is told by; nothing of what came through a pipe."""
+    return (str(file.resolve()), run.digest(file)) if file.is_file() else ()
 
 
 def _rehearse(
@@ -204,7 +118,7 @@ def _rehearse(
 
 
 def _first_files(
-    model: Model, *, seed: int, backend: str, device: str | None, stored: int
+    model: Model, *, seed: int, backend: str, compute: Compute
 ) -> tuple[dict[str, bytes], run.Manifest]:
     """The files that a run begins with, and its manifest."""
     design = model.design()
@@ -222,13 +136,9 @@ def _first_files(
         command=(Path(sys.argv[0]).name, *sys.argv[1:]),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         backend=backend,
-        device=device or "default",
-        versions={
-            "abi": __version__,
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("numpy", "keras", backend)},
-        },
-        stored=stored,
+        device=compute.device or "default",
+        versions=versions(backend),
+        jobs=compute.jobs,
     )
     return files, manifest
 

@@ -1,0 +1,73 @@
+"""A lock on a run folder that ends with its owner, however that ends."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from abi_cli.errors import OutputError, RunError
+
+LOCK = ".lock"
+"""Of a run folder: held by the process that trains it. The file stays; the lock does not."""
+
+
+@contextlib.contextmanager
+def locked(folder: Path, *, called: Path | None = None) -> Iterator[None]:
+    """Let nobody else train in a folder, which may be renamed meanwhile.
+
+    The system takes the lock from a process that has died. Where the file system knows no locks,
+    there is none.
+
+    Arguments:
+        called: What messages call the folder.
+
+    Errors:
+        RunError: Somebody else trains there.
+        OutputError: Nothing can be written there.
+    """
+    called = called or folder
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise OutputError(
+            f"can't write {called}: {error.strerror}",
+            hint="Look at the free space and the permissions there.",
+        ) from error
+    try:
+        _take(descriptor, called)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether somebody trains in a folder now."""
+    with contextlib.suppress(OSError, RunError):
+        descriptor = os.open(folder / LOCK, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+    return False
+
+
+def _take(descriptor: int, called: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.read(descriptor, 200).decode(errors="replace").strip()
+        raise RunError(
+            f"{called} is being trained by another process{f' ({owner})' if owner else ''}",
+            hint="Wait until it has ended, or end it; or train into another folder with -o.",
+        ) from None
+    except OSError:  # such as a network's file system without locks
+        return
+    with contextlib.suppress(OSError):  # a full disk: the name is only for messages
+        os.truncate(descriptor, 0)
+        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())

@@ -1,0 +1,78 @@
+"""What a run says of itself: its manifest.json."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+
+from abi_cli.variables import Layout
+
+SCHEMA = "abi.run/1"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a run says of itself.
+
+    Arguments:
+        name: The spec's name.
+        seed: The seed of simulations and weights.
+        command: The command line that made it.
+        created: When it was begun, ISO 8601 with the offset from UTC.
+        versions: Distribution → version of what its numbers depend on.
+        hashes: File → SHA-256 of what the folder holds.
+        backend, device: Where it was trained; the device as it was asked for.
+        layout: The variables of the model; none until it is trained.
+        timings: Part of the work → seconds.
+        trained: Whether training came to its end.
+        stored: How many stored simulations it learned from, those held out included; 0 where they
+            were fresh.
+        data: The file that those are in, absolute, and its SHA-256; empty where they were fresh, or
+            came through a pipe.
+        jobs: Processes that simulate, as they were asked for; None for the usual number.
+        extended: Epochs of the whole training, each time that it was made longer.
+        resumed: When it was gone on with, ISO 8601.
+    """
+
+    name: str
+    seed: int
+    command: tuple[str, ...]
+    created: str
+    versions: dict[str, str]
+    backend: str
+    device: str
+    hashes: dict[str, str] = field(default_factory=dict)
+    layout: Layout = field(default_factory=lambda: Layout(()))
+    timings: dict[str, float] = field(default_factory=dict)
+    trained: bool = False
+    stored: int = 0
+    data: tuple[str, ...] = ()
+    jobs: int | None = None
+    extended: tuple[int, ...] = ()
+    resumed: tuple[str, ...] = ()
+
+    def to_json(self) -> str:
+        """As the text of manifest.json."""
+        document = {"schema": SCHEMA, **asdict(self), "layout": self.layout.to_config()}
+        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Manifest:
+        """Back from `to_json`.
+
+        Errors:
+            ValueError: It is not a manifest that this version reads.
+        """
+        document = json.loads(text)
+        if not isinstance(document, dict) or document.pop("schema", None) != SCHEMA:
+            raise ValueError(f"expected a JSON object with schema {SCHEMA!r}")
+        try:
+            several = {
+                name: tuple(document[name])
+                for name in ("command", "data", "extended", "resumed")
+                if name in document
+            }
+            layout = Layout.from_config(document["layout"])
+            return cls(**{**document, **several, "layout": layout})
+        except (TypeError, KeyError) as error:
+            raise ValueError(str(error)) from error
