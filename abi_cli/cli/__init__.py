@@ -6,10 +6,10 @@ import gc
 import os
 import sys
 
-from abi_cli.cli import beside, language, main_job, pipes
+from abi_cli.cli import beside, judging, language, main_job, pipes
 from abi_cli.cli.app import app
 
-__all__ = ["app", "beside", "language", "main", "main_job", "pipes"]
+__all__ = ["app", "beside", "judging", "language", "main", "main_job", "pipes"]
 
 
 _GARBAGE = (200_000, 50, 1_000)

@@ -1,4 +1,4 @@
-"""Beside the main job: simulate, estimate, predict, log-prob, summary, compare, show."""
+"""Beside the main job: simulate, estimate, predict, log-prob, summary, show."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from abi_cli import completing
 from abi_cli.cli.app import app, examples
 from abi_cli.console import Console
 from abi_cli.errors import UsageError
@@ -17,7 +16,6 @@ from abi_cli.options import (
     Context,
     DataPaths,
     Device,
-    Draws,
     Each,
     Force,
     Grouped,
@@ -27,7 +25,6 @@ from abi_cli.options import (
     RunPath,
     Seed,
     SpecPath,
-    Stored,
     TrustCode,
     command,
     number_or_files,
@@ -326,54 +323,3 @@ def show(
         reports.show_run(console, workflow.show(path))
     else:
         reports.show_file(console, workflow.inspect(path))
-
-
-@app.command(
-    epilog=examples(
-        "abi compare runs/base runs/spline",
-        "abi compare runs/base runs/spline --datasets 4000 --json",
-    )
-)
-@command
-def compare(
-    console: Console,
-    runs: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="RUN RUN…", help="Folders that training left.", autocompletion=completing.runs
-        ),
-    ],
-    datasets: Annotated[
-        int | None,
-        typer.Option(
-            "--datasets",
-            min=3,
-            metavar="N",
-            help="Fresh data sets to simulate (1000), or how many of --data (all).",
-        ),
-    ] = None,
-    data: Stored = None,
-    context: Context = None,
-    draws: Draws = 1000,
-    seed: Seed = None,
-    backend: BackendName = None,
-    device: Device = None,
-    jobs: Jobs = None,
-) -> None:
-    """Compare runs: where their specs differ, and which is closer to the truth.
-
-    All answer the same data sets, simulated with the first run's code, so that their scores differ
-    by little else than the networks.
-    """
-    from abi_cli import workflow
-    from abi_cli.console import verdicts
-
-    comparison = workflow.compare(
-        runs,
-        validation=workflow.Validation(datasets, data, context or ()),
-        draws=draws,
-        seed=seed,
-        compute=workflow.Compute(backend, device, jobs),
-        listener=console,
-    )
-    verdicts.show_comparison(console, comparison)

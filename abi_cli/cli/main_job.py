@@ -1,4 +1,4 @@
-"""The main job: check, train, sample, diagnose."""
+"""The main job: check, train, sample; `judging` has diagnose, `language` init."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from abi_cli.console import Console
 from abi_cli.errors import CheckFailed, UsageError
 from abi_cli.options import (
     BackendName,
-    Context,
     DataPaths,
     Device,
     Draws,
@@ -32,9 +31,7 @@ from abi_cli.options import (
     SpecPath,
     Stored,
     TrustCode,
-    VerdictFormat,
     command,
-    number_or_files,
     to_a_reader,
 )
 
@@ -294,136 +291,3 @@ def sample(
         figures.show_summary(console, sampling.summary())
     else:
         reports.show_written(console, sampling.write())
-
-
-@app.command(
-    epilog=examples(
-        "abi diagnose runs/regression",
-        "abi diagnose runs/regression --datasets 4000 --gate",
-        "abi diagnose runs/regression --context N=10 --show 3",
-        "abi diagnose runs/regression --data held_out.npz --json",
-        "abi diagnose runs/regression --observed data.csv",
-        "abi diagnose --draws mcmc.nc --truth truth.csv --data data.csv",
-    )
-)
-@command
-def diagnose(
-    console: Console,
-    run: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="[RUN]", help="The folder that training left.", autocompletion=completing.runs
-        ),
-    ] = None,
-    output: Folder = None,
-    datasets: Annotated[
-        int | None,
-        typer.Option(
-            "--datasets",
-            min=2,
-            metavar="N",
-            help="Fresh data sets to simulate (1000), or how many of --data (all).",
-        ),
-    ] = None,
-    data: Stored = None,
-    context: Context = None,
-    draws: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--draws",
-            "-n",
-            metavar="N|FILE",
-            help="Draws of each posterior (1000); or files of draws, of any tool, instead of RUN.",
-        ),
-    ] = None,
-    truth: Annotated[
-        Path | None,
-        typer.Option("--truth", metavar="FILE", help="With files of draws: the true values."),
-    ] = None,
-    seed: Seed = None,
-    observed: Annotated[
-        Path | None,
-        typer.Option("--observed", metavar="FILE", help="Real data: are they like simulated ones?"),
-    ] = None,
-    show: Annotated[
-        str | None,
-        typer.Option("--show", metavar="ID", help="Data set whose posterior is pictured."),
-    ] = None,
-    pdf: Annotated[bool, typer.Option("--pdf", help="Write figures as PDF, too.")] = False,
-    gate: Annotated[
-        bool, typer.Option("--gate", help="Exit with 1 if the verdict is fail.")
-    ] = False,
-    format: Annotated[
-        VerdictFormat | None,
-        typer.Option(
-            "--format",
-            metavar="junit|github",
-            help="Write the verdict for a pipeline to standard output.",
-        ),
-    ] = None,
-    backend: BackendName = None,
-    device: Device = None,
-    jobs: Jobs = None,
-    force: Force = False,
-) -> None:
-    """Ask whether the posteriors of RUN can be trusted.
-
-    Simulates fresh data sets with the run's own code, or reads some that training has not seen,
-    samples their posteriors, compares them with the truth, and leaves report.html, metrics.json
-    and pictures with their numbers. With --draws FILE and --truth FILE it does the same for draws
-    of any tool, ArviZ's netCDF included; --data FILE then tells posteriors that ignore their data.
-    """
-    from abi_cli import workflow
-    from abi_cli.console import verdicts
-
-    if format is not None and console.json:
-        raise UsageError("Expected --json or --format; got both")
-    target = workflow.Target(output, force=force)
-    number, files = number_or_files(draws or ())
-    if files:
-        of_a_run = {
-            "RUN": run,
-            "--datasets": datasets,
-            "--context": context,
-            "--observed": observed,
-            "--backend": backend,
-            "--device": device,
-            "--jobs": jobs,
-        }
-        if given := [name for name, value in of_a_run.items() if value is not None]:
-            raise UsageError(f"Expected --draws FILE and --truth FILE alone; got {given[0]}, too")
-        if truth is None:
-            raise UsageError(
-                "Expected --truth FILE with --draws FILE",
-                hint="A table with a row for each data set: its name under `dataset`, and the "
-                "values of the parameters that it was simulated with.",
-            )
-        diagnosis = workflow.judge(
-            files,
-            truth,
-            data=data,
-            seed=1 if seed is None else seed,
-            shown=show,
-            pdf=pdf,
-            target=target,
-            listener=console,
-        )
-    else:
-        if run is None or truth is not None:
-            raise UsageError("Expected RUN, or --draws FILE with --truth FILE")
-        diagnosis = workflow.diagnose(
-            run,
-            validation=workflow.Validation(datasets, data, context or ()),
-            draws=number,
-            seed=seed,
-            observed=observed,
-            shown=show,
-            pdf=pdf,
-            target=target,
-            compute=workflow.Compute(backend, device, jobs),
-            listener=console,
-        )
-    with to_a_reader():
-        verdicts.show_diagnosis(console, diagnosis, format=format and format.value)
-    if gate:
-        verdicts.gate(diagnosis.metrics)
