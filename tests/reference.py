@@ -12,7 +12,7 @@ from typing import Any
 from typer.main import get_command
 
 from abi_cli.cli import app
-from abi_cli.cli.app import MAIN_JOB
+from abi_cli.cli.app import BESIDE, MAIN_JOB
 from abi_cli.options import command as with_shared
 
 README = Path(__file__).parents[1] / "README.md"
@@ -32,8 +32,7 @@ def reference() -> str:
     """Every command: what it does, its arguments and options."""
     commands: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]  # a group
     always = shared()
-    ordered = sorted(commands, key=lambda name: name not in MAIN_JOB)
-    texts = [_section(name, commands[name], always) for name in ordered]
+    texts = [_section(name, commands[name], always) for name in (*MAIN_JOB, *BESIDE)]
     first = commands["check"]
     rows = [_row(parameter) for parameter in first.params if parameter.name in always]
     common = ["All commands have these:", "", *_table(rows)]

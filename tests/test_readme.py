@@ -9,6 +9,7 @@ import pytest
 from typer.main import get_command
 
 from abi_cli.cli import app
+from abi_cli.cli.app import BESIDE, MAIN_JOB
 from abi_cli.errors import AbiError
 from tests.cli import ROOT, SPECS
 from tests.reference import placed
@@ -68,6 +69,10 @@ def test_every_exit_code_is_explained():
 def test_the_two_commands_of_the_readme_are_targets_of_make(target):
     assert f"make {target} " in README
     assert re.search(rf"^{target}:", ROOT.joinpath("Makefile").read_text(), re.MULTILINE)
+
+
+def test_help_and_reference_have_all_commands():
+    assert set(get_command(app).commands) == {*MAIN_JOB, *BESIDE}
 
 
 def test_the_reference_is_that_of_the_commands():

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from typer._click import Context, HelpFormatter  # Typer has no public names for them
 
 MAIN_JOB = ("init", "check", "train", "sample", "diagnose")
+BESIDE = (
+    *("simulate", "estimate", "log-prob", "predict", "summary", "compare", "show", "convert"),
+    *("stream", "fill", "list", "explain", "schema"),
+)
 
 
 class _Commands(TyperGroup):
@@ -21,14 +25,11 @@ class _Commands(TyperGroup):
     def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:  # noqa: ARG002  # the signature is Typer's
         """Two lists of commands instead of one."""
         width = max(map(len, self.commands))
-        for title, wanted in (("The main job", True), ("Beside it", False)):
+        for title, names in (("The main job", MAIN_JOB), ("Beside it", BESIDE)):
             with formatter.section(title):
+                room = formatter.width - width - 6
                 formatter.write_dl(
-                    [
-                        (name.ljust(width), entry.get_short_help_str(formatter.width - width - 6))
-                        for name, entry in self.commands.items()
-                        if (name in MAIN_JOB) == wanted
-                    ]
+                    [(n.ljust(width), self.commands[n].get_short_help_str(room)) for n in names]
                 )
 
 
