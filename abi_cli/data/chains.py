@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from abi_cli.data import hdf5
 from abi_cli.data.draw_files import read_draws
 from abi_cli.data.draws import Draws
 from abi_cli.data.entries import LABEL
 from abi_cli.data.files import Source
-from abi_cli.data.netcdf import UNREADABLE
 from abi_cli.errors import DataError
 
 WEIGHTS = ("weight", "log_weight")
@@ -100,25 +100,38 @@ def _read(file: Path, *, alone: bool) -> _Chains:
 
 
 def _read_netcdf(file: Path, *, alone: bool) -> _Chains:
-    import h5py  # xarray prints warnings when a file isn't one of its own
-    import xarray
+    import xarray  # only what is looked over: it prints warnings when a file isn't one of its own
 
-    with Source(file).open_seekable() as stream:
-        try:
-            with h5py.File(stream, "r") as root:
-                ours = OURS in root.attrs
-                if "posterior" not in root:
-                    groups = ", ".join(root) or "nothing"
-                    raise DataError(f"expected a group posterior; got {groups}", place=str(file))
-        except UNREADABLE as error:
-            raise DataError(f"expected netCDF of draws; {error}", place=str(file)) from None
     try:
-        with xarray.open_dataset(file, group="posterior", engine="h5netcdf") as posterior:
+        ours = _looked_over(file)
+        with xarray.open_dataset(
+            file, group="posterior", engine="h5netcdf", decode_times=False, decode_timedelta=False
+        ) as posterior:
             return _of_posterior(posterior, file, alone=alone, independent=ours)
-    except UNREADABLE as error:
+    except hdf5.UNREADABLE as error:
         raise DataError(
             f"expected draws (chain, draw, dataset, …) in netCDF; {error}", place=str(file)
         ) from None
+
+
+def _looked_over(file: Path) -> bool:
+    """Whether it is one of ours.
+
+    Errors:
+        DataError: There is no posterior in it.
+        ValueError: Something in it is not safe to read.
+    """
+    import h5py
+
+    with Source(file).open_seekable() as stream, hdf5.opened(stream) as root:
+        groups = dict(hdf5.entries(root))
+        if "posterior" not in groups:
+            told = ", ".join(groups) or "nothing"
+            raise DataError(f"expected a group posterior; got {told}", place=str(file))
+        for _name, variable in hdf5.entries(groups["posterior"]):
+            if isinstance(variable, h5py.Dataset):
+                hdf5.looked_over(variable)
+        return OURS in root.attrs
 
 
 def _of_posterior(posterior: Any, file: Path, *, alone: bool, independent: bool) -> _Chains:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from abi_cli.data import STATISTICS, Summary, read_draws, read_estimates, summarize
 from abi_cli.data.statistics import interval
 from abi_cli.errors import RunError
+from abi_cli.model_file import damaged, read_config
 from abi_cli.run import DIAGNOSTICS, METRICS, Run, look
 from abi_cli.spec import read_source
 from abi_cli.spec.reader import read_document
@@ -66,16 +66,16 @@ def show(path: Path) -> Description:
 
 def _learned(model: Path) -> tuple[LearnedState, ...]:
     """The adapter's state, from the JSON inside a native Keras archive."""
+    config = read_config(model)
     try:
-        with zipfile.ZipFile(model) as archive:
-            adapter = json.loads(archive.read("config.json"))["config"]["adapter"]
+        adapter = config["adapter"]
         return tuple(
             LearnedState(next(iter(step)), {name: array["values"] for name, array in state.items()})
             for step, state in zip(adapter["steps"], adapter["states"], strict=True)
             if state
         )
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise RunError(f"{model} can't be read: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:
+        raise damaged(model, f"its adapter is none of abi's: {error!r}") from error
 
 
 def _verdict(metrics: Path) -> dict[str, Any] | None:
