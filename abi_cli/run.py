@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import difflib
-import hashlib
 import json
 import os
 import shutil
@@ -27,7 +26,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from abi_cli import integrity
 from abi_cli.errors import OutputError, RunError, UsageError
+from abi_cli.integrity import digest
 from abi_cli.variables import Layout
 
 SCHEMA = "abi.run/1"
@@ -78,21 +79,15 @@ class Manifest:
         """Back from `to_json`.
 
         Errors:
-            ValueError: It is not a manifest that this version reads.
+            NewerFormat: Only a newer version reads it.
+            ValueError: It is not a manifest.
         """
-        document = json.loads(text)
-        if not isinstance(document, dict) or document.pop("schema", None) != SCHEMA:
-            raise ValueError(f"expected a JSON object with schema {SCHEMA!r}")
-        try:
-            return cls(
-                **{
-                    **document,
-                    "command": tuple(document["command"]),
-                    "layout": Layout.from_config(document["layout"]),
-                }
-            )
-        except (TypeError, KeyError) as error:
-            raise ValueError(str(error)) from error
+        document = integrity.document_of(text, SCHEMA)
+        if "layout" in document:
+            document["layout"] = {"variables": document["layout"]}
+        manifest = integrity.typed(cls, document)
+        integrity.refuse_odd(manifest.layout)
+        return manifest
 
 
 @dataclass(frozen=True)
@@ -110,6 +105,27 @@ class Run:
     def spec_file(self) -> Path:
         """Its spec, trainable in place."""
         return self.path / SPEC
+
+    def trained_spec_file(self) -> Path:
+        """Its spec, if it is the one that the networks have learned from.
+
+        Errors:
+            RunError: It says something else now, by more than its `data:`.
+        """
+        integrity.refuse_changed_spec(self.spec_file(), self.manifest.hashes)
+        return self.spec_file()
+
+    def refuse_changed_code(self) -> None:
+        """Refuse to execute other code than the networks have learned from.
+
+        Errors:
+            RunError: A file was changed, is gone, or was added.
+        """
+        integrity.refuse_changed_code(self.path, self.manifest.hashes, CODE)
+
+    def changed(self) -> tuple[str, ...]:
+        """The files that are not as they were written."""
+        return integrity.changed(self.path, self.manifest.hashes)
 
     def model_file(self) -> Path:
         """Its networks, after a look at whether they are the ones that were written.
@@ -130,21 +146,25 @@ class Run:
         return file
 
     def history(self) -> list[dict[str, float]]:
-        """The rows of history.csv; empty where there is none."""
+        """The rows of history.csv; empty where there is none.
+
+        Errors:
+            RunError: It is damaged.
+        """
         file = self.path / HISTORY
         if not file.is_file():
             return []
-        with file.open(newline="") as lines:
-            return [
-                {name: float(text) for name, text in row.items() if text}
-                for row in csv.DictReader(lines)
-            ]
-
-
-def digest(file: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        try:
+            with file.open(newline="", encoding="utf-8") as lines:
+                return [
+                    {name: float(text) for name, text in row.items() if text}
+                    for row in csv.DictReader(lines)
+                ]
+        except (ValueError, TypeError, csv.Error) as error:
+            raise RunError(
+                f"{file} can't be read: {error}",
+                hint="Restore it from a copy of the run, or remove it: only reports need it.",
+            ) from error
 
 
 def open_run(path: Path) -> Run:
@@ -172,6 +192,10 @@ def look(path: Path) -> Run:
         raise RunError(f"{path} is not a run: it holds no {MANIFEST}", hint=_where_runs_are(path))
     try:
         return Run(path, Manifest.from_json(file.read_text(encoding="utf-8")))
+    except integrity.NewerFormat as error:
+        raise RunError(
+            f"{file} can't be read: {error}", hint="Upgrade: pip install --upgrade abi-cli"
+        ) from error
     except ValueError as error:
         raise RunError(
             f"{file} can't be read: {error}",
@@ -220,7 +244,11 @@ def begin(
                 (first / name).parent.mkdir(parents=True, exist_ok=True)
                 (first / name).write_bytes(content)
             manifest = replace(
-                manifest, hashes={name: digest(first / name) for name in sorted(files)}
+                manifest,
+                hashes={
+                    **{name: digest(first / name) for name in sorted(files)},
+                    **integrity.meaning(files.get(SPEC, b"")),
+                },
             )
             (first / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
             first.rename(path)

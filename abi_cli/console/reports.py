@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -23,7 +24,7 @@ _NUMBERS = ("mean", "sd", "min", "max")
 
 def number(value: float) -> str:
     """Four significant digits; whole numbers as they are."""
-    if value == int(value) and abs(value) < 1e6:
+    if math.isfinite(value) and value == int(value) and abs(value) < 1e6:
         return f"{value:.0f}".replace("-", "−")
     return f"{value:.4g}".replace("-", "−")
 
@@ -272,10 +273,11 @@ def show_run(console: Console, description: Description) -> None:
             "seed": str(manifest.seed),
             "versions": ", ".join(f"{name} {text}" for name, text in manifest.versions.items()),
             "trained": f"{len(description.history)} epochs in "
-            f"{duration(manifest.timings['total'])}, {losses}"
+            f"{duration(manifest.timings.get('total', 0.0))}, {losses}"
             if manifest.trained
             else "not to its end",
             "verdict": f"{verdict['outcome']}: {verdict['sentence']}" if verdict else "none yet",
+            **({"changed since": ", ".join(description.changed)} if description.changed else {}),
         }
     )
     console.heading("\nVariables, with the range seen in training")
@@ -318,6 +320,7 @@ def _run_document(description: Description) -> dict[str, Any]:
         "history": description.history,
         "verdict": description.verdict,
         "files": description.files,
+        "changed": list(description.changed),
     }
 
 

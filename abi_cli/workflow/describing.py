@@ -34,6 +34,7 @@ class Description:
         adapter: Its steps; none before training has ended.
         verdict: What the last diagnosis said; None before there is one.
         files: File or folder, relative to the run → its size in bytes.
+        changed: What training has written and is not as it was.
     """
 
     run: Run
@@ -43,6 +44,7 @@ class Description:
     history: list[dict[str, float]]
     verdict: dict[str, Any] | None
     files: dict[str, int]
+    changed: tuple[str, ...] = ()
 
 
 def show(path: Path) -> Description:
@@ -61,6 +63,7 @@ def show(path: Path) -> Description:
         history=run.history(),
         verdict=_verdict(path / DIAGNOSTICS / METRICS),
         files={entry.name: _size(entry) for entry in sorted(path.iterdir())},
+        changed=run.changed(),
     )
 
 
@@ -83,7 +86,9 @@ def _verdict(metrics: Path) -> dict[str, Any] | None:
         return None
     try:
         verdict: dict[str, Any] = json.loads(metrics.read_text(encoding="utf-8"))["verdict"]
-    except (KeyError, ValueError) as error:
+        if not all(isinstance(verdict[key], str) for key in ("outcome", "sentence")):
+            raise TypeError("expected a verdict in words")
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise RunError(
             f"{metrics} can't be read: {error}", hint="Diagnose the run again."
         ) from error
