@@ -161,10 +161,8 @@ class Run:
                     for row in csv.DictReader(lines)
                 ]
         except (ValueError, TypeError, csv.Error) as error:
-            raise RunError(
-                f"{file} can't be read: {error}",
-                hint="Restore it from a copy of the run, or remove it: only reports need it.",
-            ) from error
+            hint = "Restore it from a copy of the run, or remove it: only reports need it."
+            raise RunError(f"{file} can't be read: {error}", hint=hint) from error
 
 
 def open_run(path: Path) -> Run:

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from abi_cli.console.terminal import Console, duration
+from abi_cli.harmless import cell
 
 if TYPE_CHECKING:
     from abi_cli.workflow import Check, Description, Receipt, Started, Target
@@ -253,7 +254,7 @@ def write_densities(console: Console, densities: Densities, target: Target) -> N
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(("dataset", "log_prob"))
-    rows.writerows(zip(densities.labels, values, strict=True))
+    rows.writerows(zip(map(cell, densities.labels), values, strict=True))
     write_text(console, text.getvalue(), target, what=f"{len(values):,} log densities")
 
 

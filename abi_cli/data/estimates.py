@@ -16,6 +16,7 @@ from abi_cli.data.files import Source, output, output_errors
 from abi_cli.data.statistics import statistics
 from abi_cli.data.summary import Summary
 from abi_cli.errors import DataError
+from abi_cli.harmless import label
 from abi_cli.variables import DrawBlock
 
 OF_DRAWS = ("mean", "sd", "q5", "median", "q95")
@@ -76,12 +77,12 @@ def read_estimates(source: Path | None) -> Summary | None:
             raise DataError(
                 "expected a number in every column", place=f"{file}, row {number}"
             ) from None
-        cells[row["dataset"], row["parameter"]] = own
-    labels = tuple(dict.fromkeys(label for label, _ in cells))
+        cells[label(row["dataset"]), label(row["parameter"])] = own
+    labels = tuple(dict.fromkeys(name for name, _ in cells))
     elements = tuple(dict.fromkeys(element for _, element in cells))
     if len(cells) != len(rows) or len(cells) != len(labels) * len(elements) or not names:
         raise DataError("expected each parameter of each data set once", place=str(file))
-    table = np.array([[cells[label, element] for element in elements] for label in labels])
+    table = np.array([[cells[name, element] for element in elements] for name in labels])
     return Summary(labels, elements, {name: table[..., k] for k, name in enumerate(names)})
 
 

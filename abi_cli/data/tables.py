@@ -16,6 +16,7 @@ import numpy as np
 from abi_cli.data.entries import LABEL, MISSING
 from abi_cli.data.files import Source
 from abi_cli.errors import DataError
+from abi_cli.harmless import label
 
 _ROWS_AT_ONCE = 512  # small enough to stay in the cache: half as fast with 16,384
 _EXPECTED = "Expected a header with the names of the columns, and rows of numbers below it."
@@ -121,12 +122,12 @@ def _whole_groups(
     held: list[list[str]] = []
     seen: set[str] = set()
     for row in rows:
-        label = row[label_at].strip() if len(row) > label_at else ""
-        if label and label not in seen and len(seen) == datasets:
+        name = row[label_at].strip() if len(row) > label_at else ""
+        if name and name not in seen and len(seen) == datasets:
             yield held
             held, seen = [], set()
-        if label:
-            seen.add(label)
+        if name:
+            seen.add(name)
         held.append(row)
     if any(map(any, held)):
         yield held
@@ -352,7 +353,7 @@ def _is_number(text: str) -> bool:
 
 
 def _labels(texts: Sequence[str], number: np.ndarray, source: Source) -> list[str]:
-    labels = list(map(str.strip, texts))
+    labels = [label(name) if name[:1] == "'" else name for name in map(str.strip, texts)]
     if "" in labels:
         raise DataError(
             "expected the label of a data set; got an empty cell",
