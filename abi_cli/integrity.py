@@ -179,6 +179,8 @@ def refuse_odd(layout: Layout) -> None:
     names = [variable.name for variable in layout.variables]
     for variable in layout.variables:
         sizes = variable.event
+        if not set(variable.length_of) <= set(names):
+            raise ValueError(f"{variable.name} counts a variable that is not there")
         if not variable.name.isidentifier() or names.count(variable.name) > 1:
             raise ValueError(f"expected each variable once, by a name; got {variable.name!r}")
         if min(sizes, default=0) < 0 or math.prod(sizes) > MOST_ELEMENTS:

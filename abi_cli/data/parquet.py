@@ -23,6 +23,7 @@ from abi_cli.data.long_tables import (
     flat_draws,
 )
 from abi_cli.data.tables import Table, check_header
+from abi_cli.data.zips import MOST_TIMES, ROOM
 from abi_cli.errors import DataError, UsageError
 from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged
 
@@ -94,6 +95,7 @@ def read_table(
         spelled = dict(zip(header, originals, strict=True))
         names = list(choose(header))
         labelled = LABEL in header
+        _refuse_bombs(file, len(names) + labelled, source)
         read = file.read([spelled[name] for name in (*names, *([LABEL] if labelled else ()))])
         cells = {name: read.column(spelled[name]) for name in names}
         texts = read.column(spelled[LABEL]).to_pylist() if labelled else []
@@ -152,6 +154,28 @@ def _numbers(
             )
         values[row] = value
     return values
+
+
+def _refuse_bombs(file: Any, columns: int, source: Source) -> None:
+    """Refuse far more cells than a file can hold: a repeated value takes no room there.
+
+    Errors:
+        DataError: There are.
+    """
+    told = file.metadata
+    rows = sum(told.row_group(number).num_rows for number in range(told.num_row_groups))
+    cells = 8 * max(rows, told.num_rows) * max(1, columns)
+    stored = sum(
+        told.row_group(number).column(column).total_compressed_size
+        for number in range(told.num_row_groups)
+        for column in range(told.num_columns)
+    )
+    if cells > max(ROOM, MOST_TIMES * stored):
+        raise DataError(
+            f"expected Parquet; {cells:,} bytes of cells in {stored:,} are more than {MOST_TIMES} "
+            "times as many",
+            place=str(source),
+        )
 
 
 TABLES = Tables(read_table, read_header)
