@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from abi_cli.data import hdf5
 from abi_cli.data.zips import looked_over
@@ -28,6 +29,9 @@ LARGEST_OPTION = 1_000_000
 
 _SIZED = ("inference", "summary", "widths", "buckets")
 """What of a config says how large networks are."""
+
+_LONGEST = 500
+"""Letters of a reason that is told."""
 
 _DEEPEST = 30
 """Groups within groups of weights."""
@@ -68,8 +72,11 @@ def read_model_file(path: Path) -> ModelFile:
 
 def damaged(path: Path, why: object) -> RunError:
     """What to say of a file that can't be used."""
+    if isinstance(why, ValidationError):
+        first = why.errors()[0]
+        why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
     told = str(why).strip().splitlines()
-    reason = told[0] if told else type(why).__name__
+    reason = told[0][:_LONGEST] if told else type(why).__name__
     return RunError(
         f"{path} can't be opened: {reason}",
         hint="Copy the run folder again, or train it again with --force.",

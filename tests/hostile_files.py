@@ -18,7 +18,6 @@ import numpy as np
 from tests.mutations import FROZEN
 
 MODEL = FROZEN / "coupling_flow" / "model.keras"
-SECRET = "secret of another file"
 
 Case = tuple[str, bytes, str]
 
@@ -112,19 +111,9 @@ def _deflated(root: h5py.Group, name: str) -> None:
 def _filtered(root: h5py.Group, name: str) -> None:
     created = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     created.set_chunk((10,))
-    created.set_filter(h5py.h5z.FILTER_DEFLATE, 0, (1,))
+    created.set_filter(31_999, h5py.h5z.FLAG_OPTIONAL, (1,))
     space = h5py.h5s.create_simple((10,))
     h5py.h5d.create(root.id, name.encode(), h5py.h5t.IEEE_F32LE, space, dcpl=created)
-
-
-def _other_filter(content: bytes) -> bytes:
-    """The same with the number of a filter that would be looked for among plugins."""
-    # Filter pipeline message, version 2: number of the filter, flags, values, and the value.
-    known = struct.pack("<HHHI", 1, 0, 1, 1)
-    if known not in content:  # version 1 also has the length of a name
-        known = struct.pack("<HHHH", 1, 8, 1, 1)
-        assert known in content
-    return content.replace(known, struct.pack("<H", 31_999) + known[2:])
 
 
 def _circle(root: h5py.Group, _name: str) -> None:
@@ -256,8 +245,8 @@ MODELS: dict[str, Callable[[], tuple[bytes, str]]] = {
     "no object": lambda: (_zipped(*{**_members(), "config.json": b"[]"}.items()), "list"),
     "another layout": lambda: (_networks(layout=[{"name": "x"}]), "can't be opened: 'event'"),
     "absolute path": lambda: (
-        _zipped(*_members().items(), ("/tmp/evil", b"")),
-        "'/tmp/evil' has a path out of the archive",
+        _zipped(*_members().items(), ("/evil", b"")),
+        "'/evil' has a path out of the archive",
     ),
     "path upwards": lambda: (_zipped(*_members().items(), ("../evil", b"")), "a path out of"),
     "path of Windows": lambda: (_zipped(*_members().items(), ("..\\evil", b"")), "a path out of"),
@@ -326,7 +315,7 @@ DATA: dict[str, Callable[[], Case]] = {
     ),
     "a negative shape": lambda: ("npz", _npz(_header("(-1, -3)")), "x is declared as 24 bytes"),
     "a shape in words": lambda: ("npz", _npz(_header("('a',)")), "in NPZ; shape is not valid"),
-    "long text": lambda: ("npz", _npz(_header("(3,)", "'<U999999999'")), "x is declared as"),
+    "long text": lambda: ("npz", _npz(_header("(3,)", "'<U99999999'")), "x is declared as"),
     "a dtype that is none": lambda: ("npz", _npz(_header("(3,)", "'os.system'")), "descr is not"),
     "code as header": lambda: (
         "npz",
@@ -358,7 +347,7 @@ DATA: dict[str, Callable[[], Case]] = {
     "a deflated variable": lambda: ("nc", _hdf5(_both(_deflated)), "more than 100 times as many"),
     "a filter of a plugin": lambda: (
         "nc",
-        _other_filter(_hdf5(_both(_filtered))),
+        _hdf5(_both(_filtered)),
         "by a filter that is not known here",
     ),
     "a group elsewhere": lambda: (

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import resource
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from abi_cli.data import read_datasets, read_draws
 from abi_cli.data.chains import read_independent
-from abi_cli.errors import DataError, RunError, SpecError
+from abi_cli.errors import AbiError, DataError, RunError, SpecError
 from abi_cli.spec import read_spec
 from tests import hostile_files, mutations
 from tests.cli import ANSCOMBE, SPECS, abi
@@ -27,16 +31,21 @@ PATIENCE = 10.0
 def _nothing_is_executed(tmp_path, monkeypatch):
     """Payloads touch a file in the folder where they are executed."""
     monkeypatch.chdir(tmp_path)
-    began = time.perf_counter()
     yield
     assert not Path("executed").exists()
+
+
+@contextmanager
+def refused(kind: type[AbiError], message: str) -> Iterator[None]:
+    """In few words, soon, and in little memory."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began = time.perf_counter()
+    with pytest.raises(kind) as error:
+        yield
     assert time.perf_counter() - began < PATIENCE
-
-
-def said(error: pytest.ExceptionInfo, message: str) -> None:
-    text = str(error.value)
-    assert message in text
-    assert len(text) < 1_000
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 20  # of KiB
+    assert message in str(error.value)
+    assert len(str(error.value)) < 1_500
 
 
 @pytest.mark.parametrize("name", hostile_files.MODELS)
@@ -48,18 +57,16 @@ def test_a_hostile_model_is_refused(name, tmp_path):
 
     content, message = hostile_files.MODELS[name]()
     file = hostile_files.write(tmp_path, "model.keras", content)
-    with pytest.raises(RunError) as error:
+    with refused(RunError, message):
         load_approximator(file)
-    said(error, message)
 
 
 @pytest.mark.parametrize("name", hostile_files.DATA)
 def test_hostile_data_are_refused(name, tmp_path):
     suffix, content, message = hostile_files.DATA[name]()
     file = hostile_files.write(tmp_path, f"data.{suffix}", content)
-    with pytest.raises(DataError) as error:
+    with refused(DataError, message):
         read_datasets(file, LINE)
-    said(error, message)
 
 
 @pytest.mark.parametrize("name", hostile_files.DRAWS)
@@ -70,18 +77,16 @@ def test_hostile_draws_are_refused(name, tmp_path):
         assert read_draws(file).labels == ("a",)
         return
     for read in (read_draws, lambda file: read_independent([file], seed=1)):
-        with pytest.raises(DataError) as error:
+        with refused(DataError, message):
             read(file)
-        said(error, message)
 
 
 @pytest.mark.parametrize("name", hostile_files.SPECS)
 def test_a_hostile_spec_is_refused(name, tmp_path):
     content, message = hostile_files.SPECS[name]
     file = hostile_files.write(tmp_path, "spec.yaml", content)
-    with pytest.raises(SpecError, match="") as error:
+    with refused(SpecError, message):
         read_spec(file)
-    assert message in str(error.value) or message in error.value.message
     checked = abi("check", file)
     assert checked.exit_code == 3
     assert "\x1b" not in checked.stderr
@@ -89,8 +94,13 @@ def test_a_hostile_spec_is_refused(name, tmp_path):
 
 @pytest.mark.parametrize(
     ("suffix", "content"),
-    [("csv", b"dataset,parameter,mean\na,b,\x00\n"), ("csv", b"dataset,parameter,mean\na,b\n")]
-    + [("csv", b"dataset,parameter,mean\na,b,1,2\n"), ("csv", b"dataset,parameter,m\n\xff,b,1\n")],
+    [
+        ("csv", b"dataset,parameter,mean\na,b,\x00\n"),
+        ("csv", b"dataset,parameter,mean\na,b\n"),
+        ("csv", b"dataset,parameter,mean\na,b,1,2\n"),
+        ("csv", b"dataset,parameter,m\n\xff,b,1\n"),
+        ("tsv", b"dataset\tparameter\tm\n" + b"x" * 200_000),
+    ],
 )
 def test_hostile_estimates_are_refused(suffix, content, tmp_path):
     file = hostile_files.write(tmp_path, f"estimates.{suffix}", content)
@@ -138,12 +148,16 @@ COMMANDS = {
     "sample": ("sample", "run", ANSCOMBE, "-n", 3),
     "points": ("sample", "run", ANSCOMBE, "-n", 3, "--points", "mean"),
     "estimate": ("estimate", "run", ANSCOMBE, "-n", 3),
-    "log-prob": ("log-prob", "run", ANSCOMBE, "at.csv"),
+    "log-prob": ("log-prob", "run", ANSCOMBE, "--at", "at.csv"),
     "show": ("show", "run"),
     "summary": ("summary", "draws.csv"),
     "diagnose": ("diagnose", "--draws", "draws.csv", "--truth", "at.csv", "-o", "report"),
 }
 """Those that execute nothing of a run or a data file."""
+
+
+SETS = ("I", "II", "III", "IV")
+AT = "dataset,beta[0],beta[1],sigma\n" + "".join(f"{label},1,2,1\n" for label in SETS)
 
 
 @pytest.fixture
@@ -155,11 +169,11 @@ def trap(run):
         (run.parent / name).write_text(mark)
     draws = "dataset,draw,beta[0],beta[1],sigma\n" + "".join(
         f"{label},{draw},{draw + 1.5},{0.1 * draw},{1 + draw}\n"
-        for label in ("I", "II")
+        for label in SETS
         for draw in range(30)
     )
     (run.parent / "draws.csv").write_text(draws)
-    (run.parent / "at.csv").write_text("dataset,beta[0],beta[1],sigma\nI,1,2,1\nII,3,2,1\n")
+    (run.parent / "at.csv").write_text(AT)
     return run
 
 
@@ -206,7 +220,7 @@ def test_a_changed_file_is_named(name, how, run):
         if name != "spec.yaml" or how != "edited"
         else content.replace(b"epochs: 1", b"epochs: 9")
     )
-    (run.parent / "at.csv").write_text("dataset,beta[0],beta[1],sigma\nI,1,2,1\n")
+    (run.parent / "at.csv").write_text(AT)
     commands, message = CHANGES[name]
     for command in commands:
         arguments = COMMANDS.get(command, ("diagnose", "run", "--datasets", 2, "-n", 2, "-j", 0))
@@ -220,7 +234,9 @@ def test_a_changed_file_is_named(name, how, run):
 
 def test_data_may_be_changed_in_a_run(run):
     spec = run / "spec.yaml"
-    spec.write_text(f"{spec.read_text()}data: {{columns: {{x: dose}}}}\n")
+    document = yaml.safe_load(spec.read_text())
+    document["data"]["columns"] = {"x": "dose"}
+    spec.write_text(yaml.safe_dump(document))
     Path("data.csv").write_text(ANSCOMBE.read_text().replace("x,y", "dose,y"))
     result = abi("sample", "run", "data.csv", "-n", 2)
     assert result.exit_code == 0, result.stderr
@@ -282,7 +298,7 @@ def test_a_label_that_is_a_formula_is_marked_and_comes_back(suffix, tmp_path):
     marked = {cell.strip('"')[0] for cell in cells[1:-1]}
     assert marked == {"'", "-", "I"}
     assert [cell for cell in cells if cell.startswith("-")] == ["-1.5"] * 2
-    assert read_datasets(file, LINE).labels == FORMULAS
+    assert tuple(read_datasets(file, LINE).labels) == FORMULAS
 
 
 def test_every_csv_marks_formulas(tmp_path):
@@ -294,7 +310,7 @@ def test_every_csv_marks_formulas(tmp_path):
         "draws": ("sample", RUN, "data.jsonl", "-n", 3),
         "long": ("sample", RUN, "data.jsonl", "-n", 3, "--long"),
         "points": ("sample", RUN, "data.jsonl", "-n", 3, "--points", "mean"),
-        "log-prob": ("log-prob", RUN, "data.jsonl", "at.jsonl"),
+        "log-prob": ("log-prob", RUN, "data.jsonl", "--at", "at.jsonl"),
     }
     for name, arguments in tables.items():
         result = abi(*arguments)

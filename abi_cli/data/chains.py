@@ -7,6 +7,7 @@ the data set.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,15 +100,18 @@ def _read(file: Path, *, alone: bool) -> _Chains:
     return _read_netcdf(file, alone=alone)
 
 
+_AS_IT_IS = {"decode_times": False, "decode_timedelta": False}
+
+
 def _read_netcdf(file: Path, *, alone: bool) -> _Chains:
     import xarray  # only what is looked over: it prints warnings when a file isn't one of its own
 
     try:
         ours = _looked_over(file)
-        with xarray.open_dataset(
-            file, group="posterior", engine="h5netcdf", decode_times=False, decode_timedelta=False
-        ) as posterior:
-            return _of_posterior(posterior, file, alone=alone, independent=ours)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of dimensions without a name, which are refused
+            with xarray.open_dataset(file, group="posterior", engine="h5netcdf", **_AS_IT_IS) as it:
+                return _of_posterior(it, file, alone=alone, independent=ours)
     except hdf5.UNREADABLE as error:
         raise DataError(
             f"expected draws (chain, draw, dataset, …) in netCDF; {error}", place=str(file)
@@ -128,9 +132,9 @@ def _looked_over(file: Path) -> bool:
         if "posterior" not in groups:
             told = ", ".join(groups) or "nothing"
             raise DataError(f"expected a group posterior; got {told}", place=str(file))
-        for _name, variable in hdf5.entries(groups["posterior"]):
+        for name, variable in hdf5.entries(groups["posterior"]):
             if isinstance(variable, h5py.Dataset):
-                hdf5.looked_over(variable)
+                hdf5.texts(variable) if name == LABEL else hdf5.looked_over(variable)
         return OURS in root.attrs
 
 

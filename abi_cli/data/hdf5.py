@@ -7,7 +7,10 @@ as plugins. None of that is in files of data, draws or weights.
 
 from __future__ import annotations
 
+import io
 import math
+import mmap
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -31,6 +34,12 @@ ROOM = 1 << 26
 _FILTERS = frozenset({1, 2, 3, 4, 5, 6, 32000})
 """Deflate, shuffle, Fletcher's sum, szip, n-bit, scale-offset, LZF: HDF5 and h5py bring them."""
 
+_HEAP = b"GCOL\x01\x00\x00\x00"
+"""How a heap begins: its signature and version. Its own head is as long as an object's."""
+
+_OBJECT = struct.Struct("<H6xQ")
+"""Head of an object in a heap: its number, 0 if it is free space, and its size."""
+
 _LONGEST = 10_000
 """Letters of a text."""
 
@@ -40,11 +49,55 @@ _TEXTS_AT_ONCE = 16
 
 @contextmanager
 def opened(stream: BinaryIO) -> Iterator[h5py.File]:
-    """A file, of which only hard links should be followed: by `entry` and `entries`."""
+    """A file, of which only hard links should be followed: by `entry` and `entries`.
+
+    Errors:
+        ValueError: HDF5 would never come back from reading it.
+    """
     import h5py
 
+    with _content(stream) as content:
+        _refuse_endless_heaps(content)
     with h5py.File(stream, "r") as root:
         yield root
+
+
+@contextmanager
+def _content(stream: BinaryIO) -> Iterator[mmap.mmap | bytes]:
+    """All bytes of a stream that can be searched, without reading those of a file into memory."""
+    if isinstance(stream, io.BytesIO):
+        yield stream.getvalue()
+        return
+    try:
+        mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    except ValueError:  # there is nothing in it
+        yield b""
+        return
+    with mapped:
+        yield mapped
+
+
+def _refuse_endless_heaps(content: mmap.mmap | bytes) -> None:
+    """Refuse heaps (of texts and references) through which HDF5 1.14 would walk for ever.
+
+    It goes from object to object by their sizes, and stays where a free one has the size 0.
+
+    Errors:
+        ValueError: There is one.
+    """
+    head = _OBJECT.size
+    left = len(content) // head  # objects of heaps that don't lie over each other
+    start = content.find(_HEAP)
+    while 0 <= start <= len(content) - head:
+        _, size = _OBJECT.unpack_from(content, start)
+        end, place = min(start + size, len(content)), start + head
+        while place + head <= end:
+            number, length = _OBJECT.unpack_from(content, place)
+            step = length if number == 0 else head + -(-length // 8) * 8
+            place, left = place + step, left - 1
+            if step < head or left < 0:
+                raise ValueError("a heap in it is damaged")
+        start = content.find(_HEAP, start + len(_HEAP))
 
 
 def entry(group: h5py.Group, name: str) -> Any:
