@@ -157,7 +157,9 @@ COMMANDS = {
 
 
 SETS = ("I", "II", "III", "IV")
-AT = "dataset,beta[0],beta[1],sigma\n" + "".join(f"{label},1,2,1\n" for label in SETS)
+AT = "dataset,beta[0],beta[1],sigma\n" + "".join(
+    f"{label},{1 + i},{2 - i},{1 + i}\n" for i, label in enumerate(SETS)
+)
 
 
 @pytest.fixture
@@ -323,6 +325,19 @@ def test_every_csv_marks_formulas(tmp_path):
         shown = abi("summary", f"{name}.csv", "--json")
         assert {row["dataset"] for row in json.loads(shown.stdout)["rows"]} == {label}
         assert abi("summary", f"{name}.csv", "--format", "csv").stdout.count("'=1+1") == 3
+
+
+def test_names_in_files_of_draws_are_text_in_the_report():
+    image, script = "<img src=x onerror=alert(1)>", "<script>alert(2)</script>"
+    lines = [f"{image}{n},{draw},{draw + n}" for n in range(4) for draw in range(30)]
+    Path("draws.csv").write_text("\n".join([f"dataset,draw,{script}", *lines]))
+    truths = [f"{image}{n},{10 + n}" for n in range(4)]
+    Path("truth.csv").write_text("\n".join([f"dataset,{script}", *truths]))
+    result = abi("diagnose", "--draws", "draws.csv", "--truth", "truth.csv", "-o", "report")
+    assert result.exit_code == 0, result.output
+    report = Path("report/report.html").read_text()
+    assert not [word for word in ("<img src=x", "<script") if word in report]
+    assert "&lt;script&gt;" in report
 
 
 def test_markdown_and_latex_are_escaped(tmp_path):
