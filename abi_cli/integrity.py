@@ -3,8 +3,8 @@
 What training writes has its SHA-256 in manifest.json. A file is looked at when a command needs it:
 
     model.keras     must be the one that was written
-    spec.yaml       must say the same but for `data:`, which says how files of real data call things
-                    and may be changed in a run
+    spec.yaml       must say the same but for `data:` and `diagnostics:`, which may be changed in a
+                    run: nothing was learned from them
     code/           must be the code that was learned from, where a command executes it
     the others      are told of by `abi show`; diagnostics/ and state/ are written again and again
 
@@ -32,8 +32,12 @@ from abi_cli.variables import Layout
 
 T = TypeVar("T")
 
-MEANING = "spec.yaml without data"
-"""The name under which a manifest has the SHA-256 of what a spec says beside `data:`."""
+FREE = ("data", "diagnostics")
+"""Sections of a spec that no network has learned from: how real files call things, and how strict
+verdicts are."""
+
+MEANING = "spec.yaml without data and diagnostics"
+"""The name under which a manifest has the SHA-256 of what a spec says beside those."""
 
 MOST_ELEMENTS = 1_000_000
 """Scalars of a variable, far more than any network takes."""
@@ -50,7 +54,7 @@ def digest(file: Path) -> str:
 
 
 def meaning(spec: bytes) -> dict[str, str]:
-    """The entry of a manifest for what a spec says beside `data:`; none where it says nothing.
+    """The entry of a manifest for what a spec says beside `FREE`; none where it says nothing.
 
     Arguments:
         spec: The text of spec.yaml.
@@ -61,7 +65,7 @@ def meaning(spec: bytes) -> dict[str, str]:
         return {}
     if not isinstance(tree, dict):
         return {}
-    said = {name: value for name, value in tree.items() if name != "data"}
+    said = {name: value for name, value in tree.items() if name not in FREE}
     text = json.dumps(said, sort_keys=True, default=str)
     return {MEANING: hashlib.sha256(text.encode()).hexdigest()}
 
@@ -80,7 +84,7 @@ def _is_intact(file: Path, expected: str) -> bool:
 
 
 def refuse_changed_spec(spec: Path, hashes: Mapping[str, str]) -> None:
-    """Refuse a spec that says anything else than when it was trained, but for its `data:`.
+    """Refuse a spec that says anything else than when it was trained, but for what is `FREE`.
 
     Errors:
         RunError: It does, or is not there.
@@ -94,7 +98,7 @@ def refuse_changed_spec(spec: Path, hashes: Mapping[str, str]) -> None:
         return
     raise RunError(
         f"{spec} is not the spec that this run was trained with: its SHA-256 differs from the one "
-        "in manifest.json, and by more than its `data:`",
+        "in manifest.json, and by more than its `data:` or `diagnostics:`",
         hint=f"{_RESTORE} To train what it says now: abi train {spec} -o ANOTHER",
     )
 

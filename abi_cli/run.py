@@ -110,7 +110,7 @@ class Run:
         """Its spec, if it is the one that the networks have learned from.
 
         Errors:
-            RunError: It says something else now, by more than its `data:`.
+            RunError: It says something else now, by more than its `data:` or `diagnostics:`.
         """
         integrity.refuse_changed_spec(self.spec_file(), self.manifest.hashes)
         return self.spec_file()

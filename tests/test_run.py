@@ -218,7 +218,12 @@ def test_other_text_than_data_in_a_spec_is_refused(tmp_path):
     spec = "name: toy\n"
     folder = trained(tmp_path / "toy")
     file = folder.trained_spec_file()
-    for kept in (f"{spec}data:\n  dataset: subject\n", f"# a comment\n{spec}", spec):
+    for kept in (
+        f"{spec}data:\n  dataset: subject\n",
+        f"{spec}diagnostics: {{p: 0.1}}\n",
+        f"# a comment\n{spec}",
+        spec,
+    ):
         file.write_text(kept)
         assert folder.trained_spec_file() == file
     for other in ("name: other\n", f"{spec}training: {{epochs: 5}}\n", "name: [", "", "- a\n"):

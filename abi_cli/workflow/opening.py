@@ -140,7 +140,7 @@ def spec_of(run: Run, *, trust_code: bool) -> Spec:
     """The spec of a run, whose own parts are loaded if they are trusted.
 
     Errors:
-        RunError: It was changed since, by more than its `data:`.
+        RunError: It was changed since, by more than its `data:` or `diagnostics:`.
         InvalidSpecError: It has parts of its own, and they are not.
     """
     file = run.trained_spec_file()
@@ -154,7 +154,7 @@ def model_of(run: Run) -> Model:
     """The spec of a run with its functions: those that the networks have learned from.
 
     Errors:
-        RunError: The spec was changed since, by more than its `data:`, or the code was.
+        RunError: The spec was changed since, by more than its `data:` or `diagnostics:`, or the code was.
     """
     run.trained_spec_file()
     run.refuse_changed_code()
