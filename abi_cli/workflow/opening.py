@@ -154,7 +154,7 @@ def model_of(run: Run) -> Model:
     """The spec of a run with its functions: those that the networks have learned from.
 
     Errors:
-        RunError: The spec was changed since, by more than its `data:` or `diagnostics:`, or the code was.
+        RunError: The spec (but for `data:` and `diagnostics:`) or the code was changed since.
     """
     run.trained_spec_file()
     run.refuse_changed_code()
