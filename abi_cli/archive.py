@@ -14,11 +14,19 @@ from tempfile import TemporaryDirectory
 
 import keras
 
+from abi_cli import backend
 from abi_cli.approximator import Approximator
-from abi_cli.errors import RunError
+from abi_cli.model_file import (
+    CLASS,
+    CONFIG,
+    METADATA,
+    MODULE,
+    NAME,
+    WEIGHTS,
+    damaged,
+    read_model_file,
+)
 
-NAME = "abi>Approximator"
-_CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 _BEGINNING = (1980, 1, 1, 0, 0, 0)
 
 
@@ -27,19 +35,19 @@ def save_approximator(approximator: Approximator, path: Path) -> None:
     plain = Approximator.from_config(approximator.get_config())
     plain.set_weights(approximator.get_weights())
     config = {
-        "module": "abi_cli.approximator",
-        "class_name": "Approximator",
+        "module": MODULE,
+        "class_name": CLASS,
         "registered_name": NAME,
         "config": approximator.get_config(),
     }
     metadata = {"keras_version": keras.__version__, "date_saved": ""}
     with TemporaryDirectory() as folder, zipfile.ZipFile(path, "w") as archive:
-        weights = Path(folder) / _WEIGHTS
+        weights = Path(folder) / WEIGHTS
         plain.save_weights(weights)
         for name, content in (
-            (_METADATA, json.dumps(metadata).encode()),
-            (_CONFIG, json.dumps(config).encode()),
-            (_WEIGHTS, weights.read_bytes()),
+            (METADATA, json.dumps(metadata).encode()),
+            (CONFIG, json.dumps(config).encode()),
+            (WEIGHTS, weights.read_bytes()),
         ):
             archive.writestr(zipfile.ZipInfo(name, _BEGINNING), content)
 
@@ -50,18 +58,18 @@ def load_approximator(path: Path) -> Approximator:
     Errors:
         RunError: The file is missing, damaged or not one of ours.
     """
+    file = read_model_file(path)
     try:
-        with zipfile.ZipFile(path) as archive, TemporaryDirectory() as folder:
-            config = json.loads(archive.read(_CONFIG))
-            if config.get("registered_name") != NAME:
-                found = config.get("class_name")
-                raise RunError(f"Expected an approximator in {path}; got {found}")
-            approximator = Approximator.from_config(config["config"])
-            approximator.load_weights(archive.extract(_WEIGHTS, folder))
-    except FileNotFoundError:
-        raise RunError(f"No {path}", hint="Has this run been trained to its end?") from None
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, LookupError, OSError) as error:
-        raise RunError(
-            f"{path} can't be opened: {error}", hint="Train again, or restore it from a copy."
-        ) from error
+        with backend.at_most(file.numbers), TemporaryDirectory() as folder:
+            approximator = Approximator.from_config(file.config)
+            if approximator.count_params() != file.numbers:
+                raise ValueError(
+                    f"expected {approximator.count_params():,} weights; got {file.numbers:,}"
+                )
+            weights = Path(folder) / WEIGHTS
+            weights.write_bytes(file.weights)
+            approximator.load_weights(weights)
+    # A config that somebody has changed can be wrong in every way that parts and Keras complain of.
+    except Exception as error:
+        raise damaged(path, error) from error
     return approximator

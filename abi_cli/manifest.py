@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 
+from abi_cli import integrity
 from abi_cli.variables import Layout
 
 SCHEMA = "abi.run/1"
@@ -61,18 +62,12 @@ class Manifest:
         """Back from `to_json`.
 
         Errors:
-            ValueError: It is not a manifest that this version reads.
+            NewerFormat: Only a newer version reads it.
+            ValueError: It is not a manifest.
         """
-        document = json.loads(text)
-        if not isinstance(document, dict) or document.pop("schema", None) != SCHEMA:
-            raise ValueError(f"expected a JSON object with schema {SCHEMA!r}")
-        try:
-            several = {
-                name: tuple(document[name])
-                for name in ("command", "data", "extended", "resumed")
-                if name in document
-            }
-            layout = Layout.from_config(document["layout"])
-            return cls(**{**document, **several, "layout": layout})
-        except (TypeError, KeyError) as error:
-            raise ValueError(str(error)) from error
+        document = integrity.document_of(text, SCHEMA)
+        if "layout" in document:
+            document["layout"] = {"variables": document["layout"]}
+        manifest = integrity.typed(cls, document)
+        integrity.refuse_odd(manifest.layout)
+        return manifest

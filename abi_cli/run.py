@@ -25,10 +25,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from abi_cli import integrity
 from abi_cli.digests import digest
 from abi_cli.errors import OutputError, RunError, UsageError
 from abi_cli.locks import LOCK, is_locked, locked
 from abi_cli.manifest import Manifest
+from abi_cli.placing import back_up, replacing, write_text, writing
 from abi_cli.variables import Layout
 
 SPEC, ORIGINAL, CODE, MODEL = "spec.yaml", "spec.orig.yaml", "code", "model.keras"
@@ -52,6 +54,27 @@ class Run:
         """Its spec, trainable in place."""
         return self.path / SPEC
 
+    def trained_spec_file(self) -> Path:
+        """Its spec, if it is the one that the networks have learned from.
+
+        Errors:
+            RunError: It says something else now, by more than its `data:` or `diagnostics:`.
+        """
+        integrity.refuse_changed_spec(self.spec_file(), self.manifest.hashes)
+        return self.spec_file()
+
+    def refuse_changed_code(self) -> None:
+        """Refuse to execute other code than the networks have learned from.
+
+        Errors:
+            RunError: A file was changed, is gone, or was added.
+        """
+        integrity.refuse_changed_code(self.path, self.manifest.hashes, CODE)
+
+    def changed(self) -> tuple[str, ...]:
+        """The files that are not as they were written."""
+        return integrity.changed(self.path, self.manifest.hashes)
+
     def model_file(self) -> Path:
         """Its networks, after a look at whether they are the ones that were written.
 
@@ -71,15 +94,23 @@ class Run:
         return file
 
     def history(self) -> list[dict[str, float]]:
-        """The rows of history.csv; empty where there is none."""
+        """The rows of history.csv; empty where there is none.
+
+        Errors:
+            RunError: It is damaged.
+        """
         file = self.path / HISTORY
         if not file.is_file():
             return []
-        with file.open(newline="") as lines:
-            return [
-                {name: float(text) for name, text in row.items() if text}
-                for row in csv.DictReader(lines)
-            ]
+        try:
+            with file.open(newline="", encoding="utf-8") as lines:
+                return [
+                    {name: float(text) for name, text in row.items() if text}
+                    for row in csv.DictReader(lines)
+                ]
+        except (ValueError, TypeError, csv.Error) as error:
+            hint = "Restore it from a copy of the run, or remove it: only reports need it."
+            raise RunError(f"{file} can't be read: {error}", hint=hint) from error
 
 
 def open_run(path: Path) -> Run:
@@ -111,6 +142,10 @@ def look(path: Path) -> Run:
         raise RunError(f"{path} is not a run: it holds no {MANIFEST}", hint=_where_runs_are(path))
     try:
         return Run(path, Manifest.from_json(file.read_text(encoding="utf-8")))
+    except integrity.NewerFormat as error:
+        raise RunError(
+            f"{file} can't be read: {error}", hint="Upgrade: pip install --upgrade abi-cli"
+        ) from error
     except ValueError as error:
         raise RunError(
             f"{file} can't be read: {error}",
@@ -163,9 +198,9 @@ def begin(
                 for name, content in files.items():
                     (first / name).parent.mkdir(parents=True, exist_ok=True)
                     (first / name).write_bytes(content)
-                manifest = replace(
-                    manifest, hashes={name: digest(first / name) for name in sorted(files)}
-                )
+                own = {name: digest(first / name) for name in sorted(files)}
+                meaning = integrity.meaning(files.get(SPEC, b""))
+                manifest = replace(manifest, hashes={**own, **meaning})
                 (first / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
                 locks.enter_context(locked(first, called=path))
                 first.rename(path)
@@ -279,32 +314,6 @@ def write_history(file: Path, history: Sequence[Mapping[str, float]]) -> None:
         table.writerows({"epoch": i, **row} for i, row in enumerate(history, start=1))
 
 
-def write_text(file: Path, text: str) -> None:
-    """Write a text file so that it appears whole."""
-    with replacing(file) as place:
-        place.write_text(text, encoding="utf-8")
-
-
-@contextlib.contextmanager
-def replacing(target: Path) -> Iterator[Path]:
-    """A place beside `target`, of the same suffix, that takes its name when the work is done.
-
-    `target` may be a file or a folder; what was there is replaced, and stays where the work fails.
-    """
-    place = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")
-    try:
-        with writing(target):
-            yield place
-            if place.is_dir() and target.exists():
-                shutil.rmtree(target)
-            place.replace(target)
-    finally:
-        if place.is_dir():
-            shutil.rmtree(place, ignore_errors=True)
-        else:
-            place.unlink(missing_ok=True)
-
-
 def refuse_taken(target: Path, *, force: bool) -> None:
     """Refuse a place where something is, before any work is done for it.
 
@@ -329,43 +338,3 @@ def refuse_taken(target: Path, *, force: bool) -> None:
         if (target / STATE).exists() and _is_untrained(target):
             ways = f"abi train --resume {target} lets its training go on. {ways}"
         raise OutputError(f"{target} is there already", hint=ways)
-
-
-def back_up(target: Path) -> Path | None:
-    """Give what is at `target` the name `NAME.bak`; a file keeps its own name too, until replaced.
-
-    Returns:
-        The backup of a folder, None if there was none.
-    """
-    backup = target.with_name(f"{target.name}.bak")
-    if target.is_dir():
-        if not any(target.iterdir()):
-            target.rmdir()
-            return None
-        if backup.exists():
-            shutil.rmtree(backup)
-        target.rename(backup)
-        return backup
-    if target.is_file():
-        place = backup.with_name(f".{backup.name}.{os.getpid()}")
-        shutil.copy2(target, place)
-        place.replace(backup)
-    return None
-
-
-@contextlib.contextmanager
-def writing(target: Path) -> Iterator[None]:
-    """Say of a failed write where it was to go.
-
-    Errors:
-        OutputError: For every `OSError`.
-    """
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OutputError(
-            f"can't write {target}: {error.strerror or error}",
-            hint="Look at the free space and the permissions there, or write elsewhere with -o.",
-        ) from error

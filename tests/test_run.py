@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from abi_cli import run
+from abi_cli import integrity, placing, run
 from abi_cli.errors import AbiError, OutputError, RunError, UsageError
 from abi_cli.manifest import SCHEMA
 from abi_cli.variables import Layout, Variable
@@ -41,7 +41,7 @@ def test_what_is_written_is_read_back(tmp_path):
     assert read.layout == LAYOUT
     assert read.history() == [{"epoch": 1.0, "loss": 0.5}]
     assert read.model_file().read_bytes() == b"weights"
-    assert set(read.manifest.hashes) == {*FILES, run.MODEL, run.HISTORY}
+    assert set(read.manifest.hashes) == {*FILES, run.MODEL, run.HISTORY, integrity.MEANING}
 
 
 def test_the_folder_has_its_first_files_before_training_begins(tmp_path):
@@ -118,11 +118,11 @@ def test_force_spares_folders_that_are_not_ours(tmp_path):
 def test_a_file_keeps_its_place_until_it_is_replaced(tmp_path):
     file = tmp_path / "draws.csv"
     file.write_text("old")
-    run.back_up(file)
+    placing.back_up(file)
     assert file.read_text() == (tmp_path / "draws.csv.bak").read_text() == "old"
 
     def failing() -> None:
-        with run.replacing(file) as place:
+        with placing.replacing(file) as place:
             place.write_text("half")
             raise ZeroDivisionError
 
@@ -139,7 +139,7 @@ def test_devices_are_always_free():
 def test_a_folder_is_replaced_as_a_whole(tmp_path):
     (tmp_path / "diagnostics").mkdir()
     (tmp_path / "diagnostics" / "old.png").touch()
-    with run.replacing(tmp_path / "diagnostics") as place:
+    with placing.replacing(tmp_path / "diagnostics") as place:
         place.mkdir()
         (place / "new.png").touch()
     assert [p.name for p in tmp_path.rglob("*.png")] == ["new.png"]
@@ -164,6 +164,14 @@ def _with_a_manifest(text: str):
     return make
 
 
+def _layout(name: str, size: int = 2) -> list[dict[str, object]]:
+    return Layout((Variable(name, "parameter", ragged=False, event=(size,)),)).to_config()
+
+
+def _manifest_with(**fields: object):
+    return _with_a_manifest(json.dumps({**json.loads(MANIFEST.to_json()), **fields}))
+
+
 def _tampered(path: Path) -> None:
     trained(path)
     (path / run.MODEL).write_bytes(b"other weights")
@@ -181,7 +189,17 @@ NOT_RUNS = {
     "unfinished": (_unfinished, "has not come to its end"),
     "no JSON": (_with_a_manifest("{"), "can't be read"),
     "JSON of another kind": (_with_a_manifest("[]"), "can't be read"),
-    "another schema": (_with_a_manifest('{"schema": "abi.run/99"}'), "can't be read"),
+    "another schema": (_with_a_manifest('{"schema": "abi.metrics/1"}'), "can't be read"),
+    "a newer one": (
+        _with_a_manifest('{"schema": "abi.run/99", "versions": {"abi": "9.1"}}'),
+        r"made by a newer abi \(9\.1\), in the format abi\.run/99; this is abi .* up to abi\.run/1",
+    ),
+    "brackets": (_with_a_manifest("[" * 100_000), "brackets without end"),
+    "a field of another type": (_manifest_with(seed="1"), "seed: Input should be a valid integer"),
+    "a field too many": (_manifest_with(owner="me"), "expected other names than owner"),
+    "a variable twice": (_manifest_with(layout=_layout("x") * 2), "expected each variable once"),
+    "no name": (_manifest_with(layout=_layout("x y")), "expected each variable once, by a name"),
+    "a huge shape": (_manifest_with(layout=_layout("x", 10**12)), r"the shape of x; got 1e\+12"),
     "fields missing": (_with_a_manifest('{"schema": "abi.run/1"}'), "can't be read"),
     "other weights": (_tampered, "not the file that training wrote"),
     "no weights": (_without_model, "holds no model.keras"),
@@ -224,3 +242,48 @@ def test_a_manifest_is_json_that_others_can_read(tmp_path):
     document = json.loads((tmp_path / "toy" / run.MANIFEST).read_text())
     assert document["schema"] == SCHEMA
     assert document["command"] == ["abi", "train", "toy.yaml"]
+
+
+def test_other_text_than_data_in_a_spec_is_refused(tmp_path):
+    spec = "name: toy\n"
+    folder = trained(tmp_path / "toy")
+    file = folder.trained_spec_file()
+    for kept in (
+        f"{spec}data:\n  dataset: subject\n",
+        f"{spec}diagnostics: {{p: 0.1}}\n",
+        f"# a comment\n{spec}",
+        spec,
+    ):
+        file.write_text(kept)
+        assert folder.trained_spec_file() == file
+    for other in ("name: other\n", f"{spec}training: {{epochs: 5}}\n", "name: [", "", "- a\n"):
+        file.write_text(other)
+        with pytest.raises(RunError, match=r"spec\.yaml is not the spec that this run was trained"):
+            folder.trained_spec_file()
+    file.unlink()
+    with pytest.raises(RunError, match="holds no spec"):
+        folder.trained_spec_file()
+
+
+def test_code_that_was_changed_removed_or_added_is_refused(tmp_path):
+    folder = trained(tmp_path / "toy")
+    folder.refuse_changed_code()
+    file = tmp_path / "toy" / "code" / "toy.py"
+    file.write_text("x = 2\n")
+    with pytest.raises(RunError, match=r"toy\.py is not the code that this run was trained with"):
+        folder.refuse_changed_code()
+    assert folder.changed() == ("code/toy.py",)
+    file.unlink()
+    with pytest.raises(RunError, match=r"toy\.py is not the code"):
+        folder.refuse_changed_code()
+    file.write_bytes(FILES["code/toy.py"])
+    (tmp_path / "toy" / "code" / "numpy.py").touch()
+    with pytest.raises(RunError, match=r"numpy\.py is no part of this run"):
+        folder.refuse_changed_code()
+
+
+def test_a_history_that_is_none_is_refused(tmp_path):
+    folder = trained(tmp_path / "toy")
+    (tmp_path / "toy" / run.HISTORY).write_text("epoch,loss\n1,abc\n")
+    with pytest.raises(RunError, match=r"history\.csv can't be read"):
+        folder.history()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from abi_cli.console.reports import number, write_text
 from abi_cli.console.terminal import Console, document_text
 from abi_cli.errors import UsageError
+from abi_cli.harmless import cell, shown
 from abi_cli.workflow.request import Target
 
 if TYPE_CHECKING:
@@ -69,7 +70,9 @@ def _csv(names: Sequence[str], rows: Sequence[Row]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["dataset", "parameter", *names])
-    writer.writerows([label, element, *map(repr, own.values())] for label, element, own in rows)
+    writer.writerows(
+        [cell(label), cell(element), *map(repr, own.values())] for label, element, own in rows
+    )
     return text.getvalue()
 
 
@@ -79,18 +82,28 @@ def _json(_names: Sequence[str], rows: Sequence[Row]) -> str:
 
 def _markdown(names: Sequence[str], rows: Sequence[Row]) -> str:
     def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+        return "| " + " | ".join(map(_in_markdown, cells)) + " |\n"
 
     head = line(["data set", "parameter", *map(_title, names)])
     marks = "| --- | --- |" + " ---: |" * len(names) + "\n"
     return head + marks + "".join(line(cells) for cells in _cells(rows))
 
 
+def _in_markdown(text: str) -> str:
+    """Text as Markdown shows it: no HTML, no link, no other cell."""
+    marks = {mark: f"\\{mark}" for mark in "\\|`*~"}
+    marks |= {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\n": " "}
+    escaped = "".join(marks.get(letter, letter) for letter in shown(text))
+    return escaped.replace("](", "]\\(")
+
+
 def _latex(names: Sequence[str], rows: Sequence[Row]) -> str:
     """A tabular with the rules of the package booktabs."""
 
     def line(cells: Sequence[str]) -> str:
-        return " & ".join(map(_escaped, cells)) + " \\\\\n"
+        # What begins with these would be an option of the line break before it.
+        guard = "{}" if cells[0].startswith(("[", "*")) else ""
+        return guard + " & ".join(map(_escaped, cells)) + " \\\\\n"
 
     head = line(["data set", "parameter", *map(_title, names)])
     body = "".join(line(cells) for cells in _cells(rows))
@@ -101,8 +114,8 @@ def _latex(names: Sequence[str], rows: Sequence[Row]) -> str:
 def _escaped(text: str) -> str:
     """Text as LaTeX prints it; a minus sign is one in mathematics."""
     marks = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    marks |= {mark: f"\\{mark}" for mark in "&%$#_{}"} | {"−": "$-$"}
-    return "".join(marks.get(letter, letter) for letter in text)
+    marks |= {mark: f"\\{mark}" for mark in "&%$#_{}"} | {"−": "$-$", "\n": " "}
+    return "".join(marks.get(letter, letter) for letter in shown(text))
 
 
 def _cells(rows: Sequence[Row]) -> list[list[str]]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from abi_cli.console.terminal import Console, duration
+from abi_cli.harmless import cell
 
 if TYPE_CHECKING:
     from abi_cli.workflow import Check, Description, Receipt, Started, Target
@@ -24,7 +26,7 @@ _NUMBERS = ("mean", "sd", "min", "max")
 
 def number(value: float) -> str:
     """Four significant digits; whole numbers as they are."""
-    if value == int(value) and abs(value) < 1e6:
+    if math.isfinite(value) and value == int(value) and abs(value) < 1e6:
         return f"{value:.0f}".replace("-", "−")
     return f"{value:.4g}".replace("-", "−")
 
@@ -205,13 +207,13 @@ def show_written(console: Console, written: Written) -> None:
 
 def write_text(console: Console, text: str, target: Target, *, what: str) -> None:
     """Text to a file, with a receipt that calls it `what`, or to standard output."""
-    from abi_cli import run
+    from abi_cli import placing
 
     if target.path is None:
         sys.stdout.write(text)
     else:
         target.claim()
-        run.write_text(target.path, text)
+        placing.write_text(target.path, text)
         console.note(f"wrote {what} to {target.path}")
 
 
@@ -253,7 +255,7 @@ def write_densities(console: Console, densities: Densities, target: Target) -> N
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(("dataset", "log_prob"))
-    rows.writerows(zip(densities.labels, values, strict=True))
+    rows.writerows(zip(map(cell, densities.labels), values, strict=True))
     write_text(console, text.getvalue(), target, what=f"{len(values):,} log densities")
 
 
@@ -273,10 +275,11 @@ def show_run(console: Console, description: Description) -> None:
             "seed": str(manifest.seed),
             "versions": ", ".join(f"{name} {text}" for name, text in manifest.versions.items()),
             "trained": f"{len(description.history)} epochs in "
-            f"{duration(manifest.timings['total'])}, {losses}"
+            f"{duration(manifest.timings.get('total', 0.0))}, {losses}"
             if manifest.trained
             else "not to its end",
             "verdict": f"{verdict['outcome']}: {verdict['sentence']}" if verdict else "none yet",
+            **({"changed since": ", ".join(description.changed)} if description.changed else {}),
         }
     )
     console.heading("\nVariables, with the range seen in training")
@@ -341,6 +344,7 @@ def _run_document(description: Description) -> dict[str, Any]:
         "history": description.history,
         "verdict": description.verdict,
         "files": description.files,
+        "changed": list(description.changed),
     }
 
 

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from abi_cli.errors import AbiError, UserFunctionError
+from abi_cli.harmless import shown
 from abi_cli.listener import Listener, Progress
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Console(Listener):
     def say(self, text: str, *, style: str = "") -> None:
         """A line to whoever started this, unless they want quiet."""
         if not self._quiet:
-            self._err.print(text, style=style, markup=False, soft_wrap=True)
+            self._err.print(shown(text), style=style, markup=False, soft_wrap=True)
 
     def note(self, text: str) -> None:
         """Something worth knowing, on standard error."""
@@ -118,7 +119,8 @@ class Console(Listener):
         self._labelled("error", message, style="bold red")
         if isinstance(error, UserFunctionError):
             for frame in error.frames:
-                self._err.print(frame.rstrip("\n"), style="dim", markup=False, soft_wrap=True)
+                frame = shown(frame.rstrip("\n"))
+                self._err.print(frame, style="dim", markup=False, soft_wrap=True)
         if error.hint:
             self._labelled("hint", error.hint, style="cyan")
 
@@ -151,7 +153,7 @@ class Console(Listener):
     def _labelled(self, label: str, text: str, *, style: str) -> None:
         from rich.text import Text
 
-        self._err.print(Text.assemble((f"{label}: ", style), text), soft_wrap=True)
+        self._err.print(Text.assemble((f"{label}: ", style), shown(text)), soft_wrap=True)
 
     def _event(self, event: str, **fields: object) -> None:
         sys.stderr.write(to_json({"event": event, **fields}) + "\n")
@@ -162,11 +164,11 @@ class Console(Listener):
 
     def heading(self, text: str) -> None:
         """A line above a table, on standard output."""
-        self._out.print(text, style="bold", markup=False, soft_wrap=True)
+        self._out.print(shown(text), style="bold", markup=False, soft_wrap=True)
 
     def text(self, text: str) -> None:
         """A line on standard output."""
-        self._out.print(text, markup=False, soft_wrap=True)
+        self._out.print(shown(text), markup=False, soft_wrap=True)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table on standard output: numbers to the right, words to the left."""
@@ -179,13 +181,13 @@ class Console(Listener):
             cells = [row[index] for row in rows if row[index]]
             numeric = bool(cells) and all(_is_number(cell) for cell in cells)
             table.add_column(
-                Text(column),
+                Text(_on_a_line(column)),
                 justify="right" if numeric else "left",
                 no_wrap=numeric,
                 overflow="fold",
             )
         for row in rows:
-            table.add_row(*map(Text, row))
+            table.add_row(*(Text(_on_a_line(cell)) for cell in row))
         with self._out.capture() as captured:
             self._out.print(table)
         sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
@@ -202,8 +204,13 @@ class Console(Listener):
             return
         width = max(map(len, facts))
         for name, value in facts.items():
-            line = Text.assemble((name.ljust(width), "bold"), f"  {value}")
+            line = Text.assemble((name.ljust(width), "bold"), f"  {shown(value)}")
             (self._err if aside else self._out).print(line, soft_wrap=True)
+
+
+def _on_a_line(text: str) -> str:
+    """Text for a cell, which could look like another row."""
+    return shown(text).replace("\n", "\\n")
 
 
 def _is_number(cell: str) -> bool:

@@ -7,6 +7,7 @@ the data set.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from abi_cli.data import hdf5
 from abi_cli.data.draw_files import read_draws
 from abi_cli.data.draws import Draws
 from abi_cli.data.entries import LABEL
 from abi_cli.data.files import Source
-from abi_cli.data.netcdf import UNREADABLE
 from abi_cli.errors import DataError
 
 WEIGHTS = ("weight", "log_weight")
@@ -99,26 +100,42 @@ def _read(file: Path, *, alone: bool) -> _Chains:
     return _read_netcdf(file, alone=alone)
 
 
-def _read_netcdf(file: Path, *, alone: bool) -> _Chains:
-    import h5py  # xarray prints warnings when a file isn't one of its own
-    import xarray
+_AS_IT_IS = {"decode_times": False, "decode_timedelta": False}
 
-    with Source(file).open_seekable() as stream:
-        try:
-            with h5py.File(stream, "r") as root:
-                ours = OURS in root.attrs
-                if "posterior" not in root:
-                    groups = ", ".join(root) or "nothing"
-                    raise DataError(f"expected a group posterior; got {groups}", place=str(file))
-        except UNREADABLE as error:
-            raise DataError(f"expected netCDF of draws; {error}", place=str(file)) from None
+
+def _read_netcdf(file: Path, *, alone: bool) -> _Chains:
+    import xarray  # only what is looked over: it prints warnings when a file isn't one of its own
+
     try:
-        with xarray.open_dataset(file, group="posterior", engine="h5netcdf") as posterior:
-            return _of_posterior(posterior, file, alone=alone, independent=ours)
-    except UNREADABLE as error:
+        ours = _looked_over(file)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of dimensions without a name, which are refused
+            with xarray.open_dataset(file, group="posterior", engine="h5netcdf", **_AS_IT_IS) as it:
+                return _of_posterior(it, file, alone=alone, independent=ours)
+    except hdf5.UNREADABLE as error:
         raise DataError(
             f"expected draws (chain, draw, dataset, …) in netCDF; {error}", place=str(file)
         ) from None
+
+
+def _looked_over(file: Path) -> bool:
+    """Whether it is one of ours.
+
+    Errors:
+        DataError: There is no posterior in it.
+        ValueError: Something in it is not safe to read.
+    """
+    import h5py
+
+    with Source(file).open_seekable() as stream, hdf5.opened(stream) as root:
+        groups = dict(hdf5.entries(root))
+        if "posterior" not in groups:
+            told = ", ".join(groups) or "nothing"
+            raise DataError(f"expected a group posterior; got {told}", place=str(file))
+        for name, variable in hdf5.entries(groups["posterior"]):
+            if isinstance(variable, h5py.Dataset):
+                hdf5.texts(variable) if name == LABEL else hdf5.looked_over(variable)
+        return OURS in root.attrs
 
 
 def _of_posterior(posterior: Any, file: Path, *, alone: bool, independent: bool) -> _Chains:

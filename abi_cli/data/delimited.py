@@ -23,6 +23,7 @@ from abi_cli.data.long_tables import (
     flat_draws,
 )
 from abi_cli.data.tables import read_groups, read_header, read_table
+from abi_cli.harmless import cell
 from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged, take
 
 _VALUE = "value"
@@ -76,11 +77,14 @@ def write_datasets(
 
 
 def _line_formatter(delimiter: str) -> Callable[[Sequence[str]], str]:
-    """A function from cells to a line, with quotes where they are needed."""
+    """A function from cells to a line, with quotes where they are needed.
+
+    Text that a spreadsheet would run is marked (`harmless.cell`); the readers take that off again.
+    """
 
     def line(cells: Sequence[str]) -> str:
         text = io.StringIO()
-        csv.writer(text, delimiter=delimiter, lineterminator="\n").writerow(cells)
+        csv.writer(text, delimiter=delimiter, lineterminator="\n").writerow(map(cell, cells))
         return text.getvalue()
 
     return line

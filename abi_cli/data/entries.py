@@ -137,9 +137,13 @@ class Wanted:
         return tuple(present)
 
 
+_COMPARED = 1_000
+"""Names that may have been meant by another."""
+
+
 def _missing(missing: list[str], names: Sequence[str], *, noun: str, place: str) -> DataError:
     wanted = f"{noun}s {listing(missing)}" if len(missing) > 1 else f"{noun} {missing[0]}"
-    lower = {name.lower(): name for name in names}
+    lower = {name.lower(): name for name in names[:_COMPARED]}
     hint = f"Name what holds the values of {listing(missing)} so, or add it."
     for name in missing:
         nearest = difflib.get_close_matches(name.lower(), lower, n=1)

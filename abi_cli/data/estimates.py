@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +13,9 @@ from abi_cli.data.draws import USUAL_STYLE, DrawHeader, Estimates, Style, whole_
 from abi_cli.data.files import Source, output, output_errors
 from abi_cli.data.statistics import statistics
 from abi_cli.data.summary import Summary
+from abi_cli.data.tables import check_header, rows_of
 from abi_cli.errors import DataError
+from abi_cli.harmless import label
 from abi_cli.variables import DrawBlock
 
 OF_DRAWS = ("mean", "sd", "q5", "median", "q95")
@@ -61,27 +61,26 @@ def read_estimates(source: Path | None) -> Summary | None:
         return None
     if {"parameter", "dataset"} - set(formats.first_line(source, name)):
         return None
-    with file.open() as stream:
-        text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
-        rows = list(csv.DictReader(text, delimiter="," if name == "csv" else "\t"))
-        text.detach()
     cells: dict[tuple[str, str], list[float]] = {}
-    names = [
-        column for column in (rows[0] if rows else {}) if column not in ("parameter", "dataset")
-    ]
-    for number, row in enumerate(rows, start=2):
-        try:
-            own = [float(row[column]) for column in names]
-        except (TypeError, ValueError):
-            raise DataError(
-                "expected a number in every column", place=f"{file}, row {number}"
-            ) from None
-        cells[row["dataset"], row["parameter"]] = own
-    labels = tuple(dict.fromkeys(label for label, _ in cells))
+    rows = 0
+    with rows_of(file, "," if name == "csv" else "\t") as lines:
+        header = next(filter(any, lines), [])
+        check_header(header, file)
+        names = [column for column in header if column not in ("parameter", "dataset")]
+        for rows, line in enumerate(filter(any, lines), start=1):
+            try:
+                row = dict(zip(header, line, strict=True))
+                own = [float(row[column]) for column in names]
+                cells[label(row["dataset"]), label(row["parameter"])] = own
+            except (KeyError, ValueError):
+                raise DataError(
+                    "expected a number in every column", place=f"{file}, row {rows + 1}"
+                ) from None
+    labels = tuple(dict.fromkeys(name for name, _ in cells))
     elements = tuple(dict.fromkeys(element for _, element in cells))
-    if len(cells) != len(rows) or len(cells) != len(labels) * len(elements) or not names:
+    if len(cells) != rows or len(cells) != len(labels) * len(elements) or not names:
         raise DataError("expected each parameter of each data set once", place=str(file))
-    table = np.array([[cells[label, element] for element in elements] for label in labels])
+    table = np.array([[cells[name, element] for element in elements] for name in labels])
     return Summary(labels, elements, {name: table[..., k] for k, name in enumerate(names)})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,7 +12,11 @@ from abi_cli.data import records
 from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style
 from abi_cli.data.entries import Entries, Wanted
 from abi_cli.data.files import Source
+from abi_cli.errors import DataError
 from abi_cli.variables import Datasets, DrawBlock, Layout
+
+LONGEST_LINE = 1 << 28
+"""Bytes; the whole of a line is in memory."""
 
 
 def objects(source: Source) -> Iterator[records.Record]:
@@ -21,9 +26,16 @@ def objects(source: Source) -> Iterator[records.Record]:
         DataError: A line is no object of JSON.
     """
     with source.open() as stream:
-        for number, line in enumerate(stream, start=1):
+        lines = iter(partial(stream.readline, LONGEST_LINE), b"")
+        for number, line in enumerate(lines, start=1):
             if line.strip():
                 place = f"{source}, line {number}"
+                if len(line) == LONGEST_LINE:
+                    raise DataError(
+                        f"expected an object; got a line of more than {LONGEST_LINE:,} bytes",
+                        place=place,
+                        hint=records.EXPECTED,
+                    )
                 yield records.record(records.parse(line, place), place)
 
 

@@ -276,7 +276,7 @@ def _events(elements: list[str], base: int, source: Source) -> dict[str, tuple[i
     """Event shape by variable, from names such as `beta[0]`, `beta[1]`, `sigma`."""
     indices: dict[str, list[tuple[int, ...]]] = {}
     for element in elements:
-        match = re.fullmatch(r"(.+)\[(\d+(?:,\d+)*)\]", element)
+        match = re.fullmatch(r"(.+)\[([0-9]{1,18}(?:,[0-9]{1,18})*)\]", element)
         name, index = match.groups() if match else (element, "")
         indices.setdefault(name, []).append(tuple(int(i) for i in index.split(",") if i))
     events = {}

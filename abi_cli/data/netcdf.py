@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from abi_cli.data import hdf5
 from abi_cli.data.arrays import ROW_SIZE, entries_of, sets_of, shapes_of
 from abi_cli.data.draws import DrawHeader, Draws, as_float32
 from abi_cli.data.entries import LABEL, Entries, Wanted
@@ -38,12 +39,6 @@ _DATA = ("observed_data", "constant_data", "parameters")
 
 PROVENANCE = ("abi", "run", "model_sha256")
 """Attributes that say where draws come from."""
-
-UNREADABLE = (
-    *(OSError, KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError),
-    MemoryError,
-)
-"""What HDF5 and h5py raise on other files and damaged ones."""
 
 
 @contextmanager
@@ -201,15 +196,13 @@ def read_sets(source: Source) -> set[str]:
 
 def _arrays(source: Source) -> dict[str, np.ndarray]:
     """What data sets consist of, as arrays by name, with `row_size` as in NPZ."""
-    import h5py
-
     with source.open_seekable() as stream:
         try:
-            with h5py.File(stream, "r") as root:
+            with hdf5.opened(stream) as root:
                 found: dict[str, np.ndarray] = {}
-                for group in (root, *(root[name] for name in _DATA if name in root)):
-                    found |= _arrays_of_group(group)
-        except UNREADABLE as error:
+                for group in (root, *(hdf5.entry(root, name) for name in _DATA)):
+                    found |= {} if group is None else _arrays_of_group(group)
+        except hdf5.UNREADABLE as error:
             raise DataError(f"expected data in netCDF; {error}", place=str(source)) from None
     if not set(found) - {LABEL}:
         raise DataError(
@@ -226,19 +219,18 @@ def _arrays_of_group(group: Any) -> dict[str, np.ndarray]:
     arrays: dict[str, np.ndarray] = {}
     counts: dict[str, np.ndarray] = {}
     first_dimension: dict[str, str] = {}
-    for name, variable in group.items():
+    for name, variable in hdf5.entries(group):
         if not isinstance(variable, h5py.Dataset):
             continue
         if name == LABEL:
-            text = h5py.check_string_dtype(variable.dtype)
-            arrays[LABEL] = np.asarray(variable.asstr()[:] if text else variable[:], dtype="U")
+            arrays[LABEL] = np.asarray(hdf5.texts(variable), dtype="U")
         elif "sample_dimension" in variable.attrs:
             dimension = variable.attrs["sample_dimension"]
             counts[dimension.decode() if isinstance(dimension, bytes) else str(dimension)] = (
-                variable[...]
+                hdf5.numbers(variable)
             )
         elif not variable.is_scale:
-            arrays[name] = variable[...]
+            arrays[name] = hdf5.numbers(variable)
             attached = variable.dims[0].values() if variable.ndim else []
             first_dimension[name] = attached[0].name.rpartition("/")[2] if attached else ""
     for name, dimension in first_dimension.items():
@@ -253,22 +245,24 @@ def read_draws(source: Source) -> Draws:
     Errors:
         DataError: No netCDF file, or another layout.
     """
-    import h5py  # h5netcdf prints a traceback when a file isn't one of its own
-
     with source.open_seekable() as stream:
         try:
-            with h5py.File(stream, "r") as root:
-                posterior = root["posterior"]
+            with hdf5.opened(stream) as root:  # h5netcdf prints a traceback on other files
+                posterior = hdf5.entry(root, "posterior")
+                if posterior is None:
+                    raise ValueError("there is none")
                 _refuse_chains(posterior, source)
                 seed = np.ravel(root.attrs.get("seed", ()))
-                told = {k: str(v) for k, v in root.attrs.items() if k in PROVENANCE}
-                labels = tuple(posterior[LABEL].asstr()[:].tolist())
+                told = {name: str(root.attrs[name]) for name in PROVENANCE if name in root.attrs}
+                labels = tuple(hdf5.texts(posterior[LABEL]).tolist())
                 values = {
-                    name: np.ascontiguousarray(as_float32(np.swapaxes(variable[0], 0, 1)))
-                    for name, variable in posterior.items()
+                    name: np.ascontiguousarray(
+                        as_float32(np.swapaxes(hdf5.numbers(variable)[0], 0, 1))
+                    )
+                    for name, variable in hdf5.entries(posterior)
                     if not variable.is_scale  # the coordinates are
                 }
-        except UNREADABLE as error:
+        except hdf5.UNREADABLE as error:
             raise DataError(
                 f"expected draws in netCDF, in a group posterior; {error}", place=str(source)
             ) from None
@@ -280,13 +274,13 @@ def read_draws(source: Source) -> Draws:
 
 def _refuse_chains(posterior: Any, source: Source) -> None:
     """Refuse draws of several chains, which are not independent."""
-    for name, variable in posterior.items():
-        if name == "chain" and len(variable) > 1:
-            raise DataError(
-                f"expected draws that are independent, as one chain; got {len(variable)} chains",
-                place=str(source),
-                hint="abi diagnose --draws reads draws of other tools; ArviZ summarizes chains.",
-            )
+    chain = hdf5.entry(posterior, "chain")
+    if chain is not None and len(chain) > 1:
+        raise DataError(
+            f"expected draws that are independent, as one chain; got {len(chain)} chains",
+            place=str(source),
+            hint="abi diagnose --draws reads draws of other tools; ArviZ summarizes chains.",
+        )
 
 
 def read_kind(source: Source) -> str:
@@ -295,11 +289,9 @@ def read_kind(source: Source) -> str:
     Errors:
         DataError: No netCDF file.
     """
-    import h5py
-
     with source.open_seekable() as stream:
         try:
-            with h5py.File(stream, "r") as root:
-                return "draws" if "posterior" in root else "data sets"
-        except UNREADABLE as error:
+            with hdf5.opened(stream) as root:
+                return "data sets" if hdf5.entry(root, "posterior") is None else "draws"
+        except hdf5.UNREADABLE as error:
             raise DataError(f"expected netCDF; {error}", place=str(source)) from None

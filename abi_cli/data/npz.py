@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import struct
 import tempfile
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -27,11 +29,18 @@ from abi_cli.data.arrays import (
 from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style
 from abi_cli.data.entries import LABEL, Entries, Wanted
 from abi_cli.data.files import Source
+from abi_cli.data.zips import looked_over
 from abi_cli.errors import DataError, UsageError
 from abi_cli.variables import Datasets, DrawBlock, Layout
 
+_MAGIC = b"\x93NUMPY"
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 _UNREADABLE = (
-    *(ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, MemoryError),
+    *(ValueError, EOFError, KeyError, TypeError, OverflowError, NotImplementedError, OSError),
+    *(RuntimeError, MemoryError, SyntaxError, tokenize.TokenError, UserWarning),
     *(zipfile.BadZipFile, zlib.error, struct.error),
 )
 """What NumPy and zipfile raise on other files and damaged ones."""
@@ -92,15 +101,56 @@ def _arrays(source: Source) -> Iterator[Mapping[str, np.ndarray]]:
     """The arrays by name, each read when it is asked for."""
     with source.open_seekable() as stream:
         try:
-            arrays = np.load(stream, allow_pickle=False)
-            if not isinstance(arrays, np.lib.npyio.NpzFile):
+            start = stream.read(len(_MAGIC))
+            if start == _MAGIC:
                 raise DataError("expected named arrays (.npz); got a single one", place=str(source))
-            with arrays:
-                yield arrays
+            with zipfile.ZipFile(stream) as archive:
+                yield _Stored(archive, looked_over(archive, stream))
         except _UNREADABLE as error:
             raise DataError(
                 f"expected arrays of numbers in NPZ; {error}", place=str(source)
             ) from None
+
+
+class _Stored(Mapping[str, np.ndarray]):
+    """The arrays of an archive by name, each read when it is asked for."""
+
+    def __init__(self, archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo]):
+        self._archive = archive
+        self._members = {name.removesuffix(".npy"): member for name, member in members.items()}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return _array(self._archive, self._members[name], name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._members)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> np.ndarray:
+    """An array whose header declares as many bytes as there are.
+
+    NumPy's own reader makes room for what a header declares before it looks whether that is there,
+    and for objects would ask pickle, which runs code.
+
+    Errors:
+        ValueError: It is no array of numbers or text, or there are fewer or more of them.
+    """
+    with archive.open(member) as stream:
+        version = np.lib.format.read_magic(stream)
+        if version not in _HEADERS:
+            raise ValueError(f"{name} is in version {version} of the format, which is not known")
+        shape, by_columns, dtype = _HEADERS[version](stream)
+        if dtype.hasobject:
+            raise ValueError(f"{name} holds Python objects, which are not read")
+        content = stream.read()
+    declared = math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or declared != len(content):
+        raise ValueError(f"{name} is declared as {declared:,} bytes; there are {len(content):,}")
+    array = np.frombuffer(bytearray(content), dtype)
+    return array.reshape(shape, order="F" if by_columns else "C")
 
 
 def write_datasets(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from abi_cli.data.long_tables import (
     flat_draws,
 )
 from abi_cli.data.tables import Table, check_header
+from abi_cli.data.zips import MOST_TIMES, ROOM
 from abi_cli.errors import DataError, UsageError
 from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged
 
@@ -42,8 +44,8 @@ def _pyarrow(name: str) -> Any:
 
 
 @contextmanager
-def _file(source: Source) -> Iterator[Any]:
-    """A ParquetFile.
+def _file(source: Source) -> Iterator[tuple[Any, int]]:
+    """A ParquetFile, and its size in bytes.
 
     Errors:
         DataError: It is none, or damaged.
@@ -51,7 +53,7 @@ def _file(source: Source) -> Iterator[Any]:
     module, arrow = _pyarrow("pyarrow.parquet"), _pyarrow("pyarrow")
     with source.open_seekable() as stream:
         try:
-            yield module.ParquetFile(stream)
+            yield module.ParquetFile(stream), stream.seek(0, os.SEEK_END)
         except (arrow.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
             told = str(error).splitlines()
             raise DataError(
@@ -65,7 +67,7 @@ def read_header(source: Source) -> list[str]:
     Errors:
         DataError: No Parquet file, or columns without a name, or of the same.
     """
-    with _file(source) as file:
+    with _file(source) as (file, _size):
         return _header(file, source)
 
 
@@ -88,12 +90,13 @@ def read_table(
     Errors:
         DataError: No Parquet file, no rows, cells that are no numbers.
     """
-    with _file(source) as file:
+    with _file(source) as (file, size):
         originals = _header(file, source)
         header = translate(originals)
         spelled = dict(zip(header, originals, strict=True))
         names = list(choose(header))
         labelled = LABEL in header
+        _refuse_bombs(file, len(names) + labelled, size, source)
         read = file.read([spelled[name] for name in (*names, *([LABEL] if labelled else ()))])
         cells = {name: read.column(spelled[name]) for name in names}
         texts = read.column(spelled[LABEL]).to_pylist() if labelled else []
@@ -152,6 +155,24 @@ def _numbers(
             )
         values[row] = value
     return values
+
+
+def _refuse_bombs(file: Any, columns: int, stored: int, source: Source) -> None:
+    """Refuse far more cells than a file can hold: a repeated value takes no room there.
+
+    Errors:
+        DataError: There are.
+    """
+    # Not what the file tells of its columns: where that is damaged, Arrow ends the process.
+    told = file.metadata
+    rows = sum(told.row_group(number).num_rows for number in range(told.num_row_groups))
+    cells = 8 * max(rows, told.num_rows) * max(1, columns)
+    if cells > max(ROOM, MOST_TIMES * stored):
+        raise DataError(
+            f"expected Parquet; {cells:,} bytes of cells in {stored:,} are more than {MOST_TIMES} "
+            "times as many",
+            place=str(source),
+        )
 
 
 TABLES = Tables(read_table, read_header)

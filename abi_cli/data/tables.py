@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from types import MappingProxyType
+from typing import TextIO
 
 import numpy as np
 
 from abi_cli.data.entries import LABEL, MISSING
 from abi_cli.data.files import Source
 from abi_cli.errors import DataError
+from abi_cli.harmless import label
 
 _ROWS_AT_ONCE = 512  # small enough to stay in the cache: half as fast with 16,384
+_CELLS_AT_ONCE = 2_000_000
+
+MOST_COLUMNS = 100_000
+"""Of a table; what has more is no table that somebody meant."""
+
+LONGEST_LINE = 1 << 24
+"""Letters; the whole of a line is in memory."""
+
 _EXPECTED = "Expected a header with the names of the columns, and rows of numbers below it."
 
 
@@ -70,7 +80,7 @@ def read_table(
     Errors:
         DataError: No text, no header or rows, rows of another length, cells that are no numbers.
     """
-    with _rows(source, delimiter) as rows:
+    with rows_of(source, delimiter) as rows:
         header_number, originals = _header(rows, source, delimiter)
         header = translate(originals)
         columns = _Columns(source, header, originals, tuple(choose(header)), words, gaps)
@@ -95,7 +105,7 @@ def read_groups(
     Errors:
         DataError: As `read_table`; there are no labels.
     """
-    with _rows(source, delimiter) as rows:
+    with rows_of(source, delimiter) as rows:
         header_number, originals = _header(rows, source, delimiter)
         header = translate(originals)
         columns = _Columns(source, header, originals, tuple(choose(header)), words, gaps)
@@ -121,12 +131,12 @@ def _whole_groups(
     held: list[list[str]] = []
     seen: set[str] = set()
     for row in rows:
-        label = row[label_at].strip() if len(row) > label_at else ""
-        if label and label not in seen and len(seen) == datasets:
+        name = row[label_at].strip() if len(row) > label_at else ""
+        if name and name not in seen and len(seen) == datasets:
             yield held
             held, seen = [], set()
-        if label:
-            seen.add(label)
+        if name:
+            seen.add(name)
         held.append(row)
     if any(map(any, held)):
         yield held
@@ -215,7 +225,7 @@ def read_header(source: Source, *, delimiter: str) -> list[str]:
     Errors:
         DataError: No text, or no header.
     """
-    with _rows(source, delimiter) as rows:
+    with rows_of(source, delimiter) as rows:
         return _header(rows, source, delimiter)[1]
 
 
@@ -236,11 +246,18 @@ def _in_numbers(texts: Sequence[str], words: Mapping[str, int]) -> list[str]:
 
 
 @contextmanager
-def _rows(source: Source, delimiter: str) -> Iterator[Iterator[list[str]]]:
+def rows_of(source: Source, delimiter: str) -> Iterator[Iterator[list[str]]]:
+    """The rows of delimited text, as texts.
+
+    Errors:
+        DataError: It is no such text.
+    """
     with source.open() as stream:
         # a byte order mark, as spreadsheets write it, is no part of the first name
         text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
-        reader = csv.reader(text, delimiter=delimiter, skipinitialspace=True, strict=True)
+        reader = csv.reader(
+            _lines(text, source), delimiter=delimiter, skipinitialspace=True, strict=True
+        )
         try:
             yield reader
         except UnicodeDecodeError:
@@ -257,11 +274,28 @@ def _rows(source: Source, delimiter: str) -> Iterator[Iterator[list[str]]]:
             text.detach()  # closing the stream is left to who opened it
 
 
+def _lines(text: TextIO, source: Source) -> Iterator[str]:
+    """The lines of a text, none of which is endless.
+
+    Errors:
+        DataError: One is.
+    """
+    while line := text.readline(LONGEST_LINE):
+        if len(line) == LONGEST_LINE:
+            raise DataError(
+                f"expected lines of a table; got one of more than {LONGEST_LINE:,} letters",
+                place=str(source),
+                hint=_EXPECTED,
+            )
+        yield line
+
+
 def _blocks(
     rows: Iterator[list[str]], start: int, width: int, source: Source
 ) -> Iterator[tuple[list[tuple[str, ...]], np.ndarray]]:
     """Texts column by column, and the numbers `(row,)` of their rows, some rows at a time."""
-    while block := list(islice(rows, _ROWS_AT_ONCE)):
+    at_once = max(1, min(_ROWS_AT_ONCE, _CELLS_AT_ONCE // width))
+    while block := list(islice(rows, at_once)):
         number = start + np.flatnonzero(np.fromiter(map(any, block), bool, len(block)))
         start += len(block)
         cells = block if len(number) == len(block) else list(filter(any, block))
@@ -278,12 +312,17 @@ def _blocks(
 
 
 def check_header(header: list[str], source: Source) -> None:
-    """Refuse columns of the same name.
+    """Refuse columns of the same name, and more of them than any table has.
 
     Errors:
         DataError: There are some.
     """
-    twice = [name for name in dict.fromkeys(header) if header.count(name) > 1]
+    if len(header) > MOST_COLUMNS:
+        raise DataError(
+            f"expected up to {MOST_COLUMNS:,} columns; got {len(header):,}",
+            place=f"{source}, row 1",
+        )
+    twice = [name for name, times in Counter(header).items() if times > 1]
     if twice:
         raise DataError(
             f"expected each column once; got {twice[0]!r} {header.count(twice[0])} times",
@@ -352,7 +391,7 @@ def _is_number(text: str) -> bool:
 
 
 def _labels(texts: Sequence[str], number: np.ndarray, source: Source) -> list[str]:
-    labels = list(map(str.strip, texts))
+    labels = [label(name) if name[:1] == "'" else name for name in map(str.strip, texts)]
     if "" in labels:
         raise DataError(
             "expected the label of a data set; got an empty cell",

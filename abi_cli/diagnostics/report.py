@@ -20,6 +20,7 @@ from abi_cli.diagnostics.scalars import flatten, summarize
 from abi_cli.diagnostics.summaries import UNLIKE, Summaries
 from abi_cli.diagnostics.verdict import DEFAULT_LIMITS, Limits, Outcome
 from abi_cli.errors import DataError, OutputError
+from abi_cli.harmless import cell
 from abi_cli.listener import Listener
 from abi_cli.variables import Value
 
@@ -168,5 +169,5 @@ def _write_rows(picture: Picture, file: Path) -> None:
             if writer is None:
                 writer = csv.DictWriter(stream, list(row), lineterminator="\n")
                 writer.writeheader()
-            writer.writerow(row)
+            writer.writerow({name: cell(v) if isinstance(v, str) else v for name, v in row.items()})
     part.replace(file)

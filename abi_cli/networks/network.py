@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -14,6 +14,12 @@ from abi_cli.registry import Part
 if TYPE_CHECKING:
     import keras
 
+
+Count = Annotated[int, Field(ge=1, le=1_000)]
+"""Of layers, components, members: more would take for ever, whoever asks for them."""
+
+Steps = Annotated[int, Field(ge=1, le=10_000)]
+"""That a draw takes."""
 
 Shape = tuple[int | None, ...]
 """Of what is summarized in one data set: `(None, features)` for sets and series."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from abi_cli.networks.network import InferenceNetwork
+from abi_cli.networks.network import Count, InferenceNetwork
 from abi_cli.networks.parts_summary import Activation
 from abi_cli.registry import Part, expected, get, part
 from abi_cli.spec.shorthand import PartOf
@@ -26,7 +26,7 @@ class _OfLayers(InferenceNetwork):
         "large": {"depth": 7, "width": 128},
     }
 
-    depth: PositiveInt = Field(5, description="Number of layers.")
+    depth: Count = Field(5, description="Number of layers.")
     width: PositiveInt = Field(64, description="Width of the two hidden layers of each.")
     activation: Activation = Field("silu", description="Nonlinearity.")
     transform: Literal["affine", "spline"] = Field(
@@ -34,7 +34,7 @@ class _OfLayers(InferenceNetwork):
         description="How a layer changes a coordinate; a spline can have several modes.",
     )
     bins: int | None = Field(
-        None, ge=2, description="Bins of a spline; none: 8 where the transform is one."
+        None, ge=2, le=1_000, description="Bins of a spline; none: 8 where the transform is one."
     )
     base: Literal["normal", "student_t", "mixture"] = Field(
         "normal",
@@ -42,7 +42,7 @@ class _OfLayers(InferenceNetwork):
         "separate modes.",
     )
     components: int | None = Field(
-        None, ge=2, description="Of a mixture as the base; none: 4 where it is one."
+        None, ge=2, le=1_000, description="Of a mixture as the base; none: 4 where it is one."
     )
 
     @model_validator(mode="after")
@@ -154,8 +154,8 @@ class GaussianMixture(InferenceNetwork):
         "large": {"components": 10, "depth": 3, "width": 256},
     }
 
-    components: PositiveInt = Field(5, description="Components of the mixture.")
-    depth: PositiveInt = Field(2, description="Hidden layers.")
+    components: Count = Field(5, description="Components of the mixture.")
+    depth: Count = Field(2, description="Hidden layers.")
     width: PositiveInt = Field(128, description="Width of each.")
     activation: Activation = Field("silu", description="Nonlinearity.")
 
@@ -191,7 +191,7 @@ class Ensemble(InferenceNetwork):
         default_factory=lambda: get("inference network", "coupling_flow")(),
         description="What each member is.",
     )
-    members: int = Field(4, ge=2, description="How many there are.")
+    members: int = Field(4, ge=2, le=1_000, description="How many there are.")
 
     def build(self, dim: int, conditions: int, seed: int) -> keras.Layer:
         """The built layer for `dim` parameters given so many conditions."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from abi_cli.networks.network import InferenceNetwork
+from abi_cli.networks.network import Count, InferenceNetwork, Steps
 from abi_cli.registry import part
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ class _FreeForm(InferenceNetwork):
         "large": {"depth": 4, "width": 256},
     }
 
-    depth: PositiveInt = Field(3, description="Residual layers of the network.")
+    depth: Count = Field(3, description="Residual layers of the network.")
     width: PositiveInt = Field(128, description="Width of each.")
-    repeats: PositiveInt = Field(
+    repeats: Count = Field(
         8, description="Noised copies of the parameters that a data set is learned from in a step."
     )
 
@@ -37,7 +37,7 @@ class _Solved(_FreeForm):
     integrator: Literal["euler", "rk4", "adaptive"] = Field(
         "rk4", description="How the way from noise to parameters is solved."
     )
-    steps: PositiveInt = Field(
+    steps: Steps = Field(
         8, description="Steps of the solution, or of the first try where they adapt."
     )
     tolerance: PositiveFloat | None = Field(
@@ -159,7 +159,7 @@ class Consistency(_FreeForm):
 
     has_density: ClassVar[bool] = False
 
-    steps: PositiveInt = Field(2, description="Calls of the network that a draw takes.")
+    steps: Steps = Field(2, description="Calls of the network that a draw takes.")
 
     def build(self, dim: int, conditions: int, seed: int) -> keras.Layer:
         """The built layer for `dim` parameters given so many conditions."""

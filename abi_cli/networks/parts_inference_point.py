@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from abi_cli.networks.network import InferenceNetwork
+from abi_cli.networks.network import Count, InferenceNetwork
 from abi_cli.networks.parts_summary import Activation
 from abi_cli.registry import part
 
@@ -44,7 +44,7 @@ class Point(InferenceNetwork):
     expectiles: tuple[Level, ...] = Field(
         (), description="Levels of expectiles: what quantiles are to the median, to the mean."
     )
-    depth: PositiveInt = Field(2, description="Hidden layers.")
+    depth: Count = Field(2, description="Hidden layers.")
     width: PositiveInt = Field(128, description="Width of each.")
     activation: Activation = Field("silu", description="Nonlinearity.")
 

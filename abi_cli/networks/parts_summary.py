@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from abi_cli.networks.network import Shape, SummaryNetwork
+from abi_cli.networks.network import Count, Shape, SummaryNetwork
 from abi_cli.registry import Part, expected, get, part
 from abi_cli.spec.shorthand import PartOf
 
@@ -47,9 +47,9 @@ class _Attending(OfMembers):
         "large": {"width": 128, "depth": 3, "summary_dim": 32},
     }
 
-    depth: PositiveInt = Field(2, description="Blocks of attention.")
-    heads: PositiveInt = Field(4, description="Of the attention in each block.")
-    seeds: PositiveInt = Field(2, description="Learned queries that pool what the blocks made.")
+    depth: Count = Field(2, description="Blocks of attention.")
+    heads: Count = Field(4, description="Of the attention in each block.")
+    seeds: Count = Field(2, description="Learned queries that pool what the blocks made.")
 
     @model_validator(mode="after")
     def _heads_share_the_width(self) -> _Attending:
@@ -71,7 +71,7 @@ class DeepSet(OfMembers):
 
     reference: ClassVar[str] = "Zaheer et al. 2017, Deep sets, arXiv:1703.06114"
 
-    depth: PositiveInt = Field(2, description="Hidden layers of the member network.")
+    depth: Count = Field(2, description="Hidden layers of the member network.")
 
     def build(self, dim: int) -> keras.Layer:
         """The built layer for members of `dim` features."""
@@ -153,7 +153,7 @@ class Recurrent(OfMembers):
 
     cell: Literal["gru", "lstm"] = Field("gru", description="Kind of recurrent layer.")
     bidirectional: bool = Field(True, description="Whether it is read backwards, too.")
-    depth: PositiveInt = Field(1, description="Recurrent layers.")
+    depth: Count = Field(1, description="Recurrent layers.")
 
     def build(self, dim: int) -> keras.Layer:
         """The built layer for steps of `dim` features."""
@@ -192,7 +192,7 @@ class Perceptron(_Learned):
 
     members: ClassVar[bool] = False
 
-    depth: PositiveInt = Field(2, description="Residual layers.")
+    depth: Count = Field(2, description="Residual layers.")
 
     def build(self, dim: int) -> keras.Layer:
         """The built layer for vectors of `dim` numbers."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from abi_cli.networks.network import Shape
+from abi_cli.networks.network import Count, Shape
 from abi_cli.networks.parts_summary import OfMembers
 from abi_cli.registry import part
 
@@ -49,7 +49,7 @@ class Convolutional(OfMembers):
         min_length=1,
         description="Channels of each stage; from one to the next the resolution halves.",
     )
-    blocks: PositiveInt = Field(1, description="Residual blocks of each stage.")
+    blocks: Count = Field(1, description="Residual blocks of each stage.")
     kernel: PositiveInt = Field(
         3, description="Places along each axis that a convolution sees at a time."
     )

@@ -22,6 +22,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from abi_cli.errors import SpecError
+from abi_cli.harmless import shown
 
 Path = tuple[str | int, ...]
 """Where a value is in the tree of a spec: `("adapter", 3, "standardize", "exclude")`."""
@@ -163,7 +164,7 @@ class Problem:
 
     def concise(self) -> str:
         """The problem in one line, `file:line:column: code message`, as editors parse it."""
-        return f"{self.position}: {self.code} {self.message}"
+        return shown(f"{self.position}: {self.code} {self.message}".replace("\n", " "))
 
 
 class InvalidSpecError(SpecError):

@@ -20,8 +20,8 @@ from abi_cli.listener import Listener
 from abi_cli.run import Run, open_run
 from abi_cli.spec import Spec, read_document, read_source
 from abi_cli.variables import Datasets, Ragged, array_of, count
-from abi_cli.workflow.opening import open_approximator, refuse_without_draws
-from abi_cli.workflow.request import USUAL_COMPUTE, Compute, read_model, tell_files
+from abi_cli.workflow.opening import model_of, open_approximator, refuse_without_draws
+from abi_cli.workflow.request import USUAL_COMPUTE, Compute, tell_files
 from abi_cli.workflow.validation import (
     USUAL_VALIDATION,
     Validation,
@@ -75,7 +75,7 @@ def compare(
     if len(paths) < 2:
         raise UsageError("Expected two runs or more", hint="abi compare runs/one runs/other")
     runs = [open_run(path) for path in paths]
-    models = [read_model(path) for path in paths]
+    models = [model_of(run) for run in runs]
     for run, model in zip(runs, models, strict=True):
         refuse_without_draws(run, model.spec)
     seed = runs[0].manifest.seed if seed is None else seed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from abi_cli.data import STATISTICS, Summary, read_draws, read_estimates, summarize
 from abi_cli.data.statistics import interval
 from abi_cli.errors import RunError
+from abi_cli.model_file import damaged, read_config
 from abi_cli.run import DIAGNOSTICS, METRICS, Run, look
 from abi_cli.spec import read_source
 from abi_cli.spec.reader import read_document
@@ -34,6 +34,7 @@ class Description:
         adapter: Its steps; none before training has ended.
         verdict: What the last diagnosis said; None before there is one.
         files: File or folder, relative to the run → its size in bytes.
+        changed: What training has written and is not as it was.
     """
 
     run: Run
@@ -43,6 +44,7 @@ class Description:
     history: list[dict[str, float]]
     verdict: dict[str, Any] | None
     files: dict[str, int]
+    changed: tuple[str, ...] = ()
 
 
 def show(path: Path) -> Description:
@@ -61,21 +63,22 @@ def show(path: Path) -> Description:
         history=run.history(),
         verdict=_verdict(path / DIAGNOSTICS / METRICS),
         files={entry.name: _size(entry) for entry in sorted(path.iterdir())},
+        changed=run.changed(),
     )
 
 
 def _learned(model: Path) -> tuple[LearnedState, ...]:
     """The adapter's state, from the JSON inside a native Keras archive."""
+    config = read_config(model)
     try:
-        with zipfile.ZipFile(model) as archive:
-            adapter = json.loads(archive.read("config.json"))["config"]["adapter"]
+        adapter = config["adapter"]
         return tuple(
             LearnedState(next(iter(step)), {name: array["values"] for name, array in state.items()})
             for step, state in zip(adapter["steps"], adapter["states"], strict=True)
             if state
         )
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise RunError(f"{model} can't be read: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:
+        raise damaged(model, f"its adapter is none of abi's: {error!r}") from error
 
 
 def _verdict(metrics: Path) -> dict[str, Any] | None:
@@ -83,7 +86,9 @@ def _verdict(metrics: Path) -> dict[str, Any] | None:
         return None
     try:
         verdict: dict[str, Any] = json.loads(metrics.read_text(encoding="utf-8"))["verdict"]
-    except (KeyError, ValueError) as error:
+        if not all(isinstance(verdict[key], str) for key in ("outcome", "sentence")):
+            raise TypeError("expected a verdict in words")
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise RunError(
             f"{metrics} can't be read: {error}", hint="Diagnose the run again."
         ) from error

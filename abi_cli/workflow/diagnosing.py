@@ -14,10 +14,12 @@ from abi_cli.diagnostics import Inputs, Limits, Metrics, Summaries
 from abi_cli.diagnostics import diagnose as measure
 from abi_cli.errors import UsageError
 from abi_cli.listener import Listener
-from abi_cli.run import DIAGNOSTICS, Run, open_run, replacing
+from abi_cli.placing import replacing
+from abi_cli.run import DIAGNOSTICS, Run, open_run
 from abi_cli.variables import Datasets, DrawBlock, Variable, count
 from abi_cli.workflow.opening import (
     load_data,
+    model_of,
     naming_of,
     open_approximator,
     refuse_without_draws,
@@ -29,7 +31,6 @@ from abi_cli.workflow.request import (
     Compute,
     Model,
     Target,
-    read_model,
     tell_files,
 )
 from abi_cli.workflow.validation import (
@@ -89,7 +90,7 @@ def diagnose(
     listener = listener or Listener()
     run = open_run(path)
     seed = run.manifest.seed if seed is None else seed
-    model = read_model(path)
+    model = model_of(run)
     refuse_without_draws(run, model.spec)
     target.claim()
     tell_files(model, listener)

@@ -14,7 +14,7 @@ from abi_cli.diagnostics import Inputs, Provenance
 from abi_cli.diagnostics import diagnose as measure
 from abi_cli.errors import DataError
 from abi_cli.listener import Listener
-from abi_cli.run import replacing
+from abi_cli.placing import replacing
 from abi_cli.variables import Datasets, Ragged, array_of, take
 from abi_cli.workflow.diagnosing import Diagnosis
 from abi_cli.workflow.request import USUAL_PLACE, Target

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from abi_cli import __version__, backend, registry, run
+from abi_cli import __version__, backend, placing, registry, run
 from abi_cli.errors import AbiError, Diverged, StoppedEarly
 from abi_cli.listener import Listener
 from abi_cli.model.workers import Workers
@@ -149,7 +149,7 @@ def _learned(folder: Run, job: Job) -> Receipt:
                 listener=listener,
             )
         )
-        with run.replacing(path / run.MODEL) as place:
+        with placing.replacing(path / run.MODEL) as place:
             save_approximator(trained.approximator, place)
         before = job.state.seconds if job.state else {}
         took = {

@@ -20,14 +20,14 @@ from abi_cli.data import (
     read_batches,
     read_several,
 )
-from abi_cli.errors import UsageError
+from abi_cli.errors import RunError, UsageError
 from abi_cli.listener import Listener
 from abi_cli.model.modules import load_parts
 from abi_cli.networks.network import InferenceNetwork
 from abi_cli.run import Run
 from abi_cli.spec import Spec, read_spec
 from abi_cli.variables import DrawBlock
-from abi_cli.workflow.request import STDIN, Compute, need_piped
+from abi_cli.workflow.request import STDIN, Compute, Model, need_piped, read_model
 
 if TYPE_CHECKING:
     from abi_cli.approximator import Approximator
@@ -40,7 +40,13 @@ def open_approximator(run: Run, compute: Compute, listener: Listener) -> Approxi
         backend.select(compute.backend, spec_backend=run.manifest.backend, device=compute.device)
         from abi_cli.archive import load_approximator
 
-        return load_approximator(file)
+        approximator = load_approximator(file)
+    if approximator.layout != run.layout:
+        raise RunError(
+            f"{file} has learned other variables than {run.path} says that it has",
+            hint="Copy the run folder again, or train it again with --force.",
+        )
+    return approximator
 
 
 @dataclass(frozen=True)
@@ -134,10 +140,25 @@ def spec_of(run: Run, *, trust_code: bool) -> Spec:
     """The spec of a run, whose own parts are loaded if they are trusted.
 
     Errors:
+        RunError: It was changed since, by more than its `data:` or `diagnostics:`.
         InvalidSpecError: It has parts of its own, and they are not.
     """
-    load = partial(load_parts, run.path.resolve()) if trust_code else None
-    return read_spec(run.spec_file(), load=load)
+    file = run.trained_spec_file()
+    if not trust_code:
+        return read_spec(file)
+    run.refuse_changed_code()
+    return read_spec(file, load=partial(load_parts, run.path.resolve()))
+
+
+def model_of(run: Run) -> Model:
+    """The spec of a run with its functions: those that the networks have learned from.
+
+    Errors:
+        RunError: The spec (but for `data:` and `diagnostics:`) or the code was changed since.
+    """
+    run.trained_spec_file()
+    run.refuse_changed_code()
+    return read_model(run.path)
 
 
 def naming_of(spec: Spec) -> Naming:

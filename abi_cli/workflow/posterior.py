@@ -19,6 +19,7 @@ from abi_cli.data import (
     Loaded,
     read_parameters,
 )
+from abi_cli.harmless import cell
 from abi_cli.listener import Listener
 from abi_cli.run import Run, open_run
 from abi_cli.spec import Spec
@@ -211,7 +212,8 @@ def _as_file(table: Path | str | Columns) -> Iterator[Path]:
         with file.open("w", newline="", encoding="utf-8") as stream:
             rows = csv.writer(stream, lineterminator="\n")
             rows.writerow(names)
-            rows.writerows(zip(*(table[name] for name in names), strict=True))
+            for row in zip(*(table[name] for name in names), strict=True):
+                rows.writerow([cell(value) if isinstance(value, str) else value for value in row])
         yield file
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from abi_cli import registry, run
+from abi_cli import placing, registry, run
 from abi_cli.errors import OutputError, SpecError, UsageError
 from abi_cli.listener import Listener
 from abi_cli.model.density import LogDensity
@@ -80,8 +80,8 @@ class Target:
                 f"can't write {self.path}: there is no folder {self.path.parent}",
                 hint=f"mkdir -p {self.path.parent}",
             )
-        with run.writing(self.path):
-            run.back_up(self.path)
+        with placing.writing(self.path):
+            placing.back_up(self.path)
 
 
 USUAL_COMPUTE = Compute()

@@ -38,6 +38,7 @@ from abi_cli.workflow.opening import (
     Batches,
     DataFiles,
     load_batches,
+    model_of,
     naming_of,
     open_approximator,
     refuse_without_draws,
@@ -50,7 +51,6 @@ from abi_cli.workflow.request import (
     Compute,
     Model,
     Target,
-    read_model,
     tell_files,
 )
 from abi_cli.workflow.simulating import Written
@@ -256,7 +256,7 @@ def with_quantities(path: Path, listener: Listener) -> Model:
     Errors:
         UsageError: It has none.
     """
-    model = read_model(path)
+    model = model_of(open_run(path))
     if not model.quantities.functions:
         raise UsageError(
             f"the spec of {path} names no quantities",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from abi_cli import run
+from abi_cli import placing
 from abi_cli.data.files import Source
 from abi_cli.data.tables import Table, read_table
 from abi_cli.errors import DataError, OutputError, UsageError
@@ -109,7 +109,7 @@ def init(
         for kind, file in (("yaml", "spec.yaml.j2"), ("py", "model.py.j2"))
     }
     texts[SCHEMA] = schema()
-    with run.writing(folder):
+    with placing.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     places = {folder / file: text for file, text in texts.items()}
     for place in places:
@@ -119,9 +119,9 @@ def init(
                 hint=f"Name another folder, or let --force move it to {place.name}.bak.",
             )
     for place, text in places.items():
-        with run.writing(place):
-            run.back_up(place)
-        with run.replacing(place) as temporary:
+        with placing.writing(place):
+            placing.back_up(place)
+        with placing.replacing(place) as temporary:
             temporary.write_text(text, encoding="utf-8")
     return Started(
         spec=folder / f"{name}.yaml",

@@ -1,0 +1,41 @@
+"""Text from strangers, such as labels of data sets, on its way to spreadsheets and terminals."""
+
+from __future__ import annotations
+
+import re
+
+_FORMULA = re.compile(r"'*\s*[=+\-@\t\r＝＋－＠]")  # spreadsheets take wide ones, too
+"""How a cell begins that a spreadsheet would run, or one that was kept from that."""
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""What a terminal obeys instead of showing it, and what turns the direction of text."""
+
+
+def cell(text: str) -> str:
+    """Text as a cell of a table: one that begins like a formula gets a quote before it.
+
+    Numbers stay what they are, whatever their sign. `label` gives the text back.
+    """
+    return f"'{text}" if _would_run(text) else text
+
+
+def label(cell: str) -> str:
+    """The text of a cell that `cell` has made."""
+    return cell[1:] if cell.startswith("'") and _would_run(cell) else cell
+
+
+def _would_run(text: str) -> bool:
+    return _FORMULA.match(text) is not None and not _is_number(text)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return "_" not in text
+
+
+def shown(text: str) -> str:
+    """Text for a terminal: control characters but line breaks and tabs as Python writes them."""
+    return _CONTROLS.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
