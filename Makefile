@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 
 # The laws of the engine hold on every backend.
 ENGINE := tests/test_nn_laws.py tests/test_nn_standardization.py tests/test_training.py \
-	tests/test_approximator.py
+	tests/test_approximator.py tests/test_resume.py
 
 .PHONY: run test lint soak bench clean
 .DELETE_ON_ERROR:

@@ -128,7 +128,7 @@ def test_the_training_is_ended_by_its_callback_which_goes_back_to_the_best(unint
 def test_a_training_that_is_interrupted_again_and_again_goes_on_to_the_same_end(
     tmp_path, monkeypatch, uninterrupted
 ):
-    """By a full disk within an epoch, then after its last block, before it has ended."""
+    """By a full disk within an epoch, then after the last block of the next, before it ends."""
     folder, written = tmp_path / "state", []
 
     def fails_later(place, checkpoint):
@@ -144,9 +144,9 @@ def test_a_training_that_is_interrupted_again_and_again_goes_on_to_the_same_end(
     state = State.from_checkpoint(read_checkpoint(folder))
     assert (state.epoch, state.blocks, written) == (0, 1, [32])
     assert sum(map(len, state.position.waiting.values())) > 0
-    with pytest.raises(StoppedEarly, match="by the test, saved after 0 of 4 epochs and 2 of 2"):
-        training_of(folder, stop=StopAt(1))
-    assert read_checkpoint(folder).step == 50
+    with pytest.raises(StoppedEarly, match="by the test, saved after 1 of 4 epochs and 2 of 2"):
+        training_of(folder, stop=StopAt(4))
+    assert read_checkpoint(folder).step == 100
     assert_same(training_of(folder), uninterrupted[0])
 
 
