@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import pickle
 import struct
 import warnings
@@ -15,14 +14,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from tests.mutations import FROZEN
-
-MODEL = FROZEN / "coupling_flow" / "model.keras"
-
 Case = tuple[str, bytes, str]
 
 
-def _zipped(*members: tuple[str | zipfile.ZipInfo, bytes]) -> bytes:
+def zipped(*members: tuple[str | zipfile.ZipInfo, bytes]) -> bytes:
     packed = io.BytesIO()
     with warnings.catch_warnings(), zipfile.ZipFile(packed, "w") as archive:
         warnings.simplefilter("ignore")  # of two members of a name
@@ -31,47 +26,11 @@ def _zipped(*members: tuple[str | zipfile.ZipInfo, bytes]) -> bytes:
     return packed.getvalue()
 
 
-def _named(name: str, **fields: Any) -> zipfile.ZipInfo:
+def named(name: str, **fields: Any) -> zipfile.ZipInfo:
     member = zipfile.ZipInfo(name)
     for field, value in fields.items():
         setattr(member, field, value)
     return member
-
-
-def _members() -> dict[str, bytes]:
-    with zipfile.ZipFile(MODEL) as archive:
-        return {member.filename: archive.read(member) for member in archive.infolist()}
-
-
-def _model(change: Callable[[dict[str, Any]], None]) -> bytes:
-    """A model.keras with another config."""
-    members = _members()
-    document = json.loads(members["config.json"])
-    change(document)
-    members["config.json"] = json.dumps(document).encode()
-    return _zipped(*members.items())
-
-
-def _with(**fields: Any) -> bytes:
-    return _model(lambda document: document.update(fields))
-
-
-def _networks(**fields: Any) -> bytes:
-    return _model(lambda document: document["config"].update(fields))
-
-
-def _width(**options: Any) -> bytes:
-    return _networks(inference={"coupling_flow": options})
-
-
-def _weights(change: Callable[[h5py.File], None]) -> bytes:
-    """A model.keras with other weights."""
-    members = _members()
-    file = io.BytesIO(members["model.weights.h5"])
-    with h5py.File(file, "r+") as root:
-        change(root)
-    members["model.weights.h5"] = file.getvalue()
-    return _zipped(*members.items())
 
 
 def _hdf5(change: Callable[[h5py.File], None]) -> bytes:
@@ -81,29 +40,29 @@ def _hdf5(change: Callable[[h5py.File], None]) -> bytes:
     return file.getvalue()
 
 
-def _outside(root: h5py.Group, name: str) -> None:
+def outside(root: h5py.Group, name: str) -> None:
     root[name] = h5py.ExternalLink("/etc/passwd", "/x")
 
 
-def _beside(root: h5py.Group, name: str) -> None:
+def beside(root: h5py.Group, name: str) -> None:
     root[name] = h5py.SoftLink("/somewhere/else")
 
 
-def _stored_outside(root: h5py.Group, name: str) -> None:
+def stored_outside(root: h5py.Group, name: str) -> None:
     root.create_dataset(name, (10,), "u1", external=[("/etc/passwd", 0, 10)])
 
 
-def _virtual(root: h5py.Group, name: str) -> None:
+def virtual(root: h5py.Group, name: str) -> None:
     layout = h5py.VirtualLayout((10,), "f4")
     layout[:] = h5py.VirtualSource("/etc/passwd", "x", (10,))
     root.create_virtual_dataset(name, layout)
 
 
-def _declared(root: h5py.Group, name: str) -> None:
+def declared(root: h5py.Group, name: str) -> None:
     root.create_dataset(name, (10**12,), "f4", chunks=(1000,))
 
 
-def _deflated(root: h5py.Group, name: str) -> None:
+def deflated(root: h5py.Group, name: str) -> None:
     zeros = np.zeros(1 << 25, "f4")
     root.create_dataset(name, data=zeros, chunks=(1 << 20,), compression="gzip")
 
@@ -114,14 +73,6 @@ def _filtered(root: h5py.Group, name: str) -> None:
     created.set_filter(31_999, h5py.h5z.FLAG_OPTIONAL, (1,))
     space = h5py.h5s.create_simple((10,))
     h5py.h5d.create(root.id, name.encode(), h5py.h5t.IEEE_F32LE, space, dcpl=created)
-
-
-def _circle(root: h5py.Group, _name: str) -> None:
-    root["circle"] = root["/"]
-
-
-def _not_finite(root: h5py.Group, _name: str) -> None:
-    root["inference_network/vars/0"][0] = np.nan
 
 
 def _both(make: Callable[[h5py.Group, str], None]) -> Callable[[h5py.File], None]:
@@ -170,17 +121,17 @@ def _pickled() -> bytes:
 
 
 def _npz(x: bytes, name: str = "x.npy") -> bytes:
-    return _zipped((name, x), ("y.npy", _header("(3,)")))
+    return zipped((name, x), ("y.npy", _header("(3,)")))
 
 
-def _deflated_npz() -> bytes:
+def deflated_npz() -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("x.npy", b"\0" * (300 << 20))
     return packed.getvalue()
 
 
-def _declared_larger(content: bytes) -> bytes:
+def declared_larger(content: bytes) -> bytes:
     """An archive whose directory says that its first member is 3 GiB."""
     at = content.index(b"PK\x01\x02")
     sizes = struct.pack("<II", 3 << 30, 3 << 30)
@@ -208,104 +159,6 @@ def _laughs() -> bytes:
 
 DEEP = "[" * 100_000
 
-MODELS: dict[str, Callable[[], tuple[bytes, str]]] = {
-    "nothing": lambda: (b"", "File is not a zip file"),
-    "text": lambda: (b"import os", "File is not a zip file"),
-    "Lambda": lambda: (
-        _with(module="keras.layers", class_name="Lambda", registered_name=None),
-        "expected an approximator of abi; got 'Lambda' of the module 'keras.layers'",
-    ),
-    "a function of os": lambda: (_with(module="os", class_name="system"), "got 'system' of the"),
-    "a name of another's": lambda: (_with(registered_name="x>Approximator"), "expected an appr"),
-    "code as a name": lambda: (
-        _networks(inference={"__import__('os').system('touch executed')": {}}),
-        "unknown inference network",
-    ),
-    "Keras's own config within": lambda: (
-        _networks(summary={"module": "keras.layers", "class_name": "Lambda", "config": {}}),
-        "too many values to unpack",
-    ),
-    "a package that is not there": lambda: (
-        _networks(summary={"os.system": {}}),
-        "unknown summary network",
-    ),
-    "10^9 units": lambda: (_width(width=10**9), "a size up to 1,000,000 as width; got 1e+09"),
-    "a million units": lambda: (_width(width=10**6), "expected networks of"),
-    "10^5 layers": lambda: (_width(depth=10**5), "less than or equal to 1000"),
-    "10^12 parameters": lambda: (
-        _model(lambda d: d["config"]["adapter"].update(event=[10**12])),
-        "a size up to",
-    ),
-    "a set of 10^9 members": lambda: (_networks(buckets=[10**9]), "as buckets; got 1e+09"),
-    "an infinite size": lambda: (_networks(buckets=[float("inf")]), "got Infinity"),
-    "deep JSON": lambda: (
-        _zipped(*{**_members(), "config.json": DEEP.encode()}.items()),
-        "maximum recursion",
-    ),
-    "no object": lambda: (_zipped(*{**_members(), "config.json": b"[]"}.items()), "list"),
-    "another layout": lambda: (_networks(layout=[{"name": "x"}]), "can't be opened: 'event'"),
-    "absolute path": lambda: (
-        _zipped(*_members().items(), ("/evil", b"")),
-        "'/evil' has a path out of the archive",
-    ),
-    "path upwards": lambda: (_zipped(*_members().items(), ("../evil", b"")), "a path out of"),
-    "path of Windows": lambda: (_zipped(*_members().items(), ("..\\evil", b"")), "a path out of"),
-    "a link": lambda: (
-        _zipped(*_members().items(), (_named("link", external_attr=0o120777 << 16), b"/etc")),
-        "'link' is a link",
-    ),
-    "an extra member": lambda: (_zipped(*_members().items(), ("x.py", b"")), "got config.json, "),
-    "a member twice": lambda: (
-        _zipped(*_members().items(), ("config.json", b"{}")),
-        "two members called 'config.json'",
-    ),
-    "a member less": lambda: (_zipped(("config.json", b"{}")), "expected the members"),
-    "another compression": lambda: (
-        _zipped((_named("config.json", compress_type=zipfile.ZIP_BZIP2), b"{}")),
-        "by deflate",
-    ),
-    "a bomb": lambda: (_deflated_npz(), "more than 100 times as many"),
-    "members over each other": lambda: (
-        _declared_larger(_zipped(*_members().items())),
-        "lie over each other, or end beyond it",
-    ),
-    "external link": lambda: (
-        _weights(lambda root: _outside(root, "x")),
-        "'x' is a link to something elsewhere",
-    ),
-    "soft link": lambda: (_weights(lambda root: _beside(root, "x")), "is a link to something"),
-    "external storage": lambda: (
-        _weights(lambda root: _stored_outside(root, "x")),
-        "/x is stored in other files",
-    ),
-    "virtual weights": lambda: (
-        _weights(lambda root: _virtual(root, "x")),
-        "stored in other files",
-    ),
-    "declared weights": lambda: (
-        _weights(lambda root: _declared(root, "x")),
-        "/x is declared as 4,000,000,000,000 bytes",
-    ),
-    "deflated weights": lambda: (
-        _weights(lambda root: _deflated(root, "x")),
-        "more than 100 times as many",
-    ),
-    "circle of groups": lambda: (_weights(lambda root: _circle(root, "x")), "circles of them"),
-    "weights that are no numbers": lambda: (
-        _weights(lambda root: _not_finite(root, "x")),
-        "expected finite numbers as weights",
-    ),
-    "more weights": lambda: (
-        _weights(lambda root: root.create_dataset("x", data=np.zeros(3))),
-        "weights; got",
-    ),
-    "no HDF5": lambda: (
-        _zipped(*{**_members(), "model.weights.h5": b"x"}.items()),
-        "can't be opened",
-    ),
-}
-"""What is no model.keras that is read."""
-
 DATA: dict[str, Callable[[], Case]] = {
     "objects": lambda: ("npz", _npz(_pickled()), "x holds Python objects, which are not read"),
     "a huge shape": lambda: (
@@ -330,21 +183,21 @@ DATA: dict[str, Callable[[], Case]] = {
     "a name upwards": lambda: ("npz", _npz(_header("(3,)"), "../x.npy"), "a path out of"),
     "an array twice": lambda: (
         "npz",
-        _zipped(("x.npy", b""), ("x.npy", b"")),
+        zipped(("x.npy", b""), ("x.npy", b"")),
         "two members called 'x.npy'",
     ),
     "an array that is a link": lambda: (
         "npz",
-        _zipped((_named("x.npy", external_attr=0o120777 << 16), b"/etc")),
+        zipped((named("x.npy", external_attr=0o120777 << 16), b"/etc")),
         "is a link",
     ),
-    "an archive bomb": lambda: ("npz", _deflated_npz(), "more than 100 times as many"),
-    "an external link": lambda: ("nc", _hdf5(_both(_outside)), "'x' is a link to something else"),
-    "a soft link": lambda: ("nc", _hdf5(_both(_beside)), "'x' is a link to something elsewhere"),
-    "external storage": lambda: ("nc", _hdf5(_both(_stored_outside)), "stored in other files"),
-    "a virtual variable": lambda: ("nc", _hdf5(_both(_virtual)), "/x is stored in other files"),
-    "a declared variable": lambda: ("nc", _hdf5(_both(_declared)), "/x is declared as 4,000,"),
-    "a deflated variable": lambda: ("nc", _hdf5(_both(_deflated)), "more than 100 times as many"),
+    "an archive bomb": lambda: ("npz", deflated_npz(), "more than 100 times as many"),
+    "an external link": lambda: ("nc", _hdf5(_both(outside)), "'x' is a link to something else"),
+    "a soft link": lambda: ("nc", _hdf5(_both(beside)), "'x' is a link to something elsewhere"),
+    "external storage": lambda: ("nc", _hdf5(_both(stored_outside)), "stored in other files"),
+    "a virtual variable": lambda: ("nc", _hdf5(_both(virtual)), "/x is stored in other files"),
+    "a declared variable": lambda: ("nc", _hdf5(_both(declared)), "/x is declared as 4,000,"),
+    "a deflated variable": lambda: ("nc", _hdf5(_both(deflated)), "more than 100 times as many"),
     "a filter of a plugin": lambda: (
         "nc",
         _hdf5(_both(_filtered)),
@@ -352,7 +205,7 @@ DATA: dict[str, Callable[[], Case]] = {
     ),
     "a group elsewhere": lambda: (
         "nc",
-        _hdf5(lambda root: _outside(root, "observed_data")),
+        _hdf5(lambda root: outside(root, "observed_data")),
         "'observed_data' is a link",
     ),
     "deep JSON": lambda: ("json", DEEP.encode(), "expected JSON"),
@@ -389,17 +242,17 @@ DATA: dict[str, Callable[[], Case]] = {
 """What is no file of data sets that is read."""
 
 DRAWS: dict[str, Callable[[], Case]] = {
-    "an external link": lambda: ("nc", _hdf5(_of_draws(_outside)), "'beta' is a link to something"),
-    "external storage": lambda: ("nc", _hdf5(_of_draws(_stored_outside)), "stored in other files"),
-    "virtual draws": lambda: ("nc", _hdf5(_of_draws(_virtual)), "beta is stored in other files"),
-    "declared draws": lambda: ("nc", _hdf5(_of_draws(_declared)), "beta is declared as 4,000,000"),
+    "an external link": lambda: ("nc", _hdf5(_of_draws(outside)), "'beta' is a link to something"),
+    "external storage": lambda: ("nc", _hdf5(_of_draws(stored_outside)), "stored in other files"),
+    "virtual draws": lambda: ("nc", _hdf5(_of_draws(virtual)), "beta is stored in other files"),
+    "declared draws": lambda: ("nc", _hdf5(_of_draws(declared)), "beta is declared as 4,000,000"),
     "a posterior elsewhere": lambda: (
         "nc",
-        _hdf5(lambda root: _outside(root, "posterior")),
+        _hdf5(lambda root: outside(root, "posterior")),
         "'posterior' is a link to something",
     ),
     "a label without end": lambda: ("nc", _hdf5(_long_label), "a text of more than 10,000 letters"),
-    "objects": lambda: ("npz", _zipped(("dataset.npy", _pickled())), "holds Python objects"),
+    "objects": lambda: ("npz", zipped(("dataset.npy", _pickled())), "holds Python objects"),
     "an element of 5,000 digits": lambda: (
         "csv",
         b"dataset,draw,x[" + b"9" * 5000 + b"]\na,0,1\n",

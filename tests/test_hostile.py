@@ -19,7 +19,7 @@ from abi_cli.data import read_datasets, read_draws
 from abi_cli.data.chains import read_independent
 from abi_cli.errors import AbiError, DataError, RunError, SpecError
 from abi_cli.spec import read_spec
-from tests import hostile_files, mutations
+from tests import hostile_files, hostile_models, mutations
 from tests.cli import ANSCOMBE, SPECS, abi
 from tests.data_examples import LINE
 
@@ -48,14 +48,14 @@ def refused(kind: type[AbiError], message: str) -> Iterator[None]:
     assert len(str(error.value)) < 1_500
 
 
-@pytest.mark.parametrize("name", hostile_files.MODELS)
+@pytest.mark.parametrize("name", hostile_models.MODELS)
 def test_a_hostile_model_is_refused(name, tmp_path):
     from abi_cli import backend
 
     backend.select()
     from abi_cli.archive import load_approximator
 
-    content, message = hostile_files.MODELS[name]()
+    content, message = hostile_models.MODELS[name]()
     file = hostile_files.write(tmp_path, "model.keras", content)
     with refused(RunError, message):
         load_approximator(file)

@@ -12,6 +12,7 @@ import pytest
 import abi_cli
 from abi_cli import registry, workflow
 from abi_cli.errors import UsageError
+from abi_cli.integrity import digest
 from abi_cli.spec import InvalidSpecError, parse_spec
 from tests.cli import abi
 
@@ -113,7 +114,15 @@ def test_a_run_keeps_them_and_needs_trust_to_use_them(folder, tmp_path):
     assert "--trust-code" in refused.stderr
     assert abi("show", run).exit_code == 0
     assert not (run / "ran").exists()
-    sampled = abi("sample", run, folder / "data.csv", "-n", 3, "--format", "csv", "--trust-code")
+    trusted = ("sample", run, folder / "data.csv", "-n", 3, "--format", "csv", "--trust-code")
+    changed = abi(*trusted)
+    assert changed.exit_code == 6
+    assert "is not the code that this run was trained with" in changed.stderr
+    assert not (run / "ran").exists()
+    manifest = (run / "manifest.json").read_text()
+    was = digest(folder / "run" / "code" / "my_parts.py")
+    (run / "manifest.json").write_text(manifest.replace(was, digest(run / "code" / "my_parts.py")))
+    sampled = abi(*trusted)
     assert sampled.exit_code == 0, sampled.output
     assert (run / "ran").exists()
     assert len(sampled.stdout.splitlines()) == 4
