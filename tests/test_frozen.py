@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from abi_cli.data import read_draws
-from abi_cli.run import SCHEMA
+from abi_cli.manifest import SCHEMA
 from tests.cli import ANSCOMBE, SPECS, abi
 
 FROZEN = Path(__file__).parent / "frozen"
