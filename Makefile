@@ -16,6 +16,9 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 ENGINE := tests/test_nn_laws.py tests/test_nn_standardization.py tests/test_training.py \
 	tests/test_approximator.py tests/test_resume.py
 
+# Two at a time, which two cores and 8 GB bear; a file's tests share what they have made.
+TWO := -n 2 --dist loadfile
+
 .PHONY: run test lint soak bench clean
 .DELETE_ON_ERROR:
 
@@ -37,8 +40,8 @@ $(RUN)/diagnostics/metrics.json: $(RUN)/model.keras
 	$(BIN)/abi diagnose $(RUN) --datasets 2000
 
 test: lint
-	$(BIN)/pytest -m "not soak"
-	KERAS_BACKEND=jax $(BIN)/pytest $(ENGINE)
+	$(BIN)/pytest $(TWO) -m "not soak"
+	KERAS_BACKEND=jax $(BIN)/pytest $(TWO) $(ENGINE)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
