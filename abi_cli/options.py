@@ -134,6 +134,22 @@ Format = Annotated[
         help="csv, tsv, jsonl, json, npz, nc, parquet or stan, not by extension.",
     ),
 ]
+DataFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        help="csv, tsv, jsonl, json, npz, nc or parquet, not by extension.",
+    ),
+]
+TableOrArrays = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        help="csv, tsv, jsonl, json, npz or parquet, not by extension.",
+    ),
+]
 Seed = Annotated[
     int | None,
     typer.Option(

@@ -14,6 +14,7 @@ from abi_cli.errors import UsageError
 from abi_cli.options import (
     BackendName,
     Context,
+    DataFormat,
     DataPaths,
     Device,
     Each,
@@ -25,6 +26,7 @@ from abi_cli.options import (
     RunPath,
     Seed,
     SpecPath,
+    TableOrArrays,
     TrustCode,
     command,
     number_or_files,
@@ -49,14 +51,7 @@ def simulate(
     context: Context = None,
     overrides: Override = None,
     seed: Seed = None,
-    format: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            metavar="NAME",
-            help="csv, tsv, jsonl, json, npz, nc or parquet, not by extension.",
-        ),
-    ] = None,
+    format: DataFormat = None,
     jobs: Jobs = None,
     force: Force = False,
 ) -> None:
@@ -98,14 +93,7 @@ def estimate(
         ),
     ] = None,
     seed: Seed = None,
-    format: Annotated[  # the option's name
-        str | None,
-        typer.Option(
-            "--format",
-            metavar="NAME",
-            help="csv, tsv, jsonl, json, npz or parquet, not by extension.",
-        ),
-    ] = None,
+    format: TableOrArrays = None,
     backend: BackendName = None,
     device: Device = None,
     trust_code: TrustCode = False,
@@ -160,14 +148,7 @@ def predict(
     ] = None,
     seed: Seed = None,
     each: Each = False,
-    format: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            metavar="NAME",
-            help="csv, tsv, jsonl, json, npz or parquet, not by extension.",
-        ),
-    ] = None,
+    format: TableOrArrays = None,
     backend: BackendName = None,
     device: Device = None,
     jobs: Jobs = None,
