@@ -70,6 +70,11 @@ def writing(target: Path) -> Iterator[None]:
         yield
     except BrokenPipeError:
         raise
+    except FileNotFoundError as error:
+        raise OutputError(
+            f"can't write {target}: the folder {target.parent} is no longer there",
+            hint="Was it moved, or removed? Name another place with -o.",
+        ) from error
     except OSError as error:
         raise OutputError(
             f"can't write {target}: {error.strerror or error}",
