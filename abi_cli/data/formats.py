@@ -198,6 +198,14 @@ def choose_reader(path: Path | None, name: str | None, ability: Callable[[Format
     Errors:
         UsageError: There is no such format, or it can't do this.
     """
+    if path is not None and name is None and not path.suffix:
+        known = ", ".join(fmt.name for fmt in FORMATS if ability(fmt) is not None)
+        raise UsageError(
+            f"expected one of the formats {known}; got 'no extension'",
+            place=str(path),
+            hint="A file's extension says its format. What comes through a pipe is read as -, and "
+            "known by its first bytes.",
+        )
     return choose(path, sniff(path) if path is None and name is None else name, ability)
 
 
