@@ -2,14 +2,14 @@
 
 A map of the package. A file imports only from lines below its own, or from its own folder:
 
-    cli, options   the commands: signatures, help, exit codes
+    cli, options, completing    the commands: signatures, help, exit codes; what shells offer
     console/       what people and pipes see: tables, progress, errors, JSON
     workflow/      one function per command, values in, values out; the door from Python
-    run, manifest  the run folder: what is in it, writing it whole, reading it back
-    data/          data sets and draws in and out: csv, jsonl, npz, netcdf
+    run, manifest, integrity    the run folder: what is in it, written whole, read back, unchanged
+    archive, model_file         model.keras: an approximator in a file, of whomever
+    data/          data sets and draws in and out: csv, json, npz, netcdf, parquet
     diagnostics/   metrics, verdict, pictures; NumPy and SciPy only, for draws from anywhere
     training/      blocks of batches, optimizers, schedules, callbacks, checkpoints
-    archive        model.keras: an approximator in a file
     approximator   the networks behind one adapter: loss, sample, log_prob
     adapter/       invertible steps between the user's scale and the networks'; NumPy only
     model/         the generative model: user functions, seeds, simulating in many processes
@@ -17,7 +17,7 @@ A map of the package. A file imports only from lines below its own, or from its 
     nn/            the mathematics in Keras: shapes in, shapes out
     spec/          reading YAML with positions, schema, overrides, defaults
     backend/       TensorFlow, JAX or PyTorch: the choice, and all that differs
-    registry, variables, listener, locks, digests, errors
+    registry, variables, listener, placing, locks, digests, hashing, harmless, errors
 
 and data goes one way:
 

@@ -1,6 +1,7 @@
 """Data sets and draws, in and out.
 
 files      bytes in and out: files appear whole, standard streams
+hdf5, zips files of strangers, looked over before they are read
 entries    what every reader makes of a file
 tables     delimited text, column by column
 delimited, jsonl, json_list, npz, netcdf, parquet, stan     one format each
@@ -8,9 +9,10 @@ long_tables, records, arrays      what they share: tables, objects of JSON, name
 formats    their table: the only place that names them
 datasets   data sets and simulations as a model's layout says
 several    data sets of several files
-batches    data sets as they come
+batches, requests    data sets as they come
+preparing  what is done with real data within each data set
 draws      draws and what is known beforehand
-draw_files draws in and out
+draw_files, chains   draws in and out, of any tool
 statistics what they are called and how they are computed
 summary    draws in a few numbers
 estimates  point estimates, in and out
