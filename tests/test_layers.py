@@ -1,4 +1,4 @@
-"""The map of the package holds: a file imports only from lines below its own, or from its folder."""
+"""The map of the package holds: a file imports only from lines below its own, or its folder."""
 
 from __future__ import annotations
 
