@@ -112,6 +112,14 @@ def test_long_tables(small_run, plain):
             assert (cells["dataset"], cells["draw"]) == (row["dataset"], row["draw"])
 
 
+def test_a_long_table_is_told_apart_from_statistics(small_run, tmp_path):
+    target = tmp_path / "long.csv"
+    abi("sample", small_run, ANSCOMBE, "-n", 5, "-q", "--long", "-o", target)
+    result = abi("summary", target)
+    assert result.exit_code == 4
+    assert "hint: abi sample writes them so without --long." in result.stderr
+
+
 REFUSED = {
     ("--points", "mean,mode"): "expected some of mean, sd, mcse, median, and quantiles",
     ("--points", "mean,mean"): "expected each statistic once",

@@ -10,7 +10,9 @@ import numpy as np
 
 from abi_cli.data import formats
 from abi_cli.data.draws import USUAL_STYLE, DrawHeader, Estimates, Style, whole_datasets
+from abi_cli.data.entries import LABEL
 from abi_cli.data.files import Source, output, output_errors
+from abi_cli.data.long_tables import DRAW, PARAMETER
 from abi_cli.data.statistics import statistics
 from abi_cli.data.summary import Summary
 from abi_cli.data.tables import check_header, rows_of
@@ -59,19 +61,26 @@ def read_estimates(source: Path | None) -> Summary | None:
     name = formats.sniff(source)
     if name not in ("csv", "tsv"):
         return None
-    if {"parameter", "dataset"} - set(formats.first_line(source, name)):
+    known = set(formats.first_line(source, name))
+    if {PARAMETER, LABEL} - known:
         return None
+    if DRAW in known:
+        raise DataError(
+            "expected draws with a column for each parameter; got a long table",
+            place=str(file),
+            hint="abi sample writes them so without --long.",
+        )
     cells: dict[tuple[str, str], list[float]] = {}
     rows = 0
     with rows_of(file, "," if name == "csv" else "\t") as lines:
         header = next(filter(any, lines), [])
         check_header(header, file)
-        names = [column for column in header if column not in ("parameter", "dataset")]
+        names = [column for column in header if column not in (PARAMETER, LABEL)]
         for rows, line in enumerate(filter(any, lines), start=1):
             try:
                 row = dict(zip(header, line, strict=True))
                 own = [float(row[column]) for column in names]
-                cells[label(row["dataset"]), label(row["parameter"])] = own
+                cells[label(row[LABEL]), label(row[PARAMETER])] = own
             except (KeyError, ValueError):
                 raise DataError(
                     "expected a number in every column", place=f"{file}, row {rows + 1}"
