@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 import warnings
 
 import numpy as np
 import pytest
 
-from tests.cli import ANSCOMBE, abi
+from tests.cli import ANSCOMBE, ROOT, abi
 
 
 def rows_of(text: str) -> list[dict[str, str]]:
@@ -157,6 +159,28 @@ def test_grouped_tables_are_answered_as_they_come_and_the_same(small_run, plain,
     assert mixed.exit_code == 4
     assert "expected each data set once; got IV here" in mixed.stderr
     assert "leave it out to have them put together" in mixed.stderr
+
+
+def test_small_tables_that_are_not_grouped_are_refused_too(small_run, tmp_path):
+    header, *lines = ANSCOMBE.read_text().splitlines(keepends=True)
+    (tmp_path / "mixed.csv").write_text("".join([header, *lines[1:], lines[0]]))
+    result = abi("sample", small_run, tmp_path / "mixed.csv", "--grouped", "-q")
+    assert result.exit_code == 4
+    assert "mixed.csv, row 45: expected each data set once; got I here again" in result.stderr
+
+
+def test_closed_streams_are_no_bugs(small_run):
+    command = f"{sys.executable} -c 'from abi_cli.cli import main; main()' show {small_run}"
+    for closed, code in (("<&-", 0), (">&-", 74)):
+        result = subprocess.run(
+            ["bash", "-c", f"{command} {closed}"],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            check=False,
+        )
+        assert result.returncode == code
+        assert "bug" not in result.stderr
 
 
 def test_cmdstanpy_reads_the_draws_of_one_data_set(small_run, plain, tmp_path):

@@ -81,6 +81,11 @@ def test_estimates_are_converted(small_run, tmp_path):
     assert list(document[0]["sigma"]) == ["mean", "sd"]
 
 
+def test_draws_without_a_seed_stay_draws(draws, tmp_path):
+    assert abi("convert", draws / "draws.csv", tmp_path / "d.npz", "-q").exit_code == 0
+    assert inspect(tmp_path / "d.npz").kind == "draws"
+
+
 def test_what_is_not_clear_is_asked_for(draws, tmp_path):
     result = abi("convert", draws / "draws.jsonl", tmp_path / "draws.csv")
     assert result.exit_code == 2

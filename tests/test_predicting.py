@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -147,3 +148,14 @@ def test_python_has_it(small_run):
     prediction = workflow.predict(small_run, ANSCOMBE, draws=5).predict()
     assert len(prediction.replicated["y"]) == 20
     assert len(prediction.checks()) == 4 * 8
+
+
+def test_changed_code_is_not_executed(batched, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(batched / "run", run)
+    code = run / "code" / "model.py"
+    code.write_text(code.read_text() + f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    result = abi("predict", run, batched / "data.csv", "-n", 2, "-q")
+    assert result.exit_code == 6
+    assert "is not the code that this run was trained with" in result.stderr
+    assert not (tmp_path / "ran").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from pathlib import Path
 
 from abi_cli.cli import beside, judging, language, main_job, pipes
 from abi_cli.cli.app import app
@@ -24,6 +25,11 @@ for garbage among them: 17.9 s instead of 16.1 s (medians of three in turn), for
 def main() -> None:
     """Run the command line."""
     gc.set_threshold(*_GARBAGE)
+    if sys.stdin is None:  # closed, as `<&-` does it: there is nothing to read
+        sys.stdin = Path(os.devnull).open()  # noqa: SIM115  # for as long as the process lives
+    if sys.stdout is None:
+        sys.stderr.write("error: standard output is closed\n")
+        os._exit(74)
     try:
         app(prog_name="abi")
     except SystemExit as end:

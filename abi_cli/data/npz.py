@@ -189,8 +189,8 @@ def write_draws(
 
         with zipfile.ZipFile(stream, "w") as archive:
             _add(archive, LABEL, np.array(header.labels, dtype="U"))
-            if header.seed is not None:
-                _add(archive, SEED, np.array(header.seed))
+            # that there is a seed tells draws from data; it is empty where none is known
+            _add(archive, SEED, np.array([] if header.seed is None else header.seed, np.int64))
             for name, grown_file in grown.items():
                 grown_file.seek(0)
                 with _member(archive, name) as member:

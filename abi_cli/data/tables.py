@@ -118,10 +118,26 @@ def read_groups(
         start, tables = header_number + 1, 0
         for group in whole:
             blocks = _blocks(iter(group), start, len(header), source)
-            yield columns.table([columns.read(texts, number) for texts, number in blocks])
+            table = columns.table([columns.read(texts, number) for texts, number in blocks])
+            _refuse_scattered(table)
+            yield table
             start, tables = start + len(group), tables + 1
         if not tables:
             columns.table([])
+
+
+def _refuse_scattered(table: Table) -> None:
+    """Refuse rows of a data set that come after those of another; codes count up as they appear."""
+    back = np.flatnonzero(np.diff(table.codes) < 0)
+    if len(back):
+        row = int(back[0]) + 1
+        label = (table.labels or ())[table.codes[row]]
+        raise DataError(
+            f"expected each data set once; got {label} here again",
+            place=table.place(row),
+            hint="With --grouped the rows of a data set follow each other: leave it out to have "
+            "them put together.",
+        )
 
 
 def _whole_groups(

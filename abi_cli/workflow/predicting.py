@@ -26,6 +26,7 @@ from abi_cli.workflow.opening import (
     Batches,
     DataFiles,
     load_data,
+    model_of,
     naming_of,
     open_approximator,
     refuse_without_draws,
@@ -37,7 +38,6 @@ from abi_cli.workflow.request import (
     Compute,
     Model,
     Target,
-    read_model,
     tell_files,
 )
 from abi_cli.workflow.sampling import Sampling
@@ -222,7 +222,7 @@ def predict(
     spec = spec_of(run, trust_code=trust_code)
     if drawn is None:
         refuse_without_draws(run, spec)
-    model = read_model(path)
+    model = model_of(run)
     model.need_simulator()
     tell_files(model, listener)
     target.claim()
