@@ -3,7 +3,7 @@
 files      bytes in and out: files appear whole, standard streams
 hdf5, zips files of strangers, looked over before they are read
 entries    what every reader makes of a file
-tables     delimited text, column by column
+tables, cells     delimited text, column by column
 delimited, jsonl, json_list, npz, netcdf, parquet, stan     one format each
 long_tables, records, arrays      what they share: tables, objects of JSON, named arrays
 formats    their table: the only place that names them

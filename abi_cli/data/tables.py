@@ -14,10 +14,10 @@ from typing import TextIO
 
 import numpy as np
 
-from abi_cli.data.entries import LABEL, MISSING
+from abi_cli.data.cells import in_numbers, labels_of, numbers_of
+from abi_cli.data.entries import LABEL
 from abi_cli.data.files import Source
 from abi_cli.errors import DataError
-from abi_cli.harmless import label
 
 _ROWS_AT_ONCE = 512  # small enough to stay in the cache: half as fast with 16,384
 _CELLS_AT_ONCE = 2_000_000
@@ -192,14 +192,14 @@ class _Columns:
             cells: Sequence[str] = texts[at]
             words, gaps = self.words.get(name), self.gaps.get(name)
             if words:
-                cells = _in_numbers(cells, words)
+                cells = in_numbers(cells, words)
             if gaps is not None:
                 cells = ["nan" if text.strip().lower() in gaps else text for text in cells]
-            numbers[name] = _numbers(
+            numbers[name] = numbers_of(
                 cells, number, self.originals[at], self.source, words, gaps=gaps is not None
             )
         label_at = self.label_at
-        labels = None if label_at is None else _labels(texts[label_at], number, self.source)
+        labels = None if label_at is None else labels_of(texts[label_at], number, self.source)
         return numbers, labels, number
 
     def table(self, parts: list[Cells]) -> Table:
@@ -254,11 +254,6 @@ def _header(rows: Iterator[list[str]], source: Source, delimiter: str) -> tuple[
     check_header(header, source)
     _check_delimiter(header, source, delimiter)
     return number, header
-
-
-def _in_numbers(texts: Sequence[str], words: Mapping[str, int]) -> list[str]:
-    """Words as the numbers that they stand for."""
-    return [str(words.get(text.strip(), text)) for text in texts]
 
 
 @contextmanager
@@ -360,57 +355,3 @@ def _check_delimiter(header: list[str], source: Source, delimiter: str) -> None:
             place=f"{source}, row 1",
             hint=hint,
         )
-
-
-def _numbers(
-    texts: Sequence[str],
-    number: np.ndarray,
-    column: str,
-    source: Source,
-    words: Mapping[str, int] | None,
-    *,
-    gaps: bool,
-) -> np.ndarray:
-    """`(row,)` float64, finite; with `gaps` NaN, too."""
-    try:
-        values = np.fromiter(map(float, texts), np.float64, len(texts))
-    except ValueError:
-        values = np.array([np.nan])
-    # Python reads 1_000 as a number, a person may have meant anything
-    right = np.isfinite(values) | (np.isnan(values) & gaps)
-    if right.all() and len(values) == len(texts) and "_" not in "".join(texts):
-        return values
-    row = next(i for i, t in enumerate(texts) if not (_is_number(t) or (gaps and t == "nan")))
-    text = texts[row].strip()
-    if text.lower() in MISSING:
-        found = f"{text!r}, a missing value" if text else "an empty cell"
-        hint = "This model has no place for missing values: fill it in, or leave the row out."
-    else:
-        found = repr(text)
-        hint = "Correct the cell, or leave the row out."
-        if _is_number(text.replace(",", ".")):
-            hint = "Write decimals with a point."
-        elif words:
-            hint = f"The words of this column are {', '.join(words)}."
-    raise DataError(
-        f"expected a number; got {found}",
-        place=f"{source}, row {number[row]}, column {column}",
-        hint=hint,
-    )
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return bool(np.isfinite(float(text))) and "_" not in text
-    except ValueError:
-        return False
-
-
-def _labels(texts: Sequence[str], number: np.ndarray, source: Source) -> list[str]:
-    labels = [label(name) if name[:1] == "'" else name for name in map(str.strip, texts)]
-    if "" in labels:
-        raise DataError(
-            "expected the label of a data set; got an empty cell",
-            place=f"{source}, row {number[labels.index('')]}, column {LABEL}",
-        )
-    return labels
