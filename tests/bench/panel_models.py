@@ -7,6 +7,7 @@ defaults stood.
 CHOOSING = (
     "arma",
     "cauchy_line",
+    "dose",
     "drift_diffusion",
     "intercepts",
     "local_level",
@@ -18,7 +19,6 @@ CHOOSING = (
 """Models on which defaults were chosen."""
 
 ASIDE = (
-    "dose",
     "garch",
     "hidden_states",
     "mixture",
