@@ -29,6 +29,7 @@ from abi_cli import backend, registry
 from abi_cli.adapter.adapter import (
     INFERENCE_CONDITIONS,
     INFERENCE_VARIABLES,
+    SUMMARY_STATISTICS,
     SUMMARY_VARIABLES,
     Adapter,
     summarized,
@@ -62,6 +63,7 @@ class Approximator(keras.Model):
         adapter: Fitted.
         layout: The model's variables, as seen in the pilot.
         summary: Config of the summary network; None where there is nothing to summarize.
+        reader: Config of the network that reads statistics; None where the adapter makes none.
         inference: Config of the inference network.
         widths: Length of the vectors that are `inference_conditions` and the members of what is
             summarized (`summary_variables`, or what is in that group), where present; of what has a
@@ -80,12 +82,14 @@ class Approximator(keras.Model):
         widths: Mapping[str, int | Sequence[int]],
         buckets: tuple[int, ...],
         seed: int,
+        reader: SummaryNetwork | None = None,
     ):
         super().__init__(name="approximator")
         self.adapter = adapter
         self.layout = layout
         self.buckets = tuple(buckets)
         self._summary, self._inference, self._widths = summary, inference, dict(widths)
+        self._reader = reader if SUMMARY_STATISTICS in widths else None
         self._seed = seed
         conditions = statistics = entries(shape_of(widths.get(INFERENCE_CONDITIONS, 0)))
         self.summary_network = None
@@ -99,6 +103,11 @@ class Approximator(keras.Model):
             else:
                 width = sum(entries(shape) for shape in shapes.values())
                 conditions, statistics = conditions + width, statistics + width
+            self.reader = None
+            if self._reader is not None:
+                width = entries(shape_of(widths[SUMMARY_STATISTICS]))
+                self.reader = self._reader.build_for((width,))
+                conditions, statistics = conditions + self._reader.summary_dim, statistics + width
             self.inference_network = inference.build(adapter.dim, conditions, seed)
         self.standardization = ConditionalStandardization(dim=adapter.dim)
         self.standardization.build((1, statistics))
@@ -114,13 +123,14 @@ class Approximator(keras.Model):
     def statistics(self, inputs: Mapping[str, Any]) -> Any:
         """What can be said of each data set without any weights, `(batch, statistics)`."""
         network = self.summary_network
-        return self._with_conditions(inputs, network and network.statistics)
+        said = inputs.get(SUMMARY_STATISTICS)
+        return self._with_conditions(inputs, network and network.statistics, said)
 
     def _with_conditions(
-        self, inputs: Mapping[str, Any], summary: Callable[..., Any] | None
+        self, inputs: Mapping[str, Any], summary: Callable[..., Any] | None, said: Any
     ) -> Any:
         """What is made of the data, or the data themselves, and the conditions beside it."""
-        parts = []
+        parts = [] if said is None else [said]
         if summary is not None:
             x, mask = summary_inputs(inputs)
             parts.append(summary(x, mask=mask))
@@ -154,7 +164,8 @@ class Approximator(keras.Model):
 
     def conditions(self, inputs: Mapping[str, Any]) -> Any:
         """What the inference network is told of each data set, `(batch, conditions)`."""
-        return self._with_conditions(inputs, self.summary_network)
+        said = self.reader and self.reader(inputs[SUMMARY_STATISTICS])
+        return self._with_conditions(inputs, self.summary_network, said)
 
     def objective(self, theta: Any, told: Any, noise: Any = None) -> Any:
         """What training maximizes, `(batch,)`: mostly `log_density`, in nats.
@@ -235,6 +246,8 @@ class Approximator(keras.Model):
         few = network_inputs(take(adapted, slice(0, INITIAL_ROWS)))
         if self.summary_network is not None:
             self.summary_network.adapt(*summary_inputs(few))
+        if self.reader is not None:
+            self.reader.adapt(few[SUMMARY_STATISTICS])
         compiled = backend.compiled(self.statistics)
         statistics, theta = [], []
         for first in range(0, min(count(adapted), FITTED_ROWS), INITIAL_ROWS):
@@ -252,7 +265,7 @@ class Approximator(keras.Model):
         adapted = {
             name: value
             for name, value in datasets.items()
-            if name in (*summarized(datasets), INFERENCE_CONDITIONS)
+            if name in (*summarized(datasets), INFERENCE_CONDITIONS, SUMMARY_STATISTICS)
         }
         rows = count(adapted)
         size = np.zeros(rows, np.int64)
@@ -373,6 +386,7 @@ class Approximator(keras.Model):
             "adapter": self.adapter.to_config(),
             "layout": self.layout.to_config(),
             "summary": self._summary and self._summary.to_config(),
+            "reader": self._reader and self._reader.to_config(),
             "inference": self._inference.to_config(),
             "widths": self._widths,
             "buckets": list(self.buckets),
@@ -382,7 +396,7 @@ class Approximator(keras.Model):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Approximator:  # noqa: ARG003  # Keras's signature
         """Back from `get_config`, every part looked up in this package's registry."""
-        summary = config["summary"]
+        summary, reader = config["summary"], config.get("reader")
         return cls(
             Adapter.from_config(config["adapter"]),
             Layout.from_config(config["layout"]),
@@ -394,4 +408,6 @@ class Approximator(keras.Model):
             widths=config["widths"],
             buckets=tuple(config["buckets"]),
             seed=config["seed"],
+            reader=reader
+            and registry.expected(registry.from_config("summary network", reader), SummaryNetwork),
         )

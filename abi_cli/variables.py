@@ -260,3 +260,8 @@ class DrawBlock:
         """How many data sets, and how many draws of each."""
         datasets, draws = next(iter(self.values.values())).shape[:2]
         return datasets, draws
+
+
+def event_size(value: Value) -> int:
+    """How many numbers a member of a set, or a data set, has."""
+    return int(np.prod(array_of(value).shape[1:], dtype=np.int64))

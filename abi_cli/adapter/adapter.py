@@ -21,15 +21,18 @@ from abi_cli.adapter.step import (
     no_change,
     on_array,
     require_present,
+    series_of,
 )
 from abi_cli.adapter.targets import Targets
 from abi_cli.errors import DataError
 from abi_cli.registry import Part
+from abi_cli.statistics import Statistics
 from abi_cli.variables import Datasets, Ragged, Value, array_of, count, take
 
 INFERENCE_VARIABLES = "inference_variables"
 INFERENCE_CONDITIONS = "inference_conditions"
 SUMMARY_VARIABLES = "summary_variables"
+SUMMARY_STATISTICS = "summary_statistics"
 
 
 def summarized(names: Iterable[str]) -> list[str]:
@@ -76,6 +79,7 @@ class Adapter:
         missing: Variables of which values may be missing (NaN).
         targets: What `inference_variables` are instead of what the steps make of the parameters,
             where these are to be estimated as the user has them; `inverse` knows nothing of them.
+        statistics: What is said of the variables before the first step, as `summary_statistics`.
     """
 
     steps: tuple[Step, ...]
@@ -84,6 +88,7 @@ class Adapter:
     gaps: Mapping[str, np.ndarray] = field(default_factory=dict)
     missing: frozenset[str] = frozenset()
     targets: Targets | None = None
+    statistics: Statistics | None = None
 
     @classmethod
     def fit(
@@ -202,11 +207,25 @@ class Adapter:
         adapted = self._through(_in_double(data))
         if self.targets is not None and INFERENCE_VARIABLES in adapted:
             adapted[INFERENCE_VARIABLES] = self.targets.forward(data)
+        if self.statistics is not None:
+            adapted[SUMMARY_STATISTICS] = self.statistics.of(data)
         return self._told_of_gaps(adapted)
 
     def estimating(self, pilot: Datasets, parameters: Sequence[str]) -> Adapter:
         """The same, with `parameters` as the user has them in `inference_variables`."""
         return replace(self, targets=Targets.fit(self.fitted, _in_double(pilot), parameters))
+
+    def with_statistics(self, pilot: Datasets, *, given: Collection[str]) -> Adapter:
+        """The same, with statistics of what the networks are told of, chosen on pilot simulations.
+
+        Arguments:
+            given: Variables that the model takes and does not draw.
+        """
+        adapted = self._through(_in_double(pilot))
+        theta = np.asarray(adapted[INFERENCE_VARIABLES]).reshape(count(pilot), -1)
+        names = [name for name in pilot if name in self.conditions]
+        statistics = Statistics.fit(pilot, names, theta, given=given, series=series_of(self.steps))
+        return replace(self, statistics=statistics)
 
     def _through(self, data: Datasets) -> Datasets:
         """After the last step."""
@@ -284,6 +303,7 @@ class Adapter:
             "gaps": {name: features.tolist() for name, features in self.gaps.items()},
             "missing": sorted(self.missing),
             "targets": self.targets and self.targets.to_config(),
+            "statistics": self.statistics and self.statistics.to_config(),
         }
 
     @classmethod
@@ -301,7 +321,9 @@ class Adapter:
         missing = frozenset(config.get("missing", ()))
         written = config.get("targets")
         targets = None if written is None else Targets.from_config(written)
-        return cls(steps, states, tuple(config["event"]), gaps, missing, targets)
+        said = config.get("statistics")
+        statistics = None if said is None else Statistics.from_config(said)
+        return cls(steps, states, tuple(config["event"]), gaps, missing, targets, statistics)
 
     def _step(self, number: int, data: Mapping[str, Value]) -> Datasets:
         """Forward through one step."""

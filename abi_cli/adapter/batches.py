@@ -10,6 +10,7 @@ import numpy as np
 from abi_cli.adapter.adapter import (
     INFERENCE_CONDITIONS,
     INFERENCE_VARIABLES,
+    SUMMARY_STATISTICS,
     SUMMARY_VARIABLES,
     summarized,
 )
@@ -35,7 +36,8 @@ def network_inputs(
         size: Members to pad sets to; the largest set's by default.
 
     Returns:
-        `inference_variables (batch, dim)`, `inference_conditions (batch, dim)`, and where sets or
+        `inference_variables (batch, dim)`, `inference_conditions (batch, dim)`,
+        `summary_statistics (batch, statistic)`, and where sets or
         series are summarized `summary_variables (batch, size, dim)`, zero beyond the members of a
         set, with `summary_mask (batch, size)`, 1 for members and 0 for padding; else
         `summary_variables (batch, *event)`, of numbers `(batch, 1)`. The members of a group
@@ -47,7 +49,7 @@ def network_inputs(
         ValueError: A set has more than `size` members.
     """
     inputs = {}
-    for name in (INFERENCE_VARIABLES, INFERENCE_CONDITIONS):
+    for name in (INFERENCE_VARIABLES, INFERENCE_CONDITIONS, SUMMARY_STATISTICS):
         if name in adapted:
             inputs[name] = _flat(name, adapted[name])
     for name in summarized(adapted):

@@ -61,6 +61,7 @@ class AsTimeSeries(Step):
     """
 
     marks_ragged: ClassVar[bool] = True
+    marks_ordered: ClassVar[bool] = True
 
     keys: Keys = Field(description="Variables that are series.")
 

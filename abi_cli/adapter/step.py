@@ -89,6 +89,9 @@ class Step(Part):
     marks_ragged: ClassVar[bool] = False
     """Whether the variables of its option `keys` are thereby sets or series."""
 
+    marks_ordered: ClassVar[bool] = False
+    """Whether they are thereby series."""
+
     @property
     def one_way(self) -> str | None:
         """Why not every draw has a way back, in words after `because`; None where all have."""
@@ -267,3 +270,9 @@ def _shown(value: np.ndarray) -> str:
 
 def _dataset_of_member(value: Ragged) -> np.ndarray:
     return np.repeat(np.arange(len(value)), value.row_size)
+
+
+def series_of(steps: Iterable[object]) -> frozenset[str]:
+    """The variables that steps say to be series."""
+    marking = [step for step in steps if isinstance(step, Step) and step.marks_ordered]
+    return frozenset(key for step in marking for key in getattr(step, "keys", ()))

@@ -29,15 +29,7 @@ import keras
 import numpy as np
 from keras import ops
 
-FITTED = 0.75
-"""Share of the pilot that the fit learns from; it has to do better on the rest than a constant."""
-
-ITERATIONS = 25
-SURPRISE = 20.0
-"""Largest squared standardized residual that counts in a scoring step."""
-
-RIDGE = 1e-6
-"""Relative to the number of data sets, in units of standardized statistics."""
+from abi_cli.statistics import gaussian
 
 LINEAR = 10.0
 """So many pilot sds of a statistic are passed on as they are."""
@@ -114,7 +106,7 @@ class ConditionalStandardization(keras.Layer):
         u = np.asarray(ops.convert_to_numpy(self._regressors(statistics)), np.float64)
         means, log_sds = np.zeros((2, u.shape[1], self.dim))
         for k in range(self.dim):
-            means[:, k], log_sds[:, k] = fit(u, np.asarray(theta[:, k], np.float64))
+            means[:, k], log_sds[:, k] = gaussian.fit(u, np.asarray(theta[:, k], np.float64))
         self.mean.assign(means)
         self.log_sd.assign(log_sds)
         seen = u @ log_sds
@@ -130,42 +122,3 @@ class ConditionalStandardization(keras.Layer):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {**super().get_config(), "dim": self.dim}
-
-
-def fit(u: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients of mean and log sd of `theta (dataset,)` given `u (dataset, regressors)`.
-
-    They are zero, which leaves a parameter as it is, where they predict data sets that the fit has
-    not seen worse than a constant mean and sd.
-    """
-    first = int(len(theta) * FITTED)
-    learned, seen = u[:first], theta[:first]
-    mean, log_sd = _alternate(learned, seen)
-    score = _mean_log_density(theta[first:], u[first:] @ mean, u[first:] @ log_sd)
-    constant = _mean_log_density(theta[first:], seen.mean(), np.log(seen.std() + 1e-12))
-    if not score > constant:
-        return np.zeros(u.shape[1]), np.zeros(u.shape[1])
-    return mean, log_sd
-
-
-def _alternate(u: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    ridge = RIDGE * len(u) * np.eye(u.shape[1])
-    scoring = np.linalg.inv(2 * u.T @ u + ridge)
-    log_sd = np.zeros(u.shape[1])
-    mean = np.zeros(u.shape[1])
-    for _ in range(ITERATIONS):
-        log_weight = -2 * (u @ log_sd)
-        weighted = u * np.exp(log_weight - log_weight.max())[:, None]
-        normal = weighted.T @ u
-        normal += 1e-12 * np.trace(normal) * np.eye(u.shape[1])
-        mean = np.linalg.solve(normal, weighted.T @ theta)
-        surprise = (theta - u @ mean) ** 2 * np.exp(np.clip(log_weight, -60, 60))
-        log_sd = log_sd + scoring @ (u.T @ (np.minimum(surprise, SURPRISE) - 1))
-    return mean, log_sd
-
-
-def _mean_log_density(
-    theta: np.ndarray, mean: np.ndarray | float, log_sd: np.ndarray | float
-) -> float:
-    """Of normals, without the constant."""
-    return float(np.mean(-0.5 * ((theta - mean) * np.exp(-np.asarray(log_sd))) ** 2 - log_sd))

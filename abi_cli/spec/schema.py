@@ -127,6 +127,13 @@ class NetworksSection(Section):
         default=None,
         description="Network that learns summaries of the data; none: the data as they are.",
     )
+    statistics: Annotated[Part, PartOf("summary network")] | None = Field(
+        default=None,
+        description="Network that reads statistics of the data which need no weights (moments, "
+        "quantiles, regressions, autocovariances, ...), chosen on the pilot; none: none are made. "
+        "Left out, it is mlp, unless the summary network is written with moment_features or with "
+        "all of its options.",
+    )
     inference: Annotated[Part, PartOf("inference network")] = Field(
         default_factory=_by_default("inference network", "coupling_flow"),
         description="Network that learns the posterior, given the summaries.",

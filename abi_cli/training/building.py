@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 
 from abi_cli import backend, registry
-from abi_cli.adapter.adapter import INFERENCE_CONDITIONS, SUMMARY_VARIABLES, Adapter, summarized
+from abi_cli.adapter.adapter import (
+    INFERENCE_CONDITIONS,
+    SUMMARY_STATISTICS,
+    SUMMARY_VARIABLES,
+    Adapter,
+    summarized,
+)
 from abi_cli.adapter.batches import NOISE, SUMMARY_MASK, bucket_sizes, mask_of, network_inputs
 from abi_cli.approximator import Approximator
 from abi_cli.networks.network import InferenceNetwork, SummaryNetwork
@@ -29,6 +35,9 @@ def adapter_for(spec: Spec, pilot: Datasets, layout: Layout) -> Adapter:
         AdapterError: As `Adapter.fit`.
     """
     adapter = Adapter.fit(spec.adapter or (), pilot, missing=layout.missing)
+    if spec.networks.statistics is not None:
+        given = {variable.name for variable in layout.of("given")}
+        adapter = adapter.with_statistics(pilot, given=given)
     if registry.expected(spec.networks.inference, InferenceNetwork).has_draws:
         return adapter
     return adapter.estimating(pilot, [variable.name for variable in layout.of("parameter")])
@@ -49,8 +58,9 @@ def build(
         else inputs[name].shape[-1]
         for name in summarized(adapted)
     }
-    if INFERENCE_CONDITIONS in inputs:
-        widths[INFERENCE_CONDITIONS] = inputs[INFERENCE_CONDITIONS].shape[-1]
+    for name in (INFERENCE_CONDITIONS, SUMMARY_STATISTICS):
+        if name in inputs:
+            widths[name] = inputs[name].shape[-1]
     alone = adapted.get(SUMMARY_VARIABLES)
     named = spec.networks.summary
     summary = None if named is None else registry.expected(named, SummaryNetwork)
@@ -60,6 +70,8 @@ def build(
         adapter,
         layout,
         summary=summary,
+        reader=spec.networks.statistics
+        and registry.expected(spec.networks.statistics, SummaryNetwork),
         inference=registry.expected(spec.networks.inference, InferenceNetwork),
         widths=widths,
         buckets=buckets,

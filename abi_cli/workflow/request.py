@@ -191,21 +191,18 @@ def completed(model: Model, rows: Datasets) -> Model:
     Errors:
         SpecError: What is left out of the spec does not follow from the variables.
     """
-    spec = model.spec
-    if spec.adapter is not None:
-        return model
     from abi_cli.adapter.derive import derived_steps
+    from abi_cli.adapter.step import series_of
+    from abi_cli.networks.derive import derived_networks
 
-    layout = model.layout(rows)
-    supports = model.simulator.supports if model.simulator else {}
+    spec = model.spec
     kinds = {name: section.kind for name, section in (spec.observables or {}).items()}
     series = {name for name, kind in kinds.items() if kind == "series"}
-    steps = derived_steps(layout, series=series, supports=supports)
-    networks = spec.networks
-    sets = [variable for variable in layout.of("given", "observable") if variable.ragged]
-    if networks.summary is None and sets:
-        usual = "time_series" if {variable.name for variable in sets} & series else "deep_set"
-        networks = networks.model_copy(update={"summary": registry.get("summary network", usual)()})
+    layout, steps = model.layout(rows), spec.adapter
+    networks = derived_networks(spec.networks, layout, series=series | series_of(steps or ()))
+    if steps is None:
+        supports = model.simulator.supports if model.simulator else {}
+        steps = derived_steps(layout, series=series, supports=supports)
     return replace(model, spec=spec.model_copy(update={"adapter": steps, "networks": networks}))
 
 

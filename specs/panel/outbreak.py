@@ -35,4 +35,5 @@ def log_likelihood(beta, gamma, phi_inv, cases, batch_size):
     mean, phi = infected(beta, gamma), 1 / phi_inv[:, None]
     cases = np.reshape(cases, (1, -1)).astype(float)
     choose = gammaln(cases + phi) - gammaln(phi) - gammaln(cases + 1)
-    return choose + phi * np.log(phi / (phi + mean)) + cases * np.log(mean / (phi + mean))
+    log_p = choose + phi * np.log(phi / (phi + mean)) + cases * np.log(mean / (phi + mean))
+    return np.where(np.isfinite(log_p), log_p, -np.inf)

@@ -23,13 +23,16 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.special import gammaln, logsumexp
 
+from abi_cli.model.density import LogDensity
 from abi_cli.model.evaluation import by_data_set
+from abi_cli.model.functions import UserFunction
 from abi_cli.model.streams import Purpose
 from abi_cli.variables import Datasets
 from abi_cli.workflow.request import Model, read_model
@@ -53,11 +56,13 @@ class Coordinates:
         names: Parameters, in the order of the columns.
         widths: How many numbers of φ each has.
         kinds: For each, `simplex`, or its bounds (lower, upper), None where it has none.
+        scalars: Those that are one number.
     """
 
     names: tuple[str, ...]
     widths: tuple[int, ...]
     kinds: tuple[str | tuple[float | None, float | None], ...]
+    scalars: frozenset[str]
 
     @classmethod
     def of(cls, model: Model, prior: Datasets) -> Coordinates:
@@ -71,7 +76,8 @@ class Coordinates:
             simplex = support is not None and support.kind == "simplex"
             kinds.append("simplex" if simplex else BOUNDS.get(name, _bounds(support)))
             widths.append(width - simplex)
-        return cls(names, tuple(widths), tuple(kinds))
+        scalars = frozenset(name for name in names if np.ndim(prior[name]) == 1)
+        return cls(names, tuple(widths), tuple(kinds), scalars)
 
     def free(self, theta: Datasets) -> np.ndarray:
         """φ `(draw, dim)` of θ."""
@@ -110,16 +116,9 @@ class Coordinates:
             elif lower is not None:
                 log_det = log_det + x.sum(axis=1)
                 x = lower + np.exp(x)
-            theta[name] = x[:, 0] if self.scalar(name) else x
+            theta[name] = x[:, 0] if name in self.scalars else x
         return theta, log_det
 
-    def scalar(self, name: str) -> bool:
-        """Whether a parameter is one number."""
-        return name not in VECTORS
-
-
-VECTORS = ("beta", "p")
-"""Parameters of the panel that are vectors, where they have more than one number."""
 
 BOUNDS: dict[str, tuple[float | None, float | None]] = {"share": (0.0, 1.0), "sd": (0.0, None)}
 """Of parameters that a function draws."""
@@ -183,7 +182,9 @@ def next_temperature(t: float, log_likelihood: np.ndarray) -> float:
     return low
 
 
-def annealed(target: Target, prior: Target, phi: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def annealed(
+    target: Target, prior: Target, phi: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """Particles `(particle, dim)` of the posterior from those of the prior."""
     n, dim = phi.shape
     log_prior = prior(phi)
@@ -233,7 +234,9 @@ class Proposal:
     def draw(self, number: int, rng: np.random.Generator) -> np.ndarray:
         """`(number, dim)`."""
         dim = len(self.mean)
-        noise = rng.normal(size=(number, dim)) / np.sqrt(rng.chisquare(self.dof, (number, 1)) / self.dof)
+        noise = rng.normal(size=(number, dim)) / np.sqrt(
+            rng.chisquare(self.dof, (number, 1)) / self.dof
+        )
         broad = self.mean + 1.1 * noise @ self.root.T
         near = self.centres[rng.integers(len(self.centres), size=number)]
         near = near + self.bandwidth * noise @ self.root.T
@@ -258,7 +261,11 @@ class Proposal:
 
 
 def exact_posterior(
-    coordinates: Coordinates, target: Target, prior: Target, start: np.ndarray, truth: np.ndarray,
+    coordinates: Coordinates,
+    target: Target,
+    prior: Target,
+    start: np.ndarray,
+    truth: np.ndarray,
     rng: np.random.Generator,
 ) -> Exact:
     """Of one data set.
@@ -291,6 +298,7 @@ def exact_posterior(
     return Exact(mean, sd, log_evidence, log_truth, effective, tail_shape(w[np.isfinite(w)]))
 
 
+@cache
 def datasets_of(name: str, number: int = DATASETS) -> tuple[Model, Datasets]:
     """A model of the panel and data sets that posteriors are compared on."""
     model = read_model(SPECS / f"{name}.yaml")
@@ -301,16 +309,15 @@ def datasets_of(name: str, number: int = DATASETS) -> tuple[Model, Datasets]:
 
 def posterior_of(name: str, row: int, number: int = DATASETS) -> Exact:
     """The exact posterior of one of a model's data sets."""
-    model, rows = _CACHE.setdefault((name, number), datasets_of(name, number))
-    simulator, density = model.need_simulator(), model.judged.density
+    model, rows = datasets_of(name, number)
+    density = model.judged.density
     assert density is not None
     rng = np.random.default_rng([SEED, row])
-    drawn = simulator.simulate(seed=SEED + 1, purpose=Purpose.SIMULATE, start=0, stop=PARTICLES)
+    drawn = _from_prior(name)
     coordinates = Coordinates.of(model, drawn)
     truth = {n: np.asarray(rows[n])[row : row + 1] for n in coordinates.names}
     start = coordinates.free(drawn)
     known, _ = next(iter(_row(rows, truth, row)))
-    flat = density.__class__(density.likelihood, None)
 
     def joint(phi: np.ndarray) -> np.ndarray:
         theta, log_det = coordinates.restored(phi)
@@ -321,10 +328,27 @@ def posterior_of(name: str, row: int, number: int = DATASETS) -> Exact:
     def prior(phi: np.ndarray) -> np.ndarray:
         theta, log_det = coordinates.restored(phi)
         with np.errstate(all="ignore"):
-            both = density.of_data_set(known, theta, row) - flat.of_data_set(known, theta, row)
-        return np.where(np.isfinite(both), both + log_det, -np.inf)
+            log_p = _log_prior(density, known, theta)
+        return np.where(np.isfinite(log_p), log_p + log_det, -np.inf)
 
     return exact_posterior(coordinates, joint, prior, start, coordinates.free(truth), rng)
+
+
+def _log_prior(density: LogDensity, known: dict[str, Any], theta: Datasets) -> np.ndarray:
+    """Of draws, `(draw,)`."""
+    number = len(next(iter(theta.values())))
+    if isinstance(density.prior, UserFunction):
+        return np.asarray(density.prior.function(**theta))
+    assert density.prior is not None
+    named = {n: np.broadcast_to(v, (number, *np.shape(v))) for n, v in known.items()}
+    return density.prior.log_density({**named, **theta})
+
+
+@cache
+def _from_prior(name: str) -> Datasets:
+    """Draws of the parameters from the prior."""
+    simulator = read_model(SPECS / f"{name}.yaml").need_simulator()
+    return simulator.simulate(seed=SEED + 1, purpose=Purpose.SIMULATE, start=0, stop=PARTICLES)
 
 
 def _row(rows: Datasets, truth: Datasets, row: int) -> Iterator[tuple[dict, dict]]:
@@ -332,9 +356,6 @@ def _row(rows: Datasets, truth: Datasets, row: int) -> Iterator[tuple[dict, dict
 
     one = take(rows, np.array([row]))
     yield from by_data_set({n: v[:, None] for n, v in truth.items()}, one)
-
-
-_CACHE: dict[tuple[str, int], tuple[Model, Datasets]] = {}
 
 
 def main() -> None:
@@ -348,13 +369,14 @@ def main() -> None:
     for name in options.models:
         work = partial(posterior_of, name, number=DATASETS)
         with ProcessPoolExecutor(options.jobs) as pool:
-            found = list(pool.map(work, range(options.datasets)))
+            found = list(pool.map(work, range(options.datasets), chunksize=4))
         with (KEPT / f"{name}.csv").open("w", newline="") as file:
             table = csv.writer(file)
             k = len(found[0].mean)
             table.writerow(
                 ["row", "log_evidence", "log_truth", "effective", "tail"]
-                + [f"mean{i}" for i in range(k)] + [f"sd{i}" for i in range(k)]
+                + [f"mean{i}" for i in range(k)]
+                + [f"sd{i}" for i in range(k)]
             )
             for row, one in enumerate(found):
                 numbers = [one.log_evidence, one.log_truth, one.effective, one.tail]
@@ -363,7 +385,8 @@ def main() -> None:
         tails = np.array([one.tail for one in found])
         print(
             f"{name}: ESS least {effective.min():.0f}, median {np.median(effective):.0f}; "
-            f"k at most {tails.max():.2f}", flush=True,
+            f"k at most {tails.max():.2f}",
+            flush=True,
         )
 
 

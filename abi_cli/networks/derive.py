@@ -1,0 +1,45 @@
+"""The networks of a spec that leaves them out, from what its variables are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from abi_cli import registry
+from abi_cli.networks.network import SummaryNetwork
+from abi_cli.spec import NetworksSection
+from abi_cli.variables import Layout
+
+_OWN_STATISTICS = "moment_features"
+"""The option of summary networks by which they make statistics themselves."""
+
+
+def derived_networks(
+    section: NetworksSection, layout: Layout, *, series: Collection[str]
+) -> NetworksSection:
+    """The section with a summary network where there are sets or series, and with statistics.
+
+    Statistics are for every spec that does not choose them itself: one that leaves `statistics` out
+    and writes its summary network with `moment_features`, or with all options as the spec of a run
+    from before does, keeps the network that it had then.
+
+    Arguments:
+        series: Variables that are series; all others without a fixed shape are sets.
+    """
+    written = section.model_fields_set
+    update: dict[str, registry.Part | None] = {}
+    sets = {variable.name for variable in layout.of("given", "observable") if variable.ragged}
+    if section.summary is None and sets:
+        usual = "convolutional" if sets & set(series) else "deep_set"
+        update["summary"] = registry.get("summary network", usual)(moment_features=1)
+    if "statistics" not in written and not _chosen(section):
+        update["statistics"] = registry.get("summary network", "mlp")(summary_dim=32)
+    return section.model_copy(update=update)
+
+
+def _chosen(section: NetworksSection) -> bool:
+    """Whether a section without statistics says all that there is to say."""
+    if section.summary is None:
+        return "summary" in section.model_fields_set
+    network = registry.expected(section.summary, SummaryNetwork)
+    options = network.model_fields_set
+    return _OWN_STATISTICS in options or set(type(network).model_fields) - {"size"} <= options

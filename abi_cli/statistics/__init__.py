@@ -1,0 +1,5 @@
+"""Statistics of data sets that need no weights, in double precision, made where they are simulated."""
+
+from abi_cli.statistics.statistics import Statistics
+
+__all__ = ["Statistics"]

@@ -1,0 +1,84 @@
+"""Kinds of the columns of members, as the pilot shows them: on them depends what is made of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from abi_cli.statistics.members import Members
+
+MOST_LEVELS = 12
+"""A column of at most so many different values is discrete."""
+
+SKEWED = 1.5
+"""Skewness from where on the logarithm of a column is looked at, too."""
+
+HEAVY = 3.0
+"""The sd, in units of what the interquartile range suggests, from where on tails are heavy."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One number of each member.
+
+    Arguments:
+        place: Which column it is.
+        location, scale: Robust ones, over the pilot's members.
+        levels: Its values, ascending, where it is discrete; else none.
+        counts: Whether it holds whole numbers from 0 on.
+        floor: What is added before the logarithm is taken, where it is skewed; None where it isn't.
+        heavy: Whether its tails are heavy on both sides.
+        response: Whether the model draws it, or else only takes it as given.
+    """
+
+    place: int
+    location: float
+    scale: float
+    levels: tuple[float, ...] = ()
+    counts: bool = False
+    floor: float | None = None
+    heavy: bool = False
+    response: bool = True
+
+    def scaled(self, members: Members) -> np.ndarray:
+        """In robust units, `(batch, obs)`."""
+        return (members[self.place] - self.location) / self.scale
+
+    def bent(self, members: Members) -> np.ndarray:
+        """The logarithm of a skewed column, asinh of a heavy one, `(batch, obs)`."""
+        if self.floor is not None:
+            with np.errstate(invalid="ignore", divide="ignore"):
+                return np.log(np.maximum(members[self.place] + self.floor, 1e-300))
+        return np.arcsinh(self.scaled(members))
+
+    @property
+    def bends(self) -> bool:
+        """Whether `bent` says more."""
+        return self.floor is not None or self.heavy
+
+
+def column_of(place: int, values: np.ndarray, *, response: bool) -> Column | None:
+    """What the pilot's values `(member,)` of a column show; None where it is constant.
+
+    Arguments:
+        values: Without NaN.
+    """
+    if not len(values) or values.min() == values.max():
+        return None
+    few = np.unique(values[: 200_000])
+    whole = bool(np.all(few == np.round(few)) and few[0] >= 0)
+    levels = tuple(few.tolist()) if len(few) <= MOST_LEVELS else ()
+    lower, location, upper = np.quantile(values, (0.25, 0.5, 0.75))
+    typical, sd = (upper - lower) / 1.349, values.std()
+    heavy = bool(sd > HEAVY * typical and typical > 0)
+    scale = typical if heavy else sd
+    z = np.clip((values - location) / scale, -50, 50)
+    z = z - z.mean()
+    skewness = np.mean(z**3) / max(np.mean(z**2), 1e-12) ** 1.5
+    floor = None
+    if len(few) > 2 and values.min() >= 0 and (skewness > SKEWED or values.max() > 50 * location):
+        floor = 0.5 if whole else 1e-3 * max(location, 1e-12) if values.min() == 0 else 0.0
+    return Column(
+        place, float(location), float(max(scale, 1e-300)), levels, whole, floor, heavy, response
+    )

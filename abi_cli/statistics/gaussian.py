@@ -1,0 +1,142 @@
+"""The best Gaussian whose mean and log sd are linear in a few of many statistics.
+
+    θ | u ~ N(w · u, exp(v · u)²)
+
+Statistics enter one at a time (orthogonal matching pursuit, Pati et al. 1993), for the mean by their
+weighted correlation with the residual, for the log sd by that with log |residual|, as long as the
+density of data sets that the fit has not seen gains by it. With hundreds of statistics and ten
+thousand data sets all of them together would add a fifth of an sd of noise to the mean. Everything is
+done on Gram matrices, so that a statistic costs no pass over the data.
+
+The result is polished by weighted least squares for w in turn with Fisher scoring for v (Smyth 1989,
+"Generalized linear models with varying dispersion", JRSS B 51:47):
+
+    v ← v + (2 UᵀU)⁻¹ Uᵀ (r² exp(−2 U v) − 1),    r = θ − U w.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+FITTED = 0.75
+"""Share of the data sets that the fit learns from; the rest decides what enters."""
+
+MOST = 80
+"""Statistics that a mean, or a log sd, is made of."""
+
+PATIENCE = 6
+"""So many more are tried without a gain."""
+
+ROUNDS = 3
+"""Of selection, each with the weights that follow from the one before."""
+
+POLISH = 8
+SURPRISE = 20.0
+"""Largest squared standardized residual that counts in a scoring step."""
+
+RIDGE = 1e-6
+OFFSET = 0.635
+"""−E log |z| of a standard normal z."""
+
+
+def fit(u: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients of mean and log sd of `theta (dataset,)` given `u (dataset, 1 + statistic)`.
+
+    They are zero, which leaves a parameter as it is, where they predict data sets that the fit has
+    not seen worse than a constant mean and sd.
+
+    Arguments:
+        u: The first column is one; the others are of about unit scale.
+    """
+    first = int(len(theta) * FITTED)
+    unit = theta[:first].std() + 1e-300
+    centre = theta[:first].mean()
+    y = (theta - centre) / unit
+    log_sd = np.zeros(len(y))
+    kept_mean, kept_sd = np.array([0]), np.array([0])
+    for _ in range(ROUNDS):
+        weight = np.exp(-2 * log_sd)
+        kept_mean = _pursuit(u, y, np.minimum(weight / np.mean(weight[:first]), 1e4), first)
+        w = _weighted(u[:first, kept_mean], y[:first], weight[:first])
+        distance = np.log(np.abs(y - u[:, kept_mean] @ w) + 1e-9) + OFFSET
+        distance = np.maximum(distance, np.quantile(distance[:first], 0.02))
+        kept_sd = _pursuit(u, distance, np.ones(len(y)), first)
+        v = _weighted(u[:first, kept_sd], distance[:first], np.ones(first))
+        log_sd = _within(u[:, kept_sd] @ v, first)
+    mean, spread = _polished(u[:first], y[:first], kept_mean, kept_sd)
+    score = _mean_log_density(
+        y[first:], u[first:] @ mean, np.clip(u[first:] @ spread, log_sd.min() - 1, log_sd.max() + 1)
+    )
+    if not score > _mean_log_density(y[first:], 0.0, 0.0):
+        return np.zeros(u.shape[1]), np.zeros(u.shape[1])
+    mean, spread = _polished(u, y, kept_mean, kept_sd)
+    mean = mean * unit
+    mean[0] += centre
+    spread[0] += np.log(unit)
+    return mean, spread
+
+
+def _within(log_sd: np.ndarray, first: int) -> np.ndarray:
+    low, high = np.quantile(log_sd[:first], (0.001, 0.999))
+    return np.clip(log_sd, low, high)
+
+
+def _weighted(u: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    scaled = u * weight[:, None]
+    gram = scaled.T @ u
+    gram += (1e-9 * np.trace(gram) + 1e-12) * np.eye(u.shape[1])
+    return np.linalg.solve(gram, scaled.T @ y)
+
+
+def _pursuit(u: np.ndarray, y: np.ndarray, weight: np.ndarray, first: int) -> np.ndarray:
+    """Which statistics predict y, `(kept,)`, the constant among them."""
+    parts = []
+    for rows in (slice(0, first), slice(first, None)):
+        scaled = u[rows] * weight[rows, None]
+        total = weight[rows].sum()
+        parts.append((scaled.T @ u[rows] / total, scaled.T @ y[rows] / total,
+                      float(weight[rows] @ y[rows] ** 2 / total)))
+    (gram, cross, _), (seen_gram, seen_cross, seen_square) = parts
+    norm = np.sqrt(np.diagonal(gram) + 1e-12)
+    kept = [0]
+    best, best_loss, waited = 1, np.inf, 0
+    while True:
+        at = np.array(kept)
+        part = gram[np.ix_(at, at)]
+        b = np.linalg.solve(part + RIDGE * np.eye(len(at)), cross[at])
+        loss = seen_square - 2 * b @ seen_cross[at] + b @ seen_gram[np.ix_(at, at)] @ b
+        if loss < best_loss * (1 - 1e-4):
+            best, best_loss, waited = len(kept), loss, 0
+        else:
+            waited += 1
+        if waited > PATIENCE or len(kept) > MOST or len(kept) == len(norm):
+            return np.array(kept[:best])
+        left = np.abs(cross - gram[:, at] @ b) / norm
+        left[at] = -1.0
+        kept.append(int(left.argmax()))
+
+
+def _polished(
+    u: np.ndarray, y: np.ndarray, kept_mean: np.ndarray, kept_sd: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients of all statistics, zero for those that are not kept."""
+    a, b = u[:, kept_mean], u[:, kept_sd]
+    scoring = np.linalg.inv(2 * b.T @ b + RIDGE * len(u) * np.eye(b.shape[1]))
+    w = _weighted(a, y, np.ones(len(y)))
+    distance = np.log(np.abs(y - a @ w) + 1e-9) + OFFSET
+    v = _weighted(b, np.maximum(distance, np.quantile(distance, 0.02)), np.ones(len(y)))
+    for _ in range(POLISH):
+        log_weight = -2 * (b @ v)
+        w = _weighted(a, y, np.exp(log_weight - log_weight.max()))
+        surprise = (y - a @ w) ** 2 * np.exp(np.clip(log_weight, -60, 60))
+        v = v + scoring @ (b.T @ (np.minimum(surprise, SURPRISE) - 1))
+    mean, spread = np.zeros((2, u.shape[1]))
+    mean[kept_mean], spread[kept_sd] = w, v
+    return mean, spread
+
+
+def _mean_log_density(
+    theta: np.ndarray, mean: np.ndarray | float, log_sd: np.ndarray | float
+) -> float:
+    """Of normals, without the constant."""
+    return float(np.mean(-0.5 * ((theta - mean) * np.exp(-np.asarray(log_sd))) ** 2 - log_sd))

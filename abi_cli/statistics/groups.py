@@ -1,0 +1,212 @@
+"""Variables that share an axis, and the families of statistics that can be made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from abi_cli.statistics import regressions, series, sets
+from abi_cli.statistics.columns import Column, column_of
+from abi_cli.statistics.members import Members, Statistic, chunks
+from abi_cli.variables import Ragged, Value, event_size
+
+MOST_COLUMNS = 12
+"""Columns beyond these only have their moments looked at."""
+
+MOST_SQUARED = 3
+MOST_VALUES = 128
+"""A series of one length passes on its numbers themselves up to so many."""
+
+SHORTEST = 3
+"""A vector of fewer numbers is not looked at as a set or series."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Variables whose members belong together.
+
+    Arguments:
+        names: Variables, in the order of the columns.
+        fixed: Whether all data sets have the same number of members.
+        ordered: Whether their order counts: of a series, and perhaps of a vector.
+        vectors: For each variable of which a member is a vector, its first column and its length.
+        columns: Those that vary.
+    """
+
+    names: tuple[str, ...]
+    fixed: bool
+    ordered: bool
+    vectors: tuple[tuple[int, int], ...]
+    columns: tuple[Column, ...]
+
+    def families(self) -> dict[str, Statistic]:
+        """Name → statistics of members."""
+        some = self.columns[:MOST_COLUMNS]
+        numbers = [c for c in some if len(c.levels) != 2]
+        fine = [c for c in some if not c.levels]
+        discrete = [c for c in some if c.levels]
+        found: dict[str, Statistic] = {"size": sets.sizes}
+        wide = [c for c in self.columns if len(c.levels) != 2]
+        if wide:
+            found["moments"] = partial(sets.spread, columns=wide)
+        if fine:
+            found["order"] = partial(sets.ordered, columns=fine)
+        if discrete:
+            found["shares"] = partial(sets.shares, columns=discrete)
+            others = [c for c in numbers if c not in discrete or len(c.levels) > 2]
+            if len(some) > 1 and others and len(discrete) <= 3:
+                found["categories"] = partial(sets.by_category, discrete=discrete, columns=others)
+        for first, length in self.vectors:
+            if length >= SHORTEST:
+                its = [c for c in self.columns if first <= c.place < first + length]
+                if len(its) == length:
+                    found[f"rows{first}"] = partial(sets.positions, columns=its)
+        found |= self._regressions(some)
+        if self.ordered:
+            for c in numbers[:4]:
+                found |= self._in_order(c)
+        if self.fixed and self._length_times(len(self.columns)):
+            found["values"] = partial(_values, columns=self.columns)
+        return found
+
+    def _length_times(self, columns: int) -> bool:
+        return columns > 0
+
+    def _in_order(self, column: Column) -> dict[str, Statistic]:
+        found: dict[str, Statistic] = {}
+        for name, of in (
+            ("lags", series.autocovariances),
+            ("smoothers", series.smoothers),
+            ("innovations", series.innovations),
+            ("volatility", series.volatility),
+            ("path", series.path),
+        ):
+            found[f"{name}{column.place}"] = partial(_of_column, of=of, column=column, bent=False)
+            if column.bends and name != "volatility":
+                found[f"{name}{column.place}bent"] = partial(
+                    _of_column, of=of, column=column, bent=True
+                )
+        return found
+
+    def _regressions(self, columns: Sequence[Column]) -> dict[str, Statistic]:
+        found: dict[str, Statistic] = {}
+        spanned = {p for first, length in self.vectors if length > 4 for p in range(first, first + length)
+                   if length >= SHORTEST and any(c.response for c in columns if c.place == first)}
+        for y in columns:
+            others = [c for c in columns if c is not y and c.place not in spanned]
+            if not y.response or y.place in spanned:
+                continue
+            kinds = [False] + [True] * (1 <= len(others) <= MOST_SQUARED)
+            if len(y.levels) != 2 and others:
+                for squares in kinds:
+                    found[f"least_squares{y.place}{'s' * squares}"] = partial(
+                        regressions.least_squares, response=y, regressors=others, squares=squares
+                    )
+            if len(y.levels) == 2 or y.counts:
+                for squares in kinds if others else [False]:
+                    found[f"iterated{y.place}{'s' * squares}"] = partial(
+                        regressions.iterated, response=y, regressors=others, squares=squares
+                    )
+            if y.counts:
+                for m in others:
+                    if m.counts and m.scale > 0:
+                        found[f"trials{y.place}of{m.place}"] = partial(
+                            _trials, response=y, regressors=others, trials=m
+                        )
+        return found
+
+
+def _trials(
+    members: Members, response: Column, regressors: Sequence[Column], trials: Column
+) -> np.ndarray:
+    """Logistic regression on numbers of trials, and the logit of shares with log numbers."""
+    fitted = regressions.iterated(
+        members, response, regressors, squares=len(regressors) <= MOST_SQUARED, trials=trials
+    )
+    return fitted
+
+
+def _values(members: Members, columns: Sequence[Column]) -> np.ndarray:
+    """The numbers themselves, and bent where that says more, `(batch, obs × column)`."""
+    parts = []
+    for column in columns:
+        parts.append(np.nan_to_num(column.scaled(members)))
+        if column.bends:
+            parts.append(np.nan_to_num(column.bent(members)))
+    return np.concatenate(parts, axis=1)
+
+
+def _of_column(members: Members, of: Any, column: Column, *, bent: bool) -> np.ndarray:
+    return of(column.bent(members) if bent else column.scaled(members))
+
+
+def groups_of(
+    data: Mapping[str, Value], names: Sequence[str], *, given: Collection[str], series: Collection[str]
+) -> list[Group]:
+    """Groups of variables in pilot data sets.
+
+    Arguments:
+        names: Variables that are looked at.
+        given: Those of them that the model takes and does not draw.
+        series: Those of them whose members have an order.
+    """
+    shared: dict[Any, list[str]] = {}
+    for name in names:
+        value = data[name]
+        if isinstance(value, Ragged):
+            if value.values.ndim <= 2:
+                shared.setdefault(value.row_size.tobytes(), []).append(name)
+        elif value.ndim == 2 and value.shape[1] >= SHORTEST:
+            shared.setdefault(value.shape[1], []).append(name)
+    groups = []
+    for key, members in shared.items():
+        ragged = isinstance(key, bytes)
+        group = _group(data, members, ragged=ragged, given=given, series=series)
+        if group.columns:
+            groups.append(group)
+    return groups
+
+
+def _group(
+    data: Mapping[str, Value], names: list[str], *, ragged: bool, given: Collection[str],
+    series: Collection[str],
+) -> Group:
+    width = [1 if not isinstance(data[n], Ragged) else event_size(data[n]) for n in names]
+    first = np.cumsum([0, *width])
+    pooled: list[list[np.ndarray]] = [[] for _ in range(int(first[-1]))]
+    lengths = set()
+    for _, members in chunks(data, names):
+        for place, column in enumerate(np.moveaxis(members.columns, 2, 0)):
+            pooled[place].append(column[np.isfinite(column)])
+        lengths.update(np.unique(members.size).tolist())
+    drawn = [name not in given for name, w in zip(names, width, strict=True) for _ in range(w)]
+    columns = [
+        column_of(place, np.concatenate(parts), response=drawn[place])
+        for place, parts in enumerate(pooled)
+    ]
+    numbers = max(lengths) * int(first[-1])
+    return Group(
+        tuple(names),
+        len(lengths) == 1 and numbers <= MOST_VALUES,
+        not ragged or bool(set(names) & set(series)),
+        tuple((int(f), w) for f, w in zip(first, width, strict=False) if w > 1),
+        tuple(c for c in columns if c is not None),
+    )
+
+
+def to_config(group: Group) -> dict[str, Any]:
+    """As plain JSON values."""
+    return {**asdict(group), "columns": [asdict(column) for column in group.columns]}
+
+
+def from_config(config: Mapping[str, Any]) -> Group:
+    """Back from `to_config`."""
+    columns = tuple(Column(**{**c, "levels": tuple(c["levels"])}) for c in config["columns"])
+    return Group(
+        tuple(config["names"]), config["fixed"], config["ordered"],
+        tuple((int(a), int(b)) for a, b in config["vectors"]), columns,
+    )

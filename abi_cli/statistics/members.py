@@ -1,0 +1,114 @@
+"""Members of sets and steps of series, side by side: the arrays that statistics are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from abi_cli.variables import Ragged, Value, count
+
+FLOOR = 1e-12
+"""Least variance, relative to that over the pilot."""
+
+AT_ONCE = 2_000_000
+"""Numbers that are looked at together; more only takes memory."""
+
+
+@dataclass(frozen=True)
+class Members:
+    """Data sets padded to one size.
+
+    Arguments:
+        columns: `(batch, obs, column)`, float64, NaN where padded or missing.
+        inside: `(batch, obs)`, whether there is such a member.
+    """
+
+    columns: np.ndarray
+    inside: np.ndarray
+
+    @property
+    def size(self) -> np.ndarray:
+        """Members of each data set, `(batch,)`."""
+        return self.inside.sum(axis=1)
+
+    def __getitem__(self, column: int) -> np.ndarray:
+        """`(batch, obs)`."""
+        return self.columns[:, :, column]
+
+
+def chunks(data: Mapping[str, Value], names: Sequence[str]) -> Iterator[tuple[slice, Members]]:
+    """Data sets a few at a time, those of like size together where they are ragged.
+
+    Arguments:
+        names: Variables that share the axis of members; members are numbers or vectors.
+    """
+    total = count(data)
+    for rows in _pieces(data[names[0]], total):
+        yield rows, padded(data, names, rows)
+
+
+def _pieces(first: Value, total: int) -> Iterator[slice]:
+    size = first.row_size if isinstance(first, Ragged) else np.full(total, first.shape[1])
+    begin = 0
+    while begin < total:
+        largest = np.maximum.accumulate(size[begin : begin + 4_096])
+        numbers = largest * np.arange(1, len(largest) + 1)
+        many = max(1, int(np.searchsorted(numbers, AT_ONCE // 8)))
+        yield slice(begin, min(begin + many, total))
+        begin += many
+
+
+def padded(data: Mapping[str, Value], names: Sequence[str], rows: slice) -> Members:
+    """Some data sets, all their variables side by side."""
+    parts, inside = [], None
+    for name in names:
+        value = data[name]
+        if isinstance(value, Ragged):
+            size = value.row_size[rows]
+            first = int(value.row_size[: rows.start].sum())
+            flat = value.values[first : first + int(size.sum())]
+            flat = flat.reshape(len(flat), -1)
+            inside = np.arange(int(size.max(initial=1))) < size[:, None]
+            part = np.full((*inside.shape, flat.shape[1]), np.nan)
+            part[inside] = flat
+        else:
+            part = value[rows].reshape(*value[rows].shape[:2], -1).astype(np.float64)
+            inside = np.ones(part.shape[:2], bool)
+        parts.append(part)
+    if inside is None:
+        raise ValueError("Expected variables; got none")
+    return Members(np.concatenate(parts, axis=-1), inside)
+
+
+Weights = np.ndarray
+
+
+def mean_of(x: np.ndarray, there: Weights) -> np.ndarray:
+    """Mean over members, `(batch, …)`, of `x (batch, obs, …)` where it is `there`; 0 where none is.
+
+    What lies where nothing is must be finite.
+    """
+    return (x * there).sum(axis=1) / np.maximum(there.sum(axis=1), 1.0)
+
+
+def known(x: np.ndarray) -> tuple[np.ndarray, Weights]:
+    """Numbers with 0 in gaps, and where they are, as 0 and 1."""
+    there = np.isfinite(x)
+    return np.where(there, x, 0.0), there.astype(np.float64)
+
+
+def moments_of(x: np.ndarray, there: Weights) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance over members, `(batch,)` each."""
+    mean = mean_of(x, there)
+    return mean, mean_of((x - mean[:, None]) ** 2, there)
+
+
+def tamed(x: np.ndarray, most: float) -> np.ndarray:
+    """The identity up to `most` in size, logarithmic beyond."""
+    beyond = np.maximum(np.abs(x) - most, 0.0)
+    return np.sign(x) * (np.minimum(np.abs(x), most) + np.log1p(beyond))
+
+
+Statistic = Callable[[Members], np.ndarray]

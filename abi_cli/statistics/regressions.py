@@ -1,0 +1,150 @@
+"""Regressions within each data set: of numbers by least squares, of choices and counts by IRLS.
+
+Regressors are the other columns, and with `squares` their squares and products. A row enters where
+all that it needs is known. Everything is done in units of the data set's own spread, in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from abi_cli.statistics.columns import Column
+from abi_cli.statistics.members import FLOOR, Members, mean_of, moments_of
+from abi_cli.statistics.sets import FEWER, order
+
+RIDGE = 1e-8
+PRIOR = 0.05
+"""Precision of coefficients of choices and counts, in units of the regressors' spread."""
+
+STEPS = 8
+MOST = 15.0
+"""Largest linear predictor."""
+
+
+def design(
+    members: Members, regressors: Sequence[Column], *, squares: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Regressors `(batch, obs, regressor)` in robust units, and rows where all are known."""
+    x = np.stack([column.scaled(members) for column in regressors], axis=2)
+    if squares:
+        d = x.shape[2]
+        binary = [len(column.levels) == 2 for column in regressors]
+        pairs = [(i, j) for i in range(d) for j in range(i, d) if i != j or not binary[i]]
+        x = np.concatenate([x, *(x[:, :, i : i + 1] * x[:, :, j : j + 1] for i, j in pairs)], axis=2)
+    there = np.isfinite(x).all(axis=2)
+    return np.where(there[:, :, None], x, 0.0), there
+
+
+def least_squares(
+    members: Members, response: Column, regressors: Sequence[Column], *, squares: bool
+) -> np.ndarray:
+    """Coefficients, log standard errors, log residual variance, and the shape of residuals."""
+    x, there = design(members, regressors, squares=squares)
+    y = response.scaled(members)
+    w = (there & np.isfinite(y)).astype(np.float64)
+    y = np.where(w > 0, y, 0.0)
+    n = np.maximum(w.sum(axis=1), 1.0)
+    mean_y, _ = moments_of(y, w)
+    mean_x = mean_of(x, w[:, :, None])
+    r = (y - mean_y[:, None]) * w
+    c = (x - mean_x[:, None, :]) * w[:, :, None]
+    sd = np.sqrt((c**2).sum(axis=1) / n[:, None] + FLOOR)
+    c = c / sd[:, None, :]
+    transposed = c.transpose(0, 2, 1)
+    k = c.shape[2]
+    gram = transposed @ c + (RIDGE * n)[:, None, None] * np.eye(k)
+    inverse = np.linalg.inv(gram)
+    b = (inverse @ (transposed @ r[:, :, None]))[:, :, 0]
+    residual = (r - (c @ b[:, :, None])[:, :, 0]) * w
+    variance = (residual**2).sum(axis=1) / np.maximum(n - k - 1, 1) + FLOOR
+    slopes = b / sd
+    intercept = mean_y - (slopes * mean_x).sum(axis=1)
+    errors = 0.5 * np.log(np.diagonal(inverse, axis1=1, axis2=2) + FLOOR) - np.log(sd)
+    at_mean = 0.5 * np.log(
+        1 / n + np.einsum("bk,bkl,bl->b", mean_x / sd, inverse, mean_x / sd) + FLOOR
+    )
+    log_sd = 0.5 * np.log(variance)
+    own = np.where(w > 0, residual / np.sqrt(variance)[:, None], np.nan)
+    z, _ = np.nan_to_num(own), None
+    shape = [mean_of(z**3, w), np.log1p(mean_of(z**4, w))]
+    return np.concatenate(
+        [
+            slopes, intercept[:, None], errors + log_sd[:, None], (at_mean + log_sd)[:, None],
+            log_sd[:, None], np.exp(log_sd)[:, None], np.stack(shape, axis=1),
+            order(own, levels=FEWER)[:, : len(FEWER) + 4],
+        ],
+        axis=1,
+    )
+
+
+def iterated(
+    members: Members,
+    response: Column,
+    regressors: Sequence[Column],
+    *,
+    squares: bool,
+    trials: Column | None = None,
+) -> np.ndarray:
+    """Logistic regression of choices, or Poisson regression of counts, with a weak normal prior.
+
+    Given are coefficients, log standard errors, the log likelihood's mean, and for counts the log of
+    Pearson's dispersion and how many zeros there are beside those expected.
+
+    Arguments:
+        trials: Column of the numbers of trials, of which the response is how many succeeded.
+    """
+    others = [column for column in regressors if column is not trials]
+    ones = np.ones((*members.inside.shape, 1))
+    if others:
+        x, there = design(members, others, squares=squares)
+        x = np.concatenate([ones, x], axis=2)
+    else:
+        x, there = ones, members.inside
+    raw = members[response.place]
+    binary = len(response.levels) == 2
+    y = (raw == response.levels[1]).astype(np.float64) if binary else raw
+    w = there & np.isfinite(raw)
+    m = np.ones_like(raw)
+    if trials is not None:
+        m = members[trials.place]
+        w = w & np.isfinite(m)
+        m = np.where(w, m, 1.0)
+    y, w = np.where(w, y, 0.0), w.astype(np.float64)
+    k = x.shape[2]
+    prior = PRIOR * np.eye(k)
+    b = np.zeros((len(y), k))
+    logistic = binary or trials is not None
+    if not logistic:
+        b[:, 0] = np.log(mean_of(y, w) + 0.1)
+    transposed = x.transpose(0, 2, 1)
+    for _ in range(STEPS):
+        eta = np.clip((x @ b[:, :, None])[:, :, 0], -MOST, MOST)
+        mean, weight = _expected(eta, m, logistic=logistic)
+        weight = weight * w
+        information = transposed @ (x * weight[:, :, None]) + prior
+        score = (transposed @ ((y - mean) * w)[:, :, None])[:, :, 0] - b @ prior
+        step = np.linalg.solve(information, score[:, :, None])[:, :, 0]
+        b = b + np.clip(step, -3, 3)
+    eta = np.clip((x @ b[:, :, None])[:, :, 0], -MOST, MOST)
+    mean, weight = _expected(eta, m, logistic=logistic)
+    inverse = np.linalg.inv(transposed @ (x * (weight * w)[:, :, None]) + prior)
+    errors = 0.5 * np.log(np.diagonal(inverse, axis1=1, axis2=2))
+    pearson = np.log(mean_of((y - mean) ** 2 / (weight + 1e-3), w) + 1e-3)
+    fit = mean_of(y * eta - (m * np.logaddexp(0, eta) if logistic else np.exp(eta)), w)
+    parts = [b, errors, np.stack([pearson, fit], axis=1)]
+    if not logistic:
+        zeros, expected = mean_of(y == 0, w), mean_of(np.exp(-mean), w)
+        parts.append(np.stack([zeros, expected, np.log((zeros + 0.02) / (expected + 0.02))], axis=1))
+        some = w * (y > 0)
+        parts.append(np.log(np.stack([mean_of(y, some), mean_of(y**2, some)], axis=1) + 0.1))
+    return np.concatenate(parts, axis=1)
+
+
+def _expected(eta: np.ndarray, m: np.ndarray, *, logistic: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of the response."""
+    if not logistic:
+        return np.exp(eta), np.exp(eta)
+    p = 1 / (1 + np.exp(-eta))
+    return m * p, m * p * (1 - p)
