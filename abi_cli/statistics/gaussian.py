@@ -30,16 +30,46 @@ PATIENCE = 6
 ROUNDS = 3
 """Of selection, each with the weights that follow from the one before."""
 
+ENOUGH = 0.05
+STRANGERS = 0.8
+"""Favour of statistics whose family has gained less than that many nats."""
+
 POLISH = 8
 SURPRISE = 20.0
 """Largest squared standardized residual that counts in a scoring step."""
 
+DEGREES = 5.0
 RIDGE = 1e-6
 OFFSET = 0.635
 """−E log |z| of a standard normal z."""
 
 
-def fit(u: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+class Ledger:
+    """What families of statistics gained, in nats of the parameters' log density.
+
+    Statistics of families that have gained are favoured over those of others that would gain hardly
+    more, so that few families are needed.
+
+    Arguments:
+        owner: Family of each statistic, `(1 + statistic,)`; that of the constant is -1.
+    """
+
+    def __init__(self, owner: np.ndarray):
+        self._owner = owner
+        self.gains = np.zeros(int(owner.max()) + 1)
+
+    def enter(self, statistics: list[int], gains: np.ndarray) -> None:
+        """What each of some statistics gained."""
+        np.add.at(self.gains, self._owner[statistics], gains)
+
+    def favour(self) -> np.ndarray:
+        """By how much each statistic is favoured, `(1 + statistic,)`."""
+        return np.where(self.gains[self._owner] > ENOUGH, 1.0, STRANGERS)
+
+
+def fit(
+    u: np.ndarray, theta: np.ndarray, ledger: Ledger | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Coefficients of mean and log sd of `theta (dataset,)` given `u (dataset, 1 + statistic)`.
 
     They are zero, which leaves a parameter as it is, where they predict data sets that the fit has
@@ -47,6 +77,7 @@ def fit(u: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Arguments:
         u: The first column is one; the others are of about unit scale.
+        ledger: Of families, where those that gain most are looked for.
     """
     first = int(len(theta) * FITTED)
     unit = theta[:first].std() + 1e-300
@@ -54,13 +85,14 @@ def fit(u: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     y = (theta - centre) / unit
     log_sd = np.zeros(len(y))
     kept_mean, kept_sd = np.array([0]), np.array([0])
-    for _ in range(ROUNDS):
+    for number in range(ROUNDS):
+        told = ledger if number == ROUNDS - 1 else None
         weight = np.exp(-2 * log_sd)
-        kept_mean = _pursuit(u, y, np.minimum(weight / np.mean(weight[:first]), 1e4), first)
+        kept_mean = _pursuit(u, y, np.minimum(weight / np.mean(weight[:first]), 1e4), first, told, log_loss=True)
         w = _weighted(u[:first, kept_mean], y[:first], weight[:first])
         distance = np.log(np.abs(y - u[:, kept_mean] @ w) + 1e-9) + OFFSET
         distance = np.maximum(distance, np.quantile(distance[:first], 0.02))
-        kept_sd = _pursuit(u, distance, np.ones(len(y)), first)
+        kept_sd = _pursuit(u, distance, np.ones(len(y)), first, told, log_loss=False)
         v = _weighted(u[:first, kept_sd], distance[:first], np.ones(first))
         log_sd = _within(u[:, kept_sd] @ v, first)
     mean, spread = _polished(u[:first], y[:first], kept_mean, kept_sd)
@@ -88,8 +120,17 @@ def _weighted(u: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return np.linalg.solve(gram, scaled.T @ y)
 
 
-def _pursuit(u: np.ndarray, y: np.ndarray, weight: np.ndarray, first: int) -> np.ndarray:
-    """Which statistics predict y, `(kept,)`, the constant among them."""
+def _pursuit(
+    u: np.ndarray, y: np.ndarray, weight: np.ndarray, first: int, ledger: Ledger | None, *,
+    log_loss: bool,
+) -> np.ndarray:
+    """Which statistics predict y, `(kept,)`, the constant among them.
+
+    Arguments:
+        ledger: As in `fit`.
+        log_loss: Whether a gain is half that of the logarithm of the squared error, as for means,
+            or that of the squared error itself, as for log sds.
+    """
     parts = []
     for rows in (slice(0, first), slice(first, None)):
         scaled = u[rows] * weight[rows, None]
@@ -100,18 +141,24 @@ def _pursuit(u: np.ndarray, y: np.ndarray, weight: np.ndarray, first: int) -> np
     norm = np.sqrt(np.diagonal(gram) + 1e-12)
     kept = [0]
     best, best_loss, waited = 1, np.inf, 0
+    losses = []
     while True:
         at = np.array(kept)
         part = gram[np.ix_(at, at)]
         b = np.linalg.solve(part + RIDGE * np.eye(len(at)), cross[at])
         loss = seen_square - 2 * b @ seen_cross[at] + b @ seen_gram[np.ix_(at, at)] @ b
+        losses.append(0.5 * np.log(max(loss, 1e-300)) if log_loss else loss)
         if loss < best_loss * (1 - 1e-4):
             best, best_loss, waited = len(kept), loss, 0
         else:
             waited += 1
         if waited > PATIENCE or len(kept) > MOST or len(kept) == len(norm):
+            if ledger is not None:
+                ledger.enter(kept[1:best], -np.diff(losses[:best]))
             return np.array(kept[:best])
         left = np.abs(cross - gram[:, at] @ b) / norm
+        if ledger is not None:
+            left = left * ledger.favour()
         left[at] = -1.0
         kept.append(int(left.argmax()))
 
@@ -138,5 +185,6 @@ def _polished(
 def _mean_log_density(
     theta: np.ndarray, mean: np.ndarray | float, log_sd: np.ndarray | float
 ) -> float:
-    """Of normals, without the constant."""
-    return float(np.mean(-0.5 * ((theta - mean) * np.exp(-np.asarray(log_sd))) ** 2 - log_sd))
+    """Of Student's t of some degrees, without the constant: one odd data set decides nothing."""
+    z = (theta - mean) * np.exp(-np.asarray(log_sd))
+    return float(np.mean(-0.5 * (DEGREES + 1) * np.log1p(z**2 / DEGREES) - log_sd))

@@ -67,8 +67,9 @@ def least_squares(
     )
     log_sd = 0.5 * np.log(variance)
     own = np.where(w > 0, residual / np.sqrt(variance)[:, None], np.nan)
-    z, _ = np.nan_to_num(own), None
-    shape = [mean_of(z**3, w), np.log1p(mean_of(z**4, w))]
+    z = np.nan_to_num(own)
+    square = z * z
+    shape = [mean_of(square * z, w), np.log1p(mean_of(square * square, w))]
     return np.concatenate(
         [
             slopes, intercept[:, None], errors + log_sd[:, None], (at_mean + log_sd)[:, None],

@@ -6,8 +6,8 @@ import numpy as np
 
 from abi_cli.statistics.members import FLOOR, known, mean_of, moments_of
 
-DECAYS = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
-LAGS = (1, 2, 3, 4, 5, 7, 10, 15, 20)
+DECAYS = (0.3, 0.6, 0.8, 0.9, 0.96)
+LAGS = (1, 2, 3, 4, 5, 7, 10, 20)
 ORDER = 8
 """Of the autoregression whose residuals stand for innovations."""
 
@@ -84,7 +84,7 @@ def innovations(x: np.ndarray) -> np.ndarray:
         parts.append(both)
     _, spread = moments_of(last, its)
     u = last / np.sqrt(spread + FLOOR)[:, None]
-    parts.append(np.stack([mean_of(u**3, its), np.log1p(mean_of(u**4, its)), np.log(sd)], axis=1))
+    parts.append(np.stack([mean_of(u * u * u, its), np.log1p(mean_of(u * u * u * u, its)), np.log(sd)], axis=1))
     return np.concatenate(parts, axis=1)
 
 
@@ -122,7 +122,7 @@ def volatility(x: np.ndarray) -> np.ndarray:
     squares = np.where(there > 0, z**2, np.nan)
     logs = np.where(there > 0, np.log(z**2 + 1e-2), np.nan)
     parts = [autocovariances(np.minimum(squares, 20.0)), innovations(np.minimum(squares, 20.0))]
-    parts += [autocovariances(logs), innovations(logs), _predicted(np.nan_to_num(squares), there)]
+    parts += [autocovariances(logs), _predicted(np.nan_to_num(squares), there)]
     return np.concatenate(parts, axis=1)
 
 

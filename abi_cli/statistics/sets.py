@@ -38,7 +38,8 @@ def _shape(x: np.ndarray, there: np.ndarray) -> list[np.ndarray]:
     mean, variance = moments_of(x, there)
     log_variance = np.log(variance + FLOOR)
     z = (x - mean[:, None]) / np.sqrt(variance + FLOOR)[:, None]
-    skew, kurtosis = mean_of(z**3, there), mean_of(z**4, there)
+    square = z * z
+    skew, kurtosis = mean_of(square * z, there), mean_of(square * square, there)
     error = 0.5 * (log_variance - np.log(np.maximum(there.sum(axis=1), 1)))
     return [mean, log_variance, np.exp(0.5 * log_variance), error, skew, np.log1p(kurtosis)]
 
@@ -51,6 +52,7 @@ def order(x: np.ndarray, *, levels: Sequence[float] = LEVELS) -> np.ndarray:
     """
     n = np.isfinite(x).sum(axis=1)
     ordered = np.sort(np.where(np.isfinite(x), x, np.inf), axis=1)
+    ordered = np.where(np.arange(x.shape[1]) < n[:, None], ordered, 0.0)
     at = np.array(levels) * (np.maximum(n, 1) - 1)[:, None]
     low = np.floor(at).astype(np.int64)
     first = np.take_along_axis(ordered, low, axis=1)

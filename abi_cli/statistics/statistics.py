@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from abi_cli.statistics import gaussian
 from abi_cli.statistics.groups import Group, from_config, groups_of, to_config
 from abi_cli.statistics.members import chunks, tamed
-from abi_cli.variables import Datasets, Ragged, Value, count, take
+from abi_cli.variables import Datasets, Value, count, take
 
 PILOT = 10_000
 """Data sets that decide."""
@@ -22,6 +22,21 @@ LINEAR = 10.0
 KNOTS = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
 MOST_PRODUCTS = 8
 """Parameters whose predictions are multiplied with each other."""
+
+
+SCREENED = 4_096
+"""Data sets on which families are chosen."""
+
+LEAST_GAIN = 0.02
+"""What a family has to add to the log density of the parameters, in nats."""
+
+LEAST_SHARE = 0.02
+"""And that as a share of what all families add."""
+
+HEAVY = 3.0
+"""The sd, in units of what the interquartile range suggests, from where on tails are heavy."""
+
+Families = tuple[tuple[Group, tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -37,7 +52,7 @@ class Statistics:
         knots: Of the splines, `(knot, dim)`.
     """
 
-    groups: tuple[tuple[Group, tuple[str, ...]], ...]
+    groups: Families
     location: np.ndarray
     scale: np.ndarray
     kept: np.ndarray
@@ -66,26 +81,52 @@ class Statistics:
         if not groups:
             return None
         chosen = tuple((group, tuple(group.families())) for group in groups)
-        raw = _raw(chosen, pilot)
+        few = take(pilot, slice(0, SCREENED))
+        screened = cls._scaled(chosen, _raw(chosen, few))
+        families = screened._telling(few, theta[:SCREENED])
+        raw = _raw(families, pilot)
+        scaled = cls._scaled(families, raw)
+        u = scaled._units(raw)
+        u = np.concatenate([np.ones((len(u), 1)), u], axis=1)
+        mean = np.stack([gaussian.fit(u, t)[0] for t in theta.T], axis=1)
+        return replace(scaled, mean=mean, knots=np.quantile(u @ mean, KNOTS, axis=0))
+
+    @classmethod
+    def _scaled(cls, families: Families, raw: np.ndarray) -> Statistics:
+        """Of these families, without a prediction."""
         lower, middle, upper = np.quantile(raw, (0.25, 0.5, 0.75), axis=0)
         sd, typical = raw.std(axis=0), (upper - lower) / 1.349
-        heavy = (sd > 3 * typical) & (typical > 1e-9)
+        heavy = (sd > HEAVY * typical) & (typical > 1e-9)
         location = np.where(heavy, middle, raw.mean(axis=0))
         scale = np.where(heavy, typical, sd)
         kept = scale > 1e-9 * (1 + np.abs(location))
         scale = np.where(kept, scale, 1.0)
-        u = tamed((raw - location) / scale, LINEAR)
-        kept = kept & _different(u)
-        empty = np.zeros((0, theta.shape[1]))
-        first = cls(chosen, location, scale, kept, empty, empty)
-        u = np.concatenate([np.ones((len(u), 1)), u[:, kept]], axis=1)
-        mean = np.stack([gaussian.fit(u, t)[0] for t in theta.T], axis=1)
-        knots = np.quantile(u @ mean, KNOTS, axis=0)
-        return cls(chosen, location, scale, kept, mean, knots)
+        kept &= _different(tamed((raw - location) / scale, LINEAR))
+        return cls(families, location, scale, kept, np.zeros((0, 0)), np.zeros((0, 0)))
+
+    def _units(self, raw: np.ndarray) -> np.ndarray:
+        return tamed((raw - self.location) / self.scale, LINEAR)[:, self.kept]
+
+    def _telling(self, data: Datasets, theta: np.ndarray) -> Families:
+        """The families that predict parameters."""
+        owner = _owners(self.groups, data)[self.kept]
+        u = self._units(_raw(self.groups, data))
+        u = np.concatenate([np.ones((len(u), 1)), u], axis=1)
+        ledger = gaussian.Ledger(np.concatenate([[-1], owner]))
+        for t in theta.T:
+            gaussian.fit(u, t, ledger)
+        least = max(LEAST_GAIN, LEAST_SHARE * ledger.gains.clip(0).sum())
+        told = dict(zip(_places(self.groups), ledger.gains, strict=False))
+        if "ABI_SHOW" in __import__("os").environ:
+            print({k: round(float(v), 3) for k, v in told.items()})
+        return tuple(
+            (group, tuple(n for n in names if n == "size" or told.get((g, n), 0.0) > least))
+            for g, (group, names) in enumerate(self.groups)
+        )
 
     def of(self, data: Mapping[str, Value]) -> np.ndarray:
         """Statistics of data sets, `(dataset, statistic)`, float64."""
-        u = tamed((_raw(self.groups, data) - self.location) / self.scale, LINEAR)[:, self.kept]
+        u = self._units(_raw(self.groups, data))
         return np.concatenate([u, self._bent(u)], axis=1)
 
     def _bent(self, u: np.ndarray) -> np.ndarray:
@@ -115,7 +156,22 @@ class Statistics:
         return cls(groups, kept=np.array(config["kept"], bool), **arrays)
 
 
-def _raw(groups: Sequence[tuple[Group, tuple[str, ...]]], data: Mapping[str, Value]) -> np.ndarray:
+def _places(groups: Families) -> list[tuple[int, str]]:
+    return [(g, name) for g, (_, names) in enumerate(groups) for name in names]
+
+
+def _owners(groups: Families, data: Mapping[str, Value]) -> np.ndarray:
+    """Which family each statistic is of, `(statistic,)`."""
+    few = take(dict(data), slice(0, 2))
+    width = []
+    for group, names in groups:
+        families = group.families()
+        _, members = next(chunks(few, group.names))
+        width += [families[name](members).shape[1] for name in names]
+    return np.repeat(np.arange(len(width)), width)
+
+
+def _raw(groups: Families, data: Mapping[str, Value]) -> np.ndarray:
     parts = []
     for group, names in groups:
         families = group.families()
