@@ -14,7 +14,7 @@ from abi_cli.data.entries import Entries, Naming, Wanted, listing
 from abi_cli.data.files import Source, output, output_errors
 from abi_cli.data.preparing import in_order, prepared
 from abi_cli.errors import DataError
-from abi_cli.variables import Datasets, Layout, Ragged, Variable, array_of, count
+from abi_cli.variables import Datasets, Layout, Ragged, Variable, count
 
 
 @dataclass(frozen=True)
@@ -285,38 +285,6 @@ def _counts(entries: Entries, labels: Sequence[str], layout: Layout) -> Datasets
                 )
         counts[variable.name] = sizes
     return counts
-
-
-def range_warnings(
-    datasets: Mapping[str, np.ndarray | Ragged], labels: Sequence[str], layout: Layout
-) -> dict[str, str]:
-    """What lies outside the simulations, where the networks have never been: a sentence on each.
-
-    Arguments:
-        datasets: As read.
-        labels: Of the data sets.
-        layout: With the ranges of what is given over the pilot simulations.
-    """
-    warnings = {}
-    for variable in layout.of("context", "given"):
-        value = datasets.get(variable.name)
-        if value is None or variable.low is None or variable.high is None:
-            continue
-        numbers = array_of(value)
-        outside = (numbers < variable.low) | (numbers > variable.high)
-        if not outside.any():
-            continue
-        entry = np.flatnonzero(outside.reshape(len(numbers), -1).any(axis=1))
-        if isinstance(value, Ragged):
-            entry = np.unique(np.repeat(np.arange(len(value)), value.row_size)[entry])
-        found = numbers[outside]
-        span = f"{found.min():g}" + (f" to {found.max():g}" if found.min() < found.max() else "")
-        where = listing([labels[i] for i in entry.tolist()])
-        warnings[variable.name] = (
-            f"{variable.name} is {span} in data set{'s'[: len(entry) - 1]} {where}: outside the "
-            f"simulated {variable.low:g} to {variable.high:g}"
-        )
-    return warnings
 
 
 def write_simulations(

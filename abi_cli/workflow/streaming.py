@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from abi_cli.data import DrawHeader, Naming, estimates_of, range_warnings
+from abi_cli.data import DrawHeader, Naming, estimates_of, oddities
 from abi_cli.data.records import draws_in_text, estimates_in_text
 from abi_cli.data.requests import Line, Requests, read_requests
 from abi_cli.data.statistics import parse
@@ -128,11 +128,11 @@ class Streaming:
     def _warnings(self, datasets: Datasets, labels: Sequence[str]) -> list[list[str]]:
         """What is odd about each data set."""
         layout = self.run.layout
-        if not range_warnings(datasets, labels, layout):
+        if not oddities(datasets, labels, layout):
             return [[] for _ in labels]
         rows = [take(datasets, np.array([i])) for i in range(len(labels))]
         return [
-            list(range_warnings(row, [label], layout).values())
+            list(oddities(row, [label], layout).values())
             for row, label in zip(rows, labels, strict=True)
         ]
 

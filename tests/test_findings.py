@@ -1,0 +1,70 @@
+"""What a rehearsal warns of: constants and heavy tails, by element, with advice that fits."""
+
+import json
+
+import pytest
+
+from tests.cli import abi
+
+SPEC = """
+name: odd
+model: {prior: odd.py:prior, likelihood: odd.py:likelihood}
+parameters: {r: {}}
+"""
+
+MODEL = """
+import numpy as np
+
+def prior(rng):
+    return {"r": rng.normal()}
+
+def likelihood(r, rng):
+    return {"y": %s}
+"""
+
+
+@pytest.fixture
+def warned(tmp_path):
+    """A function from what the likelihood returns to the warnings."""
+
+    def warned(data, prior=None):
+        (tmp_path / "odd.yaml").write_text(SPEC)
+        text = MODEL % data
+        (tmp_path / "odd.py").write_text(
+            text.replace("rng.normal()}", f"{prior}}}", 1) if prior else text
+        )
+        checked = abi("check", tmp_path / "odd.yaml", "--json")
+        assert checked.exit_code == 0, checked.output
+        return [(f["message"], f["hint"]) for f in json.loads(checked.stdout)["findings"]]
+
+    return warned
+
+
+def test_an_element_that_is_always_the_same_is_named(warned):
+    ((message, hint),) = warned("np.array([7_999_000, r])")
+    assert message == "y[0] is always 7999000"
+    assert hint == (
+        "Nothing can be learned from it: of data that have another value there you are told."
+    )
+    ((message, _),) = warned("np.array([1, 2, 3, 4, 5, r])")
+    assert message == "y[0], y[1], y[2] and 2 more are always the same: y[0] is 1"
+
+
+def test_an_element_that_differs_by_less_than_is_told_is_named(warned):
+    ((message, hint),) = warned("np.array([1.7e9 + np.clip(r, -1, 1), r])")
+    assert message == (
+        "y[0] is almost always the same, 1.7e+09: what they differ by, 2, is below what single "
+        "precision tells"
+    )
+    assert hint.endswith("- shift: {keys: y, by: -1.7e+09}")
+
+
+def test_heavy_tails_of_data_and_of_parameters_get_their_own_advice(warned):
+    ((message, hint),) = warned("np.exp(9 * r + 0 * np.arange(5))")
+    assert message.startswith("y[0], y[1], y[2] and 2 more have heavy tails: half of y[0] is ")
+    assert hint.endswith("a step before standardize suits: - log: y")
+    ((_, hint),) = warned("np.arange(5) * np.exp(9 * r)")[1:]
+    assert hint.endswith("- log: {keys: y, p1: true}")
+    ((message, hint),) = warned("np.array([np.tanh(r)])", prior="rng.standard_cauchy()")
+    assert message.startswith("r has heavy tails: half of it is ")
+    assert "for a positive parameter" in hint
