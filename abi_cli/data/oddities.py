@@ -54,11 +54,11 @@ def _no_constant(
         return None
     elements = np.flatnonzero(differs.any(axis=0))
     first = int(elements[0])
-    off = differs[:, first]
     name = variable.elements()[places[first]]
     more = f"; so of {len(elements) - 1} more elements of it" if len(elements) > 1 else ""
+    where = _where(value, differs[:, [first]], labels)
     return (
-        f"{name} is {_span(numbers[off, places[first]])} in {_where(value, off, labels)}: "
+        f"{name} is {_span(found[differs[:, first], first])} in {where}: "
         f"it was {low[first]:.10g} in all simulations{more}"
     )
 
@@ -75,7 +75,7 @@ def _out_of_range(
         return None
     return (
         f"{variable.name} is {_span(numbers[outside])} in "
-        f"{_where(value, outside.any(axis=1), labels)}: outside the simulated "
+        f"{_where(value, outside, labels)}: outside the simulated "
         f"{variable.low:.10g} to {variable.high:.10g}"
     )
 
@@ -86,9 +86,9 @@ def _span(found: np.ndarray) -> str:
     return f"{low:.10g}" + (f" to {high:.10g}" if low < high else "")
 
 
-def _where(value: Value, rows: np.ndarray, labels: Sequence[str]) -> str:
-    """The data sets that some rows, bool `(row,)`, belong to."""
-    entry = np.flatnonzero(rows)
+def _where(value: Value, outside: np.ndarray, labels: Sequence[str]) -> str:
+    """The data sets that rows with anything in `outside (row, element)` belong to."""
+    entry = np.flatnonzero(outside.any(axis=1))
     if isinstance(value, Ragged):
         entry = np.unique(np.repeat(np.arange(len(value)), value.row_size)[entry])
     return f"data set{'s'[: len(entry) - 1]} {listing([labels[i] for i in entry.tolist()])}"

@@ -17,11 +17,14 @@ PREPARATIONS: tuple[Preparation, ...] = get_args(Preparation)
 
 def in_order(
     values: Mapping[str, Value], series: Sequence[str], column: str, labels: Sequence[str]
-) -> Datasets:
+) -> tuple[Datasets, np.ndarray]:
     """Series with their steps in the order of their times, and the times themselves.
 
     Arguments:
         column: The times, one for each step.
+
+    Returns:
+        Them, and where each step was before, `(obs,)`.
 
     Errors:
         DataError: There are more or fewer times than steps, or two are the same.
@@ -49,7 +52,7 @@ def in_order(
                 f"{labels[dataset[at]]}"
             )
         sorted_values[name] = Ragged(value.values[order], value.row_size)
-    return sorted_values
+    return sorted_values, order
 
 
 def prepared(name: str, value: Value, how: str, labels: list[str]) -> Value:

@@ -45,6 +45,7 @@ from abi_cli.workflow.opening import (
     spec_of,
     watched,
 )
+from abi_cli.workflow.refusing import refusing_among
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
     USUAL_PLACE,
@@ -157,6 +158,7 @@ class Sampling:
                 blocks: Iterable[DrawBlock] = networks.sample(
                     loaded.datasets, draws=self.draws, seed=self.seed, first=begun
                 )
+                blocks = refusing_among(blocks, loaded, self.run.layout)
                 if self.model is not None:
                     blocks = self.model.quantities.added(blocks, loaded.datasets, first=begun)
                 for block in blocks:
