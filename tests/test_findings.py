@@ -2,9 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
 
-from tests.cli import abi
+from abi_cli.data import read_draws
+from tests.cli import SMALL, abi
 
 SPEC = """
 name: odd
@@ -68,3 +70,39 @@ def test_heavy_tails_of_data_and_of_parameters_get_their_own_advice(warned):
     ((message, hint),) = warned("np.array([np.tanh(r)])", prior="rng.standard_cauchy()")
     assert message.startswith("r has heavy tails: half of it is ")
     assert "for a positive parameter" in hint
+
+
+def test_inputs_that_nothing_brings_to_a_scale_are_named(warned, tmp_path):
+    spec = tmp_path / "odd.yaml"
+    warned("np.array([8e6 * r])")
+    spec.write_text(
+        SPEC + "adapter:\n"
+        "  - rename: {from: r, to: inference_variables}\n"
+        "  - rename: {from: y, to: summary_variables}\n"
+    )
+    checked = abi("check", spec)
+    assert "summary_variables has values up to " in checked.stdout
+    assert "Is a variable left out of standardize?" in checked.stdout
+
+
+def test_data_that_differ_from_a_constant_of_training_are_told_of(warned, tmp_path):
+    """It trains, although one entry is 7,999,000 always, and says what it has never seen."""
+    warned("np.array([7_999_000, 10 + 1e-15 * r, r + rng.normal()])")
+    run = tmp_path / "run"
+    trained = abi("train", tmp_path / "odd.yaml", "-o", run, *SMALL, "-q")
+    assert trained.exit_code == 0, trained.output
+    (tmp_path / "same.jsonl").write_text('{"y": [7999000, 10, 1.5]}\n')
+    (tmp_path / "other.jsonl").write_text('{"dataset": "Kiel", "y": [7999001, 10.01, 1.5]}\n')
+    draws = {}
+    for name in ("same", "other"):
+        out = tmp_path / f"{name}.draws.csv"
+        result = abi("sample", run, tmp_path / f"{name}.jsonl", "-n", 20, "-o", out)
+        assert result.exit_code == 0, result.stderr
+        draws[name] = read_draws(out).values["r"]
+        told = "y[0] is 7999001 in data set Kiel: it was 7999000 in all simulations; so of 1 more"
+        assert (told in result.stderr) is (name == "other"), result.stderr
+    np.testing.assert_allclose(draws["same"], draws["other"], atol=0.05)
+    streamed = abi("stream", run, "-n", 2, "-q", stdin='{"y": [7999001, 10, 1.5]}')
+    assert json.loads(streamed.stdout)["warnings"] == [
+        "y[0] is 7999001 in data set 1: it was 7999000 in all simulations"
+    ]

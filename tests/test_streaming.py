@@ -14,7 +14,7 @@ import pytest
 
 from abi_cli import workflow
 from abi_cli.errors import DataError
-from tests.cli import ROOT, SPECS, abi
+from tests.cli import ANSCOMBE, ROOT, SPECS, abi
 
 
 @pytest.fixture(scope="module")
@@ -157,3 +157,11 @@ def test_text_is_utf8_in_every_locale(small_run, tmp_path):
         )
         assert result.returncode == 0, result.stderr
         assert json.loads(result.stdout.decode("utf-8"))["dataset"] == "β🙂"
+
+
+def test_statistics_of_too_few_draws_are_refused(small_run):
+    """They would be NaN, which is no JSON."""
+    for command in (("stream", small_run), ("sample", small_run, ANSCOMBE)):
+        result = abi(*command, "-n", 1, "--points", "mean,sd", stdin=GOOD)
+        assert result.exit_code == 2
+        assert "expected 2 draws at least, for mean, sd; got 1" in result.stderr

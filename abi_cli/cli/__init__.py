@@ -31,6 +31,7 @@ def _in_utf8() -> None:
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # not one that is closed
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    os.environ["PYTHONIOENCODING"] = "utf-8:backslashreplace"  # of processes that simulate
 
 
 def main() -> None:

@@ -327,7 +327,7 @@ def draws_in_text(header: DrawHeader, write: Callable[[str], None]) -> Callable[
         if block.first_draw + draws < header.draws:
             return
         texts = [
-            float32_text(np.concatenate([part.values[v.name] for part in held], axis=1))
+            _in_text(np.concatenate([part.values[v.name] for part in held], axis=1))
             for v in header.parameters
         ]
         held.clear()
@@ -343,7 +343,7 @@ def draws_in_text(header: DrawHeader, write: Callable[[str], None]) -> Callable[
 def estimates_in_text(estimates: Estimates) -> Iterator[str]:
     """One object per data set: its label, and per parameter an object of its estimates."""
     texts = {
-        json.dumps(name, ensure_ascii=False): float32_text(value)
+        json.dumps(name, ensure_ascii=False): _in_text(value)
         for name, value in estimates.values.items()
     }
     for i, label in enumerate(estimates.labels):
@@ -353,6 +353,18 @@ def estimates_in_text(estimates: Estimates) -> Iterator[str]:
             inside = ", ".join(f'"{name}": {_list(items)}' for name, items in pairs)
             fields.append(f"{key}: {{{inside}}}")
         yield f"{{{', '.join(fields)}}}"
+
+
+def _in_text(values: np.ndarray) -> list[Any]:
+    """Numbers as `float32_text`, in words that JSON has: null is none, 1e999 is infinite."""
+    finite = np.isfinite(values)
+    if finite.all():
+        return float32_text(values)
+    texts = np.array(float32_text(values), dtype=object)
+    texts[np.isnan(values)] = "null"
+    texts[np.isposinf(values)], texts[np.isneginf(values)] = "1e999", "-1e999"
+    text: list[Any] = texts.tolist()
+    return text
 
 
 def _plain(array: np.ndarray) -> list[Any]:

@@ -8,6 +8,7 @@ from enum import StrEnum
 import numpy as np
 
 from abi_cli.adapter import Adapter
+from abi_cli.adapter.adapter import INFERENCE_CONDITIONS, INFERENCE_VARIABLES, summarized
 from abi_cli.adapter.parts_sets import AsTimeSeries
 from abi_cli.adapter.parts_standardize import Scale
 from abi_cli.data.entries import listing
@@ -54,6 +55,7 @@ def warnings(data: Datasets, layout: Layout, spec: Spec, adapter: Adapter | None
         *_heavy_tails(data, layout),
         *_order_ignored(spec),
         *(_narrow_summary(spec, adapter) if adapter is not None else ()),
+        *(_large(data, adapter) if adapter is not None else ()),
         *(_unbounded(data, layout, adapter) if adapter is not None else ()),
     ]
 
@@ -170,6 +172,26 @@ def _of(variable: Variable, elements: np.ndarray, value: str) -> str:
     """The value of the first of some elements, or of the only one."""
     name = variable.elements()[elements[0]]
     return value if len(elements) == 1 else f"{name} is {value}"
+
+
+_LARGE = 1e3
+"""Networks learn little from inputs beyond this: their first weights suit numbers about 1."""
+
+
+def _large(data: Datasets, adapter: Adapter) -> list[Finding]:
+    """Inputs of the networks that no step has brought to their scale."""
+    found = []
+    for name, value in adapter.forward(data).items():
+        if name in (INFERENCE_VARIABLES, INFERENCE_CONDITIONS, *summarized([name])):
+            largest = float(np.nanmax(np.abs(array_of(value)), initial=0.0))
+            if largest > _LARGE:
+                found.append(
+                    _warning(
+                        f"{name} has values up to {largest:.3g}: networks learn little from them",
+                        "Is a variable left out of standardize?",
+                    )
+                )
+    return found
 
 
 def _narrow_summary(spec: Spec, adapter: Adapter) -> list[Finding]:

@@ -29,6 +29,7 @@ from abi_cli.workflow.opening import (
 )
 from abi_cli.workflow.refusing import refusing
 from abi_cli.workflow.request import USUAL_COMPUTE, Compute
+from abi_cli.workflow.sampling import refuse_too_few
 
 if TYPE_CHECKING:
     from abi_cli.approximator import Approximator
@@ -260,12 +261,13 @@ def stream(
         trust_code: Whether to execute parts of the run's own, if it has any.
 
     Errors:
-        UsageError: The network has no draws; a statistic is unknown.
+        UsageError: The network has no draws; a statistic is unknown, or takes more draws.
         RunError: It is no run.
     """
     listener = listener or Listener()
     run = open_run(path)
     names = () if points is None else parse(points)
+    refuse_too_few(names, draws)
     spec = spec_of(run, trust_code=trust_code)
     refuse_without_draws(run, spec)
     seed = run.manifest.seed if seed is None else seed
