@@ -17,7 +17,8 @@ A map of the package. A file imports only from lines below its own, or from its 
     nn/            the mathematics in Keras: shapes in, shapes out
     spec/          reading YAML with positions, schema, overrides, defaults
     backend/       TensorFlow, JAX or PyTorch: the choice, and all that differs
-    registry, variables, listener, placing, locks, digests, hashing, harmless, errors
+    registry, variables, spreads, listener, placing, locks
+    digests, hashing, harmless, finite, errors
 
 and data goes one way:
 

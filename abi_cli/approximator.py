@@ -34,19 +34,19 @@ from abi_cli.adapter.adapter import (
     Adapter,
     summarized,
 )
-from abi_cli.adapter.batches import NOISE, bare, bucket_of, network_inputs, summary_inputs
+from abi_cli.adapter.batches import NOISE, bare, in_buckets, network_inputs, summary_inputs
 from abi_cli.adapter.targets import moved
 from abi_cli.backend.rows import ROWS, by_row, round_up
 from abi_cli.errors import UsageError
+from abi_cli.finite import refuse_not_finite
 from abi_cli.listener import Listener
 from abi_cli.model.streams import noise_of_draws
 from abi_cli.networks.network import InferenceNetwork, SummaryNetwork, entries, shape_of
 from abi_cli.nn.standardization import ConditionalStandardization
-from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged, Value, count, take
+from abi_cli.variables import Datasets, DrawBlock, Layout, Value, count, take
 
 CONDITION_ROWS = 256
 """Data sets summarized by one call."""
-
 
 INITIAL_ROWS = 1_000
 """Pilot data sets on which networks scale themselves, and that are summarized at once meanwhile."""
@@ -211,7 +211,7 @@ class Approximator(keras.Model):
 
     def summaries(self, datasets: Mapping[str, Value]) -> np.ndarray:
         """What the inference network is told of data sets, `(dataset, condition)`, float64."""
-        told = self.told(self.adapter.forward(self._observed(datasets)))
+        told = self._told_of(datasets)
         return np.asarray(self._heard(told.astype(np.float64))[0])
 
     def estimate(self, datasets: Mapping[str, Value]) -> dict[str, np.ndarray]:
@@ -223,14 +223,18 @@ class Approximator(keras.Model):
         Returns:
             Parameter → `(dataset, functional, *event)`, float64; the functionals are
             `inference_network.names`.
+
+        Errors:
+            AdapterError, Unanswerable: As `sample`.
         """
-        told = self.told(self.adapter.forward(self._observed(datasets)))
+        told = self._told_of(datasets)
         _, mean, log_sd = self._heard(told.astype(np.float64))
         degrees, targets = self.inference_network.degrees, self.adapter.targets
         if targets is None:
             raise ValueError("Expected an adapter of parameters that are estimated; got another")
         estimates = moved(by_row(self._estimates, told), degrees, mean, np.exp(log_sd))
-        return targets.on_users_scale(estimates, degrees)
+        refuse_not_finite(*(values := targets.on_users_scale(estimates, degrees)).values())
+        return values
 
     def train_step(self, *arguments: Any) -> Any:
         """Learn one block of batches (see `backend.train_block`)."""
@@ -262,27 +266,16 @@ class Approximator(keras.Model):
 
     def told(self, datasets: Mapping[str, Value]) -> np.ndarray:
         """What `tell` says of adapted data sets, `(dataset, told)`, float32."""
-        adapted = {
-            name: value
-            for name, value in datasets.items()
-            if name in (*summarized(datasets), INFERENCE_CONDITIONS, SUMMARY_STATISTICS)
-        }
-        rows = count(adapted)
-        size = np.zeros(rows, np.int64)
-        alone = adapted.get(SUMMARY_VARIABLES)
-        if isinstance(alone, Ragged):
-            size = bucket_of(alone.row_size, self.buckets)
+        names = (*summarized(datasets), INFERENCE_CONDITIONS, SUMMARY_STATISTICS)
+        adapted = {name: value for name, value in datasets.items() if name in names}
         told: np.ndarray | None = None
-        for bucket in np.unique(size):
-            members = np.flatnonzero(size == bucket)
-            for first in range(0, len(members), CONDITION_ROWS):
-                index = members[first : first + CONDITION_ROWS]
-                padded = np.resize(index, round_up(len(index), CONDITION_ROWS))
-                inputs = network_inputs(take(adapted, padded), size=int(bucket) or None)
-                chunk = backend.to_numpy(self._tell(inputs))[: len(index)]
-                if told is None:
-                    told = np.empty((rows, chunk.shape[1]), np.float32)
-                told[index] = chunk
+        for size, index in in_buckets(adapted, self.buckets, CONDITION_ROWS):
+            padded = np.resize(index, round_up(len(index), CONDITION_ROWS))
+            inputs = network_inputs(take(adapted, padded), size=size)
+            chunk = backend.to_numpy(self._tell(inputs))[: len(index)]
+            if told is None:
+                told = np.empty((count(adapted), chunk.shape[1]), np.float32)
+            told[index] = chunk
         if told is None:
             raise ValueError("Expected at least one data set; got none")
         return told
@@ -304,8 +297,12 @@ class Approximator(keras.Model):
             datasets: Context and observables on the user's scale; parameters are not looked at.
             draws: How many for each data set.
             first: The place of the first data set among all that posteriors are asked of.
+
+        Errors:
+            AdapterError: A step, or single precision, has no place for a value.
+            Unanswerable: Draws are not finite; rows count from 0, whatever `first`.
         """
-        told = self.told(self.adapter.forward(self._observed(datasets)))
+        told = self._told_of(datasets)
         at_once = round_up(draws, ROWS)
         together = round_up(len(told), ROWS // at_once)
         listener = listener or Listener()
@@ -322,8 +319,11 @@ class Approximator(keras.Model):
                             seed, first + dataset, start, number, noise_dim
                         )
                     theta = backend.to_numpy(self._inverse(z, c))[: len(group), :number]
-                    member = self._member_of(z[: len(group), :number])
-                    yield DrawBlock(first + begin, start, self._on_users_scale(theta), member)
+                    own = z[: len(group), :number]
+                    member = self.inference_network.member_of(own) if self.members else None
+                    values = self._on_users_scale(theta)
+                    refuse_not_finite(*values.values(), first=begin)
+                    yield DrawBlock(first + begin, start, values, member)
                     progress.advance(len(group) * number)
 
     @property
@@ -331,8 +331,11 @@ class Approximator(keras.Model):
         """How many networks are mixed; 0 where it is no ensemble."""
         return len(getattr(self.inference_network, "members", ()))
 
-    def _member_of(self, z: np.ndarray) -> np.ndarray | None:
-        return self.inference_network.member_of(z) if self.members else None
+    def _told_of(self, datasets: Mapping[str, Value]) -> np.ndarray:
+        """What `told` says of data sets on the user's scale, all of it finite."""
+        told = self.told(self.adapter.forward(self._observed(datasets)))
+        refuse_not_finite(told)
+        return told
 
     def _observed(self, datasets: Mapping[str, Value]) -> Datasets:
         inferred = {variable.name for variable in self.layout.of("parameter", "nuisance")}
@@ -358,6 +361,7 @@ class Approximator(keras.Model):
 
         Errors:
             UsageError: The inference network has no density.
+            AdapterError, Unanswerable: As `sample`.
         """
         if not self.inference_network.has_density:
             raise UsageError(
@@ -365,7 +369,7 @@ class Approximator(keras.Model):
                 hint="Train with another network, such as -s networks.inference=flow_matching.",
             )
         observed = self._observed(datasets)
-        told = self.told(self.adapter.forward(observed))
+        told = self._told_of(datasets)
         inside = self.adapter.in_support(parameters)
         density = np.full(len(told), -math.inf)
         rows = np.flatnonzero(inside)
@@ -373,11 +377,10 @@ class Approximator(keras.Model):
             return density
         supported = take(parameters, rows)
         adapted = self.adapter.forward({**take(observed, rows), **supported})
-        theta = network_inputs({INFERENCE_VARIABLES: adapted[INFERENCE_VARIABLES]})[
-            INFERENCE_VARIABLES
-        ]
-        log_q = by_row(self._density, theta, told[rows])
+        theta = network_inputs({INFERENCE_VARIABLES: adapted[INFERENCE_VARIABLES]})
+        log_q = by_row(self._density, *theta.values(), told[rows])
         density[rows] = log_q + self.adapter.log_det(supported)
+        refuse_not_finite(np.where(np.isneginf(density), 0.0, density))
         return density
 
     def get_config(self) -> dict[str, Any]:

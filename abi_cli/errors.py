@@ -56,6 +56,18 @@ class DataError(AbiError):
     exit_code = 4
 
 
+class Unanswerable(DataError):
+    """Data sets have no posterior of finite numbers: the networks can't compute with them.
+
+    Arguments:
+        rows: Their places among the data sets that posteriors were asked of, ascending.
+    """
+
+    def __init__(self, message: str, *, rows: tuple[int, ...], hint: str | None = None):
+        super().__init__(message, hint=hint)
+        self.rows = rows
+
+
 class UserFunctionError(AbiError):
     """A function of the user's raised, or returned what it must not.
 

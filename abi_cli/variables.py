@@ -18,6 +18,8 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from abi_cli.spreads import almost_constant
+
 Role = Literal["context", "given", "parameter", "nuisance", "observable"]
 ROLES: tuple[Role, ...] = get_args(Role)
 """In the order in which variables are drawn and told of."""
@@ -117,6 +119,8 @@ class Variable:
         length_of: Observables whose number of members it always equals (a context such as N).
         low, high: Smallest and largest value seen in the pilot simulations.
         missing: Whether its values may be missing (NaN).
+        constants: Elements of an event, by their place in C order, that were the same in all pilot
+            simulations as far as single precision tells, each with its smallest and largest value.
     """
 
     name: str
@@ -128,6 +132,7 @@ class Variable:
     low: float | None = None
     high: float | None = None
     missing: bool = False
+    constants: tuple[tuple[int, float, float], ...] = ()
 
     def elements(self) -> tuple[str, ...]:
         """Names of the scalar elements of one event: `sigma`, or `beta[0]`, `beta[1]`, …"""
@@ -207,6 +212,10 @@ class Layout:
                         **entry,
                         "event": tuple(entry["event"]),
                         "length_of": tuple(entry["length_of"]),
+                        "constants": tuple(
+                            (int(place), float(low), float(high))
+                            for place, low, high in entry.get("constants", ())
+                        ),
                     }
                 )
                 for entry in config
@@ -233,7 +242,18 @@ def _judged(name: str, value: Value, *, role: Role, datasets: Datasets, missing:
         low=float(np.nanmin(values)) if values.size else None,
         high=float(np.nanmax(values)) if values.size else None,
         missing=missing,
+        constants=_constants(values),
     )
+
+
+def _constants(values: np.ndarray) -> tuple[tuple[int, float, float], ...]:
+    """The elements that do not differ in `(row, *event)`: place, smallest and largest value."""
+    if len(values) < 2:  # one value says nothing
+        return ()
+    flat = values.reshape(len(values), -1)
+    places = np.flatnonzero(almost_constant(flat))
+    low, high = (f(flat[:, places], axis=0) for f in (np.nanmin, np.nanmax))
+    return tuple(zip(places.tolist(), map(float, low), map(float, high), strict=True))
 
 
 @dataclass(frozen=True)

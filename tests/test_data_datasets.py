@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from abi_cli.data import (
-    range_warnings,
+    oddities,
     read_datasets,
     read_parameters,
     read_simulations,
@@ -261,11 +261,45 @@ def test_points_of_unknown_data_sets_are_refused(write):
 def test_context_outside_the_simulations_is_said():
     sizes = [4, 5, 14, 15, 20]
     row_size = np.array(sizes)
-    (warning,) = range_warnings({"N": row_size}, list("abcde"), LINE).values()
+    (warning,) = oddities({"N": row_size}, list("abcde"), LINE).values()
     assert warning == "N is 4 to 20 in data sets a, d, e: outside the simulated 5 to 14"
-    (warning,) = range_warnings({"N": row_size[3:4]}, ["d"], LINE).values()
+    (warning,) = oddities({"N": row_size[3:4]}, ["d"], LINE).values()
     assert warning == "N is 15 in data set d: outside the simulated 5 to 14"
-    assert range_warnings({"N": row_size[1:3]}, ["b", "c"], LINE) == {}
+    assert oddities({"N": row_size[1:3]}, ["b", "c"], LINE) == {}
+
+
+def test_a_value_other_than_the_constant_of_training_is_said():
+    """Which variable, element and data set, the value and the constant."""
+    n = Variable(
+        "n", "observable", ragged=False, event=(3,), constants=((0, 7999e3, 7999e3), (2, 0.1, 0.1))
+    )
+    layout = Layout((n,))
+    same = np.array([[7999000, 5, np.float32(0.1)], [np.nan, 6, 0.1]])
+    assert oddities({"n": same}, ["a", "b"], layout) == {}  # the second is not there
+    other = np.array([[7999001, 5, 0.1], [7999000, 6, 0.1], [8e6, 6, 0.1]])
+    (told,) = oddities({"n": other}, ["a", "b", "c"], layout).values()
+    assert told == (
+        "n[0] is 7999001 to 8000000 in data sets a, c: it was 7999000 in all simulations"
+    )
+    other[1, 2] = 0.2
+    (told,) = oddities({"n": other}, ["a", "b", "c"], layout).values()
+    assert told.endswith("in all simulations; so of 1 more elements of it")
+
+
+def test_a_constant_context_is_told_of_once():
+    size = Variable("N", "context", False, (), low=8e6, high=8e6, constants=((0, 8e6, 8e6),))
+    (told,) = oddities({"N": np.array([81e5])}, ["a"], Layout((size,))).values()
+    assert told == "N is 8100000 in data set a: it was 8000000 in all simulations"
+
+
+def test_a_layout_knows_constants_by_element_and_keeps_them():
+    rng = np.random.default_rng(1)
+    n = np.stack([np.full(50, 0.1), rng.normal(size=50), 10 + 1e-8 * rng.normal(size=50)], axis=1)
+    layout = Layout.of_values({"n": n}, {"n": "observable"}, missing=())
+    first, third = layout["n"].constants
+    assert first == (0, 0.1, 0.1)
+    assert third == (2, n[:, 2].min(), n[:, 2].max())
+    assert Layout.from_config(json.loads(json.dumps(layout.to_config()))) == layout
 
 
 def test_a_named_pipe_is_written_to_in_place(tmp_path):

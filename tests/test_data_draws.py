@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from abi_cli.data import DrawHeader, Draws, Style, collect, open_draws, read_draws, summarize
+from abi_cli.data.records import draws_in_text
 from abi_cli.errors import DataError, OutputError, UsageError
-from abi_cli.variables import DrawBlock
+from abi_cli.variables import DrawBlock, Variable
 from tests.data_examples import LINE, OF_DRAWS, draw_header, draw_values, in_blocks, some
 
 BLOCKS = {
@@ -187,7 +188,7 @@ def test_a_broken_pipe_stays_one():
     program = """
 import os, sys
 from abi_cli.data import open_draws
-from abi_cli.variables import DrawBlock
+from abi_cli.variables import DrawBlock, Variable
 from tests.data_examples import draw_header, draw_values, in_blocks
 
 header = draw_header(200, 300)
@@ -300,3 +301,14 @@ def test_a_single_draw_has_no_spread():
     summary = summarize(Draws(("a",), {"mu": np.ones((1, 1), np.float32)}))
     assert summary.values["mean"] == 1
     assert np.isnan(summary.values["sd"])
+
+
+def test_draws_of_others_that_are_not_finite_are_json_all_the_same():
+    """Python's own `nan` and `inf` are words that no reader of JSON knows."""
+    values = np.array([[1.5, np.nan, np.inf, -np.inf]], np.float32)
+    parameter = Variable("a", "parameter", ragged=False, event=())
+    header = DrawHeader(labels=["x"], parameters=(parameter,), draws=4, seed=None)
+    texts: list[str] = []
+    draws_in_text(header, texts.append)(DrawBlock(0, 0, {"a": values}))
+    assert texts == ['{"dataset": "x", "a": [1.5, null, 1e999, -1e999]}']
+    assert json.loads(texts[0])["a"] == [1.5, None, np.inf, -np.inf]

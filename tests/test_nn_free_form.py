@@ -138,6 +138,16 @@ def test_transport_does_not_pair_across_unlike_conditions():
     np.testing.assert_array_equal(pairing(x, z, far), z)
 
 
+def test_transport_does_not_tell_conditions_apart_by_rounding():
+    """A constant condition of any size leaves the pairing as it is."""
+    x, z = some((16, 2)), some((3, 16, 2), 1)
+    c = some((16, 1), 2)
+    large = np.float32(8e6) + np.arange(16, dtype="float32")[:, None] % 2 / 2
+    with_constant = np.concatenate([c, large], axis=1)
+    same = np.concatenate([c, 0 * c], axis=1)
+    np.testing.assert_array_equal(pairing(x, z, with_constant), pairing(x, z, same))
+
+
 def test_an_untrained_network_draws_its_noise():
     for words in ("flow_matching", "diffusion"):
         made = registry.get("inference network", words)().build(2, 1, 3)

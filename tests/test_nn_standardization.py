@@ -55,3 +55,17 @@ def test_the_layer_has_unit_residuals_and_stays_within_what_the_pilot_has_shown(
     assert abs(log_sd - truth).max() < 0.5
     _, beyond = layer(1e6 * np.ones((2, 3), "float32"))
     assert backend.to_numpy(beyond).max() <= log_sd.max() + 1e-5
+
+
+def test_statistics_that_rounding_alone_changes_are_only_centred():
+    """Single precision leaves noise on large constants: divided by it, noise is all one sees."""
+    from abi_cli.nn.standardization import Scaling
+
+    noise = np.random.default_rng(1).normal(size=(500, 1))
+    statistics = np.concatenate([1e5 * (1 + 6e-8 * noise), noise], axis=1).astype("float32")
+    layer = Scaling()
+    layer.build((1, 2))
+    layer.adapt(statistics)
+    scaled = backend.to_numpy(layer(statistics))
+    assert np.abs(scaled[:, 0]).max() < 1e-6
+    assert scaled[:, 1].std() == pytest.approx(1, rel=1e-5)

@@ -42,6 +42,9 @@ def shapes(N):
 def nothing(sigma):
     return float("nan")
 
+def endless(sigma):
+    return 1e30 * sigma / 1e-30
+
 def words(sigma):
     return "one"
 """
@@ -108,6 +111,7 @@ def test_blocks_carry_them_beside_the_parameters(folder):
         ("raises", r"raises raised ValueError: no \(draw 0 of data set 0, beta = "),
         ("shapes", "must have one shape in all data sets"),
         ("nothing", "is not a number"),
+        ("endless", "is infinite for some draws"),
         ("words", "must be a number or an array"),
     ],
 )

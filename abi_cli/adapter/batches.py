@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from abi_cli.adapter.adapter import (
     summarized,
 )
 from abi_cli.adapter.step import AdapterError, event_of
-from abi_cli.variables import Ragged, Value
+from abi_cli.variables import Ragged, Value, count
 
 SUMMARY_MASK = "summary_mask"
 
@@ -108,6 +108,26 @@ def bucket_of(row_size: np.ndarray, sizes: np.ndarray | tuple[int, ...]) -> np.n
     bucket = known[np.minimum(np.searchsorted(known, row_size), len(known) - 1)]
     doublings = np.ceil(np.log2(np.maximum(row_size, 1) / largest)).astype(np.int64)
     return np.where(row_size > known[-1], largest << np.maximum(doublings, 0), bucket)
+
+
+def in_buckets(
+    adapted: Mapping[str, Value], buckets: tuple[int, ...], at_once: int
+) -> Iterator[tuple[int | None, np.ndarray]]:
+    """All data sets, each once: what to pad sets to, None without any, and some rows of that size.
+
+    Arguments:
+        adapted: What `Adapter.forward` makes.
+        buckets: As `bucket_sizes` gives them.
+        at_once: Rows at most.
+    """
+    size = np.zeros(count(adapted), np.int64)
+    alone = adapted.get(SUMMARY_VARIABLES)
+    if isinstance(alone, Ragged):
+        size = bucket_of(alone.row_size, buckets)
+    for bucket in np.unique(size):
+        rows = np.flatnonzero(size == bucket)
+        for first in range(0, len(rows), at_once):
+            yield int(bucket) or None, rows[first : first + at_once]
 
 
 def _flat(name: str, value: Value) -> np.ndarray:

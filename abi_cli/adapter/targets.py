@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from abi_cli.adapter.parts_constrain import Constrain
-from abi_cli.adapter.parts_standardize import moments
+from abi_cli.adapter.parts_standardize import Scale
 from abi_cli.adapter.step import State, Step
 from abi_cli.variables import Datasets, Value, array_of
 
@@ -58,11 +58,15 @@ class Targets:
                         bounds[name] = step.bijection().closest()
             data = step.forward(data, state)
         joined = _joined(dense)
-        location, scale, _ = moments(joined, joined.shape[1:])
+        fitted = Scale.of(joined, joined.shape[1:])
         widths = [int(np.prod(value.shape[1:], dtype=int)) for value in dense.values()]
         lower, upper = np.repeat(np.array(list(bounds.values())), widths, axis=0).T
         return cls(
-            {name: value.shape[1:] for name, value in dense.items()}, location, scale, lower, upper
+            {name: value.shape[1:] for name, value in dense.items()},
+            fitted.location,
+            fitted.scale,
+            lower,
+            upper,
         )
 
     @property

@@ -59,7 +59,9 @@ def quiet() -> Iterator[None]:
     with tempfile.TemporaryFile() as kept:
         shown = os.dup(2)
         own = sys.stderr
-        sys.stderr = os.fdopen(os.dup(shown), "w", buffering=1, encoding="utf-8")
+        sys.stderr = os.fdopen(
+            os.dup(shown), "w", buffering=1, encoding="utf-8", errors="backslashreplace"
+        )
         os.dup2(kept.fileno(), 2)
         try:
             yield

@@ -45,7 +45,8 @@ def stream(
     """Answer data sets as they come: a JSON object a line in, one a line out.
 
     The process stays: networks are loaded and compiled once. Lines that wait are answered together.
-    One that is no data set is answered with its error, and the exit code in the end is 4.
+    One that is no data set, or has no posterior, is answered with its error, and the exit code in
+    the end is 4.
     """
     from abi_cli import workflow
 

@@ -11,6 +11,7 @@ datasets   data sets and simulations as a model's layout says
 several    data sets of several files
 batches, requests    data sets as they come
 preparing  what is done with real data within each data set
+oddities   what they have that simulations had not
 draws      draws and what is known beforehand
 draw_files, chains   draws in and out, of any tool
 statistics what they are called and how they are computed
@@ -22,7 +23,6 @@ disagreement  of the members of an ensemble, from its draws
 from abi_cli.data.batches import can_stream, read_batches
 from abi_cli.data.datasets import (
     Loaded,
-    range_warnings,
     read_datasets,
     read_described,
     read_parameters,
@@ -36,6 +36,7 @@ from abi_cli.data.draw_files import DrawWriter, open_draws, read_draws, read_kin
 from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style, collect
 from abi_cli.data.entries import Naming
 from abi_cli.data.estimates import estimates_of, joined, read_estimates, write_estimates
+from abi_cli.data.oddities import oddities
 from abi_cli.data.several import Part, read_several
 from abi_cli.data.summary import STATISTICS, Summary, summarize
 
@@ -56,8 +57,8 @@ __all__ = [
     "disagreement_told",
     "estimates_of",
     "joined",
+    "oddities",
     "open_draws",
-    "range_warnings",
     "read_batches",
     "read_datasets",
     "read_described",

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 import numpy as np
 
 from abi_cli.data.draws import Draws, as_float32
-from abi_cli.data.entries import LABEL, Entries, Wanted, check_numbers
+from abi_cli.data.entries import LABEL, Entries, Wanted, check_labels, check_numbers
 from abi_cli.data.files import Source
 from abi_cli.errors import DataError
 from abi_cli.variables import Datasets, Layout, Ragged, Value, Variable, array_of
@@ -57,6 +57,7 @@ def entries_of(stored: Arrays, wanted: Wanted, source: Source) -> Entries:
         unused=tuple(name for name in names if name not in used),
         noun="array",
         place=lambda dataset: f"{source}, data set at index {dataset}",
+        cell=lambda name, at: _cell(name, values[name], at, source),
     )
 
 
@@ -139,6 +140,15 @@ def arrays_of(
         yield ROW_SIZE if common else f"{ROW_SIZE}_{name}", size
 
 
+def _cell(name: str, value: Value, at: tuple[int, ...], source: Source) -> str:
+    """Where the number at an index of a value is, such as `data.npz, y[3]`."""
+    if not isinstance(value, Ragged):
+        return f"{source}, {name}{list(at)}"
+    entry = value.dataset_of(at[0])
+    within = [at[0] - int(value.starts()[entry]), *at[1:]]
+    return f"{source}, data set at index {entry}, {name}{within}"
+
+
 class _Renamed(Mapping[str, np.ndarray]):
     """Arrays under other names, each read when it is asked for."""
 
@@ -208,4 +218,6 @@ def _labels(arrays: Mapping[str, np.ndarray], source: Source) -> tuple[str, ...]
             f"expected one text or whole number per data set; got {labels.dtype} {labels.shape}",
             place=f"{source}, {LABEL}",
         )
-    return tuple(labels.astype("U").tolist())
+    texts: list[str] = labels.astype("U").tolist()
+    check_labels(texts, lambda row: f"{source}, {LABEL}[{row}]")
+    return tuple(texts)

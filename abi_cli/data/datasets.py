@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import cast
 
 import numpy as np
 
 from abi_cli.data import formats
-from abi_cli.data.entries import Entries, Naming, Wanted, listing
+from abi_cli.data.entries import Cell, Entries, Naming, Wanted, check_labels, listing
 from abi_cli.data.files import Source, output, output_errors
 from abi_cli.data.preparing import in_order, prepared
 from abi_cli.errors import DataError
-from abi_cli.variables import Datasets, Layout, Ragged, Variable, array_of, count
+from abi_cli.variables import Datasets, Layout, Ragged, Variable, concatenate, count
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,15 @@ class Loaded:
         labels: Of the data sets, in the order of the file.
         datasets: Context and observables, and parameters where truths were asked for.
         notes: What is worth telling, such as columns without a use.
+        place: Where a data set begins in the file.
+        cell: Where a number is: that of a variable at an index of its array.
     """
 
     labels: list[str]
     datasets: Datasets
     notes: tuple[str, ...]
+    place: Callable[[int], str]
+    cell: Cell
 
 
 def read_datasets(
@@ -214,6 +219,7 @@ def loaded_of(entries: Entries, layout: Layout, naming: Naming, source: Source) 
         DataError: They are not what the model has.
     """
     labels = unique_labels(entries)
+    check_labels(labels, entries.place)
     for name, value in entries.values.items():
         if isinstance(value, Ragged) and (value.row_size == 0).any():
             empty = int(np.argmin(value.row_size))
@@ -224,10 +230,13 @@ def loaded_of(entries: Entries, layout: Layout, naming: Naming, source: Source) 
             )
     values = entries.values | _counts(entries, labels, layout)
     notes = []
+    before: dict[str, np.ndarray] = {}
     for column in dict.fromkeys(naming.times.values()):
         series = [name for name, time in naming.times.items() if time == column and name in values]
         if column in values:
-            values |= in_order(values, series, column, labels)
+            ordered_steps, order = in_order(values, series, column, labels)
+            values |= ordered_steps
+            before |= dict.fromkeys(ordered_steps, order)
         elif series:
             notes.append(f"{source}: no {column}: the steps of {listing(series)} stay in order")
     for name, how in naming.prepare.items():
@@ -236,7 +245,44 @@ def loaded_of(entries: Entries, layout: Layout, naming: Naming, source: Source) 
     unused = [name for name in entries.unused if name.partition("[")[0] not in layout]
     if unused:
         notes.append(f"{source}: no use for the {entries.noun}s {listing(unused)}")
-    return Loaded(labels, ordered, tuple(notes))
+
+    def cell(name: str, at: tuple[int, ...]) -> str:
+        if name not in entries.values:  # a count
+            return entries.place(at[0])
+        first = int(before[name][at[0]]) if name in before else at[0]
+        return entries.cell(name, (first, *at[1:]))
+
+    return Loaded(labels, ordered, tuple(notes), entries.place, cell)
+
+
+def one_after_the_other(parts: Sequence[Loaded]) -> Loaded:
+    """The data sets of all parts; at least one."""
+    datasets = concatenate([part.datasets for part in parts])
+    ends = np.cumsum([len(part.labels) for part in parts])
+
+    def owner(row: int) -> tuple[Loaded, int]:
+        """The part of a data set, and its place there."""
+        number = int(np.searchsorted(ends, row, side="right"))
+        part = parts[number]
+        return part, row - int(ends[number]) + len(part.labels)
+
+    def place(row: int) -> str:
+        part, own = owner(row)
+        return part.place(own)
+
+    def cell(name: str, at: tuple[int, ...]) -> str:
+        value = datasets[name]
+        row = value.dataset_of(at[0]) if isinstance(value, Ragged) else at[0]
+        part, own = owner(row)
+        within = own
+        if isinstance(value, Ragged):
+            theirs = part.datasets[name]
+            within = at[0] - int(value.starts()[row]) + int(cast(Ragged, theirs).starts()[own])
+        return part.cell(name, (within, *at[1:]))
+
+    labels = [label for part in parts for label in part.labels]
+    notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
+    return Loaded(labels, datasets, notes, place, cell)
 
 
 def unique_labels(entries: Entries) -> list[str]:
@@ -285,38 +331,6 @@ def _counts(entries: Entries, labels: Sequence[str], layout: Layout) -> Datasets
                 )
         counts[variable.name] = sizes
     return counts
-
-
-def range_warnings(
-    datasets: Mapping[str, np.ndarray | Ragged], labels: Sequence[str], layout: Layout
-) -> dict[str, str]:
-    """What lies outside the simulations, where the networks have never been: a sentence on each.
-
-    Arguments:
-        datasets: As read.
-        labels: Of the data sets.
-        layout: With the ranges of what is given over the pilot simulations.
-    """
-    warnings = {}
-    for variable in layout.of("context", "given"):
-        value = datasets.get(variable.name)
-        if value is None or variable.low is None or variable.high is None:
-            continue
-        numbers = array_of(value)
-        outside = (numbers < variable.low) | (numbers > variable.high)
-        if not outside.any():
-            continue
-        entry = np.flatnonzero(outside.reshape(len(numbers), -1).any(axis=1))
-        if isinstance(value, Ragged):
-            entry = np.unique(np.repeat(np.arange(len(value)), value.row_size)[entry])
-        found = numbers[outside]
-        span = f"{found.min():g}" + (f" to {found.max():g}" if found.min() < found.max() else "")
-        where = listing([labels[i] for i in entry.tolist()])
-        warnings[variable.name] = (
-            f"{variable.name} is {span} in data set{'s'[: len(entry) - 1]} {where}: outside the "
-            f"simulated {variable.low:g} to {variable.high:g}"
-        )
-    return warnings
 
 
 def write_simulations(

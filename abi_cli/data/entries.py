@@ -155,6 +155,10 @@ def _missing(missing: list[str], names: Sequence[str], *, noun: str, place: str)
     )
 
 
+Cell = Callable[[str, tuple[int, ...]], str]
+"""Name of a variable, index of a number in its array → where that is in a file."""
+
+
 @dataclass(frozen=True)
 class Entries:
     """What was read, one entry per data set or per row of points.
@@ -165,6 +169,7 @@ class Entries:
         unused: Names in the file that no variable answers to.
         noun: What the format calls such a name: column, key, array.
         place: Where an entry begins, such as `data.csv, row 3`.
+        cell: Where a number is: that of a variable at an index of its array, `array_of(value)`.
     """
 
     labels: tuple[str, ...] | None
@@ -172,6 +177,7 @@ class Entries:
     unused: tuple[str, ...]
     noun: str
     place: Callable[[int], str]
+    cell: Cell
 
 
 def check_numbers(
@@ -214,6 +220,27 @@ def check_numbers(
             place=place(at),
         )
     return whole
+
+
+def check_labels(labels: Sequence[str], place: Callable[[int], str]) -> None:
+    """Refuse labels that can't be written: file names may hold bytes that are no text.
+
+    Errors:
+        DataError: There is one.
+    """
+    try:
+        "".join(labels).encode()
+    except UnicodeEncodeError:
+        for row, label in enumerate(labels):
+            try:
+                label.encode()
+            except UnicodeEncodeError as error:
+                raise DataError(half_character(error), place=place(row)) from None
+
+
+def half_character(error: UnicodeEncodeError) -> str:
+    """What is wrong with text that UTF-8 has no place for."""
+    return f"expected text; got half of a surrogate pair, {error.object[error.start]!a}"
 
 
 def _first(mask: np.ndarray) -> tuple[int, ...]:

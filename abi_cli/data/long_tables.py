@@ -69,7 +69,8 @@ def read_batches(
 def _datasets(variables: tuple[Variable, ...], table: Table) -> Entries:
     by_row = _by_row(variables, table)
     if table.labels is None and not any(variable.ragged for variable in variables):
-        return Entries(None, by_row, table.unused, "column", table.place)
+        cell = partial(_cell_of, table, variables)
+        return Entries(None, by_row, table.unused, "column", table.place, cell)
     order = np.argsort(table.codes, kind="stable")
     row_size = np.bincount(table.codes)
     starts = np.cumsum(row_size) - row_size
@@ -88,6 +89,12 @@ def _datasets(variables: tuple[Variable, ...], table: Table) -> Entries:
         unused=table.unused,
         noun="column",
         place=lambda dataset: table.place(int(order[starts[dataset]])),
+        cell=lambda name, at: _cell_of(
+            table,
+            variables,
+            name,
+            (int((order if isinstance(values[name], Ragged) else order[starts])[at[0]]), *at[1:]),
+        ),
     )
 
 
@@ -104,6 +111,7 @@ def read_points(source: Source, wanted: Wanted, *, tables: Tables) -> Entries:
         unused=table.unused,
         noun="column",
         place=table.place,
+        cell=partial(_cell_of, table, variables),
     )
 
 
@@ -199,6 +207,13 @@ def _by_row(variables: Sequence[Variable], table: Table) -> Datasets:
 def _cell_place(table: Table, names: Sequence[str], at: tuple[int, ...]) -> str:
     row, column = at
     return table.place(row, names[column])
+
+
+def _cell_of(table: Table, variables: Sequence[Variable], name: str, at: tuple[int, ...]) -> str:
+    """Where a number of a variable is, its index being that of a row and of an event."""
+    variable = next(variable for variable in variables if variable.name == name)
+    element = int(np.ravel_multi_index(at[1:], variable.event)) if variable.event else 0
+    return table.place(at[0], variable.elements()[element])
 
 
 def _check_constant(

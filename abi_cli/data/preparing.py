@@ -17,11 +17,14 @@ PREPARATIONS: tuple[Preparation, ...] = get_args(Preparation)
 
 def in_order(
     values: Mapping[str, Value], series: Sequence[str], column: str, labels: Sequence[str]
-) -> Datasets:
+) -> tuple[Datasets, np.ndarray]:
     """Series with their steps in the order of their times, and the times themselves.
 
     Arguments:
         column: The times, one for each step.
+
+    Returns:
+        Them, and where each step was before, `(obs,)`.
 
     Errors:
         DataError: There are more or fewer times than steps, or two are the same.
@@ -49,7 +52,7 @@ def in_order(
                 f"{labels[dataset[at]]}"
             )
         sorted_values[name] = Ragged(value.values[order], value.row_size)
-    return sorted_values
+    return sorted_values, order
 
 
 def prepared(name: str, value: Value, how: str, labels: list[str]) -> Value:
@@ -80,8 +83,11 @@ def prepared(name: str, value: Value, how: str, labels: list[str]) -> Value:
     if how == "centre_within":
         return Ragged(centred, size)
     sd = np.sqrt(mean(centred**2))
-    if (sd == 0).any():
-        member = int(np.argwhere((sd == 0).reshape(len(sd), -1).any(axis=1))[0, 0])
+    low, high = (f.reduceat(value.values, starts, axis=0) for f in (np.fmin, np.fmax))
+    # The sd of equal numbers can be off zero by rounding.
+    equal = (sd == 0) | np.repeat(low == high, size, axis=0)
+    if equal.any():
+        member = int(np.argwhere(equal.reshape(len(equal), -1).any(axis=1))[0, 0])
         row = value.dataset_of(member)
         raise DataError(
             f"expected values of {name} that differ within data set {labels[row]}, to standardize "

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from abi_cli.data.draws import DrawHeader, Draws, Estimates, as_float32, float32_text
-from abi_cli.data.entries import LABEL, Entries, Wanted, check_numbers
+from abi_cli.data.entries import LABEL, Entries, Wanted, check_numbers, half_character
 from abi_cli.data.files import Source
 from abi_cli.errors import DataError
 from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged, Variable
@@ -24,12 +24,18 @@ def parse(text: bytes, place: str) -> Any:
     """What UTF-8 text says as JSON.
 
     Errors:
-        DataError: It is neither; an object has a key twice.
+        DataError: It is neither; an object has a key twice; text has half a character, which
+            nobody could write again.
     """
     try:
-        return json.loads(text.decode("utf-8-sig"), object_pairs_hook=unique)
+        value = json.loads(text.decode("utf-8-sig"), object_pairs_hook=unique)
+        if b"\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
     except UnicodeDecodeError:
         raise DataError("expected UTF-8 text; got other bytes", place=place) from None
+    except UnicodeEncodeError as error:
+        raise DataError(half_character(error), place=place) from None
     except (ValueError, RecursionError) as error:
         raise DataError(f"expected JSON; {error}", place=place, hint=EXPECTED) from None
 
@@ -95,14 +101,16 @@ def entries_of(records: Iterable[Record], wanted: Wanted, source: Source) -> Ent
         raise DataError("there is no data set in it", place=str(source), hint=EXPECTED)
 
     used = {LABEL, *found}
+    values: Datasets = {
+        variable.name: _joined(found[variable.name], variable, places) for variable in variables
+    }
     return Entries(
         labels=tuple(labels) if labelled else None,
-        values={
-            variable.name: _joined(found[variable.name], variable, places) for variable in variables
-        },
+        values=values,
         unused=tuple(key for key in keys if key not in used),
         noun="key",
         place=places.__getitem__,
+        cell=lambda name, at: _cell(name, values[name], at, places),
     )
 
 
@@ -264,20 +272,24 @@ def _joined(
 ) -> np.ndarray | Ragged:
     """The arrays of all entries as one value, checked."""
     if not variable.ragged:
+        stacked = np.stack(arrays)
         return check_numbers(
-            np.stack(arrays),
-            variable,
-            lambda at: f"{places[at[0]]}, {variable.name}{list(at[1:]) or ''}",
+            stacked, variable, lambda at: _cell(variable.name, stacked, at, places)
         )
-    row_size = np.array([len(array) for array in arrays])
-    starts = np.cumsum(row_size) - row_size
+    joined = Ragged(np.concatenate(arrays), np.array([len(array) for array in arrays]))
+    checked = check_numbers(
+        joined.values, variable, lambda at: _cell(variable.name, joined, at, places)
+    )
+    return Ragged(checked, joined.row_size)
 
-    def place(at: tuple[int, ...]) -> str:
-        dataset = int(np.searchsorted(starts, at[0], side="right")) - 1
-        within = [at[0] - int(starts[dataset]), *at[1:]]
-        return f"{places[dataset]}, {variable.name}{within}"
 
-    return Ragged(check_numbers(np.concatenate(arrays), variable, place), row_size)
+def _cell(name: str, value: np.ndarray | Ragged, at: tuple[int, ...], places: Sequence[str]) -> str:
+    """Where the number at an index of a value is, such as `line 3, x[1]`."""
+    entry, within = at[0], list(at[1:])
+    if isinstance(value, Ragged):
+        entry = value.dataset_of(at[0])
+        within = [at[0] - int(value.starts()[entry]), *within]
+    return f"{places[entry]}, {name}{within or ''}"
 
 
 def _draws(value: Any, place: str) -> np.ndarray:
@@ -315,7 +327,7 @@ def draws_in_text(header: DrawHeader, write: Callable[[str], None]) -> Callable[
         if block.first_draw + draws < header.draws:
             return
         texts = [
-            float32_text(np.concatenate([part.values[v.name] for part in held], axis=1))
+            _in_text(np.concatenate([part.values[v.name] for part in held], axis=1))
             for v in header.parameters
         ]
         held.clear()
@@ -331,7 +343,7 @@ def draws_in_text(header: DrawHeader, write: Callable[[str], None]) -> Callable[
 def estimates_in_text(estimates: Estimates) -> Iterator[str]:
     """One object per data set: its label, and per parameter an object of its estimates."""
     texts = {
-        json.dumps(name, ensure_ascii=False): float32_text(value)
+        json.dumps(name, ensure_ascii=False): _in_text(value)
         for name, value in estimates.values.items()
     }
     for i, label in enumerate(estimates.labels):
@@ -341,6 +353,18 @@ def estimates_in_text(estimates: Estimates) -> Iterator[str]:
             inside = ", ".join(f'"{name}": {_list(items)}' for name, items in pairs)
             fields.append(f"{key}: {{{inside}}}")
         yield f"{{{', '.join(fields)}}}"
+
+
+def _in_text(values: np.ndarray) -> list[Any]:
+    """Numbers as `float32_text`, in words that JSON has: null is none, 1e999 is infinite."""
+    finite = np.isfinite(values)
+    if finite.all():
+        return float32_text(values)
+    texts = np.array(float32_text(values), dtype=object)
+    texts[np.isnan(values)] = "null"
+    texts[np.isposinf(values)], texts[np.isneginf(values)] = "1e999", "-1e999"
+    text: list[Any] = texts.tolist()
+    return text
 
 
 def _plain(array: np.ndarray) -> list[Any]:

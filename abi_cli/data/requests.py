@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
+from typing import BinaryIO
 
 from abi_cli.data import records
-from abi_cli.data.datasets import loaded_of, wanted_of
+from abi_cli.data.datasets import Loaded, loaded_of, one_after_the_other, wanted_of
 from abi_cli.data.entries import Naming
 from abi_cli.data.files import Source
+from abi_cli.data.jsonl import LONGEST_LINE
 from abi_cli.errors import DataError
-from abi_cli.variables import Datasets, Layout, concatenate
+from abi_cli.variables import Layout
 
 _STREAM = Source(None)
 
@@ -21,11 +24,16 @@ class Line:
 
     Arguments:
         number: From 1 on.
-        text: Without its end.
+        text: What it begins with, if it is longer than any line may be.
     """
 
     number: int
     text: bytes
+
+    @property
+    def place(self) -> str:
+        """For messages."""
+        return f"line {self.number}"
 
 
 @dataclass(frozen=True)
@@ -33,41 +41,57 @@ class Requests:
     """What some lines ask for.
 
     Arguments:
-        labels: Of the data sets that can be answered; a line's number where it has none.
-        datasets: These data sets; None if there is none.
+        loaded: The data sets that can be read, called by the number of their line where they have
+            no label; None if there is none.
         refused: Place of a line among them → why it is no data set.
     """
 
-    labels: list[str]
-    datasets: Datasets | None
-    refused: dict[int, DataError]
+    loaded: Loaded | None
+    refused: dict[int, Exception]
+
+
+def lines_of(stream: BinaryIO) -> Iterator[Line]:
+    """Lines as they come, but for empty ones."""
+    for number in count(1):
+        text = stream.readline(LONGEST_LINE)
+        if not text:
+            return
+        rest = text
+        while len(rest) == LONGEST_LINE and not rest.endswith(b"\n"):
+            rest = stream.readline(LONGEST_LINE)
+        if text.strip():
+            yield Line(number, text)
 
 
 def read_requests(lines: Sequence[Line], layout: Layout, naming: Naming) -> Requests:
-    """Read lines; one that is no data set of the model is refused and leaves the others alone."""
+    """Read lines; one that is no data set of the model is refused and leaves the others alone.
+
+    Whatever goes wrong with a line is said of that line.
+    """
     try:  # all at once is quick, and finds that a line is wrong, though not always which
-        return _read(lines, layout, naming)
-    except DataError as error:
+        return Requests(_read(lines, layout, naming), {})
+    except Exception as error:
         if len(lines) == 1:
-            return Requests([], None, {0: error})
+            return Requests(None, {0: error})
     each = [read_requests([line], layout, naming) for line in lines]
-    parts = [requests.datasets for requests in each if requests.datasets is not None]
+    parts = [requests.loaded for requests in each if requests.loaded is not None]
     return Requests(
-        [label for requests in each for label in requests.labels],
-        concatenate(parts) if parts else None,
+        one_after_the_other(parts) if parts else None,
         {place: requests.refused[0] for place, requests in enumerate(each) if requests.refused},
     )
 
 
-def _read(lines: Sequence[Line], layout: Layout, naming: Naming) -> Requests:
-    places = [f"line {line.number}" for line in lines]
-    found = [
-        records.record(records.parse(line.text, place), place)
-        for line, place in zip(lines, places, strict=True)
-    ]
+def _read(lines: Sequence[Line], layout: Layout, naming: Naming) -> Loaded:
+    for line in lines:
+        if len(line.text) == LONGEST_LINE:
+            raise DataError(
+                f"expected an object; got a line of more than {LONGEST_LINE:,} bytes",
+                place=line.place,
+            )
+    found = [records.record(records.parse(line.text, line.place), line.place) for line in lines]
     entries = records.entries_of(found, wanted_of(layout, naming), _STREAM)
     labels = entries.labels or tuple(str(line.number) for line in lines)
     # A label may come again, hours later or at once: what must not be called alike are files' sets.
     alike = len(set(labels)) < len(labels)
     own = replace(entries, labels=tuple(map(str, range(len(labels)))) if alike else labels)
-    return Requests(list(labels), loaded_of(own, layout, naming, _STREAM).datasets, {})
+    return replace(loaded_of(own, layout, naming, _STREAM), labels=list(labels))

@@ -12,14 +12,15 @@ from abi_cli.data import formats
 from abi_cli.data.datasets import (
     Loaded,
     loaded_of,
+    one_after_the_other,
     read_datasets,
     unique_labels,
     wanted_of,
 )
-from abi_cli.data.entries import Entries, Naming, Wanted, listing
+from abi_cli.data.entries import Cell, Entries, Naming, Wanted, check_labels, listing
 from abi_cli.data.files import Source
 from abi_cli.errors import DataError, UsageError
-from abi_cli.variables import Datasets, Layout, Variable, array_of, concatenate, take
+from abi_cli.variables import Datasets, Layout, Ragged, Variable, array_of, take
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ def _each(parts: Sequence[Part], layout: Layout, naming: Naming) -> Loaded:
                 f"got {part.variable or 'standard input'}"
             )
         label = part.source.stem
+        check_labels([label], lambda _row, source=part.source: ascii(str(source)))  # type: ignore[misc]
         if label in loaded:
             raise DataError(
                 f"expected files of different names, which data sets are called by; got {label} "
@@ -78,9 +80,7 @@ def _each(parts: Sequence[Part], layout: Layout, naming: Naming) -> Loaded:
                 place=str(part.source),
                 hint="Leave --each out to join files by their column dataset.",
             )
-    notes = dict.fromkeys(note for own in loaded.values() for note in own.notes)
-    together = concatenate([own.datasets for own in loaded.values()])
-    return Loaded(list(loaded), together, tuple(notes))
+    return replace(one_after_the_other(list(loaded.values())), labels=list(loaded))
 
 
 def _joined(parts: Sequence[Part], layout: Layout, naming: Naming) -> Loaded:
@@ -90,6 +90,7 @@ def _joined(parts: Sequence[Part], layout: Layout, naming: Naming) -> Loaded:
     labels: list[str] = []
     unused: dict[str, list[str]] = {}
     owner: dict[str, Source] = {}
+    cells: dict[str, Cell] = {}
     first: Entries | None = None
     for part in parts:
         source = Source(part.source)
@@ -106,6 +107,7 @@ def _joined(parts: Sequence[Part], layout: Layout, naming: Naming) -> Loaded:
                     f"expected {name} in one file; got another in {owner[name]}", place=str(source)
                 )
             values[name], owner[name] = value, source
+            cells[name] = _from_before(entries, name, order)
         unused[str(source)] = list(entries.unused)
     if missing := [variable.name for variable in needed if variable.name not in values]:
         raise DataError(
@@ -115,13 +117,26 @@ def _joined(parts: Sequence[Part], layout: Layout, naming: Naming) -> Loaded:
         )
     if first is None:
         raise UsageError("expected a file of data; got none")
-    entries = replace(first, values=values, labels=tuple(labels), unused=())
+    entries = replace(
+        first,
+        values=values,
+        labels=tuple(labels),
+        unused=(),
+        cell=lambda name, at: cells[name](name, at),
+    )
     notes = []
     for file, names in unused.items():
         if strange := [name for name in names if name.partition("[")[0] not in layout]:
             notes.append(f"{file}: no use for the columns {listing(strange)}")
     loaded = loaded_of(entries, layout, naming, Source(parts[0].source))
     return replace(loaded, notes=(*loaded.notes, *notes))
+
+
+def _from_before(entries: Entries, name: str, order: np.ndarray) -> Cell:
+    """Where numbers of a variable are, after its data sets were brought in this order."""
+    value = entries.values[name]
+    before = value.rows(order) if isinstance(value, Ragged) else order
+    return lambda name, at: entries.cell(name, (int(before[at[0]]), *at[1:]))
 
 
 def _read_part(part: Part, variables: tuple[Variable, ...], naming: Naming) -> Entries:

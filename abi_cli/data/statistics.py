@@ -54,6 +54,11 @@ def _percent(share: float) -> str:
     return f"{100 * share:.10g}"
 
 
+def fewest_draws(names: Sequence[str]) -> int:
+    """How many draws statistics need, not to be NaN."""
+    return 2 if any(name in ("sd", "mcse") or name.startswith("hdi") for name in names) else 1
+
+
 def _is_known(name: str) -> bool:
     if name in ("mean", "sd", "mcse", "median"):
         return True

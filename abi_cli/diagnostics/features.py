@@ -12,6 +12,7 @@ from itertools import combinations
 
 import numpy as np
 
+from abi_cli.spreads import almost_constant
 from abi_cli.variables import Ragged, Value, array_of, count
 
 MOST_ELEMENTS = 24
@@ -65,7 +66,7 @@ def _scaled(column: np.ndarray) -> np.ndarray:
     column = _known(column)
     centre = np.median(column)
     low, high = np.quantile(column, [0.16, 0.84])
-    spread = (high - low) / 2 or column.std() or 1.0
+    spread = 1.0 if almost_constant(column) else (high - low) / 2 or column.std()
     return np.asarray(np.clip((column - centre) / spread, -_LARGEST, _LARGEST))
 
 

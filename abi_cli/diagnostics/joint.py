@@ -99,7 +99,8 @@ def _standardized(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     centred = values - values.mean(axis=1, keepdims=True)
     sd = centred.std(axis=1, keepdims=True)
-    sd = np.where(sd > 0, sd, 1.0)
+    equal = values.min(axis=1, keepdims=True) == values.max(axis=1, keepdims=True)
+    sd = np.where(equal, 1.0, sd)  # which rounding may leave off zero
     return centred / sd, sd
 
 

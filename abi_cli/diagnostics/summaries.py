@@ -21,6 +21,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from abi_cli.spreads import almost_constant
+
 UNLIKE = 0.01
 """A p-value below which data are called unlike what the model makes."""
 
@@ -73,7 +75,7 @@ class _Whitening:
     @classmethod
     def of(cls, rows: np.ndarray) -> _Whitening:
         mean, sd = rows.mean(axis=0), rows.std(axis=0)
-        scale = np.where(sd > 0, sd, 1.0)
+        scale = np.where(almost_constant(rows), np.inf, sd)  # says nothing
         standard = (rows - mean) / scale
         variance, direction = np.linalg.eigh(standard.T @ standard / len(rows))
         order = np.argsort(-variance)

@@ -122,4 +122,8 @@ def _stacked(name: str, function: UserFunction, rows: list[np.ndarray]) -> np.nd
     if len(shapes) > 1:
         found = " and ".join(str(shape[1:]) for shape in sorted(shapes))
         raise unusable(function, f"{name} must have one shape in all data sets; got {found}")
-    return np.stack(rows).astype(np.float32)
+    with np.errstate(over="ignore"):
+        values: np.ndarray = np.stack(rows).astype(np.float32)
+    if not np.isfinite(values).all():
+        raise unusable(function, f"{name} is infinite for some draws, in single precision")
+    return values

@@ -31,6 +31,9 @@ from keras import ops
 
 from abi_cli.statistics import gaussian
 
+ROUNDING = 1e-6
+"""Relative to its size, an sd of a statistic that single precision may have made."""
+
 LINEAR = 10.0
 """So many pilot sds of a statistic are passed on as they are."""
 
@@ -55,10 +58,12 @@ class Scaling(keras.Layer):
         return self.add_weight(shape=(size,), initializer=initializer, trainable=False, name=name)
 
     def adapt(self, statistics: np.ndarray) -> None:
-        """Learn location and scale; what is constant is only centred."""
+        """Learn location and scale; what is constant but for rounding is only centred."""
+        mean = statistics.mean(axis=0, dtype=np.float64)
         sd = statistics.std(axis=0, dtype=np.float64)
-        self.location.assign(statistics.mean(axis=0, dtype=np.float64))
-        self.scale.assign(np.where(sd > 1e-6, sd, 1.0))
+        size = np.maximum(np.abs(mean), 1.0)
+        self.location.assign(mean)
+        self.scale.assign(np.where(sd > ROUNDING * size, sd, size))
 
     def call(self, statistics: Any) -> Any:
         """Scaled and tamed, `(batch, statistics)`."""

@@ -34,8 +34,10 @@ def paired(x: Any, z: Any, c: Any, share: Any) -> Any:
         share: Uniform in (0, 1), `(repeat, row)`: which of its partners each takes.
     """
     if c.shape[-1]:
-        scale = ops.std(c, axis=0) + 1e-6
-        told = _square_distances(c / scale, c / scale) / c.shape[-1]
+        mean, sd = ops.mean(c, axis=0), ops.std(c, axis=0)
+        rounding = 1e-6 * ops.maximum(ops.abs(mean), 1.0)  # must not count as a difference
+        c = ops.where(sd > rounding, (c - mean) / ops.maximum(sd, rounding), 0.0)
+        told = _square_distances(c, c) / c.shape[-1]
     else:
         told = ops.zeros_like(x[:, :1] * x[None, :, 0])
     cost = _square_distances(x, z) / x.shape[-1] + told / CONDITION_RATIO

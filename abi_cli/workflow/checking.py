@@ -16,6 +16,7 @@ from abi_cli.listener import Listener
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.streams import Purpose
 from abi_cli.spec import InvalidSpecError
+from abi_cli.spreads import almost_constant
 from abi_cli.training.fitting import refuse_unfit, refuse_unmonitored
 from abi_cli.variables import (
     Datasets,
@@ -314,7 +315,8 @@ def _round_trip(
         if there.shape != again.shape:
             problem = f"comes back with shape {again.shape[1:]} instead of {there.shape[1:]}"
         else:
-            error = float(np.max(np.abs(again - there)) / (float(np.std(there)) or 1.0))
+            sd = 1.0 if almost_constant(there.ravel()) else float(np.std(there))
+            error = float(np.max(np.abs(again - there)) / sd)
             if error <= _ROUND_TRIP:
                 continue
             problem = f"comes back off by {error:.1g} of its sd"

@@ -21,6 +21,7 @@ from abi_cli.run import Run, open_run
 from abi_cli.spec import Spec, read_document, read_source
 from abi_cli.variables import Datasets, Ragged, array_of, count
 from abi_cli.workflow.opening import model_of, open_approximator, refuse_without_draws
+from abi_cli.workflow.refusing import blaming_the_run
 from abi_cli.workflow.request import USUAL_COMPUTE, Compute, tell_files
 from abi_cli.workflow.validation import (
     USUAL_VALIDATION,
@@ -137,11 +138,13 @@ def _judged(
     """What a run says of the data sets."""
     approximator = open_approximator(run, compute, listener)
     truths = parameters_of(simulated, run)
-    density = density_of(approximator, simulated, truths, listener)
     labels = list(map(str, range(count(simulated))))
     header = DrawHeader.of(simulated, run.layout, labels=labels, draws=draws, seed=seed)
-    blocks = approximator.sample(simulated, draws=draws, seed=seed, listener=listener)
-    scalars = flatten(collect(header, blocks).values, truths, labels={})
+    with blaming_the_run(run):
+        density = density_of(approximator, simulated, truths, listener)
+        blocks = approximator.sample(simulated, draws=draws, seed=seed, listener=listener)
+        drawn = collect(header, blocks).values
+    scalars = flatten(drawn, truths, labels={})
     with listener.task("measuring", total=len(scalars.names), unit="parameters") as progress:
         summary = summarize(scalars, seed=seed, progress=progress)
     features = features_of(data_of(simulated, run))

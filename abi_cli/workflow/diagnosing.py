@@ -25,6 +25,7 @@ from abi_cli.workflow.opening import (
     refuse_without_draws,
 )
 from abi_cli.workflow.provenance import provenance
+from abi_cli.workflow.refusing import blaming_the_run, refusing
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
     USUAL_PLACE,
@@ -100,9 +101,10 @@ def diagnose(
         raise UsageError(f"Expected --show 0 to {last}; got {shown}")
     real = load_data(run, observed, naming_of(model.spec), listener) if observed else None
     approximator = open_approximator(run, compute, listener)
-    answers = _answers(
-        approximator, run, model, simulated, draws=draws, seed=seed, listener=listener
-    )
+    with blaming_the_run(run):
+        answers = _answers(
+            approximator, run, model, simulated, draws=draws, seed=seed, listener=listener
+        )
     folder = target.path or run.path / DIAGNOSTICS
     with replacing(folder) as place:
         metrics = measure(
@@ -189,7 +191,8 @@ def _summaries(approximator: Approximator, simulated: Datasets, real: Loaded | N
     """What the network makes of simulated data sets, and of real ones where there are some."""
     observed = {}
     if real is not None:
-        rows = approximator.summaries(real.datasets)
+        with refusing(real, approximator.layout):
+            rows = approximator.summaries(real.datasets)
         observed = dict(zip(real.labels, rows, strict=True))
     return Summaries(approximator.summaries(simulated), observed)
 

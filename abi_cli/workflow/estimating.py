@@ -38,6 +38,7 @@ from abi_cli.workflow.opening import (
     spec_of,
     watched,
 )
+from abi_cli.workflow.refusing import refusing, refusing_among
 from abi_cli.workflow.request import USUAL_COMPUTE, USUAL_PLACE, Compute, Target
 from abi_cli.workflow.simulating import Written
 
@@ -112,7 +113,8 @@ class Estimating:
         """Those that the network gives."""
         with self.listener.task("estimating"):
             for loaded in batches:
-                values = networks.estimate(loaded.datasets)
+                with refusing(loaded, self.run.layout):
+                    values = networks.estimate(loaded.datasets)
                 single = {name: value.astype(np.float32) for name, value in values.items()}
                 yield Estimates(tuple(loaded.labels), names, single)
 
@@ -126,13 +128,14 @@ class Estimating:
             for loaded in batches:
                 first = len(labels)
                 labels.extend(loaded.labels)
-                yield from networks.sample(
+                drawn = networks.sample(
                     loaded.datasets,
                     draws=drawing.draws,
                     seed=drawing.seed,
                     first=first,
                     listener=self.listener if self.data.whole else None,
                 )
+                yield from refusing_among(drawn, loaded, self.run.layout)
 
         header = DrawHeader.of(
             {}, self.run.layout, labels=labels, draws=drawing.draws, seed=drawing.seed

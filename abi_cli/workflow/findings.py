@@ -8,11 +8,14 @@ from enum import StrEnum
 import numpy as np
 
 from abi_cli.adapter import Adapter
+from abi_cli.adapter.adapter import INFERENCE_CONDITIONS, INFERENCE_VARIABLES, summarized
 from abi_cli.adapter.parts_sets import AsTimeSeries
-from abi_cli.adapter.parts_standardize import HEAVY, NORMAL_IQR
+from abi_cli.adapter.parts_standardize import Scale
+from abi_cli.data.entries import listing
 from abi_cli.networks.network import SummaryNetwork
 from abi_cli.spec import Spec
-from abi_cli.variables import Datasets, Layout, array_of, element_names
+from abi_cli.spreads import almost_constant
+from abi_cli.variables import Datasets, Layout, Variable, array_of
 
 
 class Severity(StrEnum):
@@ -52,44 +55,143 @@ def warnings(data: Datasets, layout: Layout, spec: Spec, adapter: Adapter | None
         *_heavy_tails(data, layout),
         *_order_ignored(spec),
         *(_narrow_summary(spec, adapter) if adapter is not None else ()),
+        *(_large(data, adapter) if adapter is not None else ()),
         *(_unbounded(data, layout, adapter) if adapter is not None else ()),
     ]
 
 
 def _constants(data: Datasets, layout: Layout) -> list[Finding]:
-    return [
-        _warning(
-            f"{variable.name} is always {array_of(data[variable.name]).flat[0]:g}",
-            f"The posterior will hold for data sets with {variable.name} = "
-            f"{array_of(data[variable.name]).flat[0]:g} alone; draw it in meta to have all sizes."
-            if variable.length_of
-            else "Nothing can be learned about it, or from it.",
+    """Elements that never differ, or by less than networks can tell."""
+    found = []
+    for variable in layout.variables:
+        flat = _by_element(data, variable)
+        constant = np.flatnonzero(almost_constant(flat))
+        if not len(flat) or not len(constant):
+            continue
+        spread = np.nanmax(flat[:, constant], axis=0) - np.nanmin(flat[:, constant], axis=0)
+        found += [
+            _always(variable, constant[spread == 0], flat),
+            _almost_always(variable, constant[spread > 0], flat, spread.max()),
+        ]
+    return [finding for finding in found if finding is not None]
+
+
+def _always(variable: Variable, elements: np.ndarray, flat: np.ndarray) -> Finding | None:
+    if not len(elements):
+        return None
+    values = np.nanmin(flat[:, elements], axis=0)
+    value = f"{values[0]:.10g}"
+    if len(elements) == flat.shape[1] and (values == values[0]).all():
+        message = f"{variable.name} is always {value}"
+    else:
+        same = "" if len(elements) == 1 else "the same: "
+        message = f"{_listed(variable, elements)} always {same}{_of(variable, elements, value)}"
+    if variable.length_of:
+        hint = (
+            f"The posterior will hold for data sets with {variable.name} = {value} alone; draw it "
+            "in meta to have all sizes."
         )
-        for variable in layout.variables
-        if array_of(data[variable.name]).size and np.ptp(array_of(data[variable.name])) == 0
-    ]
+    elif variable.role in ("context", "given", "observable"):
+        hint = "Nothing can be learned from it: of data that have another value there you are told."
+    else:
+        hint = "Nothing can be learned about it."
+    return _warning(message, hint)
+
+
+def _almost_always(
+    variable: Variable, elements: np.ndarray, flat: np.ndarray, spread: float
+) -> Finding | None:
+    if not len(elements):
+        return None
+    value = f"{np.nanmedian(flat[:, elements[0]]):.7g}"
+    return _warning(
+        f"{_listed(variable, elements)} almost always the same, "
+        f"{_of(variable, elements, value)}: what they differ by, {spread:.3g}, is below what "
+        "single precision tells",
+        "It is taken for a constant. If the differences matter, subtract what is always there: "
+        f"- shift: {{keys: {variable.name}, by: -{value}}}",
+    )
 
 
 def _heavy_tails(data: Datasets, layout: Layout) -> list[Finding]:
     """Elements whose sd says nothing of where most values are."""
-    heavy = []
+    found = []
     for variable in layout.variables:
-        array = array_of(data[variable.name]).astype(np.float64)
-        flat = array.reshape(len(array), -1)
-        low, high = np.nanquantile(flat, [0.25, 0.75], axis=0)
-        tailed = np.nanstd(flat, axis=0) > HEAVY * (high - low) / NORMAL_IQR
-        names = element_names(variable.name, array.shape[1:])
-        heavy += [
+        flat = _by_element(data, variable)
+        heavy = np.flatnonzero(Scale.of(flat, flat.shape[1:]).heavy)
+        if not len(heavy):
+            continue
+        first = flat[:, heavy[0]]
+        low, high = np.nanquantile(first, [0.25, 0.75])
+        names = [variable.elements()[place] for place in heavy]
+        verb, whose = ("has", "it") if len(names) == 1 else ("have", names[0])
+        found.append(
             _warning(
-                f"{name} has heavy tails: half of it is between {low[k]:.3g} and {high[k]:.3g}, "
-                f"all of it between {np.nanmin(flat[:, k]):.3g} and {np.nanmax(flat[:, k]):.3g}",
-                "If a prior is wider than you meant, narrow it; for a positive parameter, "
-                "constrain with method: log suits.",
+                f"{listing(names, most=_LISTED)} {verb} heavy tails: half of {whose} is between "
+                f"{low:.3g} and {high:.3g}, all of it between {np.nanmin(first):.3g} and "
+                f"{np.nanmax(first):.3g}",
+                _advice(variable, float(np.nanmin(flat))),
             )
-            for k, name in enumerate(names)
-            if tailed[k] and high[k] > low[k]
-        ]
-    return heavy
+        )
+    return found
+
+
+def _advice(variable: Variable, low: float) -> str:
+    """What to do about heavy tails of what is `low` at least."""
+    if variable.role in ("parameter", "nuisance"):
+        return (
+            "If a prior is wider than you meant, narrow it; for a positive parameter, "
+            "constrain with method: log suits."
+        )
+    if low < 0:
+        return "If a prior is wider than you meant, narrow it."
+    log = variable.name if low > 0 else f"{{keys: {variable.name}, p1: true}}"
+    return (
+        "If a prior is wider than you meant, narrow it; where orders of magnitude matter, a step "
+        f"before standardize suits: - log: {log}"
+    )
+
+
+_LISTED = 3
+"""Elements that a warning names."""
+
+
+def _by_element(data: Datasets, variable: Variable) -> np.ndarray:
+    """All numbers of a variable, `(row, element)`, float64."""
+    array = array_of(data[variable.name]).astype(np.float64)
+    return array.reshape(len(array), len(variable.elements()))
+
+
+def _listed(variable: Variable, elements: np.ndarray) -> str:
+    """Names of elements, with a verb."""
+    names = [variable.elements()[place] for place in elements]
+    return f"{listing(names, most=_LISTED)} {'is' if len(names) == 1 else 'are'}"
+
+
+def _of(variable: Variable, elements: np.ndarray, value: str) -> str:
+    """The value of the first of some elements, or of the only one."""
+    name = variable.elements()[elements[0]]
+    return value if len(elements) == 1 else f"{name} is {value}"
+
+
+_LARGE = 1e3
+"""Networks learn little from inputs beyond this: their first weights suit numbers about 1."""
+
+
+def _large(data: Datasets, adapter: Adapter) -> list[Finding]:
+    """Inputs of the networks that no step has brought to their scale."""
+    found = []
+    for name, value in adapter.forward(data).items():
+        if name in (INFERENCE_VARIABLES, INFERENCE_CONDITIONS, *summarized([name])):
+            largest = float(np.nanmax(np.abs(array_of(value)), initial=0.0))
+            if largest > _LARGE:
+                found.append(
+                    _warning(
+                        f"{name} has values up to {largest:.3g}: networks learn little from them",
+                        "Is a variable left out of standardize?",
+                    )
+                )
+    return found
 
 
 def _narrow_summary(spec: Spec, adapter: Adapter) -> list[Finding]:

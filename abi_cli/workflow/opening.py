@@ -16,7 +16,7 @@ from abi_cli.data import (
     Part,
     can_stream,
     disagreement_told,
-    range_warnings,
+    oddities,
     read_batches,
     read_several,
 )
@@ -128,7 +128,7 @@ def _told(batches: Iterable[Loaded], run: Run, listener: Listener) -> Iterator[L
             if note not in said:
                 listener.note(note)
                 said.add(note)
-        warnings = range_warnings(loaded.datasets, loaded.labels, run.layout)
+        warnings = oddities(loaded.datasets, loaded.labels, run.layout)
         for name, warning in warnings.items():
             if name not in said:
                 listener.warn(warning)

@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from abi_cli.adapter.step import AdapterError
 from abi_cli.data import (
     Draws,
     Estimates,
     Loaded,
     read_parameters,
 )
+from abi_cli.errors import DataError
 from abi_cli.harmless import cell
 from abi_cli.listener import Listener
 from abi_cli.run import Run, open_run
 from abi_cli.spec import Spec
-from abi_cli.variables import take
+from abi_cli.variables import Datasets, take
 from abi_cli.workflow.estimating import Estimating, drawing
 from abi_cli.workflow.opening import (
     Batches,
@@ -35,6 +37,7 @@ from abi_cli.workflow.opening import (
     refuse_without_draws,
     spec_of,
 )
+from abi_cli.workflow.refusing import refusing
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
     Compute,
@@ -84,8 +87,26 @@ def log_prob(
     loaded = load_data(run, data, naming, listener)
     index, parameters = read_parameters(at, run.layout, loaded.labels, naming=naming)
     approximator = open_approximator(run, compute, listener)
-    density = approximator.log_prob(take(loaded.datasets, index), parameters)
+    density = _log_prob(approximator, loaded, index, parameters, at)
     return Densities(tuple(loaded.labels[i] for i in index), density)
+
+
+def _log_prob(
+    approximator: Approximator, loaded: Loaded, index: np.ndarray, parameters: Datasets, at: object
+) -> np.ndarray:
+    """Log density of each row of parameters given data set `index`, `(row,)`.
+
+    Arguments:
+        at: What the parameters are from.
+
+    Errors:
+        DataError: A data set, or values of parameters, that the networks can't take.
+    """
+    try:
+        with refusing(loaded, approximator.layout, of=index):
+            return approximator.log_prob(take(loaded.datasets, index), parameters)
+    except AdapterError as error:
+        raise DataError(error.message, place=str(at), hint=error.hint) from None
 
 
 @dataclass(frozen=True)
@@ -193,7 +214,8 @@ class Posterior:
         with _as_file(at) as file:
             naming = naming_of(self.spec)
             index, parameters = read_parameters(file, self.run.layout, loaded.labels, naming=naming)
-        return self.approximator.log_prob(take(loaded.datasets, index), parameters)
+        place = at if isinstance(at, Path | str) else "the table of parameters"
+        return _log_prob(self.approximator, loaded, index, parameters, place)
 
     def _load(self, data: Path | str | Columns) -> Loaded:
         with _as_file(data) as file:

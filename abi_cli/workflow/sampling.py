@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from abi_cli.data import (
     write_estimates,
 )
 from abi_cli.data.draws import USUAL_STYLE
-from abi_cli.data.statistics import parse
+from abi_cli.data.statistics import fewest_draws, parse
 from abi_cli.errors import UsageError
 from abi_cli.listener import Listener
 from abi_cli.model.streams import Purpose
@@ -45,6 +45,7 @@ from abi_cli.workflow.opening import (
     spec_of,
     watched,
 )
+from abi_cli.workflow.refusing import refusing_among
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
     USUAL_PLACE,
@@ -83,6 +84,14 @@ class Shape:
             raise UsageError("expected --long or --points; got both")
         return () if self.points is None else parse(self.points)
 
+    def refuse_too_few(self, draws: int) -> None:
+        """Refuse to estimate from fewer draws than it takes.
+
+        Errors:
+            UsageError: There are.
+        """
+        refuse_too_few(self.statistics(), draws)
+
     def ability(self, format: formats.Format) -> object | None:
         """What writes it in a format; None where that has no place for it."""
         if self.style != USUAL_STYLE and not format.styled:
@@ -90,6 +99,16 @@ class Shape:
         if self.points is not None:
             return format.write_estimates
         return format.write_long_draws if self.long else format.write_draws
+
+
+def refuse_too_few(names: Sequence[str], draws: int) -> None:
+    """Refuse statistics of fewer draws than they take.
+
+    Errors:
+        UsageError: There are.
+    """
+    if draws < fewest_draws(names):
+        raise UsageError(f"expected 2 draws at least, for {', '.join(names)}; got {draws}")
 
 
 USUAL_SHAPE = Shape()
@@ -157,6 +176,7 @@ class Sampling:
                 blocks: Iterable[DrawBlock] = networks.sample(
                     loaded.datasets, draws=self.draws, seed=self.seed, first=begun
                 )
+                blocks = refusing_among(blocks, loaded, self.run.layout)
                 if self.model is not None:
                     blocks = self.model.quantities.added(blocks, loaded.datasets, first=begun)
                 for block in blocks:
@@ -235,7 +255,7 @@ def sample(
     """
     listener = listener or Listener()
     run = open_run(path)
-    shape.statistics()
+    shape.refuse_too_few(draws)
     format = formats.choose(
         target.path, target.format, lambda fmt: fmt if shape.ability(fmt) else None
     )

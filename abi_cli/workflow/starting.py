@@ -163,7 +163,8 @@ def _column(name: str, values: np.ndarray, table: Table) -> _Column:
     reason = refuse_variable_name(name)
     if reason:
         raise DataError(reason, place=f"{table.source}, row 1", hint="Rename the column.")
-    mean, sd = values.mean(), values.std()
+    mean = values.mean()
+    sd = 0.0 if values.min() == values.max() else values.std()  # which rounding may leave off zero
     centre = 0.0 if abs(mean) < 0.01 * sd else _short(mean)
     return _Column(name, centre, _short(sd) or 1.0)
 

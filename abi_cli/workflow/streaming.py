@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from abi_cli.data import DrawHeader, Naming, estimates_of, range_warnings
+from abi_cli.data import DrawHeader, Loaded, Naming, estimates_of, oddities
 from abi_cli.data.records import draws_in_text, estimates_in_text
-from abi_cli.data.requests import Line, Requests, read_requests
+from abi_cli.data.requests import Line, lines_of, read_requests
 from abi_cli.data.statistics import parse
-from abi_cli.errors import DataError
+from abi_cli.errors import AbiError, DataError
 from abi_cli.listener import Listener
 from abi_cli.run import Run, open_run
 from abi_cli.variables import Datasets, DrawBlock, count, take
@@ -27,7 +27,9 @@ from abi_cli.workflow.opening import (
     refuse_without_draws,
     spec_of,
 )
+from abi_cli.workflow.refusing import refusing
 from abi_cli.workflow.request import USUAL_COMPUTE, Compute
+from abi_cli.workflow.sampling import refuse_too_few
 
 if TYPE_CHECKING:
     from abi_cli.approximator import Approximator
@@ -41,6 +43,10 @@ _WAITING = 4 * SIZES[-1]
 """Lines that are read ahead of the answers."""
 
 
+Answer = str | Exception
+"""To a line: JSON, or why there is none."""
+
+
 @dataclass
 class Streaming:
     """A stream of answers; use it once.
@@ -48,7 +54,9 @@ class Streaming:
     Arguments:
         networks: Loads them.
         names: Statistics of draws to answer with; none for the draws themselves.
-        refused: How many lines were no data set, and why the first of them was not.
+        answered: How many data sets there were so far.
+        warm: Whether all sizes are compiled.
+        refused: How many lines had no answer, and why the first of them had none.
     """
 
     run: Run
@@ -58,33 +66,47 @@ class Streaming:
     names: tuple[str, ...]
     networks: Callable[[], Approximator]
     listener: Listener
+    answered: int = 0
+    warm: bool = False
     refused: int = 0
     first_refusal: DataError | None = None
+    bug: Exception | None = None
 
     def answers(self, stream: BinaryIO) -> Iterator[list[str]]:
-        """For each line of a stream an answer, as JSON; those that waited together at a time."""
-        lines = _lines(stream)  # read while the networks are loaded
+        """For each line of a stream an answer, as JSON; those that waited together at a time.
+
+        Whatever goes wrong with a line is its answer, and the others have theirs.
+        """
+        batches = _lines(stream)  # read while the networks are loaded
         networks = self.networks()
         what = ", ".join(self.names) or f"{self.draws:,} draws"
         self.listener.note(
             f"ready: a data set of JSON a line, answered with {what} (seed {self.seed})"
         )
-        answered, warm = 0, False
-        for batch in lines:
+        for batch in batches:
             requests = read_requests(batch, self.run.layout, self.naming)
-            answers: Iterator[str] = iter(())
-            if requests.datasets is not None:
-                if not warm:
-                    self._warm_up(networks, requests.datasets)
-                    warm = True
-                answers = self._answered(networks, requests, requests.datasets, answered)
-                answered += len(requests.labels)
-            yield [
-                self._refusal(batch[place], requests.refused[place])
-                if place in requests.refused
-                else next(answers)
+            answers: Iterator[Answer] = iter(())
+            if requests.loaded is not None:
+                rows = np.arange(len(requests.loaded.labels))
+                answers = iter(self._answered(networks, requests.loaded, rows))
+                self.answered += len(rows)
+            both = [
+                requests.refused[place] if place in requests.refused else next(answers)
                 for place in range(len(batch))
             ]
+            yield [
+                answer if isinstance(answer, str) else self._refusal(line, answer)
+                for line, answer in zip(batch, both, strict=True)
+            ]
+
+    def _answered(self, networks: Approximator, loaded: Loaded, rows: np.ndarray) -> list[Answer]:
+        """Answers to some of the data sets: all at once, or each alone if one of them has none."""
+        try:
+            return [*self._posteriors(networks, loaded, rows)]
+        except Exception as error:  # whatever it is, it is this data set's
+            if len(rows) == 1:
+                return [error]
+        return [answer for row in rows for answer in self._answered(networks, loaded, row[None])]
 
     def _warm_up(self, networks: Approximator, datasets: Datasets) -> None:
         """Compile all sizes now, so that the answers that follow take the same time."""
@@ -92,34 +114,44 @@ class Streaming:
             for size in SIZES:
                 for _ in self._blocks(networks, take(datasets, np.zeros(size, np.int64)), 0):
                     pass
+        self.warm = True
 
     def _blocks(
         self, networks: Approximator, datasets: Datasets, first: int
     ) -> Iterator[DrawBlock]:
         """Draws of data sets, computed in one of the `SIZES`."""
         number = count(datasets)
-        size = next(size for size in SIZES if size >= number)
-        padded = take(datasets, np.resize(np.arange(number), size))
+        padded = take(datasets, _padded(number))
         for block in networks.sample(padded, draws=self.draws, seed=self.seed, first=first):
             start = block.first_dataset - first
             if start < number:
                 own = {name: value[: number - start] for name, value in block.values.items()}
                 yield DrawBlock(start, block.first_draw, own)
 
-    def _answered(
-        self, networks: Approximator, requests: Requests, datasets: Datasets, first: int
+    def _posteriors(
+        self, networks: Approximator, loaded: Loaded, rows: np.ndarray
     ) -> Iterator[str]:
-        labels = requests.labels
-        header = DrawHeader.of({}, self.run.layout, labels=labels, draws=self.draws, seed=self.seed)
-        blocks = self._blocks(networks, datasets, first)
+        """In text, of data sets that follow each other.
+
+        Errors:
+            DataError: One of them has none.
+        """
+        layout = self.run.layout
+        datasets = take(loaded.datasets, rows)
+        labels = [loaded.labels[row] for row in rows]
+        header = DrawHeader.of({}, layout, labels=labels, draws=self.draws, seed=self.seed)
         texts: list[str] = []
-        if self.names:
-            for estimates in estimates_of(header, blocks, self.names):
-                texts += estimates_in_text(estimates)
-        else:
-            append = draws_in_text(header, texts.append)
-            for block in blocks:
-                append(block)
+        with refusing(loaded, layout, of=rows[_padded(len(rows))]):
+            if not self.warm:
+                self._warm_up(networks, datasets)
+            blocks = self._blocks(networks, datasets, self.answered + int(rows[0]))
+            if self.names:
+                for estimates in estimates_of(header, blocks, self.names):
+                    texts += estimates_in_text(estimates)
+            else:
+                append = draws_in_text(header, texts.append)
+                for block in blocks:
+                    append(block)
         odd = self._warnings(datasets, labels)
         for text, warnings in zip(texts, odd, strict=True):
             more = f', "warnings": {json.dumps(warnings, ensure_ascii=False)}' if warnings else ""
@@ -128,27 +160,36 @@ class Streaming:
     def _warnings(self, datasets: Datasets, labels: Sequence[str]) -> list[list[str]]:
         """What is odd about each data set."""
         layout = self.run.layout
-        if not range_warnings(datasets, labels, layout):
+        if not oddities(datasets, labels, layout):
             return [[] for _ in labels]
         rows = [take(datasets, np.array([i])) for i in range(len(labels))]
         return [
-            list(range_warnings(row, [label], layout).values())
+            list(oddities(row, [label], layout).values())
             for row, label in zip(rows, labels, strict=True)
         ]
 
-    def _refusal(self, line: Line, error: DataError) -> str:
+    def _refusal(self, line: Line, error: Exception) -> str:
+        """The answer to a line that has no other."""
+        if not isinstance(error, AbiError):
+            self.bug = self.bug or error
+            told = f"{line.place}: a bug in abi: {type(error).__name__}: {error}"
+            return json.dumps({"line": line.number, "error": told})
         self.refused += 1
-        self.first_refusal = self.first_refusal or error
         message = f"{error.place}: {error.message}" if error.place else error.message
-        told = {"line": line.number, "error": message}
-        return json.dumps(told | ({"hint": error.hint} if error.hint else {}), ensure_ascii=False)
+        if self.first_refusal is None:
+            self.first_refusal = DataError(error.message, place=error.place, hint=error.hint)
+        answer = {"line": line.number, "error": message}
+        return json.dumps(answer | ({"hint": error.hint} if error.hint else {}), ensure_ascii=False)
 
     def refuse_if_refused(self) -> None:
-        """At the end, own up to lines that were no data sets.
+        """At the end, own up to lines that had no answer but an error.
 
         Errors:
             DataError: There were some.
+            Exception: One was a bug of ours.
         """
+        if self.bug is not None:
+            raise self.bug
         if self.first_refusal is not None:
             raise DataError(
                 f"{self.refused:,} lines were no data sets and were answered with an error; "
@@ -158,15 +199,19 @@ class Streaming:
             )
 
 
+def _padded(number: int) -> np.ndarray:
+    """Rows of so many data sets, again and again up to one of the `SIZES`."""
+    return np.resize(np.arange(number), next(size for size in SIZES if size >= number))
+
+
 def _lines(stream: BinaryIO) -> Iterator[list[Line]]:
     """Lines as they come: all that wait, at most the largest size; empty ones are passed over."""
     waiting: queue.Queue[Line | BaseException | None] = queue.Queue(_WAITING)
 
     def read() -> None:
         try:
-            for number, text in enumerate(iter(stream.readline, b""), start=1):
-                if text.strip():
-                    waiting.put(Line(number, text))
+            for line in lines_of(stream):
+                waiting.put(line)
             waiting.put(None)
         except BaseException as error:  # raised where the lines are asked for
             waiting.put(error)
@@ -216,12 +261,13 @@ def stream(
         trust_code: Whether to execute parts of the run's own, if it has any.
 
     Errors:
-        UsageError: The network has no draws; a statistic is unknown.
+        UsageError: The network has no draws; a statistic is unknown, or takes more draws.
         RunError: It is no run.
     """
     listener = listener or Listener()
     run = open_run(path)
     names = () if points is None else parse(points)
+    refuse_too_few(names, draws)
     spec = spec_of(run, trust_code=trust_code)
     refuse_without_draws(run, spec)
     seed = run.manifest.seed if seed is None else seed

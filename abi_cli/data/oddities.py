@@ -1,0 +1,94 @@
+"""What is odd about data sets, beside the simulations that the networks have learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from abi_cli.data.entries import listing
+from abi_cli.spreads import RESOLUTION
+from abi_cli.variables import Datasets, Layout, Ragged, Value, Variable, array_of
+
+_SAME = RESOLUTION / 2
+"""Relative to a constant, how far off a value may be that was rounded to single precision."""
+
+
+def oddities(datasets: Datasets, labels: Sequence[str], layout: Layout) -> dict[str, str]:
+    """What the simulations had nothing of: a sentence on each, by what it is about.
+
+    They are values of context, and of what is given, outside the range of the simulations, and
+    values of any variable other than the one that they always had.
+
+    Arguments:
+        datasets: As read.
+        labels: Of the data sets.
+        layout: What the pilot simulations were.
+    """
+    told = {}
+    for variable in layout.of("context", "given", "observable"):
+        value = datasets.get(variable.name)
+        if value is None:
+            continue
+        numbers = array_of(value).reshape(len(array_of(value)), -1)
+        if sentence := _no_constant(variable, value, numbers, labels):
+            told[f"{variable.name}, a constant"] = sentence
+        if variable.role != "observable" and (
+            sentence := _out_of_range(variable, value, numbers, labels)
+        ):
+            told[variable.name] = sentence
+    return told
+
+
+def _no_constant(
+    variable: Variable, value: Value, numbers: np.ndarray, labels: Sequence[str]
+) -> str | None:
+    """Of values `(row, element)` that differ from what was always the same."""
+    if not variable.constants:
+        return None
+    places = [place for place, *_ in variable.constants]
+    low, high = np.array([bounds for _, *bounds in variable.constants]).T
+    found = numbers[:, places]  # NaN is neither below nor above
+    differs = (found < low - _SAME * np.abs(low)) | (found > high + _SAME * np.abs(high))
+    if not differs.any():
+        return None
+    elements = np.flatnonzero(differs.any(axis=0))
+    first = int(elements[0])
+    name = variable.elements()[places[first]]
+    more = f"; so of {len(elements) - 1} more elements of it" if len(elements) > 1 else ""
+    where = _where(value, differs[:, [first]], labels)
+    return (
+        f"{name} is {_span(found[differs[:, first], first])} in {where}: "
+        f"it was {low[first]:.10g} in all simulations{more}"
+    )
+
+
+def _out_of_range(
+    variable: Variable, value: Value, numbers: np.ndarray, labels: Sequence[str]
+) -> str | None:
+    """Of values `(row, element)` beyond all that were simulated; constants are told of already."""
+    if variable.low is None or variable.high is None:
+        return None
+    outside = (numbers < variable.low) | (numbers > variable.high)
+    outside[:, [place for place, *_ in variable.constants]] = False
+    if not outside.any():
+        return None
+    return (
+        f"{variable.name} is {_span(numbers[outside])} in "
+        f"{_where(value, outside, labels)}: outside the simulated "
+        f"{variable.low:.10g} to {variable.high:.10g}"
+    )
+
+
+def _span(found: np.ndarray) -> str:
+    """Numbers in words."""
+    low, high = found.min(), found.max()
+    return f"{low:.10g}" + (f" to {high:.10g}" if low < high else "")
+
+
+def _where(value: Value, outside: np.ndarray, labels: Sequence[str]) -> str:
+    """The data sets that rows with anything in `outside (row, element)` belong to."""
+    entry = np.flatnonzero(outside.any(axis=1))
+    if isinstance(value, Ragged):
+        entry = np.unique(np.repeat(np.arange(len(value)), value.row_size)[entry])
+    return f"data set{'s'[: len(entry) - 1]} {listing([labels[i] for i in entry.tolist()])}"

@@ -1,0 +1,122 @@
+"""Data sets that networks can't take, refused by the place in their file that is to blame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from abi_cli.adapter.adapter import INFERENCE_VARIABLES
+from abi_cli.adapter.step import AdapterError
+from abi_cli.data import Loaded
+from abi_cli.data.entries import listing
+from abi_cli.errors import DataError, RunError, Unanswerable
+from abi_cli.run import Run
+from abi_cli.variables import DrawBlock, Layout, Ragged, Variable, array_of, take
+
+
+@contextmanager
+def refusing(loaded: Loaded, layout: Layout, *, of: np.ndarray | None = None) -> Iterator[None]:
+    """Data sets that are refused inside are so with file, row and column, as errors of data.
+
+    Arguments:
+        loaded: The data sets that posteriors are asked of inside.
+        of: Which data set each row that is asked of is, `(row,)`; all in order by default.
+
+    Errors:
+        DataError: A step, or single precision, has no place for a value; a posterior is not finite.
+    """
+    try:
+        yield
+    except Unanswerable as error:
+        rows = np.array(error.rows) if of is None else of[list(error.rows)]
+        raise _refused(loaded, layout, list(dict.fromkeys(rows.tolist()))) from None
+    except AdapterError as error:
+        if error.row is None or error.variable == INFERENCE_VARIABLES:
+            raise
+        row = error.row if of is None else int(of[error.row])
+        raise _unfit(loaded, layout, error, row) from None
+
+
+def refusing_among(
+    blocks: Iterable[DrawBlock], loaded: Loaded, layout: Layout
+) -> Iterator[DrawBlock]:
+    """The same draws, of data sets that are refused as `refusing` does it."""
+    with refusing(loaded, layout):
+        yield from blocks
+
+
+def _refused(loaded: Loaded, layout: Layout, rows: list[int]) -> DataError:
+    """Of data sets whose posteriors are not finite, the first and what is odd about it."""
+    row = rows[0]
+    label = loaded.labels[row]
+    more = [loaded.labels[other] for other in rows[1:]]
+    also = f"; so has {listing(more)}" if len(more) == 1 else f"; so have {listing(more)}"
+    nothing = f"data set {label} has no posterior of finite numbers{also if more else ''}"
+    found = _farthest(loaded, layout, row)
+    if found is None:
+        return DataError(
+            nothing,
+            place=loaded.place(row),
+            hint="Leave it out, or train longer: its values are within those simulated.",
+        )
+    variable, at, value = found
+    return DataError(
+        f"expected a number like those simulated, {variable.low:.6g} to {variable.high:.6g}; "
+        f"got {value:.6g}: {nothing}",
+        place=loaded.cell(variable.name, at),
+        hint="If it stands for a missing value, write an empty cell or NA where the spec has "
+        f"`missing: {{{variable.name}: …}}`; else correct it, or leave the data set out.",
+    )
+
+
+def _unfit(loaded: Loaded, layout: Layout, error: AdapterError, row: int) -> DataError:
+    """Of a data set that the adapter can't take."""
+    found = _farthest(loaded, layout, row)
+    place = loaded.place(row) if found is None else loaded.cell(found[0].name, found[1])
+    said = error.message.replace(f"in data set {error.row}", f"in data set {loaded.labels[row]}")
+    where = f" ({error.place})" if error.place else ""
+    return DataError(f"{said[0].lower()}{said[1:]}{where}", place=place, hint=error.hint)
+
+
+def _farthest(
+    loaded: Loaded, layout: Layout, row: int
+) -> tuple[Variable, tuple[int, ...], float] | None:
+    """The number of a data set that is farthest out of what was simulated, and where it is.
+
+    Distances are in widths of the simulated range; None where all are within it.
+    """
+    best, found = 0.0, None
+    for variable in layout.of("context", "given", "observable"):
+        if variable.name not in loaded.datasets or variable.low is None or variable.high is None:
+            continue
+        value = loaded.datasets[variable.name]
+        numbers = array_of(take({"": value}, np.array([row]))[""]).astype(np.float64)
+        width = (variable.high - variable.low) or max(1.0, abs(variable.low))
+        with np.errstate(over="ignore"):
+            out = np.maximum(variable.low - numbers, numbers - variable.high) / width
+        out = np.where(np.isnan(out), 0.0, out)
+        if out.size and out.max() > best:
+            best = float(out.max())
+            within, *event = np.unravel_index(int(out.argmax()), out.shape)
+            first = int(value.starts()[row]) if isinstance(value, Ragged) else row
+            at = (first + int(within), *map(int, event))
+            found = variable, at, float(array_of(value)[at])
+    return found
+
+
+@contextmanager
+def blaming_the_run(run: Run) -> Iterator[None]:
+    """Simulated data sets are as they should be: posteriors that are not finite are the run's.
+
+    Errors:
+        RunError: One is not.
+    """
+    try:
+        yield
+    except Unanswerable as error:
+        raise RunError(
+            f"{run.path}: {error.message}, though it was simulated by the run's own model",
+            hint="Train it longer, or again with --force.",
+        ) from None
