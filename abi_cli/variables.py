@@ -121,6 +121,8 @@ class Variable:
         missing: Whether its values may be missing (NaN).
         constants: Elements of an event, by their place in C order, that were the same in all pilot
             simulations as far as single precision tells, each with its smallest and largest value.
+        most_missing: The largest share of its values that a pilot simulation lacks; None in runs of
+            before this was kept.
     """
 
     name: str
@@ -133,6 +135,7 @@ class Variable:
     high: float | None = None
     missing: bool = False
     constants: tuple[tuple[int, float, float], ...] = ()
+    most_missing: float | None = None
 
     def elements(self) -> tuple[str, ...]:
         """Names of the scalar elements of one event: `sigma`, or `beta[0]`, `beta[1]`, …"""
@@ -243,6 +246,7 @@ def _judged(name: str, value: Value, *, role: Role, datasets: Datasets, missing:
         high=float(np.nanmax(values)) if values.size else None,
         missing=missing,
         constants=_constants(values),
+        most_missing=float(share_missing(value).max(initial=0.0)),
     )
 
 
@@ -254,6 +258,19 @@ def _constants(values: np.ndarray) -> tuple[tuple[int, float, float], ...]:
     places = np.flatnonzero(almost_constant(flat))
     low, high = (f(flat[:, places], axis=0) for f in (np.nanmin, np.nanmax))
     return tuple(zip(places.tolist(), map(float, low), map(float, high), strict=True))
+
+
+def share_missing(value: Value) -> np.ndarray:
+    """Of each data set the share of its numbers that are NaN, `(dataset,)`."""
+    array = array_of(value)
+    if array.dtype.kind != "f":
+        return np.zeros(len(value))
+    gaps = np.isnan(array).reshape(len(array), -1).mean(axis=1)
+    if not isinstance(value, Ragged):
+        return gaps
+    total = np.concatenate([[0.0], np.cumsum(gaps)])
+    ends = np.cumsum(value.row_size)
+    return (total[ends] - total[ends - value.row_size]) / np.maximum(value.row_size, 1)
 
 
 @dataclass(frozen=True)

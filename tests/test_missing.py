@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 
 import numpy as np
 import pytest
@@ -54,11 +55,52 @@ def test_values_are_left_out_at_their_rate_and_nothing_else_changes(tmp_path):
     full = train_rows(simulator(tmp_path, "missing={}"), 0, 3000)
     for name, rate in (("y", 0.2), ("x", 0.1)):
         gaps = gaps_of(data[name])
-        assert stats.binomtest(int(gaps.sum()), gaps.size, rate).pvalue > 1e-3
+        share = gaps.reshape(len(gaps), -1).mean(axis=1)
+        size = data[name].row_size
+        means = np.add.reduceat(share, np.cumsum(size) - size) / size
+        assert stats.ttest_1samp(means, rate).pvalue > 1e-3
         np.testing.assert_array_equal(data[name].values[~gaps], full[name].values[~gaps])
-    assert abs(np.corrcoef(gaps_of(data["x"]).T)[0, 1]) < 0.03
     assert not gaps_of(data["z"]).any()
     np.testing.assert_array_equal(data["N"], full["N"])
+
+
+def gaps_in(rate, *, sets=4000, size=50, series=()):
+    value = Ragged(np.zeros((sets * size, 2)), np.full(sets, size))
+    data = with_gaps(
+        {"y": value}, {"y": rate}, seed=1, purpose=Purpose.TRAIN, start=0, series=series
+    )
+    return np.isnan(data["y"].values).reshape(sets, size, 2)
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.3, 0.7])
+def test_every_share_from_none_upwards_is_seen(rate):
+    share = gaps_in(rate).mean(axis=(1, 2))
+    assert stats.ttest_1samp(share, rate).pvalue > 1e-3
+    complete = np.mean(share == 0)
+    assert complete > 0.9 * 0.2 * (1 - rate)
+    ends = np.histogram(share[share > 0], bins=(0, rate / 2, rate, 1))[0]
+    assert (ends > 0.1 * len(share)).all()
+
+
+def test_given_its_share_every_number_of_a_data_set_is_missing_alike():
+    gaps = gaps_in((0.3, 0.3))
+    assert stats.binomtest(int(gaps.sum()), gaps.size, 0.3).pvalue > 1e-3
+    pairs = (gaps[:, 1:] & gaps[:, :-1]).sum()
+    assert stats.binomtest(int(pairs), gaps[:, 1:].size, 0.09).pvalue > 1e-3
+    assert abs(np.corrcoef(gaps.reshape(-1, 2).T)[0, 1]) < 0.01
+
+
+def test_a_range_of_shares_is_kept():
+    share = gaps_in((0.2, 0.4), size=2000, sets=300).mean(axis=(1, 2))
+    assert stats.kstest(share, stats.uniform(0.2, 0.2).cdf).pvalue > 1e-3
+
+
+def test_gaps_of_series_come_in_blocks_too():
+    one = gaps_in((0.2, 0.2), series=("y",))[:, :, 0]
+    assert abs(one.mean() - 0.2) < 0.01
+    joined = (one[:, 1:] & one[:, :-1]).mean(axis=1)
+    assert np.mean(joined > 0.1) > 0.2
+    assert np.mean(joined < 0.06) > 0.3
 
 
 def test_gaps_depend_on_their_row_alone(tmp_path):
@@ -69,7 +111,8 @@ def test_gaps_depend_on_their_row_alone(tmp_path):
 
 
 def test_whole_numbers_may_be_missing_too():
-    data = with_gaps({"k": np.arange(1000)}, {"k": 0.5}, seed=1, purpose=Purpose.PILOT, start=0)
+    rates = {"k": (0.5, 0.5)}
+    data = with_gaps({"k": np.arange(1000)}, rates, seed=1, purpose=Purpose.PILOT, start=0)
     assert 400 < np.isnan(data["k"]).sum() < 600
 
 
@@ -242,7 +285,7 @@ def test_a_model_with_gaps_is_checked_trained_and_sampled(tmp_path):
     spec.write_text(SPEC)
     checked = abi("check", spec)
     assert checked.exit_code == 0, checked.output
-    assert "20." in checked.stdout
+    assert re.search(r"(1[5-9]|2[0-5])[.]\d%", checked.stdout)
     assert "missing" in checked.stdout
     run = tmp_path / "run"
     trained = abi("train", spec, "-o", run)

@@ -21,7 +21,6 @@ from abi_cli.adapter.step import (
     no_change,
     on_array,
     require_present,
-    series_of,
 )
 from abi_cli.adapter.targets import Targets
 from abi_cli.errors import DataError
@@ -215,16 +214,19 @@ class Adapter:
         """The same, with `parameters` as the user has them in `inference_variables`."""
         return replace(self, targets=Targets.fit(self.fitted, _in_double(pilot), parameters))
 
-    def with_statistics(self, pilot: Datasets, *, given: Collection[str]) -> Adapter:
+    def with_statistics(
+        self, pilot: Datasets, *, given: Collection[str], series: Collection[str]
+    ) -> Adapter:
         """The same, with statistics of what the networks are told of, chosen on pilot simulations.
 
         Arguments:
             given: Variables that the model takes and does not draw.
+            series: Variables whose members have an order.
         """
         adapted = self._through(_in_double(pilot))
         theta = np.asarray(adapted[INFERENCE_VARIABLES]).reshape(count(pilot), -1)
         names = [name for name in pilot if name in self.conditions]
-        statistics = Statistics.fit(pilot, names, theta, given=given, series=series_of(self.steps))
+        statistics = Statistics.fit(pilot, names, theta, given=given, series=series)
         return replace(self, statistics=statistics)
 
     def _through(self, data: Datasets) -> Datasets:

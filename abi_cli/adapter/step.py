@@ -270,9 +270,3 @@ def _shown(value: np.ndarray) -> str:
 
 def _dataset_of_member(value: Ragged) -> np.ndarray:
     return np.repeat(np.arange(len(value)), value.row_size)
-
-
-def series_of(steps: Iterable[object]) -> frozenset[str]:
-    """The variables that steps say to be series."""
-    marking = [step for step in steps if isinstance(step, Step) and step.marks_ordered]
-    return frozenset(key for step in marking for key in getattr(step, "keys", ()))

@@ -8,7 +8,7 @@ import numpy as np
 
 from abi_cli.data.entries import listing
 from abi_cli.spreads import RESOLUTION
-from abi_cli.variables import Datasets, Layout, Ragged, Value, Variable, array_of
+from abi_cli.variables import Datasets, Layout, Ragged, Value, Variable, array_of, share_missing
 
 _SAME = RESOLUTION / 2
 """Relative to a constant, how far off a value may be that was rounded to single precision."""
@@ -18,7 +18,7 @@ def oddities(datasets: Datasets, labels: Sequence[str], layout: Layout) -> dict[
     """What the simulations had nothing of: a sentence on each, by what it is about.
 
     They are values of context, and of what is given, outside the range of the simulations, and
-    values of any variable other than the one that they always had.
+    values of any variable other than the one that they always had, and more missing values.
 
     Arguments:
         datasets: As read.
@@ -33,6 +33,8 @@ def oddities(datasets: Datasets, labels: Sequence[str], layout: Layout) -> dict[
         numbers = array_of(value).reshape(len(array_of(value)), -1)
         if sentence := _no_constant(variable, value, numbers, labels):
             told[f"{variable.name}, a constant"] = sentence
+        if sentence := _more_missing(variable, value, labels):
+            told[f"{variable.name}, missing"] = sentence
         if variable.role != "observable" and (
             sentence := _out_of_range(variable, value, numbers, labels)
         ):
@@ -60,6 +62,21 @@ def _no_constant(
     return (
         f"{name} is {_span(found[differs[:, first], first])} in {where}: "
         f"it was {low[first]:.10g} in all simulations{more}"
+    )
+
+
+def _more_missing(variable: Variable, value: Value, labels: Sequence[str]) -> str | None:
+    """Of data sets that lack more than any of the simulations did."""
+    if not variable.missing or variable.most_missing is None:
+        return None
+    share = share_missing(value)
+    more = np.flatnonzero(share > variable.most_missing + 1e-9)
+    if not len(more):
+        return None
+    which = f"data set{'s'[: len(more) - 1]} {listing([labels[i] for i in more.tolist()])}"
+    return (
+        f"{variable.name} lacks {_span(np.round(100 * share[more], 1))} % of its values in "
+        f"{which}: at most {100 * variable.most_missing:.3g} % were missing in a simulation"
     )
 
 

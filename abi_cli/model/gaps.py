@@ -1,9 +1,20 @@
-"""Values that are missing: left out of simulations at random, as they are in real data."""
+"""Values that are missing: left out of simulations at random, as they are in real data.
+
+A rate is a mean. Real data sets are complete, or lack more than was thought, so each simulated one
+has a share of its own, and no share is unseen: with probability 0.2 (1 − rate) none is missing,
+else
+
+    share ~ Beta(1, 1/m − 1),    m = rate / P(some are missing),
+
+whose density falls from none to all. Of a range the share is uniform. What is missing never depends
+on the values: where it does, the likelihood returns NaN itself. Of series, in every other one the
+same share is missing in blocks, as when an instrument fails for a while.
+"""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -11,36 +22,101 @@ from abi_cli.hashing import scattered, uniform
 from abi_cli.model.streams import Purpose, stream_key
 from abi_cli.variables import Datasets, Ragged, Value, array_of
 
+COMPLETE = 0.2
+"""Share of data sets without gaps, as the rate goes to none."""
+
+LONGEST = 0.2
+"""Of blocks of gaps, as a share of the series."""
+
+Rate = float | tuple[float, float]
+"""A mean share that is missing, or the least and the largest one."""
+
 
 def with_gaps(
-    datasets: Datasets, rates: Mapping[str, float], *, seed: int, purpose: Purpose, start: int
+    datasets: Datasets,
+    rates: Mapping[str, Rate],
+    *,
+    seed: int,
+    purpose: Purpose,
+    start: int,
+    series: Collection[str] = (),
 ) -> Datasets:
     """The same with NaN in some places: which follows from seed, purpose, row and place alone.
 
     Arguments:
-        rates: Variable → the probability of each of its numbers to be missing.
+        rates: Variable → the share of its numbers that is missing.
         start: Number of the first data set.
+        series: Variables in which gaps may come in blocks.
     """
     return {
-        name: _spoilt(name, value, rates[name], seed=seed, purpose=purpose, start=start)
+        name: _spoilt(_Lots(name, seed, purpose, start), value, rates[name], blocks=name in series)
         if rates.get(name)
         else value
         for name, value in datasets.items()
     }
 
 
-def _spoilt(
-    name: str, value: Value, rate: float, *, seed: int, purpose: Purpose, start: int
-) -> Value:
+class _Lots:
+    """Uniform numbers that follow from what they are for.
+
+    Arguments:
+        name: Of the variable.
+        start: Number of the first data set.
+    """
+
+    def __init__(self, name: str, seed: int, purpose: Purpose, start: int):
+        self._key = np.uint64(stream_key(seed, purpose)[0] ^ zlib.crc32(name.encode()))
+        self._start = start
+
+    def __call__(self, row: np.ndarray, *place: np.ndarray | np.uint64) -> np.ndarray:
+        """One for each row of the data sets and place in it; shapes broadcast."""
+        bits = scattered((row + self._start).astype(np.uint64) ^ self._key)
+        for part in place:
+            bits = scattered(bits ^ np.asarray(part).astype(np.uint64))
+        return uniform(bits)
+
+
+def _shares(rate: Rate, lots: _Lots, rows: np.ndarray) -> np.ndarray:
+    """What share of each data set is missing, `(dataset,)`."""
+    lot = lots(rows, _SHARE)
+    if isinstance(rate, tuple):
+        return rate[0] + (rate[1] - rate[0]) * lot
+    complete = COMPLETE * (1 - rate)
+    mean = rate / (1 - complete)
+    share = 1 - (1 - lot) ** (mean / (1 - mean))
+    return np.where(lots(rows, _COMPLETE) < complete, 0.0, share)
+
+
+_SHARE, _COMPLETE, _BLOCKS, _LENGTH, _OFFSET = (np.uint64(2**63 + k) for k in range(5))
+"""Places that no member has."""
+
+
+def _spoilt(lots: _Lots, value: Value, rate: Rate, *, blocks: bool) -> Value:
     array = array_of(value)
-    if isinstance(value, Ragged):
-        row = np.repeat(np.arange(len(value)), value.row_size)
-        place = np.arange(len(array)) - np.repeat(value.starts(), value.row_size)
-    else:
-        row, place = np.arange(len(array)), np.zeros(len(array), np.int64)
-    element = np.arange(array[:1].size or 1, dtype=np.uint64)
-    key = np.uint64(stream_key(seed, purpose)[0] ^ zlib.crc32(name.encode()))
-    bits = scattered(scattered((row + start).astype(np.uint64) ^ key) ^ place.astype(np.uint64))
-    lots = uniform(scattered(bits[:, None] ^ scattered(element))).reshape(array.shape)
-    spoilt = np.where(lots < rate, np.nan, array)
-    return Ragged(spoilt, value.row_size) if isinstance(value, Ragged) else spoilt
+    if not isinstance(value, Ragged):
+        rows = np.arange(len(array))
+        return _left_out(array, _shares(rate, lots, rows), lots, rows, np.zeros(len(rows), int))
+    rows, size = np.arange(len(value)), value.row_size
+    row = np.repeat(rows, size)
+    place = np.arange(len(array)) - np.repeat(value.starts(), size)
+    if blocks:
+        place = np.where((lots(rows, _BLOCKS) < 0.5)[row], _blocks(lots, rows, size, place), place)
+    share = _shares(rate, lots, rows)[row]
+    return Ragged(_left_out(array, share, lots, row, place), size)
+
+
+def _blocks(lots: _Lots, rows: np.ndarray, size: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """The number of the block that each step is in, `(step,)`; in a series all are of a length."""
+    longest = np.maximum(LONGEST * size, 2)
+    length = np.ceil(1 + (longest - 1) * lots(rows, _LENGTH)).astype(np.int64)
+    offset = (lots(rows, _OFFSET) * length).astype(np.int64)
+    return (place + np.repeat(offset, size)) // np.repeat(length, size)
+
+
+def _left_out(
+    array: np.ndarray, share: np.ndarray, lots: _Lots, row: np.ndarray, place: np.ndarray
+) -> np.ndarray:
+    """NaN where the lot of a number is below the share of its data set."""
+    element = np.arange(array[:1].size or 1)
+    lot = lots(row[:, None], place[:, None], element[None, :])
+    return np.where((lot < share[:, None]).reshape(array.shape), np.nan, array)

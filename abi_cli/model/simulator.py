@@ -20,7 +20,7 @@ from abi_cli.model.declared import Declared, DeclaredSection, Source
 from abi_cli.model.design import Design
 from abi_cli.model.failures import NO_FAILURES, Failures, drawn_again
 from abi_cli.model.functions import UserFunction
-from abi_cli.model.gaps import with_gaps
+from abi_cli.model.gaps import Rate, with_gaps
 from abi_cli.model.modules import user_modules
 from abi_cli.model.simulation import Origin, Simulation, Stage
 from abi_cli.model.streams import Purpose, Streams
@@ -58,6 +58,7 @@ class Simulator:
         parameters: Results of the prior to infer (None: all); the others are nuisance.
         max_failures: Draws that may fail and are then made again.
         missing: Variables whose values may be missing → at which rate they are left out.
+        series: Variables that are series, so that their gaps come in blocks, too.
     """
 
     prior: Source
@@ -68,7 +69,8 @@ class Simulator:
     ragged: frozenset[str] = frozenset()
     parameters: tuple[str, ...] | None = None
     max_failures: int = 0
-    missing: Mapping[str, float] = field(default_factory=dict)
+    missing: Mapping[str, Rate] = field(default_factory=dict)
+    series: frozenset[str] = frozenset()
 
     @classmethod
     def from_spec(
@@ -114,6 +116,7 @@ class Simulator:
             parameters=None if spec.parameters is None else tuple(spec.parameters),
             max_failures=model.max_failures,
             missing={name: rate or 0.0 for name, rate in spec.missing.items()},
+            series=spec.series(),
         )
 
     @property
@@ -204,7 +207,12 @@ class Simulator:
             datasets, failures = self._run(origin, start, stop, data=True)[0], NO_FAILURES
         if self.missing:
             datasets = with_gaps(
-                datasets, self.missing, seed=origin.seed, purpose=origin.purpose, start=start
+                datasets,
+                self.missing,
+                seed=origin.seed,
+                purpose=origin.purpose,
+                start=start,
+                series=self.series,
             )
         return datasets, failures
 

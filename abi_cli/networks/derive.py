@@ -30,9 +30,9 @@ def derived_networks(
     sets = {variable.name for variable in layout.of("given", "observable") if variable.ragged}
     if section.summary is None and sets:
         usual = "convolutional" if sets & set(series) else "deep_set"
-        update["summary"] = registry.get("summary network", usual)(moment_features=1)
+        update["summary"] = _network(usual, moment_features=1)
     if "statistics" not in written and not _chosen(section):
-        update["statistics"] = registry.get("summary network", "mlp")(summary_dim=32)
+        update["statistics"] = _network("mlp", summary_dim=32)
     return section.model_copy(update=update)
 
 
@@ -43,3 +43,7 @@ def _chosen(section: NetworksSection) -> bool:
     network = registry.expected(section.summary, SummaryNetwork)
     options = network.model_fields_set
     return _OWN_STATISTICS in options or set(type(network).model_fields) - {"size"} <= options
+
+
+def _network(name: str, **options: int) -> registry.Part:
+    return registry.from_config("summary network", {name: options})

@@ -27,6 +27,8 @@ from abi_cli.spec.problems import Code, suggestion
 from abi_cli.spec.section import Section
 from abi_cli.spec.shorthand import PartOf, refusal
 
+Share = Annotated[float, Field(ge=0, lt=1)]
+
 
 def _by_default(kind: str, name: str) -> Callable[[], Part]:
     """A part with its default options, looked up when it is needed."""
@@ -214,10 +216,11 @@ class Spec(Section):
     observables: dict[VariableName, ObservableSection] | None = Field(
         default=None, description="What the axes of observables are, where no adapter step says so."
     )
-    missing: dict[VariableName, Annotated[float, Field(ge=0, lt=1)] | None] = Field(
+    missing: dict[VariableName, Share | tuple[Share, Share] | None] = Field(
         default_factory=dict,
-        description="Variable whose values may be missing: the share that is left out in training, "
-        "or nothing where the likelihood returns NaN itself.",
+        description="Variable whose values may be missing: the mean share that is left out in "
+        "training, or a list of the least and the largest, or nothing where the likelihood returns "
+        "NaN itself.",
     )
     data: DataSection = Field(
         default_factory=DataSection,
@@ -240,6 +243,12 @@ class Spec(Section):
         """Series → what files call the times of its steps."""
         sections = self.observables or {}
         return {name: own.time for name, own in sections.items() if own.time is not None}
+
+    def series(self) -> frozenset[str]:
+        """Variables whose members have an order."""
+        said = {name for name, axis in (self.observables or {}).items() if axis.kind == "series"}
+        steps = [s for s in self.adapter or () if isinstance(s, _RaggedStep) and s.marks_ordered]
+        return frozenset(said.union(*(step.keys for step in steps)))
 
     def ragged(self) -> frozenset[str]:
         """Variables whose leading axis is that of members or steps, so varies between data sets."""
@@ -337,4 +346,5 @@ class _RaggedStep(Protocol):
     """A step that says what the leading axis of its keys is."""
 
     marks_ragged: ClassVar[bool]
+    marks_ordered: ClassVar[bool]
     keys: tuple[str, ...]

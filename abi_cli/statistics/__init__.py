@@ -1,4 +1,4 @@
-"""Statistics of data sets that need no weights, in double precision, made where they are simulated."""
+"""Statistics of data sets that need no weights, in double precision, made beside simulations."""
 
 from abi_cli.statistics.statistics import Statistics
 

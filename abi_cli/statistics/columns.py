@@ -1,4 +1,4 @@
-"""Kinds of the columns of members, as the pilot shows them: on them depends what is made of each."""
+"""Kinds of the columns of members, as the pilot shows them: what is made of each follows."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def column_of(place: int, values: np.ndarray, *, response: bool) -> Column | Non
     """
     if not len(values) or values.min() == values.max():
         return None
-    few = np.unique(values[: 200_000])
+    few = np.unique(values[:200_000])
     whole = bool(np.all(few == np.round(few)) and few[0] >= 0)
     levels = tuple(few.tolist()) if len(few) <= MOST_LEVELS else ()
     lower, location, upper = np.quantile(values, (0.25, 0.5, 0.75))

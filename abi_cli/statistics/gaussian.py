@@ -2,14 +2,14 @@
 
     θ | u ~ N(w · u, exp(v · u)²)
 
-Statistics enter one at a time (orthogonal matching pursuit, Pati et al. 1993), for the mean by their
-weighted correlation with the residual, for the log sd by that with log |residual|, as long as the
-density of data sets that the fit has not seen gains by it. With hundreds of statistics and ten
-thousand data sets all of them together would add a fifth of an sd of noise to the mean. Everything is
-done on Gram matrices, so that a statistic costs no pass over the data.
+Statistics enter one at a time (orthogonal matching pursuit, Pati et al. 1993), for the mean by
+their weighted correlation with the residual, for the log sd by that with log |residual|, as long
+as the density of data sets that the fit has not seen gains by it. With hundreds of statistics and
+ten thousand data sets all of them together would add a fifth of an sd of noise to the mean.
+Everything is done on Gram matrices, so that a statistic costs no pass over the data.
 
-The result is polished by weighted least squares for w in turn with Fisher scoring for v (Smyth 1989,
-"Generalized linear models with varying dispersion", JRSS B 51:47):
+The result is polished by weighted least squares for w in turn with Fisher scoring for v (Smyth
+1989, "Generalized linear models with varying dispersion", JRSS B 51:47):
 
     v ← v + (2 UᵀU)⁻¹ Uᵀ (r² exp(−2 U v) − 1),    r = θ − U w.
 """
@@ -88,7 +88,8 @@ def fit(
     for number in range(ROUNDS):
         told = ledger if number == ROUNDS - 1 else None
         weight = np.exp(-2 * log_sd)
-        kept_mean = _pursuit(u, y, np.minimum(weight / np.mean(weight[:first]), 1e4), first, told, log_loss=True)
+        relative = np.minimum(weight / np.mean(weight[:first]), 1e4)
+        kept_mean = _pursuit(u, y, relative, first, told, log_loss=True)
         w = _weighted(u[:first, kept_mean], y[:first], weight[:first])
         distance = np.log(np.abs(y - u[:, kept_mean] @ w) + 1e-9) + OFFSET
         distance = np.maximum(distance, np.quantile(distance[:first], 0.02))
@@ -121,7 +122,12 @@ def _weighted(u: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 
 def _pursuit(
-    u: np.ndarray, y: np.ndarray, weight: np.ndarray, first: int, ledger: Ledger | None, *,
+    u: np.ndarray,
+    y: np.ndarray,
+    weight: np.ndarray,
+    first: int,
+    ledger: Ledger | None,
+    *,
     log_loss: bool,
 ) -> np.ndarray:
     """Which statistics predict y, `(kept,)`, the constant among them.
@@ -135,8 +141,13 @@ def _pursuit(
     for rows in (slice(0, first), slice(first, None)):
         scaled = u[rows] * weight[rows, None]
         total = weight[rows].sum()
-        parts.append((scaled.T @ u[rows] / total, scaled.T @ y[rows] / total,
-                      float(weight[rows] @ y[rows] ** 2 / total)))
+        parts.append(
+            (
+                scaled.T @ u[rows] / total,
+                scaled.T @ y[rows] / total,
+                float(weight[rows] @ y[rows] ** 2 / total),
+            )
+        )
     (gram, cross, _), (seen_gram, seen_cross, seen_square) = parts
     norm = np.sqrt(np.diagonal(gram) + 1e-12)
     kept = [0]

@@ -21,6 +21,9 @@ MOST_SQUARED = 3
 MOST_VALUES = 128
 """A series of one length passes on its numbers themselves up to so many."""
 
+LONG = 4
+"""Vectors of more numbers are not regressed number by number."""
+
 SHORTEST = 3
 """A vector of fewer numbers is not looked at as a set or series."""
 
@@ -69,12 +72,9 @@ class Group:
         if self.ordered:
             for c in numbers[:4]:
                 found |= self._in_order(c)
-        if self.fixed and self._length_times(len(self.columns)):
+        if self.fixed:
             found["values"] = partial(_values, columns=self.columns)
         return found
-
-    def _length_times(self, columns: int) -> bool:
-        return columns > 0
 
     def _in_order(self, column: Column) -> dict[str, Statistic]:
         found: dict[str, Statistic] = {}
@@ -93,41 +93,42 @@ class Group:
         return found
 
     def _regressions(self, columns: Sequence[Column]) -> dict[str, Statistic]:
+        """Of each column that the model draws on the others; long vectors are looked at as rows."""
         found: dict[str, Statistic] = {}
-        spanned = {p for first, length in self.vectors if length > 4 for p in range(first, first + length)
-                   if length >= SHORTEST and any(c.response for c in columns if c.place == first)}
-        for y in columns:
-            others = [c for c in columns if c is not y and c.place not in spanned]
-            if not y.response or y.place in spanned:
+        long = {
+            place
+            for first, length in self.vectors
+            for place in range(first, first + length)
+            if length > LONG and any(c.response for c in self.columns if c.place == place)
+        }
+        alone = [c for c in columns if c.place not in long]
+        for y in alone:
+            if not y.response:
                 continue
-            kinds = [False] + [True] * (1 <= len(others) <= MOST_SQUARED)
-            if len(y.levels) != 2 and others:
-                for squares in kinds:
-                    found[f"least_squares{y.place}{'s' * squares}"] = partial(
-                        regressions.least_squares, response=y, regressors=others, squares=squares
+            x = [c for c in alone if c is not y]
+            name = str(y.place)
+            degrees = {name: False}
+            if 1 <= len(x) <= MOST_SQUARED:
+                degrees[f"{name}squared"] = True
+            for which, squares in degrees.items():
+                if x and len(y.levels) != 2:
+                    found[f"least_squares{which}"] = partial(
+                        regressions.least_squares, response=y, regressors=x, squares=squares
                     )
-            if len(y.levels) == 2 or y.counts:
-                for squares in kinds if others else [False]:
-                    found[f"iterated{y.place}{'s' * squares}"] = partial(
-                        regressions.iterated, response=y, regressors=others, squares=squares
+                if len(y.levels) == 2 or y.counts:
+                    found[f"iterated{which}"] = partial(
+                        regressions.iterated, response=y, regressors=x, squares=squares
                     )
-            if y.counts:
-                for m in others:
-                    if m.counts and m.scale > 0:
-                        found[f"trials{y.place}of{m.place}"] = partial(
-                            _trials, response=y, regressors=others, trials=m
-                        )
+            for m in x if y.counts else ():
+                if m.counts:
+                    found[f"trials{name}of{m.place}"] = partial(
+                        regressions.iterated,
+                        response=y,
+                        regressors=x,
+                        squares=len(x) <= MOST_SQUARED,
+                        trials=m,
+                    )
         return found
-
-
-def _trials(
-    members: Members, response: Column, regressors: Sequence[Column], trials: Column
-) -> np.ndarray:
-    """Logistic regression on numbers of trials, and the logit of shares with log numbers."""
-    fitted = regressions.iterated(
-        members, response, regressors, squares=len(regressors) <= MOST_SQUARED, trials=trials
-    )
-    return fitted
 
 
 def _values(members: Members, columns: Sequence[Column]) -> np.ndarray:
@@ -145,7 +146,11 @@ def _of_column(members: Members, of: Any, column: Column, *, bent: bool) -> np.n
 
 
 def groups_of(
-    data: Mapping[str, Value], names: Sequence[str], *, given: Collection[str], series: Collection[str]
+    data: Mapping[str, Value],
+    names: Sequence[str],
+    *,
+    given: Collection[str],
+    series: Collection[str],
 ) -> list[Group]:
     """Groups of variables in pilot data sets.
 
@@ -172,7 +177,11 @@ def groups_of(
 
 
 def _group(
-    data: Mapping[str, Value], names: list[str], *, ragged: bool, given: Collection[str],
+    data: Mapping[str, Value],
+    names: list[str],
+    *,
+    ragged: bool,
+    given: Collection[str],
     series: Collection[str],
 ) -> Group:
     width = [1 if not isinstance(data[n], Ragged) else event_size(data[n]) for n in names]
@@ -207,6 +216,9 @@ def from_config(config: Mapping[str, Any]) -> Group:
     """Back from `to_config`."""
     columns = tuple(Column(**{**c, "levels": tuple(c["levels"])}) for c in config["columns"])
     return Group(
-        tuple(config["names"]), config["fixed"], config["ordered"],
-        tuple((int(a), int(b)) for a, b in config["vectors"]), columns,
+        tuple(config["names"]),
+        config["fixed"],
+        config["ordered"],
+        tuple((int(a), int(b)) for a, b in config["vectors"]),
+        columns,
     )

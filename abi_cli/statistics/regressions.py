@@ -32,7 +32,8 @@ def design(
         d = x.shape[2]
         binary = [len(column.levels) == 2 for column in regressors]
         pairs = [(i, j) for i in range(d) for j in range(i, d) if i != j or not binary[i]]
-        x = np.concatenate([x, *(x[:, :, i : i + 1] * x[:, :, j : j + 1] for i, j in pairs)], axis=2)
+        products = [x[:, :, i] * x[:, :, j] for i, j in pairs]
+        x = np.concatenate([x, np.stack(products, axis=2)], axis=2) if pairs else x
     there = np.isfinite(x).all(axis=2)
     return np.where(there[:, :, None], x, 0.0), there
 
@@ -72,8 +73,13 @@ def least_squares(
     shape = [mean_of(square * z, w), np.log1p(mean_of(square * square, w))]
     return np.concatenate(
         [
-            slopes, intercept[:, None], errors + log_sd[:, None], (at_mean + log_sd)[:, None],
-            log_sd[:, None], np.exp(log_sd)[:, None], np.stack(shape, axis=1),
+            slopes,
+            intercept[:, None],
+            errors + log_sd[:, None],
+            (at_mean + log_sd)[:, None],
+            log_sd[:, None],
+            np.exp(log_sd)[:, None],
+            np.stack(shape, axis=1),
             order(own, levels=FEWER)[:, : len(FEWER) + 4],
         ],
         axis=1,
@@ -90,8 +96,8 @@ def iterated(
 ) -> np.ndarray:
     """Logistic regression of choices, or Poisson regression of counts, with a weak normal prior.
 
-    Given are coefficients, log standard errors, the log likelihood's mean, and for counts the log of
-    Pearson's dispersion and how many zeros there are beside those expected.
+    Given are coefficients, log standard errors, the log likelihood's mean, the log of Pearson's
+    dispersion, and of counts how many zeros there are beside those expected.
 
     Arguments:
         trials: Column of the numbers of trials, of which the response is how many succeeded.
@@ -137,7 +143,8 @@ def iterated(
     parts = [b, errors, np.stack([pearson, fit], axis=1)]
     if not logistic:
         zeros, expected = mean_of(y == 0, w), mean_of(np.exp(-mean), w)
-        parts.append(np.stack([zeros, expected, np.log((zeros + 0.02) / (expected + 0.02))], axis=1))
+        excess = np.log((zeros + 0.02) / (expected + 0.02))
+        parts.append(np.stack([zeros, expected, excess], axis=1))
         some = w * (y > 0)
         parts.append(np.log(np.stack([mean_of(y, some), mean_of(y**2, some)], axis=1) + 0.1))
     return np.concatenate(parts, axis=1)

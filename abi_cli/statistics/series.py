@@ -70,12 +70,20 @@ def innovations(x: np.ndarray) -> np.ndarray:
     z = (y - mean[:, None]) / sd[:, None] * there
     order = min(ORDER, max(1, z.shape[1] // 4))
     parts = []
-    long, residual, seen = _regressed(z, there, [_lagged(z, k) for k in range(1, order + 1)],
-                                      [_lagged(there, k) for k in range(1, order + 1)])
+    long, residual, seen = _regressed(
+        z,
+        there,
+        [_lagged(z, k) for k in range(1, order + 1)],
+        [_lagged(there, k) for k in range(1, order + 1)],
+    )
     parts += [long]
     for lags in (1, 2):
-        short, _, _ = _regressed(z, there, [_lagged(z, k) for k in range(1, lags + 1)],
-                                 [_lagged(there, k) for k in range(1, lags + 1)])
+        short, _, _ = _regressed(
+            z,
+            there,
+            [_lagged(z, k) for k in range(1, lags + 1)],
+            [_lagged(there, k) for k in range(1, lags + 1)],
+        )
         parts.append(short)
     for lags in (1, 2):
         columns = [_lagged(v, k) for v in (z, residual) for k in range(1, lags + 1)]
@@ -84,7 +92,8 @@ def innovations(x: np.ndarray) -> np.ndarray:
         parts.append(both)
     _, spread = moments_of(last, its)
     u = last / np.sqrt(spread + FLOOR)[:, None]
-    parts.append(np.stack([mean_of(u * u * u, its), np.log1p(mean_of(u * u * u * u, its)), np.log(sd)], axis=1))
+    third, fourth = mean_of(u * u * u, its), mean_of(u * u * u * u, its)
+    parts.append(np.stack([third, np.log1p(fourth), np.log(sd)], axis=1))
     return np.concatenate(parts, axis=1)
 
 
@@ -127,11 +136,12 @@ def volatility(x: np.ndarray) -> np.ndarray:
 
 
 def _predicted(squares: np.ndarray, there: np.ndarray) -> np.ndarray:
-    """Mean log density of normals whose variance is a smoother of squares, at decays and weights."""
+    """Mean log density of normals whose variances are smoothers of squares."""
     keep = np.array(DECAYS)
     share = np.array([0.3, 0.6, 0.9])
     level = np.ones((len(squares), len(DECAYS)))
-    total, number = np.zeros((len(squares), len(DECAYS), len(share))), 0.0
+    total = np.zeros((len(squares), len(DECAYS), len(share)))
+    number = np.zeros((len(squares), 1, 1))
     for t in range(squares.shape[1]):
         now = there[:, t, None, None]
         variance = 1 - share + share * level[:, :, None]

@@ -17,7 +17,7 @@ FEWER = (0.1, 0.3, 0.5, 0.7, 0.9)
 
 
 def sizes(members: Members) -> np.ndarray:
-    """log N, and of columns with gaps the log number that is known and the share that isn't."""
+    """Log N, and of columns with gaps the log number that is known and the share that isn't."""
     n = members.size.astype(np.float64)
     parts = [np.log(n + 1)[:, None]]
     there = np.isfinite(members.columns).sum(axis=1)
@@ -118,8 +118,9 @@ def positions(members: Members, columns: Sequence[Column]) -> np.ndarray:
         y_ij = a_i + b (j − mean of j in the row) + e_ij,
 
     and so are rows' own slopes. Given are b, the log residual variance within rows, mean and log
-    variance of the rows' levels at the middle place and of their slopes, their correlation, how many
-    cells there are, and the mean of 1/n_i, by which sampling adds to the variance between rows.
+    variance of the rows' levels at the middle place and of their slopes, their correlation, how
+    many cells there are, and the mean of 1/n_i, by which sampling adds to the variance between
+    rows.
     """
     places = [column.place for column in columns]
     location, scale = columns[0].location, columns[0].scale
@@ -149,10 +150,20 @@ def positions(members: Members, columns: Sequence[Column]) -> np.ndarray:
     excess = np.log(np.maximum(between - inverse * within / free, 0.02 * between) + FLOOR)
     return np.stack(
         [
-            slope, log_within, centre, log_between, excess, inverse, np.log(n.sum(axis=1) + 1),
-            np.log(rows.sum(axis=1) + 1), own_mean, np.log(own_variance + FLOOR),
-            np.log(apart / left + FLOOR), np.log(mean_of(1 / np.maximum(sxx, 1e-2), lines) + FLOOR),
-            both, 0.5 * np.log(within / free / np.maximum(sxx.sum(axis=1), FLOOR) + FLOOR),
+            slope,
+            log_within,
+            centre,
+            log_between,
+            excess,
+            inverse,
+            np.log(n.sum(axis=1) + 1),
+            np.log(rows.sum(axis=1) + 1),
+            own_mean,
+            np.log(own_variance + FLOOR),
+            np.log(apart / left + FLOOR),
+            np.log(mean_of(1 / np.maximum(sxx, 1e-2), lines) + FLOOR),
+            both,
+            0.5 * np.log(within / free / np.maximum(sxx.sum(axis=1), FLOOR) + FLOOR),
         ],
         axis=1,
     )

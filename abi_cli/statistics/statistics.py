@@ -47,8 +47,8 @@ class Statistics:
         groups: Of variables, with the names of the families that are made of each.
         location, scale: Of each statistic, `(statistic,)`.
         kept: Which are passed on, `(statistic,)` bool: not those constant over the pilot.
-        mean: Coefficients of a first prediction of the parameters, `(1 + kept, dim)`, which bends in
-            what is passed on: squares, products and splines of it.
+        mean: Coefficients of a first prediction of the parameters, `(1 + kept, dim)`; squares,
+            products and splines of it are passed on, too.
         knots: Of the splines, `(knot, dim)`.
     """
 
@@ -117,8 +117,6 @@ class Statistics:
             gaussian.fit(u, t, ledger)
         least = max(LEAST_GAIN, LEAST_SHARE * ledger.gains.clip(0).sum())
         told = dict(zip(_places(self.groups), ledger.gains, strict=False))
-        if "ABI_SHOW" in __import__("os").environ:
-            print({k: round(float(v), 3) for k, v in told.items()})
         return tuple(
             (group, tuple(n for n in names if n == "size" or told.get((g, n), 0.0) > least))
             for g, (group, names) in enumerate(self.groups)
@@ -145,15 +143,17 @@ class Statistics:
         """As plain JSON values."""
         return {
             "groups": [[to_config(group), list(names)] for group, names in self.groups],
-            **{n: getattr(self, n).tolist() for n in ("location", "scale", "kept", "mean", "knots")},
+            **{name: getattr(self, name).tolist() for name in _ARRAYS},
         }
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Statistics:
         """Back from `to_config`."""
         groups = tuple((from_config(group), tuple(names)) for group, names in config["groups"])
-        arrays = {n: np.array(config[n], float) for n in ("location", "scale", "mean", "knots")}
-        return cls(groups, kept=np.array(config["kept"], bool), **arrays)
+        return cls(groups, **{name: np.array(config[name]) for name in _ARRAYS})
+
+
+_ARRAYS = ("location", "scale", "kept", "mean", "knots")
 
 
 def _places(groups: Families) -> list[tuple[int, str]]:

@@ -37,7 +37,7 @@ def adapter_for(spec: Spec, pilot: Datasets, layout: Layout) -> Adapter:
     adapter = Adapter.fit(spec.adapter or (), pilot, missing=layout.missing)
     if spec.networks.statistics is not None:
         given = {variable.name for variable in layout.of("given")}
-        adapter = adapter.with_statistics(pilot, given=given)
+        adapter = adapter.with_statistics(pilot, given=given, series=spec.series())
     if registry.expected(spec.networks.inference, InferenceNetwork).has_draws:
         return adapter
     return adapter.estimating(pilot, [variable.name for variable in layout.of("parameter")])
@@ -62,7 +62,7 @@ def build(
         if name in inputs:
             widths[name] = inputs[name].shape[-1]
     alone = adapted.get(SUMMARY_VARIABLES)
-    named = spec.networks.summary
+    named, reader = spec.networks.summary, spec.networks.statistics
     summary = None if named is None else registry.expected(named, SummaryNetwork)
     refuse_unfit(spec.networks, adapted)
     buckets = bucket_sizes(alone.row_size) if isinstance(alone, Ragged) else ()
@@ -70,8 +70,7 @@ def build(
         adapter,
         layout,
         summary=summary,
-        reader=spec.networks.statistics
-        and registry.expected(spec.networks.statistics, SummaryNetwork),
+        reader=None if reader is None else registry.expected(reader, SummaryNetwork),
         inference=registry.expected(spec.networks.inference, InferenceNetwork),
         widths=widths,
         buckets=buckets,

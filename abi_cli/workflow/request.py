@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from abi_cli import placing, registry, run
+from abi_cli import placing, run
 from abi_cli.errors import OutputError, SpecError, UsageError
 from abi_cli.listener import Listener
 from abi_cli.model.density import LogDensity
@@ -192,14 +192,11 @@ def completed(model: Model, rows: Datasets) -> Model:
         SpecError: What is left out of the spec does not follow from the variables.
     """
     from abi_cli.adapter.derive import derived_steps
-    from abi_cli.adapter.step import series_of
     from abi_cli.networks.derive import derived_networks
 
     spec = model.spec
-    kinds = {name: section.kind for name, section in (spec.observables or {}).items()}
-    series = {name for name, kind in kinds.items() if kind == "series"}
-    layout, steps = model.layout(rows), spec.adapter
-    networks = derived_networks(spec.networks, layout, series=series | series_of(steps or ()))
+    layout, steps, series = model.layout(rows), spec.adapter, spec.series()
+    networks = derived_networks(spec.networks, layout, series=series)
     if steps is None:
         supports = model.simulator.supports if model.simulator else {}
         steps = derived_steps(layout, series=series, supports=supports)

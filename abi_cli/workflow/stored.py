@@ -82,9 +82,15 @@ def stored_simulations(file: Path, model: Model, *, seed: int, listener: Listene
         if rate and name in stored and not _lacks_some(stored[name])
     }
     if rates:
-        shares = ", ".join(f"{rate:.3g} of {name}" for name, rate in rates.items())
+        shares = ", ".join(
+            f"{rate[0]:.3g} to {rate[1]:.3g} of {name}"
+            if isinstance(rate, tuple)
+            else f"{rate:.3g} of {name}"
+            for name, rate in rates.items()
+        )
         listener.note(f"leaves out {shares}, as `missing:` says: {file} lacks none")
-    return with_gaps(stored, rates, seed=seed, purpose=Purpose.TRAIN, start=0)
+    series = model.spec.series()
+    return with_gaps(stored, rates, seed=seed, purpose=Purpose.TRAIN, start=0, series=series)
 
 
 def _read(file: Path, model: Model, *, seed: int) -> Datasets:

@@ -2,17 +2,17 @@
 
 For each simulated data set y, with log p(y | θ) from the model's file and p(θ) from its spec:
 
-1. *Annealing*: particles from the prior go through p(θ) p(y | θ)^t, t from 0 to 1 in steps that keep
-   half of the effective sample size, with Metropolis moves at each (Del Moral, Doucet & Jasra 2006,
-   JRSS B 68:411). That finds every mode which the prior's particles fall into.
+1. *Annealing*: particles from the prior go through p(θ) p(y | θ)^t, t from 0 to 1 in steps that
+   keep half of the effective sample size, with Metropolis moves at each (Del Moral, Doucet & Jasra
+   2006, JRSS B 68:411). That finds every mode which the prior's particles fall into.
 2. *Importance sampling*: draws from a mixture of a multivariate t fitted to the particles and a
-   kernel estimate of them, weighted by p(θ) p(y | θ) / q(θ). Its effective sample size and the shape
-   k of the weights' tail (Vehtari et al. 2024, arXiv:1507.02646) say whether the answer holds; it is
-   repeated from its own weighted draws until ESS ≥ 10,000.
+   kernel estimate of them, weighted by p(θ) p(y | θ) / q(θ). Its effective sample size and the
+   shape k of the weights' tail (Vehtari et al. 2024, arXiv:1507.02646) say whether the answer
+   holds; it is repeated from its own weighted draws until ESS ≥ 10,000.
 
-The results are means and sds of the parameters, log p(y), and log p(θ* | y) of the truth θ*, by which
-the KL divergence of any approximation is estimated. `python -m tests.bench.panel_oracle` makes them
-once; they are kept in `tests/bench/panel/NAME.csv`.
+The results are means and sds of the parameters, log p(y), and log p(θ* | y) of the truth θ*, by
+which the KL divergence of any approximation is estimated. `python -m tests.bench.panel_oracle`
+makes them once; they are kept in `tests/bench/panel/NAME.csv`.
 """
 
 from __future__ import annotations
