@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from abi_cli import underway
 from abi_cli.errors import SpecError, UserFunctionError
 from abi_cli.model.declared import Declared, DeclaredSection, Source
 from abi_cli.model.design import Design
@@ -27,6 +28,7 @@ from abi_cli.model.streams import Purpose, Streams
 from abi_cli.model.support import Support
 from abi_cli.model.workers import Workers
 from abi_cli.spec import DesignSection, Spec
+from abi_cli.spec.durations import seconds
 from abi_cli.variables import (
     Datasets,
     Layout,
@@ -58,6 +60,7 @@ class Simulator:
         parameters: Results of the prior to infer (None: all); the others are nuisance.
         max_failures: Draws that may fail and are then made again.
         missing: Variables whose values may be missing → at which rate they are left out.
+        timeout: Seconds that a unit may take; None for any time.
     """
 
     prior: Source
@@ -69,6 +72,7 @@ class Simulator:
     parameters: tuple[str, ...] | None = None
     max_failures: int = 0
     missing: Mapping[str, float] = field(default_factory=dict)
+    timeout: float | None = None
 
     @classmethod
     def from_spec(
@@ -114,6 +118,7 @@ class Simulator:
             parameters=None if spec.parameters is None else tuple(spec.parameters),
             max_failures=model.max_failures,
             missing={name: rate or 0.0 for name, rate in spec.missing.items()},
+            timeout=seconds(model.timeout) if model.timeout else None,
         )
 
     @property
@@ -322,6 +327,8 @@ class Simulator:
                 opened.enter_context(user_modules(base_dir).at_hand())
             streams = Streams(origin.seed, origin.purpose, origin.attempt)
             opened.enter_context(streams.everywhere())
+            where = f"row {{}} of {origin}"
+            opened.enter_context(underway.work(where, rows=self.unit, limit=self.timeout))
             chunk = self.chunk if self._batched else None
             simulation = Simulation(
                 stages, origin=origin, streams=streams, chunk=chunk, missing=self.missing
