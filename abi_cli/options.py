@@ -347,6 +347,8 @@ def _ending(console: Console) -> Iterator[None]:
     try:
         yield
         console.farewell()
+    except typer.Exit:
+        raise
     except BrokenPipeError:
         _mute()
         raise typer.Exit(0) from None
