@@ -15,8 +15,10 @@ A map of the package. A file imports only from lines below its own, or from its 
     model/         the generative model: user functions, seeds, simulating in many processes
     networks/      the words for networks in a spec
     nn/            the mathematics in Keras: shapes in, shapes out
+    statistics/    what is said of data sets without weights to learn; NumPy and SciPy only
     spec/          reading YAML with positions, schema, overrides, defaults
     backend/       TensorFlow, JAX or PyTorch: the choice, and all that differs
+    underway      what a person's code is doing in this process; what ends it, if nothing else does
     registry, variables, spreads, listener, placing, locks
     digests, hashing, harmless, finite, errors
 

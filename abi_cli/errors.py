@@ -89,13 +89,21 @@ class UserFunctionError(AbiError):
         self.frames = frames
 
     def __reduce__(self) -> tuple[Any, ...]:  # crosses process borders whole
-        return _rebuild, (self.message, self.hint, self.place, self.frames)
+        return _rebuild, (type(self), self.message, self.hint, self.place, self.frames)
 
 
 def _rebuild(
-    message: str, hint: str | None, place: str | None, frames: tuple[str, ...]
+    cls: type[UserFunctionError],
+    message: str,
+    hint: str | None,
+    place: str | None,
+    frames: tuple[str, ...],
 ) -> UserFunctionError:
-    return UserFunctionError(message, hint=hint, place=place, frames=frames)
+    return cls(message, hint=hint, place=place, frames=frames)
+
+
+class TookTooLong(UserFunctionError):
+    """A simulation took longer than the spec allows; it is not drawn again."""
 
 
 class RunError(AbiError):

@@ -1,4 +1,4 @@
-"""Text from strangers, such as labels of data sets, on its way to spreadsheets and terminals."""
+"""Text from strangers, such as labels of data sets and errors, on its way to where it is shown."""
 
 from __future__ import annotations
 
@@ -34,6 +34,16 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return "_" not in text
+
+
+def described(error: BaseException) -> str:
+    """`ValueError: scale < 0`."""
+    name = type(error).__name__
+    try:
+        text = str(error)
+    except Exception:
+        return f"{name} (its text can't be shown: its __str__ raises)"
+    return f"{name}: {text}" if text else name
 
 
 def shown(text: str) -> str:

@@ -21,9 +21,17 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from abi_cli import completing
+from abi_cli import completing, underway
 from abi_cli.console import Console
-from abi_cli.errors import AbiError, Interrupted, StoppedEarly, Terminated, UsageError
+from abi_cli.errors import (
+    AbiError,
+    Interrupted,
+    StoppedEarly,
+    Terminated,
+    UsageError,
+    UserFunctionError,
+)
+from abi_cli.harmless import described
 
 
 class Progress(enum.StrEnum):
@@ -253,7 +261,7 @@ def command(body: Callable[..., None]) -> Callable[..., None]:
     def entry(**arguments: Any) -> None:
         console = _common(**{name: arguments.pop(name) for name in shared})
         _warn_of_misspelt(console)
-        with _terminable(), _ending(console):
+        with _terminable(), _ending(console), _watched(console):
             body(console, **arguments)
             sys.stdout.flush()
 
@@ -270,6 +278,22 @@ def _warn_of_misspelt(console: Console) -> None:
             near = difflib.get_close_matches(name, _VARIABLES, n=1)
             if near:
                 console.warn(f"{name} in the environment has no effect: {near[0]} would have")
+
+
+@contextmanager
+def _watched(console: Console) -> Iterator[None]:
+    """Say which simulation takes long; end the command where nothing else ends that."""
+
+    def give_up(error: UserFunctionError) -> None:
+        console.error(error)
+        sys.stderr.flush()
+        if multiprocessing := sys.modules.get("multiprocessing"):
+            for child in multiprocessing.active_children():
+                child.kill()
+        underway.leave(error.exit_code)
+
+    with underway.heard_by(lambda text, hint: console.warn(text, hint=hint), give_up):
+        yield
 
 
 class Signalled(KeyboardInterrupt):
@@ -323,6 +347,8 @@ def _ending(console: Console) -> Iterator[None]:
     try:
         yield
         console.farewell()
+    except typer.Exit:
+        raise
     except BrokenPipeError:
         _mute()
         raise typer.Exit(0) from None
@@ -344,6 +370,9 @@ def _ending(console: Console) -> Iterator[None]:
     except Exception as error:
         console.bug(error)
         raise typer.Exit(70) from None
+    except BaseException as error:  # such as SystemExit, which we raise nowhere below here
+        console.error(UserFunctionError(f"code of yours raised {described(error)}"))
+        raise typer.Exit(UserFunctionError.exit_code) from None
 
 
 def number_or_files(words: Sequence[str], *, usual: int = 1000) -> tuple[int, list[Path]]:

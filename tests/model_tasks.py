@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from abi_cli import underway
 from abi_cli.errors import UserFunctionError
 from abi_cli.model.functions import UserFunction
 from abi_cli.model.simulator import Simulator
@@ -148,3 +151,39 @@ def say_and_sleep(folder: str) -> None:
     """Leave this process's id in a folder, then work for an hour."""
     (Path(folder) / str(os.getpid())).touch()
     time.sleep(3600)
+
+
+class ForgetsHowItWasMade(Exception):
+    """An error that can be sent and not be read."""
+
+    def __init__(self, one: str, two: str):
+        super().__init__(f"{one} and {two}")
+
+
+def raise_what_cannot_travel(_number: int) -> None:
+    """Fail in such a way."""
+    raise ForgetsHowItWasMade("a", "b")
+
+
+def exit_without_a_word(_number: int) -> None:
+    """End as if all were well."""
+    sys.exit(0)
+
+
+def end_in_c(_number: int) -> None:
+    """End this process as Fortran's STOP does."""
+    with underway.work("row {} of seed 1, train"):
+        underway.here.cell.unit[0] = 3
+        ctypes.CDLL(None).exit(0)
+
+
+def sleep_in_c(_number: int) -> None:
+    """Hold the interpreter for ever."""
+    with underway.work("row {} of seed 1", rows=2, limit=0.5):
+        underway.here.cell.unit[0] = 3
+        ctypes.PyDLL(None).sleep(1000)
+
+
+def start_a_child(_number: int) -> int:
+    """Leave a program running; its number."""
+    return subprocess.Popen(["sleep", "1000"]).pid

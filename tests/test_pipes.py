@@ -38,7 +38,8 @@ def here(tmp_path_factory):
         "from abi_cli.cli import main\nmain()\n"
     )
     command.chmod(0o755)
-    return folder, {**os.environ, "PATH": f"{command.parent}:{os.environ['PATH']}"}
+    usual = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return folder, {**usual, "PATH": f"{command.parent}:{os.environ['PATH']}"}
 
 
 def bash(here, line, **variables):

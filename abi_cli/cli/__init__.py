@@ -6,9 +6,11 @@ import gc
 import io
 import os
 import sys
+import traceback
 from pathlib import Path
 
-from abi_cli.cli import beside, judging, language, main_job, pipes
+from abi_cli import underway
+from abi_cli.cli import beside, judging, language, main_job, pipes, process
 from abi_cli.cli.app import app
 
 __all__ = ["app", "beside", "judging", "language", "main", "main_job", "pipes"]
@@ -42,7 +44,9 @@ def main() -> None:
         sys.stdin = Path(os.devnull).open()  # noqa: SIM115  # for as long as the process lives
     if sys.stdout is None:
         sys.stderr.write("error: standard output is closed\n")
-        os._exit(74)
+        underway.leave(74)
+    process.keep_stdout_for_data()
+    underway.here.guard = process.refuse_exit_of_c
     try:
         app(prog_name="abi")
     except SystemExit as end:
@@ -52,4 +56,7 @@ def main() -> None:
             shared._exit_function()
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(end.code if isinstance(end.code, int) else int(end.code is not None))
+        underway.leave(end.code if isinstance(end.code, int) else int(end.code is not None))
+    except BaseException:  # not even Typer's own errors may end Python as usual
+        traceback.print_exc()
+        underway.leave(70)

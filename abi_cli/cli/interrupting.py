@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from abi_cli import underway
 from abi_cli.console import Console
 from abi_cli.errors import Interrupted, StoppedEarly, Terminated, UsageError
 from abi_cli.options import Signalled
@@ -87,7 +88,7 @@ def _watch(signals: socket.socket, stop: Stop, console: Console) -> None:
         if told and reason.error is Interrupted:
             if sys.stderr.isatty():
                 os.write(sys.stderr.fileno(), b"\x1b[?25h\n")  # the cursor, which a bar hides
-            os._exit(Interrupted.exit_code)
+            underway.leave(Interrupted.exit_code)
         if stop.learns and not told:
             console.note(
                 f"{reason.words}: ends with this block, saved; Ctrl-C again leaves at once"

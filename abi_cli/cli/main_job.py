@@ -102,7 +102,7 @@ def check(
             raise
         with to_a_reader():
             typer.echo("\n".join(problem.concise() for problem in error.problems))
-        raise SystemExit(error.exit_code) from None
+        raise typer.Exit(error.exit_code) from None
     with to_a_reader():
         if format is ProblemFormat.concise:
             reports.show_findings(console, found)

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from abi_cli.errors import AbiError, UserFunctionError
-from abi_cli.harmless import shown
+from abi_cli.harmless import described, shown
 from abi_cli.listener import Listener, Progress
 
 if TYPE_CHECKING:
@@ -59,7 +59,11 @@ class Console(Listener):
     def _out(self) -> rich.console.Console:
         from rich.console import Console as Rich
 
-        return Rich(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+        class Piped(Rich):
+            def on_broken_pipe(self) -> None:  # by itself it would end the process
+                raise BrokenPipeError
+
+        return Piped(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 
     @cached_property
     def _err(self) -> rich.console.Console:
@@ -131,8 +135,7 @@ class Console(Listener):
     def bug(self, error: Exception) -> None:
         """Own up."""
         hint = "Please report it, with what the same command prints with --traceback."
-        name = type(error).__name__
-        self.error(AbiError(f"this is a bug in abi: {name}: {error}", hint=hint))
+        self.error(AbiError(f"this is a bug in abi: {described(error)}", hint=hint))
         if self._traceback:
             traceback.print_exception(error)
 

@@ -92,6 +92,7 @@ def write_draws(
 
 def _put(stream: BinaryIO, text: str) -> None:
     stream.write(f"{text}\n".encode())
+    stream.flush()  # whoever reads it from a pipe may wait for this line alone
 
 
 @contextmanager

@@ -186,7 +186,9 @@ class Declared:
             for variable, step in steps:
                 try:
                     value = step(known, drawn)
-                except (Exception, SystemExit) as error:
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as error:
                     raise _NotDrawn(variable, drawn) from error
                 drawn[variable] = _as_drawn(known[variable], value) if variable in fixed else value
             return {variable: drawn[variable] for variable in self.variables}

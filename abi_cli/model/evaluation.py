@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from abi_cli import underway
 from abi_cli.errors import SpecError, UserFunctionError
 from abi_cli.model.functions import BATCH_SIZE, UserFunction, shown
 from abi_cli.variables import Datasets, Layout, Ragged, take
@@ -76,7 +77,7 @@ def evaluated(
     """
     number = len(next(iter(draws.values())))
     taken = [argument for argument in function.signature() if argument in {*known, *draws}]
-    with function.at_hand():
+    with function.at_hand(), underway.work(f"{name} of data set {dataset}"):
         if function.batched:
             given = {a: draws[a] if a in draws else known[a] for a in taken}
             result = _called(function, {**given, BATCH_SIZE: number}, f"data set {dataset}")
@@ -101,7 +102,9 @@ def evaluated(
 def _called(function: UserFunction, arguments: Mapping[str, Any], where: str) -> Any:
     try:
         return function.function(**arguments)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         given = [f"{n} = {shown(v)}" for n, v in arguments.items() if n != BATCH_SIZE]
         raise function.raised(error, draw=", ".join([where, *given])) from error
 

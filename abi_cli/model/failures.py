@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from abi_cli.errors import UserFunctionError
+from abi_cli.errors import TookTooLong, UserFunctionError
 from abi_cli.model.simulation import Origin
 from abi_cli.variables import Datasets, concatenate
 
@@ -60,10 +60,12 @@ def drawn_again(
         unit: Rows that are drawn from one stream.
 
     Errors:
-        UserFunctionError: A unit failed every time.
+        UserFunctionError: A unit failed every time, or took too long once.
     """
     try:
         return run(origin, start, stop), NO_FAILURES
+    except TookTooLong:
+        raise
     except UserFunctionError as error:
         first, last = start // unit, (stop - 1) // unit
         if first == last:
@@ -85,6 +87,8 @@ def _one_again(
     for attempt in range(1, ATTEMPTS):
         try:
             rows = run(replace(origin, attempt=attempt), start, stop)
+        except TookTooLong:
+            raise
         except UserFunctionError:
             continue
         return rows, Failures(attempt, error)

@@ -19,8 +19,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from abi_cli.errors import SpecError, UserFunctionError
-from abi_cli.model.modules import described, own_frames, refresh, user_modules
+from abi_cli import underway
+from abi_cli.errors import SpecError, TookTooLong, UserFunctionError
+from abi_cli.harmless import described
+from abi_cli.model.modules import own_frames, refresh, user_modules
 
 RNG = "rng"
 BATCH_SIZE = "batch_size"
@@ -176,8 +178,10 @@ class UserFunction:
 
     def raised(self, error: BaseException, *, draw: str) -> UserFunctionError:
         """What to tell of an exception of the function's, raised at `draw`."""
-        return UserFunctionError(
-            f"{self.name} raised {described(error)} ({draw})",
+        stopped = isinstance(error, underway.Stopped)
+        kind = TookTooLong if isinstance(error, underway.TakesTooLong) else UserFunctionError
+        return kind(
+            f"{self.name} {error if stopped else f'raised {described(error)}'} ({draw})",
             place=self.place,
             frames=own_frames(error, self.base_dir),
         )

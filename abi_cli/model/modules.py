@@ -4,6 +4,10 @@ A model's functions live in files beside the spec, which may import one another 
 names (`import helpers`), as they could if they were run as scripts. Two specs may both have a
 `helpers.py`, and one may be called `queue.py` like a module that others need. So the modules of
 each folder are in `sys.modules` only while its code runs.
+
+A file's module is called like the file, so that processes which that code starts can import it, and
+find what they are to call. There the folder is the last place where modules are looked for; here
+the files beside the spec come first, but for names of the standard library, which are never theirs.
 """
 
 from __future__ import annotations
@@ -15,16 +19,41 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from functools import partial
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 
+from abi_cli import underway
 from abi_cli.errors import SpecError, UserFunctionError
+from abi_cli.harmless import described
+from abi_cli.model import children
 from abi_cli.registry import Part, enlist
 
 PACKAGE = Path(__file__).parents[1]
+
+
+class _Beside:
+    """Finds modules beside the spec before others of their names that are installed.
+
+    Arguments:
+        folders: Where to look; may grow.
+    """
+
+    def __init__(self, folders: Sequence[str]):
+        self._folders = folders
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, _target: object = None
+    ) -> ModuleSpec | None:
+        """As `importlib.abc.MetaPathFinder` says."""
+        if path is not None or fullname in sys.stdlib_module_names:
+            return None
+        spec = PathFinder.find_spec(fullname, [*self._folders])
+        # A mere folder is a package only where nothing else has its name.
+        return None if spec is None or spec.loader is None else spec
 
 
 class UserModules:
@@ -39,6 +68,7 @@ class UserModules:
         self._modules: dict[str, ModuleType] = {}
         self._loaded: dict[str, ModuleType] = {}
         self._search = [str(base_dir)]
+        self._beside = _Beside(self._search)
         self._stamps: dict[Path, tuple[int, int] | None] = {}
 
     def load(self, reference: str) -> ModuleType:
@@ -57,11 +87,12 @@ class UserModules:
                     module = self._load_file(self.base_dir / reference)
                 else:
                     module = self._load_dotted(reference)
-            except (SpecError, UserFunctionError):
+            except (SpecError, UserFunctionError, KeyboardInterrupt):
                 raise
-            except (Exception, SystemExit) as error:
+            except BaseException as error:
+                stopped = isinstance(error, underway.Stopped)
                 raise UserFunctionError(
-                    f"importing {reference} raised {described(error)}",
+                    f"importing {reference} {error if stopped else f'raised {described(error)}'}",
                     place=reference,
                     frames=own_frames(error, self.base_dir),
                 ) from error
@@ -70,10 +101,12 @@ class UserModules:
         return module
 
     def _load_file(self, path: Path) -> ModuleType:
-        name = "_user_" + re.sub(r"\W", "_", os.path.relpath(path, self.base_dir))
         if not path.is_file():
             raise _no_file(path, self.base_dir)
         self._extend_search(path.parent)
+        name = self._name(path)
+        if name in self._modules:  # a file before this one has imported it
+            return self._modules[name]
         spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None:
             raise SpecError(f"expected a Python file; got {path.name}")
@@ -86,6 +119,15 @@ class UserModules:
             raise
         self._modules[name] = module
         return module
+
+    def _name(self, path: Path) -> str:
+        """Its own, unless that is taken: by the standard library, or by what is installed."""
+        name = path.stem
+        if name in self._modules:
+            free = _file(self._modules[name]) == path
+        else:
+            free = name not in (*sys.modules, *sys.stdlib_module_names) and _found(name) == path
+        return name if free else "_user_" + re.sub(r"\W", "_", os.path.relpath(path, self.base_dir))
 
     def _load_dotted(self, name: str) -> ModuleType:
         try:
@@ -107,7 +149,11 @@ class UserModules:
                 folders.append(folders[-1].parent)
         new = [str(folder) for folder in folders if str(folder) not in self._search]
         self._search[:0] = new
-        sys.path[:0] = new
+        self._append_to_path()
+
+    def _append_to_path(self) -> None:
+        """For processes that the code starts: they take over the path."""
+        sys.path += [folder for folder in self._search if folder not in sys.path]
 
     @contextmanager
     def at_hand(self) -> Iterator[None]:
@@ -115,15 +161,19 @@ class UserModules:
         before = set(sys.modules)
         hidden = {name: sys.modules[name] for name in self._modules.keys() & before}
         sys.modules.update(self._modules)
-        sys.path[:0] = self._search
+        path = [*sys.path]
+        self._append_to_path()
+        sys.meta_path.insert(0, self._beside)
+        children.prepare()
         no_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # no litter
         try:
-            with redirect_stdout(sys.stderr):  # stdout is for data
+            with redirect_stdout(sys.stderr), underway.at_hand():  # stdout is for data
                 yield
         finally:
             sys.dont_write_bytecode = no_bytecode
+            sys.meta_path.remove(self._beside)
             for folder in self._search:
-                if folder in sys.path:
+                if folder not in path and folder in sys.path:
                     sys.path.remove(folder)
             for name in sys.modules.keys() - before:
                 if name.partition(".")[0] not in before and self._owns(name, sys.modules[name]):
@@ -203,12 +253,6 @@ def refresh(base_dir: Path) -> None:
         del _known[base_dir]
 
 
-def described(error: BaseException) -> str:
-    """`ValueError: scale < 0`."""
-    name = type(error).__name__
-    return f"{name}: {error}" if str(error) else name
-
-
 def own_frames(error: BaseException, base_dir: Path) -> tuple[str, ...]:
     """The frames of a traceback that lie in a folder; where none does, all but ours."""
     frames = [
@@ -239,6 +283,14 @@ def _shown(filename: str, base_dir: Path) -> str:
 def _file(module: ModuleType) -> Path | None:
     file = getattr(module, "__file__", None)
     return None if file is None else Path(file)
+
+
+def _found(name: str) -> Path | None:
+    """The file that a process would import under this name which this one starts."""
+    finders = [finder for finder in sys.meta_path if not isinstance(finder, _Beside)]
+    found = (finder.find_spec(name, None) for finder in finders)
+    spec = next((spec for spec in found if spec is not None), None)
+    return None if spec is None or spec.origin is None else Path(spec.origin)
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from abi_cli import underway
 from abi_cli.errors import SpecError
 from abi_cli.model.evaluation import by_data_set
 from abi_cli.model.functions import BATCH_SIZE, RNG, Known, UserFunction
@@ -50,6 +51,7 @@ class Replication:
         known: Context and given of the data set: numbers, arrays, members.
         draws: Parameter → `(draw, *event)`, float64.
         dataset: Its place among all.
+        timeout: Seconds that a call of the likelihood may take; None for any time.
     """
 
     likelihood: UserFunction
@@ -61,6 +63,7 @@ class Replication:
     draws: Mapping[str, np.ndarray]
     dataset: int
     seed: int
+    timeout: float | None = None
 
     def simulate(self) -> Datasets:
         """One data set for each draw: the observables.
@@ -71,7 +74,12 @@ class Replication:
         origin = Origin(self.seed, Purpose.PREDICT, {})
         stage = Stage(self.likelihood, role="observable", ragged=self.ragged, origin=origin)
         streams = Streams(self.seed, Purpose.PREDICT)
-        with self.likelihood.at_hand(), streams.everywhere():
+        where = f"data set {self.dataset} of {origin}"
+        with (
+            self.likelihood.at_hand(),
+            streams.everywhere(),
+            underway.work(where, limit=self.timeout),
+        ):
             work = self._in_chunks if stage.batched else self._one_by_one
             return streams.run(lambda: work(stage, streams))
 
@@ -167,4 +175,5 @@ def replications(
             draws=draws,
             dataset=dataset,
             seed=seed,
+            timeout=simulator.timeout,
         )

@@ -105,7 +105,9 @@ class Stage:
             return self._call_first(known, row)
         try:
             output = self.take(known)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise self.failed(error, known, row) from error
         self.check(output, row)
         return output
@@ -117,7 +119,9 @@ class Stage:
         key = bits.state["state"]["key"]
         try:
             output = function(known)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise self.failed(error, known, row) from error
         if not np.array_equal(bits.state["state"]["key"], key):
             raise self.unusable(
@@ -274,7 +278,9 @@ class Simulation:
                     output = take_known(known)
                     made.append(output)
                     known.update(output)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             self._check_outputs(outputs, rows.start - 1)  # what is no dict can't update another
             stage = next(stage for stage, made in outputs if len(made) == row - rows.start + 1)
             raise stage.failed(error, known, row) from error

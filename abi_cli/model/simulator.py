@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from abi_cli import underway
 from abi_cli.errors import SpecError, UserFunctionError
 from abi_cli.model.declared import Declared, DeclaredSection, Source
 from abi_cli.model.design import Design
@@ -27,6 +28,7 @@ from abi_cli.model.streams import Purpose, Streams
 from abi_cli.model.support import Support
 from abi_cli.model.workers import Workers
 from abi_cli.spec import DesignSection, Spec
+from abi_cli.spec.durations import seconds
 from abi_cli.variables import (
     Datasets,
     Layout,
@@ -59,6 +61,7 @@ class Simulator:
         max_failures: Draws that may fail and are then made again.
         missing: Variables whose values may be missing → at which rate they are left out.
         series: Variables that are series, so that their gaps come in blocks, too.
+        timeout: Seconds that a unit may take; None for any time.
     """
 
     prior: Source
@@ -71,6 +74,7 @@ class Simulator:
     max_failures: int = 0
     missing: Mapping[str, Rate] = field(default_factory=dict)
     series: frozenset[str] = frozenset()
+    timeout: float | None = None
 
     @classmethod
     def from_spec(
@@ -117,6 +121,7 @@ class Simulator:
             max_failures=model.max_failures,
             missing={name: rate or 0.0 for name, rate in spec.missing.items()},
             series=spec.series(),
+            timeout=seconds(model.timeout) if model.timeout else None,
         )
 
     @property
@@ -330,6 +335,8 @@ class Simulator:
                 opened.enter_context(user_modules(base_dir).at_hand())
             streams = Streams(origin.seed, origin.purpose, origin.attempt)
             opened.enter_context(streams.everywhere())
+            where = f"row {{}} of {origin}"
+            opened.enter_context(underway.work(where, rows=self.unit, limit=self.timeout))
             chunk = self.chunk if self._batched else None
             simulation = Simulation(
                 stages, origin=origin, streams=streams, chunk=chunk, missing=self.missing

@@ -22,6 +22,7 @@ from typing import ClassVar, TypeVar
 import numpy as np
 from numpy.random.mtrand import get_bit_generator, set_bit_generator
 
+from abi_cli import underway
 from abi_cli.errors import UserFunctionError
 
 T = TypeVar("T")
@@ -117,6 +118,7 @@ class Streams:
         first, second = stream_key(seed, purpose)
         self._random_key = attempt << 192 | first << 64 | second
         self._counter = [0, 0, attempt, 0]
+        self._unit = underway.here.cell.unit
         self._state = {  # plain integers are taken over three times faster than arrays
             "bit_generator": "Philox",
             "state": {"counter": self._counter, "key": (first, second)},
@@ -147,7 +149,7 @@ class Streams:
 
     def seek(self, unit: int) -> None:
         """Make the stream of `unit` current, at its start."""
-        self._counter[1] = unit
+        self._counter[1] = self._unit[0] = unit
         # Sets the generator shared with `rng` and forgets NumPy's cached second normal.
         np.random.set_state(self._state)  # noqa: NPY002
         if Streams._seeds_random:

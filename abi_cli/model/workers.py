@@ -7,7 +7,9 @@ it, however it ends.
 from __future__ import annotations
 
 import importlib
+import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -16,15 +18,19 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
 from types import ModuleType, TracebackType
-from typing import NamedTuple, Self, TypeVar
+from typing import Any, Self, TypeVar
 
+from abi_cli import underway
 from abi_cli.errors import AbiError, UserFunctionError
+from abi_cli.harmless import described
+from abi_cli.model import children
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -42,21 +48,30 @@ _ONE_THREAD = dict.fromkeys(
 """There is a process for every core already."""
 
 
-class Worker(NamedTuple):
-    """A process, and the pipe that nobody else holds an end of: when one dies, the other knows."""
+@dataclass(eq=False)
+class Worker:
+    """A process, and the pipe that nobody else holds an end of: when one dies, the other knows.
+
+    Arguments:
+        cell: Where it is in its work.
+        late: Why it was ended, if its work took too long.
+    """
 
     process: BaseProcess
     pipe: Connection
+    cell: underway.Cell
+    late: UserFunctionError | None = None
 
     @classmethod
     def start(cls) -> Worker:
         """A new process, which prepares itself."""
         context = get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs,))
+        memory = context.RawArray("B", underway.SIZE)
+        process = context.Process(target=_work, args=(theirs, memory))
         process.start()
         theirs.close()
-        return cls(process, ours)
+        return cls(process, ours, underway.Cell(memory))
 
     def do(self, function: Callable[[Task], Result], task: Task) -> Result:
         """What the function gives, or raises, for the task in that process."""
@@ -69,13 +84,39 @@ class Worker(NamedTuple):
             raise error
         return result
 
+    def kill(self) -> None:
+        """End it, with whatever it has started."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid or 0, signal.SIGKILL)
+        self.process.kill()
+
+    def end_late(self, seen: underway.Seen) -> None:
+        """End it, because a unit of its work takes too long."""
+        self.late = underway.too_long(seen.where, seen.limit)
+        self.kill()
+
     def _died(self) -> UserFunctionError:
+        seen = self.cell.look()
+        where = f" ({seen.where})" if seen else ""
         self.process.join()
+        self.kill()
+        if self.late is not None:
+            return self.late
         code = self.process.exitcode or 0
-        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        if code >= 0:
+            return UserFunctionError(
+                f"a function ended the process that simulated, with exit code {code}{where}",
+                hint="exit() of C and STOP of Fortran do that. Let it raise an exception instead.",
+            )
+        name = signal.Signals(-code).name
+        if name == "SIGKILL":
+            return UserFunctionError(
+                f"a process that simulated was killed ({name}){where}",
+                hint="Did it run out of memory? Fewer processes need less: --jobs 1.",
+            )
         return UserFunctionError(
-            f"a process that simulated died ({how})",
-            hint="Did it run out of memory? Fewer processes need less: --jobs 1.",
+            f"a process that simulated crashed ({name}){where}",
+            hint="Look for a fault in compiled code that your functions call.",
         )
 
 
@@ -97,6 +138,7 @@ class Workers:
         self._workers: list[Worker] = []
         self._idle: SimpleQueue[Worker] = SimpleQueue()
         self._threads: ThreadPoolExecutor | None = None
+        self._watch = underway.Watch()
 
     def __enter__(self) -> Self:
         if not self.jobs:
@@ -106,6 +148,7 @@ class Workers:
                 self._workers.append(Worker.start())
         for worker in self._workers:
             self._idle.put(worker)
+            self._watch.add(worker.cell, tell=underway.tell, kill=worker.end_late)
         self._threads = ThreadPoolExecutor(self.jobs, thread_name_prefix="worker")
         return self
 
@@ -117,9 +160,10 @@ class Workers:
     ) -> None:
         if self._threads is None:
             return
+        self._watch.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
         for worker in self._workers:  # a simulation may take minutes, and nobody waits for it
-            worker.process.kill()
+            worker.kill()
         self._threads.shutdown()
         for worker in self._workers:
             worker.process.join()
@@ -137,7 +181,8 @@ class Workers:
                 begun at once.
 
         Errors:
-            UserFunctionError: A process died, of too little memory or of a crash in a library.
+            UserFunctionError: A process died, of too little memory or of a crash in a library, or
+                a function ended it, or took too long.
             Exception: What the function raised.
         """
         threads = self._threads
@@ -165,8 +210,16 @@ def _results(submitted: Iterator[Future[Result]], begun: deque[Future[Result]]) 
             future.cancel()
 
 
-def _work(pipe: Connection) -> None:
-    """What a process does, from its start until it is ended."""
+def _work(pipe: Connection, memory: Any) -> None:
+    """What a process does, from its start until it is ended.
+
+    Arguments:
+        memory: For the cell that says where it is.
+    """
+    underway.here.cell, underway.here.tell = underway.Cell(memory), None  # the parent watches
+    os.setpgrp()  # it is ended with all that it starts
+    os.dup2(2, 1)  # what else is written there is no data
+    multiprocessing.set_start_method(None, force=True)  # the usual one for what it starts
     # Signals often reach all processes of a job, but it is for the parent to end them in its time.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGUSR1):  # not ignored by programs that they may start
@@ -175,7 +228,7 @@ def _work(pipe: Connection) -> None:
     importlib.import_module("abi_cli.model.simulator")  # while there is nothing to do yet
     with suppress(EOFError, BrokenPipeError):  # the parent is gone
         while True:
-            pipe.send(_outcome(*pipe.recv()))
+            _send(pipe, *_outcome(*pipe.recv()))
 
 
 def _outcome(
@@ -188,13 +241,28 @@ def _outcome(
     except Exception as error:
         error.add_note(traceback.format_exc())  # a traceback itself can't be sent
         return None, error
+    except BaseException as error:
+        return None, UserFunctionError(f"a simulation raised {described(error)}")
+
+
+def _send(pipe: Connection, result: Any, error: Exception | None) -> None:
+    """Send what came of a task. An error that would not arrive as it is arrives as its text."""
+    if error is not None:
+        try:
+            pickle.loads(pickle.dumps(error))  # noqa: S301  # of our own making
+        except Exception:
+            notes = getattr(error, "__notes__", [])
+            error = RuntimeError(described(error))
+            for note in notes:
+                error.add_note(note)
+    pipe.send((result, error))
 
 
 def _end_with_parent() -> None:
     parent = parent_process()
     if parent is not None:
         wait([parent.sentinel])
-    os._exit(1)
+    os.killpg(0, signal.SIGKILL)
 
 
 @contextmanager
@@ -208,10 +276,12 @@ def _inherited() -> Iterator[None]:
         sys.modules["__main__"],
         {name: os.environ.get(name) for name in _ONE_THREAD},
     )
+    children.prepare()
     sys.modules["__main__"] = ModuleType("__main__")
     os.environ.update(_ONE_THREAD)
     try:
-        yield
+        with underway.at_hand():
+            yield
     finally:
         sys.modules["__main__"] = script
         for name, value in environment.items():

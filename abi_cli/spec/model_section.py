@@ -14,6 +14,7 @@ from abi_cli.spec.declarations import check_references, check_sizes
 from abi_cli.spec.fields import (
     Count,
     Declarations,
+    Duration,
     FunctionOrDeclarations,
     FunctionReference,
     VariableName,
@@ -124,6 +125,11 @@ class ModelSection(Section):
         ge=0,
         description="Simulations that may fail (raise, or give what is not finite) and are then "
         "drawn again, which changes the prior; one more stops the work.",
+    )
+    timeout: Duration | None = Field(
+        default=None,
+        description="Length of time, such as 30 s or 5 min, that one simulation may take (a chunk "
+        "where a function takes batch_size); one that takes longer ends the work. None: any time.",
     )
 
     def declared(self, section: Literal["meta", "given", "prior"]) -> dict[str, Part | str]:

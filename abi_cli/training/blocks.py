@@ -11,6 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 
 from abi_cli.adapter.adapter import SUMMARY_VARIABLES
 from abi_cli.adapter.batches import NOISE, bucket_of, network_inputs
+from abi_cli.errors import AbiError
 from abi_cli.variables import Datasets, Ragged, concatenate, count, take
 
 Block = dict[str, np.ndarray]
@@ -243,7 +245,8 @@ def _by_bucket(part: Datasets, buckets: tuple[int, ...]) -> list[tuple[int, np.n
 class Ahead:
     """Blocks made by a thread of their own, a few ahead of the training, with a wait clock.
 
-    An error of the thread is raised where the next block is asked for.
+    An error of the thread is raised where the next block is asked for. Whoever asks may be a
+    backend that makes an error of its own of it; it leaves `own_errors` as it was.
 
     Attributes:
         waited: Seconds that the consumer has waited for blocks so far.
@@ -251,6 +254,7 @@ class Ahead:
 
     def __init__(self, blocks: Iterator[Block], *, ahead: int = 3):
         self.waited = 0.0
+        self._error: BaseException | None = None
         self._queue: queue.Queue[Block | BaseException | None] = queue.Queue(ahead)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._fill, args=(blocks,), daemon=True)
@@ -282,8 +286,26 @@ class Ahead:
             if item is None:
                 return
             if isinstance(item, BaseException):
+                self._error = item
                 raise item
             yield item
+
+    @contextmanager
+    def own_errors(self) -> Iterator[None]:
+        """While a backend asks for blocks.
+
+        TensorFlow turns what a generator raises into an error of its own, with a traceback as text.
+
+        Errors:
+            BaseException: What the thread raised, itself.
+        """
+        try:
+            yield
+        except Exception as error:
+            if self._error is None or self._error is error or isinstance(error, AbiError):
+                raise
+        if self._error is not None:
+            raise self._error
 
     def stop(self) -> None:
         """End the thread; blocks not asked for are dropped."""

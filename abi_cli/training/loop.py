@@ -288,7 +288,7 @@ def _fit(
         )
         keeper = Keeper(watched, plan.keeping, plan.stop, start, resumed=state)
         try:
-            with plan.stop.heeded():
+            with plan.stop.heeded(), ahead.own_errors():
                 approximator.fit(
                     backend.feed(chain(repeat(ready.empty[0], start.empty), ahead), example),
                     steps_per_epoch=blocks.blocks_per_epoch,

@@ -22,6 +22,8 @@ from abi_cli.variables import Datasets, Layout
 from abi_cli.workflow.stored import read_design, stored_layout
 
 STDIN = Path("-")
+_STDOUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+"""Its other names; the descriptor that they name is no more that of the data."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Target:
     format: str | None = None
 
     def __post_init__(self) -> None:
-        if self.path == STDIN:
+        if self.path == STDIN or str(self.path) in _STDOUT:
             object.__setattr__(self, "path", None)
 
     def claim(self) -> None:
