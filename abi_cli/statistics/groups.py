@@ -81,7 +81,8 @@ class Group:
         for name, of in (
             ("lags", series.autocovariances),
             ("smoothers", series.smoothers),
-            ("innovations", series.innovations),
+            ("autoregressions", series.autoregressions),
+            ("averages", series.moving_averages),
             ("volatility", series.volatility),
             ("path", series.path),
         ):

@@ -8,8 +8,9 @@ from abi_cli.statistics.members import FLOOR, known, mean_of, moments_of
 
 DECAYS = (0.3, 0.6, 0.8, 0.9, 0.96)
 LAGS = (1, 2, 3, 4, 5, 7, 10, 20)
-ORDER = 8
-"""Of the autoregression whose residuals stand for innovations."""
+AVERAGES = (-0.95, -0.8, -0.6, -0.4, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8, 0.95)
+ORDERS = (1, 2, 3, 8)
+"""Of autoregressions."""
 
 
 def autocovariances(x: np.ndarray) -> np.ndarray:
@@ -37,62 +38,79 @@ def smoothers(x: np.ndarray) -> np.ndarray:
     squared innovations are nearly the profile likelihood of a local level model.
     """
     y, there = known(x)
-    parts = []
-    for values, seen in ((y, there), (y[:, ::-1], there[:, ::-1])):
-        first = np.argmax(seen > 0, axis=1)
-        start = np.take_along_axis(values, first[:, None], axis=1)
-        level = np.repeat(start, len(DECAYS), axis=1)
-        keep = np.array(DECAYS)
-        weight = np.zeros_like(level)
-        squares, number = np.zeros_like(level), np.zeros((len(y), 1))
-        for t in range(values.shape[1]):
-            now = seen[:, t : t + 1]
-            # The first steps count for more: the level begins as their mean.
-            weight = np.where(now > 0, keep * weight + 1, weight)
-            gain = now / np.maximum(weight, 1.0)
-            surprise = values[:, t : t + 1] - level
-            squares = squares + now * surprise**2 * (weight > 1)
-            number = number + now
-            level = level + gain * surprise
-        parts += [level, np.log(squares / np.maximum(number - 1, 1) + FLOOR)]
-    return np.concatenate(parts, axis=1)
+    both, seen = np.stack([y, y[:, ::-1]], axis=1), np.stack([there, there[:, ::-1]], axis=1)
+    first = np.argmax(seen > 0, axis=2)
+    start = np.take_along_axis(both, first[:, :, None], axis=2)
+    keep = np.array(DECAYS)
+    level = np.repeat(start, len(keep), axis=2)
+    weight, squares = np.zeros_like(level), np.zeros_like(level)
+    for t in range(y.shape[1]):
+        now = seen[:, :, t, None]
+        # The first steps count for more: the level begins as their mean.
+        weight = np.where(now > 0, keep * weight + 1, weight)
+        surprise = (both[:, :, t, None] - level) * now
+        squares += surprise * surprise
+        level += surprise / np.maximum(weight, 1.0)
+    number = np.maximum(there.sum(axis=1) - 1, 1)[:, None, None]
+    parts = [level, np.log(squares / number + FLOOR)]
+    return np.concatenate(parts, axis=2).reshape(len(y), -1)
 
 
-def innovations(x: np.ndarray) -> np.ndarray:
-    """ARMA by regression (Hannan & Rissanen 1982): first a long autoregression, then on residuals.
+def moving_averages(x: np.ndarray) -> np.ndarray:
+    """Profile likelihood of an ARMA(1,1), at several coefficients θ of the moving average.
 
-    Given are coefficients on x and residuals at lags 1 and 2, log residual variances, those of the
-    autoregressions of order 1, 2 and long, and the shape of residuals.
+        f_t = z_t − θ f_{t−1},    e_t = f_t − φ f_{t−1}
+
+    Given θ the sum of squared innovations e is quadratic in φ. For each θ there are the best φ, the
+    log of the mean square there, and that at φ = 1, which is exponential smoothing.
     """
     y, there = known(x)
     mean, variance = moments_of(y, there)
     sd = np.sqrt(variance + FLOOR)
     z = (y - mean[:, None]) / sd[:, None] * there
-    order = min(ORDER, max(1, z.shape[1] // 4))
+    theta = np.array(AVERAGES)
+    f, before = np.zeros((len(z), len(theta))), np.zeros((len(z), 1))
+    here, cross, past = np.zeros_like(f), np.zeros_like(f), np.zeros_like(f)
+    for t in range(z.shape[1]):
+        now = there[:, t, None]
+        new = (z[:, t, None] - theta * f) * now
+        both = now * before
+        here += new * new * both
+        cross += new * f * both
+        past += f * f * both
+        f, before = new, now
+    number = np.maximum((there[:, 1:] * there[:, :-1]).sum(axis=1), 1)[:, None]
+    here, cross, past = here / number + 1e-6, cross / number, past / number + 1e-6
+    phi = np.clip(cross / past, -2, 2)
+    least = np.log(np.maximum(here - phi * cross, 1e-6))
+    walking = np.log(np.maximum(here - 2 * cross + past, 1e-6))
+    lowest = least.min(axis=1, keepdims=True)
+    weight = np.exp(-0.5 * number * (least - lowest))
+    weight /= weight.sum(axis=1, keepdims=True)
+    best = (weight * theta).sum(axis=1)
+    spread = np.sqrt((weight * (theta - best[:, None]) ** 2).sum(axis=1) + 1e-4)
+    its_phi = (weight * phi).sum(axis=1)
+    told = np.stack([best, np.log(spread), its_phi, lowest[:, 0], mean, np.log(sd)], axis=1)
+    shape = [phi, least - lowest, np.exp(-0.5 * np.minimum(number * (least - lowest), 50)), walking]
+    return np.concatenate([told, *shape], axis=1)
+
+
+def autoregressions(x: np.ndarray) -> np.ndarray:
+    """Regressions on one to three steps before, and on eight: coefficients, errors, log sds."""
+    y, there = known(x)
+    mean, variance = moments_of(y, there)
+    sd = np.sqrt(variance + FLOOR)
+    z = (y - mean[:, None]) / sd[:, None] * there
     parts = []
-    long, residual, seen = _regressed(
-        z,
-        there,
-        [_lagged(z, k) for k in range(1, order + 1)],
-        [_lagged(there, k) for k in range(1, order + 1)],
-    )
-    parts += [long]
-    for lags in (1, 2):
-        short, _, _ = _regressed(
-            z,
-            there,
-            [_lagged(z, k) for k in range(1, lags + 1)],
-            [_lagged(there, k) for k in range(1, lags + 1)],
+    for order in ORDERS:
+        lags = range(1, min(order, max(1, z.shape[1] // 4)) + 1)
+        told, residual, seen = _regressed(
+            z, there, [_lagged(z, k) for k in lags], [_lagged(there, k) for k in lags]
         )
-        parts.append(short)
-    for lags in (1, 2):
-        columns = [_lagged(v, k) for v in (z, residual) for k in range(1, lags + 1)]
-        masks = [_lagged(v, k) for v in (there, seen) for k in range(1, lags + 1)]
-        both, last, its = _regressed(z, there, columns, masks)
-        parts.append(both)
-    _, spread = moments_of(last, its)
-    u = last / np.sqrt(spread + FLOOR)[:, None]
-    third, fourth = mean_of(u * u * u, its), mean_of(u * u * u * u, its)
+        parts.append(told)
+    _, spread = moments_of(residual, seen)
+    u = residual / np.sqrt(spread + FLOOR)[:, None]
+    third, fourth = mean_of(u * u * u, seen), mean_of(u * u * u * u, seen)
     parts.append(np.stack([third, np.log1p(fourth), np.log(sd)], axis=1))
     return np.concatenate(parts, axis=1)
 
@@ -130,7 +148,8 @@ def volatility(x: np.ndarray) -> np.ndarray:
     z = (y - mean[:, None]) / np.sqrt(variance + FLOOR)[:, None]
     squares = np.where(there > 0, z**2, np.nan)
     logs = np.where(there > 0, np.log(z**2 + 1e-2), np.nan)
-    parts = [autocovariances(np.minimum(squares, 20.0)), innovations(np.minimum(squares, 20.0))]
+    bounded = np.minimum(squares, 20.0)
+    parts = [autocovariances(bounded), moving_averages(bounded)]
     parts += [autocovariances(logs), _predicted(np.nan_to_num(squares), there)]
     return np.concatenate(parts, axis=1)
 

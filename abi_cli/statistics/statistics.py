@@ -30,7 +30,7 @@ SCREENED = 4_096
 LEAST_GAIN = 0.02
 """What a family has to add to the log density of the parameters, in nats."""
 
-LEAST_SHARE = 0.02
+LEAST_SHARE = 0.03
 """And that as a share of what all families add."""
 
 HEAVY = 3.0
