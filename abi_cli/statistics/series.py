@@ -6,7 +6,7 @@ import numpy as np
 
 from abi_cli.statistics.members import FLOOR, known, mean_of, moments_of
 
-DECAYS = (0.3, 0.6, 0.8, 0.9, 0.96)
+DECAYS = (0.05, 0.2, 0.4, 0.55, 0.7, 0.8, 0.88, 0.94, 0.98)
 LAGS = (1, 2, 3, 4, 5, 7, 10, 20)
 AVERAGES = (-0.95, -0.8, -0.6, -0.4, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8, 0.95)
 ORDERS = (1, 2, 3, 8)
@@ -51,9 +51,29 @@ def smoothers(x: np.ndarray) -> np.ndarray:
         surprise = (both[:, :, t, None] - level) * now
         squares += surprise * surprise
         level += surprise / np.maximum(weight, 1.0)
-    number = np.maximum(there.sum(axis=1) - 1, 1)[:, None, None]
-    parts = [level, np.log(squares / number + FLOOR)]
-    return np.concatenate(parts, axis=2).reshape(len(y), -1)
+    number = np.maximum(there.sum(axis=1) - 1, 1)
+    log_squares = np.log(squares / number[:, None, None] + FLOOR)
+    parts = [level.reshape(len(y), -1), log_squares[:, 1]]
+    parts.append(_profile(np.log(keep / (1 - keep)), log_squares[:, 0], number))
+    return np.concatenate(parts, axis=1)
+
+
+def _profile(grid: np.ndarray, log_squares: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """Where and how sharp the maximum of a profile likelihood is, and the likelihood on the grid.
+
+    Arguments:
+        grid: `(place,)`.
+        log_squares: Log mean squared innovations, `(batch, place)`.
+        number: Of innovations, `(batch,)`.
+    """
+    lowest = log_squares.min(axis=1, keepdims=True)
+    loss = 0.5 * number[:, None] * (log_squares - lowest)
+    weight = np.exp(-loss)
+    weight /= weight.sum(axis=1, keepdims=True)
+    best = weight @ grid
+    spread = np.sqrt((weight * (grid - best[:, None]) ** 2).sum(axis=1) + 1e-4)
+    told = np.stack([best, np.log(spread), lowest[:, 0], np.log(number)], axis=1)
+    return np.concatenate([told, log_squares, np.sqrt(loss), np.exp(-loss)], axis=1)
 
 
 def moving_averages(x: np.ndarray) -> np.ndarray:
@@ -84,15 +104,10 @@ def moving_averages(x: np.ndarray) -> np.ndarray:
     phi = np.clip(cross / past, -2, 2)
     least = np.log(np.maximum(here - phi * cross, 1e-6))
     walking = np.log(np.maximum(here - 2 * cross + past, 1e-6))
-    lowest = least.min(axis=1, keepdims=True)
-    weight = np.exp(-0.5 * number * (least - lowest))
-    weight /= weight.sum(axis=1, keepdims=True)
-    best = (weight * theta).sum(axis=1)
-    spread = np.sqrt((weight * (theta - best[:, None]) ** 2).sum(axis=1) + 1e-4)
-    its_phi = (weight * phi).sum(axis=1)
-    told = np.stack([best, np.log(spread), its_phi, lowest[:, 0], mean, np.log(sd)], axis=1)
-    shape = [phi, least - lowest, np.exp(-0.5 * np.minimum(number * (least - lowest), 50)), walking]
-    return np.concatenate([told, *shape], axis=1)
+    weight = np.exp(-0.5 * number * (least - least.min(axis=1, keepdims=True)))
+    its_phi = (weight * phi).sum(axis=1) / weight.sum(axis=1)
+    parts = [np.stack([its_phi, mean, np.log(sd)], axis=1), phi, walking]
+    return np.concatenate([*parts, _profile(theta, least, number[:, 0])], axis=1)
 
 
 def autoregressions(x: np.ndarray) -> np.ndarray:
