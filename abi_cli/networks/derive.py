@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from abi_cli import registry
 from abi_cli.networks.network import SummaryNetwork
 from abi_cli.spec import NetworksSection
 from abi_cli.variables import Layout
+
+_SETS = {"deep_set": {"width": 32, "moment_features": 1}}
+_SERIES = {"convolutional": {"widths": [16], "moment_features": 1}}
+_READER = {"mlp": {"summary_dim": 32}}
+"""Networks that learn beside statistics may be small: these do most of the work."""
 
 _OWN_STATISTICS = "moment_features"
 """The option of summary networks by which they make statistics themselves."""
@@ -29,10 +35,9 @@ def derived_networks(
     update: dict[str, registry.Part | None] = {}
     sets = {variable.name for variable in layout.of("given", "observable") if variable.ragged}
     if section.summary is None and sets:
-        usual = "convolutional" if sets & set(series) else "deep_set"
-        update["summary"] = _network(usual, moment_features=1)
+        update["summary"] = _network(_SERIES if sets & set(series) else _SETS)
     if "statistics" not in written and not _chosen(section):
-        update["statistics"] = _network("mlp", summary_dim=32)
+        update["statistics"] = _network(_READER)
     return section.model_copy(update=update)
 
 
@@ -45,5 +50,5 @@ def _chosen(section: NetworksSection) -> bool:
     return _OWN_STATISTICS in options or set(type(network).model_fields) - {"size"} <= options
 
 
-def _network(name: str, **options: int) -> registry.Part:
-    return registry.from_config("summary network", {name: options})
+def _network(config: Mapping[str, Any]) -> registry.Part:
+    return registry.from_config("summary network", dict(config))
