@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ _SERIES = {"convolutional": {"widths": [16], "moment_features": 1}}
 _READER = {"mlp": {"summary_dim": 32}}
 """Networks that learn beside statistics may be small: these do most of the work."""
 
+_ALONE = {"coupling_flow": {"transform": "spline"}}
+
 _OWN_STATISTICS = "moment_features"
 """The option of summary networks by which they make statistics themselves."""
 
@@ -23,6 +26,9 @@ def derived_networks(
     section: NetworksSection, layout: Layout, *, series: Collection[str]
 ) -> NetworksSection:
     """The section with a summary network where there are sets or series, and with statistics.
+
+    A parameter that is alone has no others to be coupled with: without splines a coupling flow of
+    it is a normal distribution.
 
     Statistics are for every spec that does not choose them itself: one that leaves `statistics` out
     and writes its summary network with `moment_features`, or with all options as the spec of a run
@@ -38,7 +44,14 @@ def derived_networks(
         update["summary"] = _network(_SERIES if sets & set(series) else _SETS)
     if "statistics" not in written and not _chosen(section):
         update["statistics"] = _network(_READER)
+    if "inference" not in written and _numbers(layout) == 1:
+        update["inference"] = registry.from_config("inference network", _ALONE)
     return section.model_copy(update=update)
+
+
+def _numbers(layout: Layout) -> int:
+    """How many numbers the parameters are."""
+    return sum(math.prod(variable.event) for variable in layout.of("parameter"))
 
 
 def _chosen(section: NetworksSection) -> bool:

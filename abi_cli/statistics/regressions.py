@@ -11,10 +11,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from abi_cli.statistics.columns import Column
-from abi_cli.statistics.members import FLOOR, Members, mean_of, moments_of
+from abi_cli.statistics.members import FLOOR, Members, mean_of, moments_of, tamed
 from abi_cli.statistics.sets import FEWER, order
 
-RIDGE = 1e-8
+RIDGE = 1e-6
+"""Relative to the information, so that rows too few for all coefficients still have some."""
+
+FAR = 30.0
+"""So many units of a regressor of choices and counts count in full, beyond them their logarithm."""
+
 PRIOR = 0.05
 """Precision of coefficients of choices and counts, in units of the regressors' spread."""
 
@@ -47,7 +52,7 @@ def least_squares(
     w = (there & np.isfinite(y)).astype(np.float64)
     y = np.where(w > 0, y, 0.0)
     n = np.maximum(w.sum(axis=1), 1.0)
-    mean_y, _ = moments_of(y, w)
+    mean_y, variance_y = moments_of(y, w)
     mean_x = mean_of(x, w[:, :, None])
     r = (y - mean_y[:, None]) * w
     c = (x - mean_x[:, None, :]) * w[:, :, None]
@@ -60,6 +65,8 @@ def least_squares(
     b = (inverse @ (transposed @ r[:, :, None]))[:, :, 0]
     residual = (r - (c @ b[:, :, None])[:, :, 0]) * w
     variance = (residual**2).sum(axis=1) / np.maximum(n - k - 1, 1) + FLOOR
+    # Of as few rows as coefficients the residuals are rounding.
+    variance = np.where(n > k + 1, variance, variance_y + FLOOR)
     slopes = b / sd
     intercept = mean_y - (slopes * mean_x).sum(axis=1)
     errors = 0.5 * np.log(np.diagonal(inverse, axis1=1, axis2=2) + FLOOR) - np.log(sd)
@@ -106,7 +113,7 @@ def iterated(
     ones = np.ones((*members.inside.shape, 1))
     if others:
         x, there = design(members, others, squares=squares)
-        x = np.concatenate([ones, x], axis=2)
+        x = np.concatenate([ones, tamed(x, FAR)], axis=2)
     else:
         x, there = ones, members.inside
     raw = members[response.place]
@@ -117,8 +124,8 @@ def iterated(
     if trials is not None:
         m = members[trials.place]
         w = w & np.isfinite(m)
-        m = np.where(w, m, 1.0)
-    y, w = np.where(w, y, 0.0), w.astype(np.float64)
+        m = np.where(w, np.maximum(m, 0.0), 1.0)
+    y, w = np.where(w, np.clip(y, 0, np.exp(MOST)), 0.0), w.astype(np.float64)
     k = x.shape[2]
     prior = PRIOR * np.eye(k)
     b = np.zeros((len(y), k))
@@ -130,13 +137,13 @@ def iterated(
         eta = np.clip((x @ b[:, :, None])[:, :, 0], -MOST, MOST)
         mean, weight = _expected(eta, m, logistic=logistic)
         weight = weight * w
-        information = transposed @ (x * weight[:, :, None]) + prior
+        information = _conditioned(transposed @ (x * weight[:, :, None]) + prior)
         score = (transposed @ ((y - mean) * w)[:, :, None])[:, :, 0] - b @ prior
         step = np.linalg.solve(information, score[:, :, None])[:, :, 0]
         b = b + np.clip(step, -3, 3)
     eta = np.clip((x @ b[:, :, None])[:, :, 0], -MOST, MOST)
     mean, weight = _expected(eta, m, logistic=logistic)
-    inverse = np.linalg.inv(transposed @ (x * (weight * w)[:, :, None]) + prior)
+    inverse = np.linalg.inv(_conditioned(transposed @ (x * (weight * w)[:, :, None]) + prior))
     errors = 0.5 * np.log(np.diagonal(inverse, axis1=1, axis2=2))
     pearson = np.log(mean_of((y - mean) ** 2 / (weight + 1e-3), w) + 1e-3)
     fit = mean_of(y * eta - (m * np.logaddexp(0, eta) if logistic else np.exp(eta)), w)
@@ -148,6 +155,12 @@ def iterated(
         some = w * (y > 0)
         parts.append(np.log(np.stack([mean_of(y, some), mean_of(y**2, some)], axis=1) + 0.1))
     return np.concatenate(parts, axis=1)
+
+
+def _conditioned(information: np.ndarray) -> np.ndarray:
+    """With a little more on the diagonal, `(batch, k, k)`."""
+    size = np.trace(information, axis1=1, axis2=2)[:, None, None]
+    return information + 1e-9 * size * np.eye(information.shape[1])
 
 
 def _expected(eta: np.ndarray, m: np.ndarray, *, logistic: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -118,7 +118,7 @@ def autoregressions(x: np.ndarray) -> np.ndarray:
     z = (y - mean[:, None]) / sd[:, None] * there
     parts = []
     for order in ORDERS:
-        lags = range(1, min(order, max(1, z.shape[1] // 4)) + 1)
+        lags = range(1, order + 1)
         told, residual, seen = _regressed(
             z, there, [_lagged(z, k) for k in lags], [_lagged(there, k) for k in lags]
         )
