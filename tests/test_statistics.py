@@ -206,10 +206,25 @@ def test_moving_averages_profile_the_sum_of_squares():
             assert found[row, 3 + number + k] == pytest.approx(at_one, abs=2e-3)
 
 
-def test_smoothers_skip_gaps():
+def test_smoothers_are_kalman_filters_of_a_level_whose_information_decays():
     x = RNG.normal(size=(2, 30)).cumsum(axis=1)
-    gapped = np.insert(x, [5, 5, 12], np.nan, axis=1)
-    np.testing.assert_allclose(series.smoothers(gapped), series.smoothers(x), rtol=1e-9)
+    x[:, [5, 6, 17]] = np.nan
+    found = series.smoothers(x)
+    number = len(series.DECAYS)
+    for row in range(2):
+        for k, keep in enumerate(series.DECAYS):
+            level, variance, terms = x[row, 0], 1.0, []
+            for value in x[row, 1:]:
+                variance /= keep
+                if np.isnan(value):
+                    continue
+                terms.append(((value - level) ** 2 / (variance + 1), np.log(variance + 1)))
+                gain = variance / (variance + 1)
+                level, variance = level + gain * (value - level), variance * (1 - gain)
+            squares, logs = np.mean(terms, axis=0)
+            assert found[row, k] == pytest.approx(level, rel=1e-5)
+            loss = found[row, 4 * number + 4 + k]
+            assert loss == pytest.approx(np.log(squares) + logs, rel=1e-5)
 
 
 def test_autocovariances_leave_gaps_out():

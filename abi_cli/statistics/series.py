@@ -9,6 +9,9 @@ from abi_cli.statistics.members import FLOOR, known, mean_of, moments_of
 DECAYS = (0.05, 0.2, 0.4, 0.55, 0.7, 0.8, 0.88, 0.94, 0.98)
 LAGS = (1, 2, 3, 4, 5, 7, 10, 20)
 AVERAGES = (-0.95, -0.8, -0.6, -0.4, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8, 0.95)
+LEAST_WEIGHT = 1e-6
+"""Of what is known of a level after a long gap."""
+
 ORDERS = (1, 2, 3, 8)
 """Of autoregressions."""
 
@@ -32,28 +35,37 @@ def autocovariances(x: np.ndarray) -> np.ndarray:
 
 
 def smoothers(x: np.ndarray) -> np.ndarray:
-    """Exponential smoothers at several decays: log mean squared innovation and last level.
+    """Exponential smoothers at several decays: last level, and likelihood of the innovations.
 
-    Forward and backward, so that the level at either end is there; gaps are skipped. The mean
-    squared innovations are nearly the profile likelihood of a local level model.
+    A smoother is the Kalman filter of a level that walks, whose information decays by δ a step
+    (West & Harrison 1997, Bayesian forecasting and dynamic models, section 2.4):
+
+        w_t = δ w_{t−1} + 1,    e_t = y_t − m_{t−1},    m_t = m_{t−1} + e_t / w_t,
+        var e_t ∝ v_t = 1 + 1 / (δ w_{t−1}),
+
+    in a gap w_t = δ w_{t−1}. The log of the mean of e² / v, plus the mean of log v, is −2/n times
+    the profile log likelihood. Forward and backward, so that the level at either end is there.
     """
     y, there = known(x)
     both, seen = np.stack([y, y[:, ::-1]], axis=1), np.stack([there, there[:, ::-1]], axis=1)
     first = np.argmax(seen > 0, axis=2)
-    start = np.take_along_axis(both, first[:, :, None], axis=2)
     keep = np.array(DECAYS)
-    level = np.repeat(start, len(keep), axis=2)
-    weight, squares = np.zeros_like(level), np.zeros_like(level)
+    level = np.repeat(np.take_along_axis(both, first[:, :, None], axis=2), len(keep), axis=2)
+    weight, squares, logs = np.zeros_like(level), np.zeros_like(level), np.zeros_like(level)
     for t in range(y.shape[1]):
         now = seen[:, :, t, None]
-        # The first steps count for more: the level begins as their mean.
-        weight = np.where(now > 0, keep * weight + 1, weight)
+        weight = keep * weight
+        v = 1 + 1 / np.maximum(weight, LEAST_WEIGHT)
         surprise = (both[:, :, t, None] - level) * now
-        squares += surprise * surprise
-        level += surprise / np.maximum(weight, 1.0)
+        told = now * (weight > 0)
+        squares += surprise * surprise / v * told
+        logs += np.log(v) * told
+        weight = weight + now
+        level += surprise / np.maximum(weight, LEAST_WEIGHT)
     number = np.maximum(there.sum(axis=1) - 1, 1)
-    log_squares = np.log(squares / number[:, None, None] + FLOOR)
-    parts = [level.reshape(len(y), -1), log_squares[:, 1]]
+    mean_squares = squares / number[:, None, None]
+    log_squares = np.log(mean_squares + FLOOR) + logs / number[:, None, None]
+    parts = [level.reshape(len(y), -1), log_squares[:, 1], np.log(mean_squares[:, 0] + FLOOR)]
     parts.append(_profile(np.log(keep / (1 - keep)), log_squares[:, 0], number))
     return np.concatenate(parts, axis=1)
 
