@@ -110,8 +110,10 @@ class ConditionalStandardization(keras.Layer):
         self.scaling.adapt(statistics)
         u = np.asarray(ops.convert_to_numpy(self._regressors(statistics)), np.float64)
         means, log_sds = np.zeros((2, u.shape[1], self.dim))
+        plain = gaussian.grams(u)
         for k in range(self.dim):
-            means[:, k], log_sds[:, k] = gaussian.fit(u, np.asarray(theta[:, k], np.float64))
+            one = np.asarray(theta[:, k], np.float64)
+            means[:, k], log_sds[:, k] = gaussian.fit(u, one, plain=plain)
         self.mean.assign(means)
         self.log_sd.assign(log_sds)
         seen = u @ log_sds

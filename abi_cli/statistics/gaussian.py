@@ -2,10 +2,10 @@
 
     θ | u ~ N(w · u, exp(v · u)²)
 
-Statistics enter one at a time (orthogonal matching pursuit, Pati et al. 1993), for the mean by
-their weighted correlation with the residual, for the log sd by that with log |residual|, as long
-as the density of data sets that the fit has not seen gains by it. With hundreds of statistics and
-ten thousand data sets all of them together would add a fifth of an sd of noise to the mean.
+Statistics enter one at a time (orthogonal least squares, Chen, Billings & Luo 1989), for the mean
+where the weighted squared residual falls most, for the log sd where that of log |residual| does, as
+long as the density of data sets that the fit has not seen gains by it. With hundreds of statistics
+and ten thousand data sets all of them together would add a fifth of an sd of noise to the mean.
 Everything is done on Gram matrices, so that a statistic costs no pass over the data.
 
 The result is polished by weighted least squares for w in turn with Fisher scoring for v (Smyth
@@ -24,6 +24,12 @@ FITTED = 0.75
 MOST = 80
 """Statistics that a mean, or a log sd, is made of."""
 
+LEAST = 2e-4
+"""Of the squared error, what has to be gained."""
+
+COLLINEAR = 1e-7
+"""Share of a statistic that those which have entered must leave."""
+
 PATIENCE = 6
 """So many more are tried without a gain."""
 
@@ -34,7 +40,7 @@ ENOUGH = 0.05
 STRANGERS = 0.8
 """Favour of statistics whose family has gained less than that many nats."""
 
-POLISH = 8
+POLISH = 12
 SURPRISE = 20.0
 """Largest squared standardized residual that counts in a scoring step."""
 
@@ -68,7 +74,11 @@ class Ledger:
 
 
 def fit(
-    u: np.ndarray, theta: np.ndarray, ledger: Ledger | None = None
+    u: np.ndarray,
+    theta: np.ndarray,
+    ledger: Ledger | None = None,
+    *,
+    plain: Grams | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Coefficients of mean and log sd of `theta (dataset,)` given `u (dataset, 1 + statistic)`.
 
@@ -78,6 +88,7 @@ def fit(
     Arguments:
         u: The first column is one; the others are of about unit scale.
         ledger: Of families, where those that gain most are looked for.
+        plain: `grams(u)`, where several parameters are fitted to the same statistics.
     """
     first = int(len(theta) * FITTED)
     unit = theta[:first].std() + 1e-300
@@ -85,15 +96,17 @@ def fit(
     y = (theta - centre) / unit
     log_sd = np.zeros(len(y))
     kept_mean, kept_sd = np.array([0]), np.array([0])
+    grams = _grams(u, np.ones(len(y)), first) if plain is None else plain
     for number in range(ROUNDS):
         told = ledger if number == ROUNDS - 1 else None
         weight = np.exp(-2 * log_sd)
         relative = np.minimum(weight / np.mean(weight[:first]), 1e4)
-        kept_mean = _pursuit(u, y, relative, first, told, log_loss=True)
+        weighted = _grams(u, relative, first) if number else grams
+        kept_mean = _pursuit(u, y, relative, weighted, told, log_loss=True)
         w = _weighted(u[:first, kept_mean], y[:first], weight[:first])
         distance = np.log(np.abs(y - u[:, kept_mean] @ w) + 1e-9) + OFFSET
         distance = np.maximum(distance, np.quantile(distance[:first], 0.02))
-        kept_sd = _pursuit(u, distance, np.ones(len(y)), first, told, log_loss=False)
+        kept_sd = _pursuit(u, distance, np.ones(len(y)), grams, told, log_loss=False)
         v = _weighted(u[:first, kept_sd], distance[:first], np.ones(first))
         log_sd = _within(u[:, kept_sd] @ v, first)
     mean, spread = _polished(u[:first], y[:first], kept_mean, kept_sd)
@@ -121,57 +134,85 @@ def _weighted(u: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return np.linalg.solve(gram, scaled.T @ y)
 
 
+Grams = tuple[np.ndarray, np.ndarray]
+"""Mean products of statistics, of data sets that are fitted and of those that decide."""
+
+
+def grams(u: np.ndarray) -> Grams:
+    """Mean products of statistics `u (dataset, 1 + statistic)`, `(statistic, statistic)` each."""
+    return _grams(u, np.ones(len(u)), int(len(u) * FITTED))
+
+
+def _grams(u: np.ndarray, weight: np.ndarray, first: int) -> Grams:
+    some, rest = slice(0, first), slice(first, None)
+    return tuple((u[k] * weight[k, None]).T @ u[k] / weight[k].sum() for k in (some, rest))
+
+
 def _pursuit(
     u: np.ndarray,
     y: np.ndarray,
     weight: np.ndarray,
-    first: int,
+    grams: Grams,
     ledger: Ledger | None,
     *,
     log_loss: bool,
 ) -> np.ndarray:
     """Which statistics predict y, `(kept,)`, the constant among them.
 
+    The matrix of mean products, y among them, is swept (Goodnight 1979, The American Statistician
+    33:149) by one statistic after the other: then its last column holds the coefficients of those
+    that have entered, and for the others the mean product with the residual.
+
     Arguments:
         ledger: As in `fit`.
         log_loss: Whether a gain is half that of the logarithm of the squared error, as for means,
             or that of the squared error itself, as for log sds.
     """
-    parts = []
-    for rows in (slice(0, first), slice(first, None)):
-        scaled = u[rows] * weight[rows, None]
-        total = weight[rows].sum()
-        parts.append(
-            (
-                scaled.T @ u[rows] / total,
-                scaled.T @ y[rows] / total,
-                float(weight[rows] @ y[rows] ** 2 / total),
-            )
-        )
-    (gram, cross, _), (seen_gram, seen_cross, seen_square) = parts
-    norm = np.sqrt(np.diagonal(gram) + 1e-12)
-    kept = [0]
+    first = int(len(y) * FITTED)
+    gram, seen_gram = grams
+    k = len(gram)
+    swept = np.zeros((k + 1, k + 1))
+    swept[:k, :k] = gram
+    scaled = weight[:first] * y[:first] / weight[:first].sum()
+    swept[:k, k] = swept[k, :k] = u[:first].T @ scaled
+    swept[k, k] = scaled @ y[:first]
+    scaled = weight[first:] * y[first:] / weight[first:].sum()
+    seen_cross, seen_square = u[first:].T @ scaled, float(scaled @ y[first:])
+    size = np.diagonal(gram).copy()
+    kept: list[int] = []
     best, best_loss, waited = 1, np.inf, 0
     losses = []
+    new = 0
     while True:
-        at = np.array(kept)
-        part = gram[np.ix_(at, at)]
-        b = np.linalg.solve(part + RIDGE * np.eye(len(at)), cross[at])
-        loss = seen_square - 2 * b @ seen_cross[at] + b @ seen_gram[np.ix_(at, at)] @ b
+        _sweep(swept, new)
+        kept.append(new)
+        b = swept[kept, k]
+        loss = seen_square - 2 * b @ seen_cross[kept] + b @ seen_gram[np.ix_(kept, kept)] @ b
         losses.append(0.5 * np.log(max(loss, 1e-300)) if log_loss else loss)
-        if loss < best_loss * (1 - 1e-4):
+        if loss < best_loss * (1 - LEAST):
             best, best_loss, waited = len(kept), loss, 0
         else:
             waited += 1
-        if waited > PATIENCE or len(kept) > MOST or len(kept) == len(norm):
+        left = np.diagonal(swept)[:k].copy()
+        free = left > COLLINEAR * size
+        free[kept] = False
+        if waited > PATIENCE or len(kept) > MOST or not free.any():
             if ledger is not None:
                 ledger.enter(kept[1:best], -np.diff(losses[:best]))
             return np.array(kept[:best])
-        left = np.abs(cross - gram[:, at] @ b) / norm
+        gain = np.where(free, swept[:k, k] ** 2 / np.where(free, left, 1.0), -1.0)
         if ledger is not None:
-            left = left * ledger.favour()
-        left[at] = -1.0
-        kept.append(int(left.argmax()))
+            gain = gain * ledger.favour() ** 2
+        new = int(gain.argmax())
+
+
+def _sweep(matrix: np.ndarray, at: int) -> None:
+    """Enter one variable, in place."""
+    pivot = matrix[at, at]
+    row, column = matrix[at] / pivot, matrix[:, at].copy()
+    matrix -= np.outer(column, row)
+    matrix[at], matrix[:, at] = row, -column / pivot
+    matrix[at, at] = 1 / pivot
 
 
 def _polished(

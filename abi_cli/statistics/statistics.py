@@ -27,6 +27,9 @@ MOST_PRODUCTS = 8
 SCREENED = 4_096
 """Data sets on which families are chosen."""
 
+INSIDE = 0.995
+"""Share of the pilot that is within the linear range of a statistic with heavy tails."""
+
 LEAST_GAIN = 0.02
 """What a family has to add to the log density of the parameters, in nats."""
 
@@ -88,7 +91,8 @@ class Statistics:
         scaled = cls._scaled(families, raw)
         u = scaled._units(raw)
         u = np.concatenate([np.ones((len(u), 1)), u], axis=1)
-        mean = np.stack([gaussian.fit(u, t)[0] for t in theta.T], axis=1)
+        plain = gaussian.grams(u)
+        mean = np.stack([gaussian.fit(u, t, plain=plain)[0] for t in theta.T], axis=1)
         return replace(scaled, mean=mean, knots=np.quantile(u @ mean, KNOTS, axis=0))
 
     @classmethod
@@ -98,7 +102,8 @@ class Statistics:
         sd, typical = raw.std(axis=0), (upper - lower) / 1.349
         heavy = (sd > HEAVY * typical) & (typical > 1e-9)
         location = np.where(heavy, middle, raw.mean(axis=0))
-        scale = np.where(heavy, typical, sd)
+        far = np.quantile(np.abs(raw - location), INSIDE, axis=0) / LINEAR
+        scale = np.where(heavy, np.maximum(typical, far), sd)
         kept = scale > 1e-9 * (1 + np.abs(location))
         scale = np.where(kept, scale, 1.0)
         kept &= _different(tamed((raw - location) / scale, LINEAR))
@@ -113,8 +118,9 @@ class Statistics:
         u = self._units(_raw(self.groups, data))
         u = np.concatenate([np.ones((len(u), 1)), u], axis=1)
         ledger = gaussian.Ledger(np.concatenate([[-1], owner]))
+        plain = gaussian.grams(u)
         for t in theta.T:
-            gaussian.fit(u, t, ledger)
+            gaussian.fit(u, t, ledger, plain=plain)
         least = max(LEAST_GAIN, LEAST_SHARE * ledger.gains.clip(0).sum())
         told = dict(zip(_places(self.groups), ledger.gains, strict=False))
         return tuple(
