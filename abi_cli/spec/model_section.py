@@ -125,6 +125,12 @@ class ModelSection(Section):
         description="Simulations that may fail (raise, or give what is not finite) and are then "
         "drawn again, which changes the prior; one more stops the work.",
     )
+    noise_free: tuple[VariableName, ...] = Field(
+        default=(),
+        description="Data that parameters and context determine, as is meant. Of others that do "
+        "not change when they are drawn again, check, simulate and train warn: a function may make "
+        "a generator of its own, with the same noise every time.",
+    )
 
     def declared(self, section: Literal["meta", "given", "prior"]) -> dict[str, Part | str]:
         """Variable → its distribution or function; none where one function draws them all."""

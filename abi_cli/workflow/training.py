@@ -18,6 +18,7 @@ from abi_cli.spec import DesignSection, Spec, dump_spec
 from abi_cli.training.fitting import refuse_unfit, refuse_unmonitored
 from abi_cli.training.stopping import Stop
 from abi_cli.variables import Datasets, count, take
+from abi_cli.workflow.findings import noise_findings
 from abi_cli.workflow.learning import Job, Receipt, learned, load_backend, versions
 from abi_cli.workflow.pointing import fitted_adapter, pointing, refuse_unknown_names
 from abi_cli.workflow.request import (
@@ -102,6 +103,8 @@ def _rehearse(
         simulator = model.need_simulator()
         rows = max(_REHEARSAL, 2 * simulator.unit)
         few = simulator.simulate(seed=seed, purpose=Purpose.PILOT, start=0, stop=rows)
+        for finding in noise_findings(model.spec, simulator, seed=seed):
+            listener.warn(finding.message, hint=finding.hint)
     with pointing(model):
         layout = model.layout(few)
         refuse_unknown_names(model.spec, layout)
