@@ -60,6 +60,7 @@ model:
   quantities: {}
   chunk: 32
   max_failures: 0
+  noise_free: []
 parameters:
   beta: {labels: [β₀, β₁]}
   sigma: {labels: [σ]}

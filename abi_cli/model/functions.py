@@ -10,9 +10,10 @@ from __future__ import annotations
 import difflib
 import inspect
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Hashable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, cast
@@ -39,6 +40,18 @@ def shown(value: object) -> str:
 def loaded_files(base_dir: Path) -> tuple[Path, ...]:
     """The files that functions of a folder needed so far, absolute: theirs, and those beside."""
     return user_modules(base_dir.resolve()).files()
+
+
+def _parameters(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...]:
+    """What a function takes; it is asked for again and again."""
+    return _remembered(function) if isinstance(function, Hashable) else _read(function)
+
+
+def _read(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...]:
+    return tuple(inspect.signature(function).parameters.values())
+
+
+_remembered = lru_cache(maxsize=256)(_read)
 
 
 @dataclass(frozen=True)
@@ -95,7 +108,7 @@ class UserFunction:
             SpecError: The function's arguments can't be given by name.
         """
         try:
-            parameters = inspect.signature(self.function).parameters.values()
+            parameters = _parameters(self.function)
         except ValueError as error:  # some functions written in C
             raise SpecError(
                 f"expected a function whose arguments have names; got {self.reference}",
@@ -126,7 +139,7 @@ class UserFunction:
         function = self.function
         positional = [
             parameter.name
-            for parameter in inspect.signature(function).parameters.values()
+            for parameter in _parameters(function)
             if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
         ]
         if tuple(positional[: len(names)]) != names:

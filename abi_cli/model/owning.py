@@ -7,6 +7,7 @@ read-only: that would break what compiled code and tensors rely on.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from copy import deepcopy
 from typing import Any
@@ -24,7 +25,7 @@ _ARRAY = np.ndarray
 
 def private(value: Any) -> Any:
     """A copy of the same type for a function to do with as it likes."""
-    if type(value) is np.ndarray:
+    if type(value) is _ARRAY:
         return value.copy("K")
     if type(value) in UNCHANGING or isinstance(value, np.generic):
         return value
@@ -49,33 +50,39 @@ class Columns:
 
     def __init__(self, first: dict[str, Any]) -> None:
         self.values = {name: [value] for name, value in first.items()}
-        self._names = len(first)
-        self._columns = [(name, column.append) for name, column in self.values.items()]
 
     @property
     def rows(self) -> int:
         """How many rows are complete."""
         return min(map(len, self.values.values()))
 
-    def append(self, results: Any) -> None:
-        """Copy the results of another row. (This is called a million times in a training.)
+    def appending(self) -> Callable[[Any], None]:
+        """A function that copies the results of another row.
+
+        It is called a million times in a training, so it has all that it needs at hand.
 
         Errors:
-            UnlikeOthersError: They are no dict, or of other names.
+            UnlikeOthersError: Raised by it where they are no dict, or of other names.
         """
-        if not isinstance(results, dict) or len(results) != self._names:
-            raise UnlikeOthersError
-        for name, append in self._columns:
+        columns = [(name, column.append) for name, column in self.values.items()]
+        names, array, unchanging = len(columns), np.ndarray, UNCHANGING
+
+        def append(results: Any) -> None:
+            if not isinstance(results, dict) or len(results) != names:
+                raise UnlikeOthersError
             try:
-                value = results[name]
+                for name, keep in columns:
+                    value = results[name]
+                    if type(value) is array:
+                        keep(value.copy())
+                    elif type(value) in unchanging:
+                        keep(value)
+                    else:
+                        keep(kept(value))
             except KeyError:
                 raise UnlikeOthersError from None
-            if type(value) is _ARRAY:
-                append(value.copy())
-            elif type(value) in UNCHANGING:
-                append(value)
-            else:
-                append(kept(value))
+
+        return append
 
 
 def owned(results: Any) -> Any:
@@ -94,6 +101,8 @@ def kept(value: Any) -> Any:
     What is masked becomes NaN, as an array without its mask would pass for data. Anything else,
     such as a tensor, becomes an array.
     """
+    if type(value) is _ARRAY:
+        return value.copy()
     if type(value) in UNCHANGING or isinstance(value, np.generic):
         return value
     if isinstance(value, np.ma.MaskedArray):

@@ -28,7 +28,7 @@ from abi_cli.model.outputs import (
     join,
     stack,
 )
-from abi_cli.model.repeating import HINT, UnrepeatableError, alike, tested
+from abi_cli.model.repeating import HINT, UnrepeatableError, alike, repeated
 from abi_cli.model.simulation import WHERE_VALUES_LACK
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.stage import Origin, Stage
@@ -81,7 +81,7 @@ class Replication:
         work, size = (self._in_chunks, self.chunk) if stage.batched else (self._one_by_one, 1)
         units = -(-self._number // size)
         values = work(stage, streams, range(units))
-        for unit in tested(0, units) if tested(self.dataset, self.dataset + 1) else ():
+        for unit in repeated(0, units) if repeated(self.dataset, self.dataset + 1) else ():
             again = work(stage, streams, range(unit, unit + 1))
             before = take(values, slice(unit * size, (unit + 1) * size))
             for name in stage.keys:

@@ -13,7 +13,7 @@ import numpy as np
 from abi_cli.errors import UserFunctionError
 from abi_cli.variables import Ragged, Value, array_of
 
-EVERY = 1_024
+EVERY = 4_096
 """Units of rows of which one is simulated again."""
 
 HINT = (
@@ -26,12 +26,12 @@ class UnrepeatableError(UserFunctionError):
     """A row is another when it is simulated again: drawing it once more would not help."""
 
 
-def tested(first: int, stop: int) -> list[int]:
+def repeated(first: int, stop: int) -> list[int]:
     """Which of the units first … stop − 1 are simulated again: 0, 1, 4, 16 …, and one in `EVERY`.
 
     The last come first, so that none follows the one that it followed before.
     """
-    growing = [0, *(4**power for power in range(5))]  # up to EVERY
+    growing = [0, *(4**power for power in range(6))]  # up to EVERY
     steady = range(-(-first // EVERY) * EVERY, stop, EVERY)
     chosen = {unit for unit in growing if first <= unit < stop} | set(steady)
     return sorted(chosen, reverse=True)

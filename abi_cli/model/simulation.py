@@ -23,7 +23,7 @@ from abi_cli.model.outputs import (
     stack,
 )
 from abi_cli.model.owning import Columns, UnlikeOthersError
-from abi_cli.model.repeating import HINT, UnrepeatableError, alike, tested
+from abi_cli.model.repeating import HINT, UnrepeatableError, alike, repeated
 from abi_cli.model.stage import Origin, Stage
 from abi_cli.model.streams import Streams
 from abi_cli.spec import RESERVED_NAMES
@@ -92,7 +92,7 @@ class Simulation:
         """
         size = self._chunk or 1
         first, end = start // size, (stop - 1) // size + 1
-        units = tested(first, end)
+        units = repeated(first, end)
         if units and end - first == 1:  # another one between the first time and the second
             with suppress(UserFunctionError):
                 self.rows(end * size, (end + 1) * size)
@@ -130,7 +130,9 @@ class Simulation:
     def _repeat(self, rows: range, known: Known, made: list[tuple[Stage, Columns]]) -> None:
         """Append the results of more rows. A cheap model's time goes here."""
         seek = self._streams.seek
-        *calls, (take_last, append_last) = [(stage.take, columns.append) for stage, columns in made]
+        *calls, (take_last, append_last) = [
+            (stage.take, columns.appending()) for stage, columns in made
+        ]
         output: Any = {}
         row = rows.start
         try:

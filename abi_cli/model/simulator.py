@@ -22,7 +22,7 @@ from abi_cli.model.failures import NO_FAILURES, Failures, drawn_again
 from abi_cli.model.functions import UserFunction
 from abi_cli.model.gaps import with_gaps
 from abi_cli.model.modules import user_modules
-from abi_cli.model.repeating import HINT, UnrepeatableError, alike, tested
+from abi_cli.model.repeating import HINT, UnrepeatableError, alike, repeated
 from abi_cli.model.simulation import Simulation
 from abi_cli.model.stage import Origin, Stage
 from abi_cli.model.streams import Purpose, Streams
@@ -285,7 +285,7 @@ class Simulator:
         if pilot is None:
             stop = 3 * self.unit
             pilot = bare.simulate(seed=seed, purpose=Purpose.PILOT, start=0, stop=stop)
-        units = tested(0, count(pilot) // self.unit)
+        units = repeated(0, count(pilot) // self.unit)
         with Workers(1) as workers:
             tasks = [(bare, seed, unit * self.unit, self.unit) for unit in units]
             for unit, again in zip(

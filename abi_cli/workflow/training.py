@@ -103,12 +103,13 @@ def _rehearse(
         simulator = model.need_simulator()
         rows = max(_REHEARSAL, 2 * simulator.unit)
         few = simulator.simulate(seed=seed, purpose=Purpose.PILOT, start=0, stop=rows)
-        for finding in noise_findings(model.spec, simulator, seed=seed):
-            listener.warn(finding.message, hint=finding.hint)
     with pointing(model):
         layout = model.layout(few)
         refuse_unknown_names(model.spec, layout)
         model.judged.refuse_unfit(layout)
+    if stored is None:
+        for finding in noise_findings(model.spec, model.need_simulator(), seed=seed):
+            listener.warn(finding.message, hint=finding.hint)
     derived, model = model.spec.adapter is None, completed(model, few)
     if derived:
         listener.note("derived the adapter from the model's variables: `abi fill` writes it out")
