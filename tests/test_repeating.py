@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 
 from abi_cli import workflow
+from abi_cli.errors import UserFunctionError
 from abi_cli.listener import Listener
 from abi_cli.model.noise import without_noise
 from abi_cli.model.owning import kept, owned, private
 from abi_cli.model.repeating import EVERY, UnrepeatableError, alike, repeated
-from abi_cli.spec import InvalidSpecError
+from abi_cli.model.simulator import Simulator
+from abi_cli.spec import InvalidSpecError, parse_spec
 from abi_cli.variables import Ragged
 from tests.cli import ANSCOMBE, SMALL, SPECS, abi
 from tests.model_tasks import BATCHED, ONE_DRAW, assert_equal, simulator, train_rows
@@ -168,6 +170,38 @@ def test_rounding_is_no_difference_and_all_else_is():
     assert not alike(sets, Ragged(np.array([0.0, 1, 2, 3, 5]), np.array([2, 0, 3])))
 
 
+def test_a_row_on_its_own_is_simulated_again_after_another(tmp_path):
+    code = (
+        HEAD
+        + PRIOR
+        + (
+            "def likelihood(mu, rng):\n    BUFFER[: rng.integers(1, 6)] = mu\n"
+            "    return {'y': BUFFER}\n"
+        )
+    )
+    model = simulator(tmp_path, code, ragged=frozenset())
+    with pytest.raises(UnrepeatableError, match="y differs when row 16 is simulated again"):
+        train_rows(model, 16, 17)
+
+
+def test_a_result_more_than_in_the_first_row_is_refused(tmp_path):
+    code = PRIOR + "def likelihood(mu): return {'y': mu} | ({'z': 1.0} if mu > 1 else {})\n"
+    with pytest.raises(UserFunctionError, match=r"as in the first row; got y"):
+        train_rows(simulator(tmp_path, code), 0, 40)
+
+
+def test_a_variable_of_a_function_among_declared_ones_stays_as_it_was_returned(tmp_path):
+    (tmp_path / "model.py").write_text(
+        HEAD + "def a(rng):\n    BUFFER[:] = rng.normal(size=5)\n    return BUFFER\n"
+        "def b(a, rng):\n    BUFFER[:] = 0\n    return a.sum() + rng.normal()\n"
+        "def likelihood(a, b, rng): return {'y': rng.normal(b)}\n"
+    )
+    spec = parse_spec(
+        "name: x\nmodel: {prior: {a: model.py:a, b: model.py:b}, likelihood: model.py:likelihood}"
+    )
+    assert train_rows(Simulator.from_spec(spec, tmp_path), 0, 3)["a"].all()
+
+
 def test_what_cannot_be_repeated_is_not_drawn_again(tmp_path):
     model = simulator(tmp_path, HEAD + CASES["a counter"], max_failures=9, ragged=frozenset())
     with pytest.raises(UnrepeatableError, match="y differs when row 1 is simulated again"):
@@ -187,13 +221,14 @@ def test_noise_is_found(code, tmp_path):
     assert without_noise(simulator(tmp_path, bare), seed=1) == ("y",)
 
 
-@pytest.mark.parametrize("scale", [0.01, 1, 100])
-def test_discrete_data_that_are_often_the_same_have_noise(scale, tmp_path):
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("scale", [0.01, 1, 10])
+def test_discrete_data_that_are_often_the_same_have_noise(scale, seed, tmp_path):
     code = HEAD + (
         f"def prior(rng): return {{'mu': {scale} * rng.normal()}}\n"
         "def likelihood(mu, rng): return {'y': float(rng.random() < 1 / (1 + np.exp(-mu)))}\n"
     )
-    assert without_noise(simulator(tmp_path, code), seed=1) == ()
+    assert without_noise(simulator(tmp_path, code), seed=seed) == ()
 
 
 class Heard(Listener):
@@ -266,17 +301,20 @@ def test_commands_that_simulate_refuse_what_cannot_be_repeated(command, tmp_path
 
 def test_quantities_cannot_change_the_draws(tmp_path):
     (tmp_path / "model.py").write_text(
-        HEAD + "def q(mu):\n    mu[:] = 0\n    return 1.0\n"
-        "def r(mu, batch_size):\n    mu[:] = 0\n    BUFFER[:] += 1\n"
+        HEAD + "def q(mu):\n    before = mu.sum()\n    mu[:] = 0\n    return before\n"
+        "def r(mu, batch_size):\n    assert mu.all()\n    mu[:] = 0\n    BUFFER[:] += 1\n"
         "    return BUFFER[:batch_size]\n"
     )
     from abi_cli.model.quantities import Quantities
 
-    quantities = Quantities.load({"q": "model.py:q", "r": "model.py:r"}, tmp_path)
+    functions = {"q": "model.py:q", "p": "model.py:q", "r": "model.py:r"}
+    quantities = Quantities.load(functions, tmp_path)
     draws = {"mu": np.ones((3, 4, 2), np.float32)}
     values = quantities.of(draws, {"y": np.zeros((3, 1))})
-    assert (draws["mu"] == 1).all()
+    again = quantities.of(draws, {"y": np.zeros((3, 1))})
+    np.testing.assert_array_equal(again["r"][:, 0], [4, 5, 6])
     np.testing.assert_array_equal(values["r"][:, 0], [1, 2, 3])
+    assert (values["p"] == 2).all()
 
 
 if __name__ == "__main__":
