@@ -18,6 +18,7 @@ from abi_cli.spec import DesignSection, Spec, dump_spec
 from abi_cli.training.fitting import refuse_unfit, refuse_unmonitored
 from abi_cli.training.stopping import Stop
 from abi_cli.variables import Datasets, count, take
+from abi_cli.workflow.findings import noise_findings
 from abi_cli.workflow.learning import Job, Receipt, learned, load_backend, versions
 from abi_cli.workflow.pointing import fitted_adapter, pointing, refuse_unknown_names
 from abi_cli.workflow.request import (
@@ -106,6 +107,9 @@ def _rehearse(
         layout = model.layout(few)
         refuse_unknown_names(model.spec, layout)
         model.judged.refuse_unfit(layout)
+    if stored is None:
+        for finding in noise_findings(model.spec, model.need_simulator(), seed=seed):
+            listener.warn(finding.message, hint=finding.hint)
     derived, model = model.spec.adapter is None, completed(model, few)
     if derived:
         listener.note("derived the adapter from the model's variables: `abi fill` writes it out")
