@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 import abi_cli
+from abi_cli import room, workflow
 from abi_cli import run as runs
-from abi_cli import workflow
 from abi_cli.run import open_run
 from abi_cli.spec import parse_spec
 from tests.cli import ANSCOMBE, ROOT, SMALL, SPECS, abi, abi_process
@@ -447,7 +447,7 @@ def test_a_signal_before_anything_is_learned_leaves_a_run_to_begin(number, code,
     assert "Traceback" not in said
     assert f"abi train --resume {run} goes on from the start" in said
     assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
-    assert runs.is_only_begun(run)
+    assert room.is_only_begun(run)
     if number is signal.SIGTERM:  # once is enough
         resumed = abi("train", "--resume", run)
         assert resumed.exit_code == 0, resumed.output
