@@ -30,9 +30,7 @@ def train(path, word, ends="whole", *, force=False):
     try:
         with run.begin(path, MANIFEST, files, force=force) as folder:
             if "early" in ends or ends == "stopped":
-                (
-                    path / run.STATE
-                ).mkdir()  # there may be no room on the disk for what belongs there
+                (path / run.STATE).mkdir()  # empty: the disk may be full
             else:
                 write_checkpoint(path / run.STATE, Checkpoint(1, {}, {}))
             if "killed" in ends:
@@ -92,10 +90,10 @@ def test_all_that_was_there_comes_back_where_nothing_was_learned(ends, toy):
 ENDS = ("early", "stopped", "late", "killed early", "killed late", "whole")
 
 
-@pytest.mark.parametrize("ends", [*itertools.product(ENDS, repeat=3)], ids=" ".join)
+@pytest.mark.parametrize("ends", [*itertools.product(ENDS, repeat=2)], ids=" ".join)
 def test_no_order_of_failures_loses_the_last_whole_run(ends, toy):
     whole = "A"
-    for word, end in zip("BCD", ends, strict=True):
+    for word, end in zip("BC", ends, strict=True):
         train(toy, word, end, force=True)
         whole = word if end == "whole" else whole
         kept = {name: run for name, run in there(toy.parent).items() if name[0] != "."}
@@ -105,7 +103,7 @@ def test_no_order_of_failures_loses_the_last_whole_run(ends, toy):
     assert there(toy.parent) == {"toy": "last", "toy.bak": whole}
 
 
-@pytest.mark.parametrize("renames", [0, 1, 2, 3])
+@pytest.mark.parametrize("renames", [0, 1, 2])
 def test_killed_between_two_renames_it_loses_nothing(renames, toy, monkeypatch):
     train(toy, "B", force=True)
     real, done = type(toy).rename, []
@@ -119,11 +117,8 @@ def test_killed_between_two_renames_it_loses_nothing(renames, toy, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(type(toy), "rename", rename)
         patched.setattr(run, "give_back", lambda _: None)
-        if renames < 3:
-            with pytest.raises(Died):
-                train(toy, "X", force=True)
-        else:
-            train(toy, "X", "killed early", force=True)
+        with pytest.raises(Died):
+            train(toy, "X", force=True)
     train(toy, "Y", "early", force=True)
     assert set(there(toy.parent).values()) == {"A", "B"}
 
