@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -401,6 +402,30 @@ def test_ends_of_forks_and_other_threads_stay_ends():
         if not child:
             os._exit(7)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+ENDED_AT_ONCE = """
+import os, signal
+os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), signal.SIGTERM))
+from abi_cli import options, underway
+from abi_cli.model import children
+children.prepare()
+signal.signal(signal.SIGTERM, options._terminate)
+with underway.at_hand():
+    child = os.fork()
+    if not child:
+        underway.leave(7)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    print(signal.SIGTERM in held)
+"""
+
+
+def test_a_fork_that_is_ended_before_it_has_begun_ends():
+    result = subprocess.run(
+        [sys.executable, "-c", ENDED_AT_ONCE], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert (result.stdout, result.stderr) == (f"{-signal.SIGTERM}\nFalse\n", "")
 
 
 if __name__ == "__main__":
