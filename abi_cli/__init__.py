@@ -5,7 +5,7 @@ A map of the package. A file imports only from lines below its own, or from its 
     cli, options, completing    the commands: signatures, help, exit codes; what shells offer
     console/       what people and pipes see: tables, progress, errors, JSON
     workflow/      one function per command, values in, values out; the door from Python
-    run, manifest, integrity    the run folder: what is in it, written whole, read back, unchanged
+    run, room, manifest, integrity    the run folder: written whole, in nobody's place, read back
     archive, model_file         model.keras: an approximator in a file, of whomever
     data/          data sets and draws in and out: csv, json, npz, netcdf, parquet
     diagnostics/   metrics, verdict, pictures; NumPy and SciPy only, for draws from anywhere

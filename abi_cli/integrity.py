@@ -5,7 +5,8 @@ What training writes has its SHA-256 in manifest.json. A file is looked at when 
     model.keras     must be the one that was written
     spec.yaml       must say the same but for `data:` and `diagnostics:`, which may be changed in a
                     run: nothing was learned from them
-    code/           must be the code that was learned from, where a command executes it
+    code/           must be the code that was learned from, where a command executes it; a training
+                    goes on with other code, or another `model:`, where somebody accepts it
     the others      are told of by `abi show`; diagnostics/ and state/ are written again and again
 
 Whoever can write manifest.json can write other hashes, too: they find damage and mistakes. What a
@@ -17,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -40,6 +41,11 @@ verdicts are."""
 MEANING = "spec.yaml without data and diagnostics"
 """The name under which a manifest has the SHA-256 of what a spec says beside those."""
 
+NETWORKS = "spec.yaml without data, diagnostics and model"
+"""The same without what is simulated: what the state of a training hangs on."""
+
+_MEANINGS = {MEANING: FREE, NETWORKS: (*FREE, "model")}
+
 MOST_ELEMENTS = 1_000_000
 """Scalars of a variable, far more than any network takes."""
 
@@ -49,7 +55,7 @@ class NewerFormat(ValueError):
 
 
 def meaning(spec: bytes) -> dict[str, str]:
-    """The entry of a manifest for what a spec says beside `FREE`; none where it says nothing.
+    """The entries of a manifest for what a spec says; none where it says nothing.
 
     Arguments:
         spec: The text of spec.yaml.
@@ -60,9 +66,13 @@ def meaning(spec: bytes) -> dict[str, str]:
         return {}
     if not isinstance(tree, dict):
         return {}
-    said = {name: value for name, value in tree.items() if name not in FREE}
+    return {entry: _hashed(tree, without) for entry, without in _MEANINGS.items()}
+
+
+def _hashed(tree: Mapping[str, Any], without: Sequence[str]) -> str:
+    said = {name: value for name, value in tree.items() if name not in without}
     text = json.dumps(said, sort_keys=True, default=str)
-    return {MEANING: hashlib.sha256(text.encode()).hexdigest()}
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def changed(folder: Path, hashes: Mapping[str, str]) -> tuple[str, ...]:
@@ -70,12 +80,20 @@ def changed(folder: Path, hashes: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(
         name
         for name, expected in hashes.items()
-        if name != MEANING and not _is_intact(folder / name, expected)
+        if name not in _MEANINGS and not _is_intact(folder / name, expected)
     )
 
 
 def _is_intact(file: Path, expected: str) -> bool:
     return file.is_file() and digest(file) == expected
+
+
+def _says_the_same(spec: Path, hashes: Mapping[str, str], entry: str) -> bool:
+    """Whether a spec says what it said, as far as an entry of `meaning` goes."""
+    content = spec.read_bytes() if spec.is_file() else b""
+    if hashlib.sha256(content).hexdigest() == hashes.get(spec.name):
+        return True
+    return entry in hashes and meaning(content).get(entry) == hashes[entry]
 
 
 def refuse_changed_spec(spec: Path, hashes: Mapping[str, str]) -> None:
@@ -86,10 +104,7 @@ def refuse_changed_spec(spec: Path, hashes: Mapping[str, str]) -> None:
     """
     if not spec.is_file():
         raise RunError(f"{spec.parent} holds no {spec.name}", hint=_RESTORE)
-    content = spec.read_bytes()
-    if hashlib.sha256(content).hexdigest() == hashes.get(spec.name):
-        return
-    if MEANING in hashes and meaning(content).get(MEANING) == hashes[MEANING]:
+    if _says_the_same(spec, hashes, MEANING):
         return
     raise RunError(
         f"{spec} is not the spec that this run was trained with: its SHA-256 differs from the one "
@@ -121,6 +136,40 @@ def refuse_changed_code(folder: Path, hashes: Mapping[str, str], code: str) -> N
                 f"{file} is no part of this run: somebody has put it there",
                 hint="Look at it, and take it away.",
             )
+
+
+def accepted(folder: Path, hashes: Mapping[str, str], *, spec: str, code: str) -> dict[str, str]:
+    """The hashes of a run whose code, or spec under `model:`, is to be as it is now.
+
+    Arguments:
+        folder: The run.
+        spec, code: Where in it they are.
+
+    Errors:
+        RunError: The spec says something else by more than its `model:`, on which the state hangs.
+    """
+    said: dict[str, str] = {}
+    if not _says_the_same(folder / spec, hashes, MEANING):
+        if not _says_the_same(folder / spec, hashes, NETWORKS):
+            raise RunError(
+                f"{folder / spec} is not the spec that this run was trained with, by more than its "
+                "`data:`, `diagnostics:` or `model:`",
+                hint="Only other code, or another `model:`, can be accepted: the state of the "
+                f"training is that of other networks. {_RESTORE} To train what it says now: abi "
+                f"train {folder / spec} -o ANOTHER",
+            )
+        content = (folder / spec).read_bytes()
+        said = {spec: hashlib.sha256(content).hexdigest(), **meaning(content)}
+    kept = {name: known for name, known in hashes.items() if not name.startswith(f"{code}/")}
+    there = {file.relative_to(folder).as_posix() for file in (folder / code).rglob("*.py")}
+    there |= {name for name in hashes.keys() - kept.keys() if (folder / name).is_file()}
+    return {**kept, **said, **{name: digest(folder / name) for name in sorted(there)}}
+
+
+def differing(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
+    """The files whose hashes are others → the hash before; empty where there was none."""
+    names = sorted({*before, *now} - _MEANINGS.keys())
+    return {name: before.get(name, "") for name in names if before.get(name) != now.get(name)}
 
 
 _RESTORE = "Restore it from a copy of the run."

@@ -1,4 +1,4 @@
-"""What a run says of itself: its manifest.json."""
+"""What a run folder holds, by name; what a run says of itself: its manifest.json."""
 
 from __future__ import annotations
 
@@ -9,6 +9,23 @@ from abi_cli import integrity
 from abi_cli.variables import Layout
 
 SCHEMA = "abi.run/1"
+
+SPEC, ORIGINAL, CODE, MODEL = "spec.yaml", "spec.orig.yaml", "code", "model.keras"
+HISTORY, STATE, MANIFEST = "history.csv", "state", "manifest.json"
+DIAGNOSTICS, METRICS = "diagnostics", "metrics.json"
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """Files that were changed in mid-training, as somebody has accepted.
+
+    Arguments:
+        when: ISO 8601 with the offset from UTC.
+        files: File → its SHA-256 before; empty for one that was added.
+    """
+
+    when: str
+    files: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -33,6 +50,7 @@ class Manifest:
         jobs: Processes that simulate, as they were asked for; None for the usual number.
         extended: Epochs of the whole training, each time that it was made longer.
         resumed: When it was gone on with, ISO 8601.
+        accepted: Changes of its code while it was being trained, in order; `hashes` has the last.
     """
 
     name: str
@@ -51,6 +69,7 @@ class Manifest:
     jobs: int | None = None
     extended: tuple[int, ...] = ()
     resumed: tuple[str, ...] = ()
+    accepted: tuple[Accepted, ...] = ()
 
     def to_json(self) -> str:
         """As the text of manifest.json."""

@@ -13,7 +13,7 @@ import inspect
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -66,6 +66,30 @@ def _env(name: str) -> str:
     variable = f"ABI_{name}"
     _VARIABLES.add(variable)
     return variable
+
+
+def from_environment(call: typer.Context, name: str) -> bool:
+    """Whether an option has its value from the environment, which is a default, not a wish.
+
+    Arguments:
+        call: Of the command.
+        name: The parameter's.
+    """
+    source = call.get_parameter_source(name)
+    return source is not None and source.name == "ENVIRONMENT"
+
+
+def said(call: typer.Context, names: Mapping[str, str]) -> list[str]:
+    """The options that stand on the command line, as they are called there.
+
+    Arguments:
+        call: Of the command.
+        names: Of the parameters in question → what they are called on the command line.
+    """
+    sources = {name: call.get_parameter_source(name) for name in names}
+    return [
+        names[name] for name, source in sources.items() if source and source.name == "COMMANDLINE"
+    ]
 
 
 SpecPath = Annotated[

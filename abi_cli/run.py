@@ -27,15 +27,27 @@ from pathlib import Path
 
 from abi_cli import integrity
 from abi_cli.digests import digest
-from abi_cli.errors import OutputError, RunError, UsageError
-from abi_cli.locks import LOCK, is_locked, locked
-from abi_cli.manifest import Manifest
-from abi_cli.placing import back_up, replacing, write_text, writing
+from abi_cli.errors import RunError
+from abi_cli.locks import is_locked, locked
+from abi_cli.manifest import (
+    CODE,
+    HISTORY,
+    MANIFEST,
+    MODEL,
+    SPEC,
+    STATE,
+    Accepted,
+    Manifest,
+)
+from abi_cli.placing import replacing, write_text, writing
+from abi_cli.room import (
+    clear,
+    give_back,
+    make_room,
+    refuse_taken,
+)
+from abi_cli.training.checkpoints import has_checkpoint
 from abi_cli.variables import Layout
-
-SPEC, ORIGINAL, CODE, MODEL = "spec.yaml", "spec.orig.yaml", "code", "model.keras"
-HISTORY, STATE, MANIFEST = "history.csv", "state", "manifest.json"
-DIAGNOSTICS, METRICS = "diagnostics", "metrics.json"
 
 
 @dataclass(frozen=True)
@@ -173,48 +185,57 @@ def begin(
 ) -> Iterator[Run]:
     """A new run folder with its first files, for as long as it takes to train.
 
-    Should the work fail before it has saved any state, the folder goes away again and what was
-    there before comes back. If it is stopped (KeyboardInterrupt), the folder stays to be resumed.
+    Should the work end before it has saved any state, the folder goes away again and what was there
+    before comes back. If it is stopped (KeyboardInterrupt) and nothing was there, the folder stays
+    to be resumed.
 
     Arguments:
-        path: Where; refused where something is, unless `force` moves a run to `NAME.bak`.
+        path: Where; refused where something is, unless `force` makes room (`abi_cli.room`).
         files: Name, relative to the folder → content.
 
     Errors:
         OutputError: The place is taken, or nothing can be written there.
     """
-    refuse_taken(path, force=force)
+    refuse_taken(path, force=force, by_run=True)
     with contextlib.ExitStack() as locks:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            if (path / MANIFEST).is_file():
-                with locked(path):
-                    backup = _make_way(path)
-            else:
-                backup = _make_way(path)
             first = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+            displaced = False
             try:
-                first.chmod(0o777 & ~_umask())
-                for name, content in files.items():
-                    (first / name).parent.mkdir(parents=True, exist_ok=True)
-                    (first / name).write_bytes(content)
-                own = {name: digest(first / name) for name in sorted(files)}
-                meaning = integrity.meaning(files.get(SPEC, b""))
-                manifest = replace(manifest, hashes={**own, **meaning})
-                (first / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+                manifest = _write_first(first, manifest, files)
                 locks.enter_context(locked(first, called=path))
+                with locked(path) if (path / MANIFEST).is_file() else contextlib.nullcontext():
+                    displaced = make_room(path)
                 first.rename(path)
             except BaseException:
                 shutil.rmtree(first, ignore_errors=True)
-                _restore(path, backup)
+                if displaced:
+                    give_back(path)
                 raise
         try:
             yield Run(path, manifest)
         except BaseException as error:
-            if not isinstance(error, KeyboardInterrupt) and not (path / STATE).exists():
+            if has_checkpoint(path / STATE):
+                clear(path)
+            elif displaced or not isinstance(error, KeyboardInterrupt):
                 shutil.rmtree(path, ignore_errors=True)
-                _restore(path, backup)
+                if displaced and not path.exists():
+                    give_back(path)
             raise
+        clear(path)
+
+
+def _write_first(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Manifest:
+    """Write the files that a run begins with; gives its manifest, which has their hashes."""
+    folder.chmod(0o777 & ~_umask())
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    own = {name: digest(folder / name) for name in sorted(files)}
+    manifest = replace(manifest, hashes={**own, **integrity.meaning(files.get(SPEC, b""))})
+    (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+    return manifest
 
 
 @contextlib.contextmanager
@@ -230,38 +251,11 @@ def resume(path: Path) -> Iterator[Run]:
         yield look(path)
 
 
-def is_only_begun(path: Path) -> bool:
-    """Whether a run holds nothing but the files that it began with: nothing was learned yet."""
-    if not (path / MANIFEST).is_file() or (path / STATE).exists():
-        return False
-    own = {SPEC, ORIGINAL, CODE, MANIFEST, LOCK}
-    return _is_untrained(path) and {one.name for one in path.iterdir()} <= own
-
-
-def _is_untrained(path: Path) -> bool:
-    with contextlib.suppress(RunError):
-        return not look(path).manifest.trained
-    return False
-
-
-def _make_way(path: Path) -> Path | None:
-    """Give what is in the way of a new run another name; one that was only begun goes."""
-    if is_only_begun(path):
-        shutil.rmtree(path)
-        return None
-    return back_up(path)
-
-
 def _umask() -> int:
     """The process's umask, which can only be read by setting it."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
-
-
-def _restore(path: Path, backup: Path | None) -> None:
-    if backup is not None and not path.exists():
-        backup.rename(path)
 
 
 def noted(
@@ -280,6 +274,23 @@ def noted(
     )
     write_text(run.path / MANIFEST, manifest.to_json())
     return Run(run.path, manifest)
+
+
+def accepted(run: Run, *, when: str) -> Run:
+    """The run with the code, and `model:`, that it has now; `noted` enters that into its folder.
+
+    Arguments:
+        when: ISO 8601 with the offset from UTC.
+
+    Errors:
+        RunError: Its spec says something else by more than its `model:`.
+    """
+    before = run.manifest
+    hashes = integrity.accepted(run.path, before.hashes, spec=SPEC, code=CODE)
+    change = Accepted(when, integrity.differing(before.hashes, hashes))
+    return replace(
+        run, manifest=replace(before, hashes=hashes, accepted=(*before.accepted, change))
+    )
 
 
 def finish(
@@ -312,29 +323,3 @@ def write_history(file: Path, history: Sequence[Mapping[str, float]]) -> None:
         table = csv.DictWriter(stream, names, restval="", lineterminator="\n")
         table.writeheader()
         table.writerows({"epoch": i, **row} for i, row in enumerate(history, start=1))
-
-
-def refuse_taken(target: Path, *, force: bool) -> None:
-    """Refuse a place where something is, before any work is done for it.
-
-    Devices and pipes, such as /dev/stdout, are always free.
-
-    Errors:
-        OutputError: Something is there and `force` is off.
-        UsageError: It is a folder that is not ours, which even `force` leaves alone.
-    """
-    if target.is_dir():
-        ours = any((target / name).is_file() for name in (MANIFEST, METRICS))
-        if not ours and any(target.iterdir()):
-            raise UsageError(
-                f"{target} is a folder that abi did not make, so nothing is written there",
-                hint="Name another place with -o.",
-            )
-        taken = ours and not is_only_begun(target)
-    else:
-        taken = target.is_file()
-    if taken and not force:
-        ways = f"--force moves it to {target.name}.bak; -o writes somewhere else."
-        if (target / STATE).exists() and _is_untrained(target):
-            ways = f"abi train --resume {target} lets its training go on. {ways}"
-        raise OutputError(f"{target} is there already", hint=ways)

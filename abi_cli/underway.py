@@ -88,6 +88,12 @@ class Cell:
         self._entries += 1
         self._entry[0] = self._entries  # last: now the rest can be read
 
+    def again(self) -> None:
+        """What is at work is begun once more: it has all its time again."""
+        if self._entry[0]:
+            self._entries += 1
+            self._entry[0] = self._entries
+
     def end(self) -> None:
         """It is over."""
         self._entry[0] = 0
@@ -181,11 +187,23 @@ def work(where: str, *, rows: int = 1, limit: float | None = None) -> Iterator[N
         finally:
             with here.turn:
                 cell.end()
-                if here.told:  # perhaps too late to be raised
-                    _interrupt(here.thread, None)
-                    here.told = False
+                _take_back()
     except TakesTooLong:
         raise too_long(where, limit or 0.0) from None
+
+
+def again() -> None:
+    """The work in this thread does a unit once more, which has all its time again."""
+    with here.turn:
+        here.cell.again()
+        _take_back()
+
+
+def _take_back() -> None:
+    """Let the thread hear nothing of its time being over that it has not heard yet."""
+    if here.told:  # perhaps too late to be raised
+        _interrupt(here.thread, None)
+        here.told = False
 
 
 def too_long(where: str, limit: float) -> TookTooLong:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -24,12 +25,22 @@ def abi(*arguments: object, stdin: str | bytes | None = None) -> Result:
     return CliRunner().invoke(app, [*map(str, arguments)], input=stdin, prog_name="abi")
 
 
+def words(*arguments: object) -> list[str]:
+    """The words of a command."""
+    return [sys.executable, "-c", "from abi_cli.cli import main; main()", *map(str, arguments)]
+
+
+def shell(*arguments: object) -> str:
+    """A command for a shell, in quotes where a path has spaces."""
+    return shlex.join(words(*arguments))
+
+
 def abi_process(
-    *arguments: object, cwd: Path = ROOT, **environment: str
+    *arguments: object, cwd: Path | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in a process of its own, as a shell would."""
     return subprocess.run(
-        [sys.executable, "-c", "from abi_cli.cli import main; main()", *map(str, arguments)],
+        words(*arguments),
         capture_output=True,
         text=True,
         cwd=cwd,

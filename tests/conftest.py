@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,19 @@ settings.load_profile("abi")
 # which interrupt a command would wait in vain.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _working_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An empty one for all tests: none depends on where they are run, or on what is there.
+
+    Whatever a test has left there fails the last of them.
+    """
+    before, folder = Path.cwd(), tmp_path_factory.mktemp("working")
+    os.chdir(folder)
+    yield folder
+    os.chdir(before)
+    assert [entry.name for entry in folder.iterdir()] == []
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import ClassVar
 import h5py
 import numpy as np
 
-from tests.cli import ROOT
+from tests.cli import words
 
 MODEL = """
 def meta(rng):
@@ -106,16 +105,9 @@ class Training:
     def __init__(self, run: Path, *arguments: object, prepare: Callable[[], object] | None = None):
         self.run = run
         self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                "from abi_cli.cli import main; main()",
-                "train",
-                *map(str, arguments),
-            ],
+            words("train", *arguments),
             stderr=subprocess.PIPE,
             text=True,
-            cwd=ROOT,
             env={**os.environ, "KERAS_BACKEND": "tensorflow"},
             preexec_fn=prepare,
         )

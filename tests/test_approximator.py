@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from abi_cli.archive import save_approximator
 from abi_cli.errors import RunError
 from abi_cli.variables import Ragged, take
 from tests import engine
+from tests.cli import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_a_run_of_one_backend_loads_on_the_other(posterior, tmp_path):
     other = "jax" if engine.backend.name() == "tensorflow" else "tensorflow"
     code = f"""
         import sys
-        sys.path.insert(0, {str(Path.cwd())!r})
+        sys.path.insert(0, {str(ROOT)!r})
         from pathlib import Path
         import numpy as np
         from tests import engine

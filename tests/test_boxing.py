@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -16,8 +18,8 @@ import pytest
 from abi_cli import underway
 from abi_cli.errors import TookTooLong, UserFunctionError
 from abi_cli.model.failures import drawn_again
-from abi_cli.model.simulation import Origin
-from abi_cli.model.streams import Purpose
+from abi_cli.model.stage import Origin
+from abi_cli.model.streams import Purpose, Streams
 from abi_cli.model.workers import Workers
 from abi_cli.training.blocks import Ahead
 from tests.cli import ROOT, abi, abi_process
@@ -26,6 +28,7 @@ from tests.model_tasks import (
     end_in_c,
     exit_without_a_word,
     raise_what_cannot_travel,
+    simulator,
     sleep_in_c,
     start_a_child,
 )
@@ -69,6 +72,7 @@ CODE = {
     "loop": "while mu > 1.5: pass",
     "stubborn": "if mu > 1.5: stubborn()",
     "fd1": "os.write(1, b'RAW\\n'); os.system('echo CHILD'); print('PRINTED')",
+    "loop_elsewhere": "while multiprocessing.parent_process(): pass",
     "quiet": "pass",
 }
 
@@ -172,13 +176,22 @@ def test_what_no_exception_can_end_ends_the_command(name, message, folder):
     assert result.stdout == ""
 
 
+def test_what_takes_too_long_in_another_process_alone_is_no_finding(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    result = abi("check", "loop_elsewhere.yaml", "-s", "model.timeout=1 s")
+    assert result.exit_code == 5, result.output
+    assert "likelihood took more than 1 s, model.timeout (row " in result.stderr
+
+
 def test_what_c_and_children_write_is_no_data(folder):
     usual = abi_process("simulate", "quiet.yaml", "-n", 3, "-q", cwd=folder)
     loud = abi_process("simulate", "fd1.yaml", "-n", 3, "-q", cwd=folder)
     assert loud.returncode == 0
     assert loud.stdout == usual.stdout
     assert len(loud.stdout.splitlines()) == 4
-    assert sorted(loud.stderr.split()) == sorted(["RAW", "CHILD", "PRINTED"] * 3)
+    said = Counter(loud.stderr.split())  # by rows that are simulated again, too
+    assert said.keys() == {"RAW", "CHILD", "PRINTED"}
+    assert len(set(said.values())) == 1
     named = abi_process("simulate", "fd1.yaml", "-n", 3, "-o", "/dev/stdout", cwd=folder)
     assert named.stdout == usual.stdout
 
@@ -342,6 +355,45 @@ def test_a_unit_is_stopped_at_its_limit_and_ended_later():
     assert events == [("stop", 0), ("stop", 0), ("kill", 0)]
 
 
+def test_a_unit_that_is_done_again_has_all_its_time_again():
+    cell, events = underway.Cell(), []
+    post = underway._Post(cell, None, lambda seen: events.append(seen.unit), None)
+    cell.again()
+    assert cell.look() is None
+    cell.begin("row {}", rows=1, limit=3.0)
+    for now in (0.0, 2.0):
+        post.look(now)
+    cell.again()
+    for now in (4.0, 6.0, 7.0):
+        post.look(now)
+    assert events == [0]
+
+
+TELLS_WHERE = """import random
+SEEN = []
+
+def prior(rng):
+    return {"mu": rng.normal()}
+
+def likelihood(mu, rng):
+    from abi_cli import underway
+    SEEN.append(underway.here.cell.look()[:3])
+    return {"y": NOISE + rng.normal(mu, 1, size=5)}
+"""
+
+
+@pytest.mark.parametrize("noise", ["0", "random.random()"])
+def test_rows_that_are_simulated_again_are_other_work(noise, tmp_path, monkeypatch):
+    monkeypatch.setattr(Streams, "_seeds_random", False)
+    model = simulator(tmp_path, TELLS_WHERE.replace("NOISE", noise), ragged=frozenset())
+    model.simulate(seed=1, purpose=Purpose.SIMULATE, start=0, stop=2)
+    seen = model.likelihood.function.__globals__["SEEN"]
+    assert len(seen) == (4 if noise == "0" else 3 + 4)  # a row that differs ends the first go
+    assert len(set(seen)) == len(seen)
+    model.drawn_apart(3, seed=1, apart={"observable": 1 << 40})
+    assert seen[-1][1:] == (3, "row 3 of seed 1, pilot")
+
+
 def test_ends_of_forks_and_other_threads_stay_ends():
     with underway.at_hand():
         with pytest.raises(underway.EndsProcess):
@@ -350,6 +402,30 @@ def test_ends_of_forks_and_other_threads_stay_ends():
         if not child:
             os._exit(7)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+ENDED_AT_ONCE = """
+import os, signal
+os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), signal.SIGTERM))
+from abi_cli import options, underway
+from abi_cli.model import children
+children.prepare()
+signal.signal(signal.SIGTERM, options._terminate)
+with underway.at_hand():
+    child = os.fork()
+    if not child:
+        underway.leave(7)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    print(signal.SIGTERM in held)
+"""
+
+
+def test_a_fork_that_is_ended_before_it_has_begun_ends():
+    result = subprocess.run(
+        [sys.executable, "-c", ENDED_AT_ONCE], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert (result.stdout, result.stderr) == (f"{-signal.SIGTERM}\nFalse\n", "")
 
 
 if __name__ == "__main__":

@@ -151,6 +151,18 @@ def test_what_it_does_not_have_is_refused_with_the_remedy(call, point_run):
     assert sorted(point_run.rglob("*")) == before
 
 
+def test_a_seed_of_the_environment_is_a_default_that_it_leaves_unused(point_run, monkeypatch):
+    monkeypatch.setenv("ABI_SEED", "7")
+    assert abi("estimate", point_run, ANSCOMBE).exit_code == 0
+    assert abi("estimate", point_run, ANSCOMBE, "--seed", 7).exit_code == 2
+
+
+def test_the_environments_seed_is_that_of_draws(small_run, monkeypatch):
+    seven = abi("estimate", small_run, ANSCOMBE, "-n", 20, "--seed", 7).stdout
+    monkeypatch.setenv("ABI_SEED", "7")
+    assert abi("estimate", small_run, ANSCOMBE, "-n", 20).stdout == seven
+
+
 def test_a_check_builds_it():
     result = abi(
         "check", SPECS / "regression.yaml", "-s", "networks.inference=point", "--build", "--json"

@@ -6,13 +6,12 @@ import csv
 import io
 import json
 import subprocess
-import sys
 import warnings
 
 import numpy as np
 import pytest
 
-from tests.cli import ANSCOMBE, ROOT, abi
+from tests.cli import ANSCOMBE, abi, shell
 
 
 def rows_of(text: str) -> list[dict[str, str]]:
@@ -170,13 +169,12 @@ def test_small_tables_that_are_not_grouped_are_refused_too(small_run, tmp_path):
 
 
 def test_closed_streams_are_no_bugs(small_run):
-    command = f"{sys.executable} -c 'from abi_cli.cli import main; main()' show {small_run}"
+    command = shell("show", small_run)
     for closed, code in (("<&-", 0), (">&-", 74)):
         result = subprocess.run(
             ["bash", "-c", f"{command} {closed}"],
             capture_output=True,
             text=True,
-            cwd=ROOT,
             check=False,
         )
         assert result.returncode == code

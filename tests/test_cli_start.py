@@ -10,6 +10,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from abi_cli.cli import app
+from tests.cli import SPECS
 
 HEAVY = ("keras", "tensorflow", "jax", "torch", "matplotlib", "pandas", "scipy", "numpy", "rich")
 
@@ -96,7 +97,7 @@ def test_every_command_has_help_with_examples(command):
         (("sample", "run", "d.csv", "-n", "0"), "--draws"),
         (("sample", "run", "d.csv", "-n", "ten"), "--draws"),
         (("list", "stpe"), "Expected a kind of part"),
-        (("simulate", "specs/regression.yaml", "--context", "N"), "NAME=NUMBER"),
+        (("simulate", str(SPECS / "regression.yaml"), "--context", "N"), "NAME=NUMBER"),
     ],
 )
 def test_a_wrong_call_is_refused_on_standard_error(arguments, message):

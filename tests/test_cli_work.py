@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 import abi_cli
+from abi_cli import room, workflow
 from abi_cli import run as runs
-from abi_cli import workflow
 from abi_cli.run import open_run
 from abi_cli.spec import parse_spec
-from tests.cli import ANSCOMBE, ROOT, SMALL, SPECS, abi, abi_process
+from tests.cli import ANSCOMBE, SMALL, SPECS, abi, abi_process, shell
 
 HEADER = "dataset,draw,beta[0],beta[1],sigma\n"
 FIGURES = {
@@ -401,13 +401,11 @@ def test_python_has_the_commands_as_functions(small_run, tmp_path):
 
 
 def test_a_reader_that_goes_away_ends_it_quietly():
-    abi_command = f"{sys.executable} -c 'from abi_cli.cli import main; main()'"
-    simulate = f"{abi_command} simulate specs/regression.yaml -n 3000 -j 0 -q"
+    simulate = shell("simulate", SPECS / "regression.yaml", "-n", 3000, "-j", 0, "-q")
     result = subprocess.run(
         ["bash", "-o", "pipefail", "-c", f"{simulate} | head -1"],
         capture_output=True,
         text=True,
-        cwd=ROOT,
         check=False,
     )
     assert result.returncode == 0
@@ -416,13 +414,12 @@ def test_a_reader_that_goes_away_ends_it_quietly():
 
 
 def test_a_verdict_counts_also_when_its_reader_has_gone():
-    abi_command = f"{sys.executable} -c 'from abi_cli.cli import main; main()'"
-    check = f"{abi_command} check specs/regression.yaml -s training.epochs=many -q"
+    spec = SPECS / "regression.yaml"
+    check = shell("check", spec, "-s", "training.epochs=many", "-q", "--format", "concise")
     result = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", f"{check} --format concise | true"],
+        ["bash", "-o", "pipefail", "-c", f"{check} | true"],
         capture_output=True,
         text=True,
-        cwd=ROOT,
         check=False,
     )
     assert (result.returncode, result.stderr) == (3, "")
@@ -447,7 +444,7 @@ def test_a_signal_before_anything_is_learned_leaves_a_run_to_begin(number, code,
     assert "Traceback" not in said
     assert f"abi train --resume {run} goes on from the start" in said
     assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
-    assert runs.is_only_begun(run)
+    assert room.is_only_begun(run)
     if number is signal.SIGTERM:  # once is enough
         resumed = abi("train", "--resume", run)
         assert resumed.exit_code == 0, resumed.output

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -134,7 +136,11 @@ def test_a_mapping_that_means_nothing_is_refused(override, said):
 
 def test_the_names_of_a_spec_are_used_when_its_run_is_given_data(tmp_path):
     mapped = ("-s", "data.dataset=group", "-s", "data.columns={x: dose, y: response}")
+    taken = Path("runs", "regression")  # where it would be trained into, as `make run` does
+    taken.mkdir(parents=True)
+    (taken / "manifest.json").touch()
     refused = abi("train", SPECS / "regression.yaml", "-s", "data.columns={z: dose}")
+    shutil.rmtree("runs")
     assert refused.exit_code == 3
     assert "E202: Expected variables of the model, N, beta, sigma, x, y; got z" in refused.stderr
     run = tmp_path / "run"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.cli import abi_process
+from tests.cli import SPECS, abi_process
 
 LEARN = """
     import json, sys
@@ -56,7 +56,7 @@ def test_several_devices_learn_what_one_does():
 @pytest.mark.skipif(Path("/proc/driver/nvidia").exists(), reason="there may be a GPU here")
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_a_gpu_that_is_not_there_is_refused_and_not_replaced(backend, tmp_path):
-    spec = "specs/regression_vectorised.yaml"
+    spec = SPECS / "regression_vectorised.yaml"
     done = abi_process(
         "train", spec, "-o", tmp_path / "run", "--backend", backend, "--device", "gpu"
     )

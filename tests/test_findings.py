@@ -10,7 +10,7 @@ from tests.cli import SMALL, abi
 
 SPEC = """
 name: odd
-model: {prior: odd.py:prior, likelihood: odd.py:likelihood}
+model: {prior: odd.py:prior, likelihood: odd.py:likelihood, noise_free: [y]}
 parameters: {r: {}}
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.cli import ANSCOMBE, ROOT, SPECS
+from tests.cli import ANSCOMBE, ROOT, SPECS, shell
 
 SPEC = SPECS / "regression_vectorised.yaml"
 
@@ -34,8 +35,7 @@ def here(tmp_path_factory):
     command = folder / "bin" / "abi"
     command.parent.mkdir()
     command.write_text(
-        f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\n"
-        "from abi_cli.cli import main\nmain()\n"
+        f'#!/usr/bin/env bash\nexport PYTHONPATH={shlex.quote(str(ROOT))}\nexec {shell()} "$@"\n'
     )
     command.chmod(0o755)
     usual = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
@@ -45,7 +45,7 @@ def here(tmp_path_factory):
 def bash(here, line, **variables):
     folder, environment = here
     return subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", line],
+        ["bash", "-euo", "pipefail", "-c", f"IFS=\n{line}"],  # paths may have spaces
         capture_output=True,
         text=True,
         cwd=folder,

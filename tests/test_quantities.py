@@ -14,7 +14,7 @@ import abi_cli
 from abi_cli.errors import SpecError, UserFunctionError
 from abi_cli.model.quantities import Quantities
 from abi_cli.variables import DrawBlock, Layout, Ragged, Variable
-from tests.cli import abi
+from tests.cli import ANSCOMBE, abi
 
 CODE = """
 import numpy as np
@@ -167,7 +167,7 @@ def test_a_diagnosis_judges_them(folder):
 
 
 def test_a_run_without_any_says_so(small_run):
-    refused = abi("sample", small_run, "specs/data/anscombe.csv", "--quantities")
+    refused = abi("sample", small_run, ANSCOMBE, "--quantities")
     assert refused.exit_code == 2
     assert "names no quantities" in refused.stderr
 

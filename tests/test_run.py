@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from abi_cli import integrity, placing, run
+from abi_cli import integrity, placing, room, run
 from abi_cli.errors import AbiError, OutputError, RunError, UsageError
 from abi_cli.manifest import SCHEMA
 from abi_cli.variables import Layout, Variable
@@ -41,7 +41,13 @@ def test_what_is_written_is_read_back(tmp_path):
     assert read.layout == LAYOUT
     assert read.history() == [{"epoch": 1.0, "loss": 0.5}]
     assert read.model_file().read_bytes() == b"weights"
-    assert set(read.manifest.hashes) == {*FILES, run.MODEL, run.HISTORY, integrity.MEANING}
+    assert set(read.manifest.hashes) == {
+        *FILES,
+        run.MODEL,
+        run.HISTORY,
+        integrity.MEANING,
+        integrity.NETWORKS,
+    }
 
 
 def test_the_folder_has_its_first_files_before_training_begins(tmp_path):
@@ -70,13 +76,12 @@ def test_a_failure_after_a_checkpoint_keeps_the_folder(tmp_path):
 
 
 def test_what_was_stopped_before_it_learned_stays_and_is_in_nobodys_way(tmp_path):
-    trained(tmp_path / "toy")
     with pytest.raises(KeyboardInterrupt), run.begin(tmp_path / "toy", MANIFEST, {}, force=True):
         raise KeyboardInterrupt
-    assert run.is_only_begun(tmp_path / "toy")
-    trained(tmp_path / "toy")  # without force, and the backup is still that of the trained run
-    assert run.open_run(tmp_path / "toy.bak").manifest.trained
-    assert not run.is_only_begun(tmp_path / "toy")
+    assert room.is_only_begun(tmp_path / "toy")
+    trained(tmp_path / "toy")  # without force
+    assert not room.is_only_begun(tmp_path / "toy")
+    assert [p.name for p in tmp_path.iterdir()] == ["toy"]
 
 
 def test_one_process_trains_in_a_folder(tmp_path):
@@ -133,7 +138,7 @@ def test_a_file_keeps_its_place_until_it_is_replaced(tmp_path):
 
 
 def test_devices_are_always_free():
-    run.refuse_taken(Path("/dev/null"), force=False)
+    room.refuse_taken(Path("/dev/null"), force=False)
 
 
 def test_a_folder_is_replaced_as_a_whole(tmp_path):

@@ -61,6 +61,7 @@ model:
   chunk: 32
   max_failures: 0
   timeout: null
+  noise_free: []
 parameters:
   beta: {labels: [β₀, β₁]}
   sigma: {labels: [σ]}
@@ -81,6 +82,7 @@ adapter:
   - rename: {from: N, to: inference_conditions}
 networks:
   summary: {deep_set: {summary_dim: 4}}
+  statistics: null
   inference: {coupling_flow: {depth: 6}}
 training:
   epochs: 3

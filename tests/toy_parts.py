@@ -17,6 +17,7 @@ class AsSet(Part):
     """Treat variables as sets."""
 
     marks_ragged: ClassVar[bool] = True
+    marks_ordered: ClassVar[bool] = False
     keys: Keys = Field(description="Variables that are sets.")
 
 
@@ -40,6 +41,7 @@ class Scale(Part):
     """Multiply by a number, or by one number for each element."""
 
     marks_ragged: ClassVar[bool] = False
+    marks_ordered: ClassVar[bool] = False
     keys: Keys
     by: float | tuple[float, ...] = 1.0
     strict: bool = False

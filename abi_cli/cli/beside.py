@@ -29,6 +29,7 @@ from abi_cli.options import (
     TableOrArrays,
     TrustCode,
     command,
+    from_environment,
     number_or_files,
 )
 
@@ -81,6 +82,7 @@ def simulate(
 @command
 def estimate(
     console: Console,
+    call: typer.Context,
     run: RunPath,
     data: DataPaths,
     output: Output = None,
@@ -112,7 +114,8 @@ def estimate(
         run,
         workflow.DataFiles(data, each=each, grouped=grouped),
         draws=draws,
-        seed=seed,
+        seed=None if from_environment(call, "seed") else seed,
+        usual_seed=seed,
         target=workflow.Target(output, force=force, format=format),
         compute=workflow.Compute(backend, device),
         trust_code=trust_code,

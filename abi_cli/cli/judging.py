@@ -24,6 +24,7 @@ from abi_cli.options import (
     VerdictFormat,
     command,
     number_or_files,
+    said,
     to_a_reader,
 )
 
@@ -41,6 +42,7 @@ from abi_cli.options import (
 @command
 def diagnose(
     console: Console,
+    call: typer.Context,
     run: Annotated[
         Path | None,
         typer.Argument(
@@ -108,21 +110,21 @@ def diagnose(
     from abi_cli import workflow
     from abi_cli.console import verdicts
 
-    if format is not None and console.json:
+    if format is not None and said(call, {"json": "--json"}):
         raise UsageError("Expected --json or --format; got both")
     target = workflow.Target(output, force=force)
     number, files = number_or_files(draws or ())
     if files:
         of_a_run = {
-            "RUN": run,
-            "--datasets": datasets,
-            "--context": context,
-            "--observed": observed,
-            "--backend": backend,
-            "--device": device,
-            "--jobs": jobs,
+            "run": "RUN",
+            "datasets": "--datasets",
+            "context": "--context",
+            "observed": "--observed",
+            "backend": "--backend",
+            "device": "--device",
+            "jobs": "--jobs",
         }
-        if given := [name for name, value in of_a_run.items() if value is not None]:
+        if given := said(call, of_a_run):
             raise UsageError(f"Expected --draws FILE and --truth FILE alone; got {given[0]}, too")
         if truth is None:
             raise UsageError(

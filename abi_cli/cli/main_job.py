@@ -32,6 +32,8 @@ from abi_cli.options import (
     Stored,
     TrustCode,
     command,
+    from_environment,
+    said,
     to_a_reader,
 )
 
@@ -127,6 +129,7 @@ def check(
 @command
 def train(
     console: Console,
+    call: typer.Context,
     spec: Annotated[
         Path | None,
         typer.Argument(
@@ -155,6 +158,14 @@ def train(
             "was as long from the start (they rise once more).",
         ),
     ] = None,
+    accept_changed_code: Annotated[
+        bool,
+        typer.Option(
+            "--accept-changed-code",
+            help="With --resume: go on although the run's code, or its spec's `model:`, is not as "
+            "it was; the manifest says so.",
+        ),
+    ] = False,
     max_time: Annotated[
         str | None,
         typer.Option(
@@ -180,28 +191,38 @@ def train(
     from abi_cli.cli.interrupting import interruptible, time_limit
     from abi_cli.console import reports
 
-    compute = workflow.Compute(backend, device, jobs)
+    options = ("backend", "device", "jobs")
+    defaults = frozenset(name for name in options if from_environment(call, name))
+    compute = workflow.Compute(backend, device, jobs, defaults=defaults)
     with interruptible(console, time_limit(max_time)) as stop:
         if resume is not None:
-            other = {
-                "SPEC": spec,
-                "-o": output,
-                "-s": overrides,
-                "--seed": seed,
-                "--force": force or None,
+            anew = {
+                "spec": "SPEC",
+                "output": "-o",
+                "overrides": "-s",
+                "seed": "--seed",
+                "force": "--force",
             }
-            if given := [name for name, value in other.items() if value is not None]:
+            if given := said(call, anew):
                 raise UsageError(
                     f"Expected --resume RUN without {given[0]}: it goes on as it was begun",
                     hint="To train anew with other settings: abi train RUN -o … -s …",
                 )
             receipt = workflow.resume(
-                resume, extend=extend, data=data, compute=compute, stop=stop, listener=console
+                resume,
+                extend=extend,
+                data=data,
+                accept_changed_code=accept_changed_code,
+                compute=compute,
+                stop=stop,
+                listener=console,
             )
-        elif spec is None or extend is not None:
-            raise UsageError(
-                "Expected SPEC, or --resume RUN" + (" with --extend N" if extend else "")
-            )
+        elif only := said(
+            call, {"extend": "--extend N", "accept_changed_code": "--accept-changed-code"}
+        ):
+            raise UsageError(f"Expected SPEC, or --resume RUN with {only[0]}")
+        elif spec is None:
+            raise UsageError("Expected SPEC, or --resume RUN")
         else:
             receipt = workflow.train(
                 spec,

@@ -279,6 +279,10 @@ def show_run(console: Console, description: Description) -> None:
             if manifest.trained
             else "not to its end",
             "verdict": f"{verdict['outcome']}: {verdict['sentence']}" if verdict else "none yet",
+            **{
+                f"accepted {change.when}": f"other {', '.join(change.files)}"
+                for change in manifest.accepted
+            },
             **({"changed since": ", ".join(description.changed)} if description.changed else {}),
         }
     )

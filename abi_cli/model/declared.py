@@ -14,6 +14,7 @@ from abi_cli import registry
 from abi_cli.errors import SpecError, UserFunctionError
 from abi_cli.model.distribution import Distribution
 from abi_cli.model.functions import BATCH_SIZE, RNG, Known, UserFunction, shown
+from abi_cli.model.owning import kept
 from abi_cli.model.support import Support
 from abi_cli.registry import Part
 from abi_cli.spec.declarations import in_order
@@ -201,7 +202,7 @@ class Declared:
         """A function of what is known and what has been drawn here that draws one variable."""
         if isinstance(source, UserFunction):
             call = source.taking(tuple(name for name in source.signature() if name in names))
-            return lambda known, drawn: call(known | drawn)
+            return lambda known, drawn: kept(call(known | drawn))
         if not self.batched:
             sample = source.sampler()
             if not source.references():

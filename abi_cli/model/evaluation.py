@@ -11,6 +11,7 @@ import numpy as np
 from abi_cli import underway
 from abi_cli.errors import SpecError, UserFunctionError
 from abi_cli.model.functions import BATCH_SIZE, UserFunction, shown
+from abi_cli.model.owning import kept, private
 from abi_cli.variables import Datasets, Layout, Ragged, take
 
 
@@ -101,7 +102,8 @@ def evaluated(
 
 def _called(function: UserFunction, arguments: Mapping[str, Any], where: str) -> Any:
     try:
-        return function.function(**arguments)
+        result = function.function(**{name: private(value) for name, value in arguments.items()})
+        return kept(result)
     except KeyboardInterrupt:
         raise
     except BaseException as error:

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from abi_cli.errors import TookTooLong, UserFunctionError
-from abi_cli.model.simulation import Origin
+from abi_cli.model.repeating import UnrepeatableError
+from abi_cli.model.stage import Origin
 from abi_cli.variables import Datasets, concatenate
 
 ATTEMPTS = 100
@@ -60,11 +61,12 @@ def drawn_again(
         unit: Rows that are drawn from one stream.
 
     Errors:
-        UserFunctionError: A unit failed every time, or took too long once.
+        UserFunctionError: A unit failed every time, took too long once, or is not the same when it
+            is drawn again.
     """
     try:
         return run(origin, start, stop), NO_FAILURES
-    except TookTooLong:
+    except (TookTooLong, UnrepeatableError):
         raise
     except UserFunctionError as error:
         first, last = start // unit, (stop - 1) // unit
@@ -87,7 +89,7 @@ def _one_again(
     for attempt in range(1, ATTEMPTS):
         try:
             rows = run(replace(origin, attempt=attempt), start, stop)
-        except TookTooLong:
+        except (TookTooLong, UnrepeatableError):
             raise
         except UserFunctionError:
             continue

@@ -10,9 +10,10 @@ from __future__ import annotations
 import difflib
 import inspect
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Hashable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, cast
@@ -23,6 +24,7 @@ from abi_cli import underway
 from abi_cli.errors import SpecError, TookTooLong, UserFunctionError
 from abi_cli.harmless import described
 from abi_cli.model.modules import own_frames, refresh, user_modules
+from abi_cli.model.owning import UNCHANGING, private
 
 RNG = "rng"
 BATCH_SIZE = "batch_size"
@@ -40,6 +42,18 @@ def shown(value: object) -> str:
 def loaded_files(base_dir: Path) -> tuple[Path, ...]:
     """The files that functions of a folder needed so far, absolute: theirs, and those beside."""
     return user_modules(base_dir.resolve()).files()
+
+
+def _parameters(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...]:
+    """What a function takes; it is asked for again and again."""
+    return _remembered(function) if isinstance(function, Hashable) else _read(function)
+
+
+def _read(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...]:
+    return tuple(inspect.signature(function).parameters.values())
+
+
+_remembered = lru_cache(maxsize=256)(_read)
 
 
 @dataclass(frozen=True)
@@ -96,7 +110,7 @@ class UserFunction:
             SpecError: The function's arguments can't be given by name.
         """
         try:
-            parameters = inspect.signature(self.function).parameters.values()
+            parameters = _parameters(self.function)
         except ValueError as error:  # some functions written in C
             raise SpecError(
                 f"expected a function whose arguments have names; got {self.reference}",
@@ -120,22 +134,38 @@ class UserFunction:
         *,
         shared: Collection[str] = (),  # noqa: ARG002  # of interest to declarations
     ) -> Callable[[Known], Any]:
-        """A call of the function with the arguments `names`, in its order, out of what is known."""
+        """A call of the function with the arguments `names`, in its order, out of what is known.
+
+        Arrays are the function's own: it may change them.
+        """
         function = self.function
         positional = [
             parameter.name
-            for parameter in inspect.signature(function).parameters.values()
+            for parameter in _parameters(function)
             if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
         ]
         if tuple(positional[: len(names)]) != names:
-            return lambda known: function(**{name: known[name] for name in names})
+            return lambda known: function(**{name: private(known[name]) for name in names})
         match names:  # by position, which saves a microsecond a row
             case ():
                 return lambda _known: function()
             case (name,):
-                return lambda known: function(known[name])
-        pick = itemgetter(*names)
-        return lambda known: function(*pick(known))
+                return lambda known: function(private(known[name]))
+        pick, array, unchanging = itemgetter(*names), np.ndarray, UNCHANGING
+
+        def call(known: Known) -> Any:
+            return function(
+                *[
+                    value.copy("K")
+                    if type(value) is array
+                    else value
+                    if type(value) in unchanging
+                    else private(value)
+                    for value in pick(known)
+                ]
+            )
+
+        return call
 
     @property
     def arguments(self) -> tuple[str, ...]:

@@ -20,11 +20,12 @@ class UnusableOutputError(ValueError):
         message: A sentence about the variable.
         row: Which of the rows shows it.
         varies: Whether the trouble is that the shape is another in each row.
+        lacks: Whether it is that a value is missing.
     """
 
-    def __init__(self, message: str, *, row: int = 0, varies: bool = False):
+    def __init__(self, message: str, *, row: int = 0, varies: bool = False, lacks: bool = False):
         super().__init__(message)
-        self.message, self.row, self.varies = message, row, varies
+        self.message, self.row, self.varies, self.lacks = message, row, varies, lacks
 
 
 def stack(name: str, values: Sequence[Any], *, ragged: bool, first_row: int) -> Value:
@@ -134,7 +135,8 @@ def check_finite(name: str, value: Value, *, missing: bool = False) -> None:
     if isinstance(value, Ragged):
         row = value.dataset_of(at)
     wrong = array[at][~finite[at]].flat[0] if array.ndim > 1 else array[at]
-    raise UnusableOutputError(f"{name} is {wrong}, which is not finite", row=row)
+    message = f"{name} is {wrong}, which is not finite"
+    raise UnusableOutputError(message, row=row, lacks=bool(np.isnan(wrong)) and not missing)
 
 
 def _each_as_array(name: str, values: Sequence[Any]) -> list[np.ndarray]:

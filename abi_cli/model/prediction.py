@@ -29,10 +29,12 @@ from abi_cli.model.outputs import (
     join,
     stack,
 )
-from abi_cli.model.simulation import Origin, Stage
+from abi_cli.model.repeating import HINT, UnrepeatableError, alike, repeated
+from abi_cli.model.simulation import WHERE_VALUES_LACK
 from abi_cli.model.simulator import Simulator
+from abi_cli.model.stage import Origin, Stage
 from abi_cli.model.streams import Purpose, Streams
-from abi_cli.variables import Datasets, Layout, Value
+from abi_cli.variables import Datasets, Layout, Value, take
 
 _UNITS = 1 << 32
 """Streams of a data set: more than it has draws."""
@@ -69,7 +71,8 @@ class Replication:
         """One data set for each draw: the observables.
 
         Errors:
-            UserFunctionError: The likelihood raised, or returned what can't be used.
+            UserFunctionError: The likelihood raised, or returned what can't be used, or something
+                else when it is called again.
         """
         origin = Origin(self.seed, Purpose.PREDICT, {})
         stage = Stage(self.likelihood, role="observable", ragged=self.ragged, origin=origin)
@@ -80,31 +83,49 @@ class Replication:
             streams.everywhere(),
             underway.work(where, limit=self.timeout),
         ):
-            work = self._in_chunks if stage.batched else self._one_by_one
-            return streams.run(lambda: work(stage, streams))
+            return streams.run(lambda: self._simulated(stage, streams))
+
+    def _simulated(self, stage: Stage, streams: Streams) -> Datasets:
+        work, size = (self._in_chunks, self.chunk) if stage.batched else (self._one_by_one, 1)
+        units = -(-self._number // size)
+        values = work(stage, streams, range(units))
+        for unit in repeated(0, units) if repeated(self.dataset, self.dataset + 1) else ():
+            underway.again()
+            again = work(stage, streams, range(unit, unit + 1))
+            before = take(values, slice(unit * size, (unit + 1) * size))
+            for name in stage.keys:
+                if not alike(before[name], again[name]):
+                    raise UnrepeatableError(
+                        f"{name} differs when it is simulated again for draw {unit * size} "
+                        f"({stage.origin})",
+                        hint=HINT,
+                        place=self.likelihood.place,
+                    )
+        return values
 
     @property
     def _number(self) -> int:
         return len(next(iter(self.draws.values())))
 
-    def _one_by_one(self, stage: Stage, streams: Streams) -> Datasets:
+    def _one_by_one(self, stage: Stage, streams: Streams, units: range) -> Datasets:
         outputs = []
-        for draw in range(self._number):
+        for draw in units:
             streams.seek(self.dataset * _UNITS + draw)
             own = {name: value[draw] for name, value in self.draws.items()}
-            outputs.append(stage.call({**self.known, **own, RNG: streams.rng}, draw))
+            outputs.append(stage.call({**self.known, **own, RNG: streams.rng}, draw)[1])
         values: Datasets = {}
         for name in stage.keys:
             column = [output[name] for output in outputs]
             ragged = name in self.ragged
-            with _blaming(stage):
+            with _blaming(stage, name):
                 values[name] = stack(name, column, ragged=ragged, first_row=0)
                 check_finite(name, values[name], missing=name in self.missing)
         return values
 
-    def _in_chunks(self, stage: Stage, streams: Streams) -> Datasets:
+    def _in_chunks(self, stage: Stage, streams: Streams, units: range) -> Datasets:
         parts: list[dict[str, Value]] = []
-        for number, first in enumerate(range(0, self._number, self.chunk)):
+        for number in units:
+            first = number * self.chunk
             size = min(self.chunk, self._number - first)
             streams.seek(self.dataset * _UNITS + number)
             known: Known = {
@@ -112,26 +133,30 @@ class Replication:
                 for name, value in self.known.items()
             }
             own = {name: value[first : first + size] for name, value in self.draws.items()}
-            output = stage.call({**known, **own, RNG: streams.rng, BATCH_SIZE: size}, first)
-            with _blaming(stage):
-                made = {name: as_chunk(name, output[name], size=size) for name in stage.keys}
-            parts.append({n: as_members(v) if n in self.ragged else v for n, v in made.items()})
+            _, output = stage.call({**known, **own, RNG: streams.rng, BATCH_SIZE: size}, first)
+            made: dict[str, Value] = {}
+            for name in stage.keys:
+                with _blaming(stage, name):
+                    value = as_chunk(name, output[name], size=size)
+                made[name] = as_members(value) if name in self.ragged else value
+            parts.append(made)
         values: Datasets = {}
         for name in stage.keys:
-            with _blaming(stage):
+            with _blaming(stage, name):
                 values[name] = join(name, [part[name] for part in parts], first_row=0)
                 check_finite(name, values[name], missing=name in self.missing)
         return values
 
 
 @contextmanager
-def _blaming(stage: Stage) -> Iterator[None]:
+def _blaming(stage: Stage, name: str) -> Iterator[None]:
     """Unusable results are the fault of the likelihood, at a draw."""
     try:
         yield
     except UnusableOutputError as error:
         where = f"draw {error.row}, {stage.origin}"
-        raise stage.unusable(f"{error.message} ({where})") from None
+        hint = WHERE_VALUES_LACK.format(name=name) if error.lacks else None
+        raise stage.unusable(f"{error.message} ({where})", hint=hint) from None
 
 
 def replications(

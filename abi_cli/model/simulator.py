@@ -23,7 +23,9 @@ from abi_cli.model.failures import NO_FAILURES, Failures, drawn_again
 from abi_cli.model.functions import UserFunction
 from abi_cli.model.gaps import Rate, with_gaps
 from abi_cli.model.modules import user_modules
-from abi_cli.model.simulation import Origin, Simulation, Stage
+from abi_cli.model.repeating import HINT, UnrepeatableError, alike, repeated
+from abi_cli.model.simulation import Simulation
+from abi_cli.model.stage import Origin, Stage
 from abi_cli.model.streams import Purpose, Streams
 from abi_cli.model.support import Support
 from abi_cli.model.workers import Workers
@@ -32,10 +34,11 @@ from abi_cli.spec.durations import seconds
 from abi_cli.variables import (
     Datasets,
     Layout,
-    Ragged,
     Role,
     Value,
-    concatenate,
+    array_of,
+    count,
+    take,
 )
 
 _ROLES: dict[str, Role] = {
@@ -62,6 +65,7 @@ class Simulator:
         missing: Variables whose values may be missing → at which rate they are left out.
         series: Variables that are series, so that their gaps come in blocks, too.
         timeout: Seconds that a unit may take; None for any time.
+        repeats: Whether of all that is simulated a few rows are simulated twice, to be the same.
     """
 
     prior: Source
@@ -75,6 +79,7 @@ class Simulator:
     missing: Mapping[str, Rate] = field(default_factory=dict)
     series: frozenset[str] = frozenset()
     timeout: float | None = None
+    repeats: bool = True
 
     @classmethod
     def from_spec(
@@ -189,7 +194,7 @@ class Simulator:
 
         Errors:
             UserFunctionError: A function raised, or returned what can't be used, more than
-                `max_failures` times.
+                `max_failures` times; or it gives something else when it is called again.
             UsageError: `context` names no context of this model.
         """
         datasets, failures = self.simulate_counted(
@@ -227,7 +232,15 @@ class Simulator:
         Errors:
             SpecError: The spec names a parameter that the prior doesn't return, or a parameter is
                 discrete.
+            UserFunctionError: A variable has no values.
         """
+        for name, value in pilot.items():
+            if not array_of(value).size:
+                raise UserFunctionError(
+                    f"{name} is empty in every data set: nothing can be learned from it",
+                    hint="Return values, or leave it out.",
+                    place=self._drawn_by(name, pilot).place,
+                )
         layout = Layout.of_values(pilot, self._roles(pilot), missing=self.missing)
         for variable in layout.of("parameter"):
             if variable.integer:
@@ -270,42 +283,54 @@ class Simulator:
         roles |= dict.fromkeys(drawn, "nuisance")
         return roles | dict.fromkeys(parameters, "parameter")
 
-    def check_reproducible(self, seed: int) -> None:
+    def check_reproducible(self, seed: int, pilot: Datasets | None = None) -> None:
         """Refuse functions whose results depend on anything but their row.
 
-        The first rows are simulated in order in this process, in the opposite order in another,
-        and without the likelihood, which must leave its arguments as they are.
+        Some rows of the pilot are simulated again in another process, the last first.
+
+        Arguments:
+            pilot: Its rows from the first on, simulated in this process; by default a few are now.
 
         Errors:
             UserFunctionError: A row differs.
         """
-        units, rows = 3, 3 * self.unit
-        origin = Origin(seed, Purpose.PILOT, {})
-        whole = replace(self, missing=dict.fromkeys(self.missing, 0.0))
+        bare = replace(self, repeats=False)
+        if pilot is None:
+            stop = 3 * self.unit
+            pilot = bare.simulate(seed=seed, purpose=Purpose.PILOT, start=0, stop=stop)
+        units = repeated(0, count(pilot) // self.unit)
         with Workers(1) as workers:
-            tasks = [(whole, seed, unit * self.unit, self.unit) for unit in reversed(range(units))]
-            alone = workers.imap(_simulate_pilot, tasks, ahead=units)
-            datasets, failures = whole.simulate_counted(origin, 0, rows)
-            again = concatenate(reversed(list(alone)))
-        for name, value in datasets.items():
-            if not _equal(value, again[name]):
-                raise UserFunctionError(
-                    f"{name} differs when the same rows are simulated in another order, or in "
-                    f"another process ({origin})",
-                    hint="Draw from `rng` or np.random inside the function, not from a "
-                    "generator of the module, and keep nothing between calls.",
-                    place=self._drawn_by(name, datasets).place,
-                )
-        if failures.count:  # rows drawn again for the likelihood's sake are others without it
-            return
-        for name, value in self._run(origin, 0, rows, data=False)[0].items():
-            if not _equal(datasets[name], value):
-                raise UserFunctionError(
-                    f"Expected a function that leaves its arguments alone; got one that changes "
-                    f"{name} ({origin})",
-                    hint=f"Work on a copy: {name} = {name}.copy()",
-                    place=self.likelihood.place,
-                )
+            tasks = [(bare, seed, unit * self.unit, self.unit) for unit in units]
+            for unit, again in zip(
+                units, workers.imap(_simulate_pilot, tasks, ahead=len(tasks)), strict=True
+            ):
+                here = take(pilot, slice(unit * self.unit, (unit + 1) * self.unit))
+                for name, value in here.items():
+                    if not alike(value, again[name]):
+                        raise UnrepeatableError(
+                            f"{name} differs when the same rows are simulated in another order, "
+                            f"or in another process ({Origin(seed, Purpose.PILOT, {})})",
+                            hint=HINT,
+                            place=self._drawn_by(name, pilot).place,
+                        )
+
+    def drawn_apart(self, unit: int, *, seed: int, apart: Mapping[Role, int]) -> Datasets:
+        """The rows of a unit of the pilot, some of whose variables come from other streams.
+
+        Arguments:
+            apart: What those variables are → how many units away their stream is.
+
+        Errors:
+            UserFunctionError: A function raised, or returned what can't be used.
+        """
+        origin = Origin(seed, Purpose.PILOT, {})
+        start, stop = unit * self.unit, (unit + 1) * self.unit
+        return self._run(origin, start, stop, data=True, apart=apart)[0]
+
+    def observables(self, datasets: Datasets) -> tuple[str, ...]:
+        """Those of the variables of simulated data sets that the likelihood draws."""
+        roles = self._roles(datasets)
+        return tuple(name for name in datasets if roles[name] == "observable")
 
     def _drawn_by(self, name: str, datasets: Datasets) -> Source:
         """What draws a variable."""
@@ -315,7 +340,13 @@ class Simulator:
         return self.sources[sections[role]]
 
     def _run(
-        self, origin: Origin, start: int, stop: int, *, data: bool
+        self,
+        origin: Origin,
+        start: int,
+        stop: int,
+        *,
+        data: bool,
+        apart: Mapping[Role, int] | None = None,
     ) -> tuple[Datasets, tuple[Stage, ...]]:
         if not 0 <= start < stop:
             raise ValueError(f"Expected 0 ≤ start < stop; got {start}, {stop}")
@@ -339,20 +370,23 @@ class Simulator:
             opened.enter_context(underway.work(where, rows=self.unit, limit=self.timeout))
             chunk = self.chunk if self._batched else None
             simulation = Simulation(
-                stages, origin=origin, streams=streams, chunk=chunk, missing=self.missing
+                stages,
+                origin=origin,
+                streams=streams,
+                chunk=chunk,
+                missing=self.missing,
+                apart=apart,
             )
-            return streams.run(lambda: simulation.rows(start, stop)), stages
+
+            def work() -> Datasets:
+                datasets = simulation.rows(start, stop)
+                if self.repeats and data and apart is None:
+                    simulation.repeat_some(datasets, start, stop)
+                return datasets
+
+            return streams.run(work), stages
 
 
 def _simulate_pilot(task: tuple[Simulator, int, int, int]) -> Datasets:
     simulator, seed, start, rows = task
     return simulator.simulate(seed=seed, purpose=Purpose.PILOT, start=start, stop=start + rows)
-
-
-def _equal(one: Value, other: Value) -> bool:
-    if isinstance(one, Ragged) and isinstance(other, Ragged):
-        same_sizes = np.array_equal(one.row_size, other.row_size)
-        return same_sizes and np.array_equal(one.values, other.values, equal_nan=True)
-    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
-        return np.array_equal(one, other, equal_nan=True)
-    return False

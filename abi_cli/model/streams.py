@@ -27,6 +27,8 @@ from abi_cli.errors import UserFunctionError
 
 T = TypeVar("T")
 
+_set_state = np.random.set_state  # looked up once: it is called for every row
+
 _one_at_a_time = threading.RLock()
 """NumPy's global functions and `random` are one to a process."""
 
@@ -151,9 +153,14 @@ class Streams:
         """Make the stream of `unit` current, at its start."""
         self._counter[1] = self._unit[0] = unit
         # Sets the generator shared with `rng` and forgets NumPy's cached second normal.
-        np.random.set_state(self._state)  # noqa: NPY002
+        _set_state(self._state)
         if Streams._seeds_random:
             random.seed(unit << 128 | self._random_key)
+
+    def seek_apart(self, unit: int, apart: int) -> None:
+        """Make the stream of another unit current, `apart` further on, for work on `unit` still."""
+        self.seek(unit + apart)
+        self._unit[0] = unit
 
     def run(self, work: Callable[[], T]) -> T:
         """What `work` returns, with `random` seeded in `seek` if it uses it.
@@ -173,4 +180,5 @@ class Streams:
             if random.getstate() == before:
                 return result
         Streams._seeds_random = True
+        underway.again()
         return work()

@@ -131,6 +131,12 @@ class ModelSection(Section):
         description="Length of time, such as 30 s or 5 min, that one simulation may take (a chunk "
         "where a function takes batch_size); one that takes longer ends the work. None: any time.",
     )
+    noise_free: tuple[VariableName, ...] = Field(
+        default=(),
+        description="Data that parameters and context determine, as is meant. Of others that do "
+        "not change when they are drawn again, check, simulate and train warn: a function may make "
+        "a generator of its own, with the same noise every time.",
+    )
 
     def declared(self, section: Literal["meta", "given", "prior"]) -> dict[str, Part | str]:
         """Variable → its distribution or function; none where one function draws them all."""

@@ -12,8 +12,8 @@ import numpy as np
 from abi_cli.adapter.adapter import Adapter
 from abi_cli.errors import DataError
 from abi_cli.model.failures import NO_FAILURES, Failures
-from abi_cli.model.simulation import Origin
 from abi_cli.model.simulator import Simulator
+from abi_cli.model.stage import Origin
 from abi_cli.model.streams import Purpose
 from abi_cli.model.workers import Workers
 from abi_cli.spec import TrainingSection

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from abi_cli.adapter import Adapter, network_inputs
 from abi_cli.adapter.adapter import INFERENCE_CONDITIONS, summarized
-from abi_cli.errors import AbiError, UserFunctionError
+from abi_cli.errors import AbiError, TookTooLong, UserFunctionError
 from abi_cli.listener import Listener
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.streams import Purpose
@@ -29,7 +29,7 @@ from abi_cli.variables import (
     element_names,
     take,
 )
-from abi_cli.workflow.findings import Finding, Severity, warnings
+from abi_cli.workflow.findings import Finding, Severity, noise_findings, warnings
 from abi_cli.workflow.pointing import pointing, refuse_lost_parameters, refuse_unknown_names
 from abi_cli.workflow.request import Compute, Model, completed, read_model
 from abi_cli.workflow.stored import stored_simulations
@@ -155,7 +155,7 @@ def check(
         model.judged.refuse_unfit(layout)
     steps, findings = _adapt(model, rows, layout, begin="simulated" if data is None else "read")
     if data is None:
-        findings = [*_unrepeatable(model.need_simulator(), seed=seed), *findings]
+        findings = [*_rows_and_noise(model, rows, seed=seed), *findings]
     built = None
     if build is not None and not any(f.severity is Severity.error for f in findings):
         each = seconds / count(rows) if data is None else 0.0
@@ -205,7 +205,11 @@ def _one_draw(values: Mapping[str, np.ndarray]) -> Datasets:
 
 
 def _pilot(simulator: Simulator, *, seed: int, listener: Listener) -> Datasets:
-    """As many rows, in whole chunks, as a second allows, and `_ROWS` at most."""
+    """As many rows, in whole chunks, as a second allows, and `_ROWS` at most.
+
+    That they can be simulated again is for `_rows_and_noise` to see: here it would end all.
+    """
+    simulator = replace(simulator, repeats=False)
     parts: list[Datasets] = []
     begun = time.perf_counter()
     stop = 0
@@ -220,13 +224,16 @@ def _pilot(simulator: Simulator, *, seed: int, listener: Listener) -> Datasets:
     return concatenate(parts)
 
 
-def _unrepeatable(simulator: Simulator, *, seed: int) -> list[Finding]:
-    """Whether rows depend on anything but their number."""
+def _rows_and_noise(model: Model, pilot: Datasets, *, seed: int) -> list[Finding]:
+    """Whether rows depend on anything but their number, and data on nothing but parameters."""
+    simulator = model.need_simulator()
     try:
-        simulator.check_reproducible(seed)
+        simulator.check_reproducible(seed, pilot)
+    except TookTooLong:  # as anywhere else
+        raise
     except UserFunctionError as error:
         return _findings(error)
-    return []
+    return noise_findings(model.spec, simulator, seed=seed)
 
 
 def _findings(error: AbiError) -> list[Finding]:

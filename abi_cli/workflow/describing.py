@@ -10,8 +10,9 @@ from typing import Any
 from abi_cli.data import STATISTICS, Summary, read_draws, read_estimates, summarize
 from abi_cli.data.statistics import interval
 from abi_cli.errors import RunError
+from abi_cli.manifest import DIAGNOSTICS, METRICS
 from abi_cli.model_file import damaged, read_config
-from abi_cli.run import DIAGNOSTICS, METRICS, Run, look
+from abi_cli.run import Run, look
 from abi_cli.spec import read_source
 from abi_cli.spec.reader import read_document
 from abi_cli.variables import Layout

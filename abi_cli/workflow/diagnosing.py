@@ -14,8 +14,9 @@ from abi_cli.diagnostics import Inputs, Limits, Metrics, Summaries
 from abi_cli.diagnostics import diagnose as measure
 from abi_cli.errors import UsageError
 from abi_cli.listener import Listener
+from abi_cli.manifest import DIAGNOSTICS
 from abi_cli.placing import replacing
-from abi_cli.run import DIAGNOSTICS, Run, open_run
+from abi_cli.run import Run, open_run
 from abi_cli.variables import Datasets, DrawBlock, Variable, count
 from abi_cli.workflow.opening import (
     load_data,

@@ -61,8 +61,13 @@ class Drawing:
     seed: int
 
 
-def drawing(run: Run, spec: Spec, *, draws: int | None, seed: int | None) -> Drawing | None:
+def drawing(
+    run: Run, spec: Spec, *, draws: int | None, seed: int | None, usual_seed: int | None = None
+) -> Drawing | None:
     """What is to be drawn for the estimates of a run; None for a network that gives them itself.
+
+    Arguments:
+        usual_seed: Where none is asked for; None for the run's.
 
     Errors:
         UsageError: Draws or a seed are asked for where there are none, or too few draws.
@@ -78,7 +83,8 @@ def drawing(run: Run, spec: Spec, *, draws: int | None, seed: int | None) -> Dra
     draws = USUAL_DRAWS if draws is None else draws
     if draws < 2:
         raise UsageError(f"expected 2 draws at least, to estimate sds of; got {draws}")
-    return Drawing(draws, run.manifest.seed if seed is None else seed)
+    usual = run.manifest.seed if usual_seed is None else usual_seed
+    return Drawing(draws, usual if seed is None else seed)
 
 
 @dataclass(frozen=True)
@@ -168,6 +174,7 @@ def estimate(
     *,
     draws: int | None = None,
     seed: int | None = None,
+    usual_seed: int | None = None,
     target: Target = USUAL_PLACE,
     compute: Compute = USUAL_COMPUTE,
     trust_code: bool = False,
@@ -180,7 +187,8 @@ def estimate(
         data: A file of data sets, `-` for standard input, or several.
         draws: How many per data set the estimates are of, 1,000 by default, where the network of
             the run is sampled; a `point` network gives its own, without draws.
-        seed: Of the draws; the run's by default.
+        seed: Of the draws; `usual_seed` by default.
+        usual_seed: A default, which a network without draws leaves unused; the run's by default.
         trust_code: Whether to execute parts of the run's own, if it has any.
 
     Errors:
@@ -191,7 +199,7 @@ def estimate(
     run = open_run(path)
     formats.choose(target.path, target.format, lambda fmt: fmt.write_estimates)
     spec = spec_of(run, trust_code=trust_code)
-    wanted = drawing(run, spec, draws=draws, seed=seed)
+    wanted = drawing(run, spec, draws=draws, seed=seed, usual_seed=usual_seed)
     target.claim()
     batches = load_batches(run, data, naming_of(spec), listener)
     networks = partial(open_approximator, run, compute, listener)

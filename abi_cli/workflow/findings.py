@@ -12,6 +12,8 @@ from abi_cli.adapter.adapter import INFERENCE_CONDITIONS, INFERENCE_VARIABLES, s
 from abi_cli.adapter.parts_sets import AsTimeSeries
 from abi_cli.adapter.parts_standardize import Scale
 from abi_cli.data.entries import listing
+from abi_cli.model.noise import without_noise
+from abi_cli.model.simulator import Simulator
 from abi_cli.networks.network import SummaryNetwork
 from abi_cli.spec import Spec
 from abi_cli.spreads import almost_constant
@@ -57,6 +59,23 @@ def warnings(data: Datasets, layout: Layout, spec: Spec, adapter: Adapter | None
         *(_narrow_summary(spec, adapter) if adapter is not None else ()),
         *(_large(data, adapter) if adapter is not None else ()),
         *(_unbounded(data, layout, adapter) if adapter is not None else ()),
+    ]
+
+
+def noise_findings(spec: Spec, simulator: Simulator, *, seed: int) -> list[Finding]:
+    """Observables without noise, but for those of which the spec says so."""
+    meant = spec.model.noise_free if spec.model else ()
+    names = [name for name in without_noise(simulator, seed=seed) if name not in meant]
+    if not names:
+        return []
+    listed = ", ".join(names)
+    return [
+        _warning(
+            f"{listed}: the same for the same parameters, as if without noise, or with the same "
+            "noise in all data sets",
+            "Draw from `rng` or np.random, not from a generator that a function seeds itself. If "
+            f"there is to be no noise, say so: model: {{noise_free: [{listed}]}}",
+        )
     ]
 
 

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from abi_cli import __version__, backend, placing, registry, run
+from abi_cli import __version__, backend, placing, registry, room, run
 from abi_cli.errors import AbiError, Diverged, StoppedEarly
 from abi_cli.listener import Listener
 from abi_cli.model.workers import Workers
@@ -116,7 +116,7 @@ def learned(folder: Run, job: Job) -> Receipt:
         SpecError, UserFunctionError, Diverged, OutputError, OutOfMemory: As they say.
         StoppedEarly: It was asked for.
     """
-    with _telling_how_to_go_on(folder.path, job.listener), pointing(job.model):
+    with _telling_how_to_go_on(folder.path), pointing(job.model):
         return _learned(folder, job)
 
 
@@ -178,20 +178,31 @@ def _learned(folder: Run, job: Job) -> Receipt:
 
 
 @contextmanager
-def _telling_how_to_go_on(path: Path, listener: Listener) -> Iterator[None]:
+def telling_how_to_begin_again(path: Path, listener: Listener) -> Iterator[None]:
+    """Name the command that goes on with a run, if one is left by a training that is interrupted.
+
+    Around all that changes the folder: a run that was there before may be there again.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if room.is_unfinished(path):
+            saved = has_checkpoint(path / run.STATE)
+            listener.note(
+                f"abi train --resume {path} goes on "
+                f"{'from what was saved' if saved else 'from the start'}"
+            )
+        raise
+
+
+@contextmanager
+def _telling_how_to_go_on(path: Path) -> Iterator[None]:
     """Name the command that goes on with a training that ends early."""
     command = f"abi train --resume {path}"
     try:
         yield
     except StoppedEarly as stopped:
         stopped.hint = f"It goes on with: {command}"
-        raise
-    except KeyboardInterrupt:
-        if path.is_dir():
-            saved = has_checkpoint(path / run.STATE)
-            listener.note(
-                f"{command} goes on {'from what was saved' if saved else 'from the start'}"
-            )
         raise
     except Diverged:
         raise  # it would diverge again

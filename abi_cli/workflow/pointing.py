@@ -128,6 +128,13 @@ def refuse_unknown_names(spec: Spec, layout: Layout) -> None:
                 f"{layout[name].role}",
                 place=f"missing.{name}",
             )
+    for place, name in enumerate(spec.model.noise_free if spec.model else ()):
+        observables = [variable.name for variable in layout.of("observable")]
+        if name not in observables:
+            raise SpecError(
+                f"Expected data that the likelihood draws, {', '.join(observables)}; got {name}",
+                place=f"model.noise_free.{place}",
+            )
     for name, section_of in spec.context.items():
         for observable in section_of.length_of:
             if observable not in layout[name].length_of:

@@ -26,6 +26,9 @@ def provenance(run: Run, spec: Spec, *, seed: int) -> Provenance:
         "seed of training": str(manifest.seed),
         "seed of diagnosis": str(seed),
         "backend": f"{manifest.backend} on {manifest.device}",
+        "changed in mid-training": "; ".join(
+            f"{', '.join(change.files)} on {change.when}" for change in manifest.accepted
+        ),
         "versions": ", ".join(f"{name} {number}" for name, number in manifest.versions.items()),
         "timings": seconds,
     }

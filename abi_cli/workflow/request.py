@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from abi_cli import placing, run
+from abi_cli import placing, room, run
 from abi_cli.errors import OutputError, SpecError, UsageError
 from abi_cli.listener import Listener
 from abi_cli.model.density import LogDensity
@@ -34,11 +34,14 @@ class Compute:
         backend: tensorflow, jax or torch; None for KERAS_BACKEND, the spec's, TensorFlow.
         device: cpu, gpu, gpu:1 …; None for what the backend prefers.
         jobs: Processes that simulate; 0 for none beside this one, None for one per usable core.
+        defaults: Which of these are mere defaults, such as the environment's: what a run was begun
+            with goes before them.
     """
 
     backend: str | None = None
     device: str | None = None
     jobs: int | None = None
+    defaults: frozenset[str] = frozenset()
 
     def workers(self) -> int:
         """How many processes simulate."""
@@ -76,7 +79,7 @@ class Target:
         """
         if self.path is None:
             return
-        run.refuse_taken(self.path, force=self.force)
+        room.refuse_taken(self.path, force=self.force)
         if not self.path.parent.is_dir():
             raise OutputError(
                 f"can't write {self.path}: there is no folder {self.path.parent}",

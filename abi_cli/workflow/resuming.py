@@ -6,20 +6,35 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from abi_cli import registry, run
 from abi_cli.errors import DataError, RunError, UsageError
 from abi_cli.listener import Listener
+from abi_cli.model.streams import Purpose
 from abi_cli.model.workers import Workers
 from abi_cli.run import Run
 from abi_cli.training.checkpoints import has_checkpoint, read_checkpoint
 from abi_cli.training.parts import Callback
 from abi_cli.training.state import State
 from abi_cli.training.stopping import Stop
-from abi_cli.variables import Datasets
-from abi_cli.workflow.learning import Job, Receipt, learned, load_backend, versions
+from abi_cli.variables import Datasets, Layout
+from abi_cli.workflow.learning import (
+    Job,
+    Receipt,
+    learned,
+    load_backend,
+    telling_how_to_begin_again,
+    versions,
+)
+from abi_cli.workflow.pointing import pointing
 from abi_cli.workflow.request import USUAL_COMPUTE, Compute, Model, read_model
 from abi_cli.workflow.stored import stored_simulations
+
+T = TypeVar("T", str, int)
+
+_REHEARSAL = 8
+"""Rows that show what the variables of changed code are."""
 
 
 def resume(
@@ -27,6 +42,7 @@ def resume(
     *,
     extend: int | None = None,
     data: Path | None = None,
+    accept_changed_code: bool = False,
     compute: Compute = USUAL_COMPUTE,
     stop: Stop | None = None,
     listener: Listener | None = None,
@@ -41,34 +57,30 @@ def resume(
         extend: Epochs to train a finished run longer. The learning rate is that of the longer
             training from there on, so a schedule that had come to its end rises once more.
         data: Where the stored simulations are now, if they were moved.
+        accept_changed_code: Go on although the code, or what the spec says under `model:`, is not
+            as it was; the manifest keeps which files, and their new hashes.
         compute: The device and number of processes, if they are to differ from before.
         stop: Lets others end the training early, with its state saved.
 
     Errors:
-        RunError: It is no run, somebody else trains it, or its state is damaged.
+        RunError: It is no run, somebody else trains it, its state is damaged, or its spec or code
+            was changed.
         UsageError: There is nothing to go on with, or nothing to extend yet.
         DataError: The stored simulations are not there, or are others.
         Exception: Those of `train`.
     """
     begun = time.perf_counter()
     listener, stop = listener or Listener(), stop or Stop()
-    with run.resume(path) as folder:
+    with telling_how_to_begin_again(path, listener), run.resume(path) as folder:
+        compute = as_begun(folder, compute)
+        folder = _as_trained(folder, listener, accept_changed=accept_changed_code)
         manifest = folder.manifest
-        if compute.backend not in (None, manifest.backend):
-            raise UsageError(
-                f"Expected --backend {manifest.backend}, with which {path} was begun; "
-                f"got {compute.backend}",
-                hint="Leave it out.",
-            )
-        device = None if manifest.device == "default" else manifest.device
-        compute = Compute(
-            manifest.backend,
-            compute.device or device,
-            manifest.jobs if compute.jobs is None else compute.jobs,
-        )
         model = read_model(path)
         stored = _stored(folder, model, data, listener)
-        folder, state = _where_it_was(folder, model, extend)
+        state = _state(folder)
+        if accept_changed_code and state is not None:
+            _refuse_other_variables(folder, model, state)
+        folder, state = _where_it_was(folder, model, state, extend)
         _tell(folder, state, listener)
         with Workers(compute.workers() if stored is None else 0) as workers:
             load_backend(compute, workers, listener, usual=None)
@@ -85,21 +97,119 @@ def resume(
                 state=state,
                 begun=begun,
             )
-            now = datetime.now(UTC).isoformat(timespec="seconds")
-            folder = run.noted(folder, resumed=(*manifest.resumed, now))
+            folder = run.noted(folder, resumed=(*manifest.resumed, _now()))
             return learned(folder, job)
 
 
-def _where_it_was(folder: Run, model: Model, extend: int | None) -> tuple[Run, State | None]:
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def as_begun(folder: Run, compute: Compute) -> Compute:
+    """Where to go on: as somebody says, else as the training was begun, else by default.
+
+    Errors:
+        UsageError: Another backend is asked for.
+    """
+    manifest = folder.manifest
+    asked = None if "backend" in compute.defaults else compute.backend
+    if asked not in (None, manifest.backend):
+        raise UsageError(
+            f"Expected --backend {manifest.backend}, with which {folder.path} was begun; "
+            f"got {asked}",
+            hint="Leave it out.",
+        )
+    device = None if manifest.device == "default" else manifest.device
+    return Compute(
+        manifest.backend,
+        _wish(compute, "device", compute.device, device),
+        _wish(compute, "jobs", compute.jobs, manifest.jobs),
+    )
+
+
+def _wish(compute: Compute, name: str, now: T | None, begun: T | None) -> T | None:
+    """What is asked for now goes before what the training was begun with, that before defaults."""
+    wished = now is not None and name not in compute.defaults
+    return now if wished or begun is None else begun
+
+
+def _as_trained(folder: Run, listener: Listener, *, accept_changed: bool) -> Run:
+    """The run, if its spec and code are those that it has learned from, or may be others.
+
+    Others are entered into it when its training goes on, not before.
+
+    Errors:
+        RunError: They were changed, and may not be.
+    """
+    try:
+        folder.trained_spec_file()
+        folder.refuse_changed_code()
+    except RunError as error:
+        if not accept_changed:
+            path = folder.path
+            on = f"To go on with it: abi train --resume {path} --accept-changed-code"
+            error.hint = f"{error.hint}\n{on}"
+            raise
+        folder = run.accepted(folder, when=_now())
+        changed = ", ".join(folder.manifest.accepted[-1].files)
+        listener.warn(
+            f"changed since the training was begun: {changed}; what is learned is learned from "
+            "the simulations of both"
+        )
+    return folder
+
+
+def _refuse_other_variables(folder: Run, model: Model, state: State) -> None:
+    """Refuse changed code whose variables are not those of the networks.
+
+    Errors:
+        RunError: They are others, or of other shapes.
+    """
+    if model.simulator is None:
+        return
+    rows = max(_REHEARSAL, 2 * model.simulator.unit)
+    few = model.simulator.simulate(
+        seed=folder.manifest.seed, purpose=Purpose.PILOT, start=0, stop=rows
+    )
+    with pointing(model):
+        now = _shapes(model.layout(few))
+    before = _shapes(Layout.from_config(state.networks["layout"]))
+    if now != before:
+        odd = sorted(name for name in {*now, *before} if now.get(name) != before.get(name))
+        told = "; ".join(f"{name}: {now.get(name)}, not {before.get(name)}" for name in odd)
+        raise RunError(
+            f"the changed code of {folder.path} gives other variables than its networks learn: "
+            f"{told}",
+            hint=f"Train it anew: abi train {folder.path} -o ANOTHER",
+        )
+
+
+def _shapes(layout: Layout) -> dict[str, str]:
+    """What networks see of each variable, in words."""
+    return {
+        variable.name: f"{variable.role} of shape "
+        + ("members × " if variable.ragged else "")
+        + str(variable.event)
+        for variable in layout.of("context", "given", "parameter", "observable")
+    }
+
+
+def _state(folder: Run) -> State | None:
+    """What was saved last of the training, if anything was."""
+    if not has_checkpoint(folder.path / run.STATE):
+        return None
+    return State.from_checkpoint(read_checkpoint(folder.path / run.STATE))
+
+
+def _where_it_was(
+    folder: Run, model: Model, state: State | None, extend: int | None
+) -> tuple[Run, State | None]:
     """The run, with an extension entered into it, and the state to go on from.
 
     Errors:
         UsageError: There is nothing to go on with, or nothing to extend yet.
     """
     path, manifest = folder.path, folder.manifest
-    state = None
-    if has_checkpoint(path / run.STATE):
-        state = State.from_checkpoint(read_checkpoint(path / run.STATE))
     planned = (manifest.extended or (model.spec.training.epochs,))[-1]
     pending = state is None or not state.finished or state.planned != planned
     if extend is not None:

@@ -14,6 +14,7 @@ from abi_cli.model.simulator import Simulator
 from abi_cli.model.streams import Purpose
 from abi_cli.model.workers import Workers
 from abi_cli.variables import Datasets, concatenate, count
+from abi_cli.workflow.findings import noise_findings
 from abi_cli.workflow.request import USUAL_PLACE, Compute, Target, read_model, tell_files
 
 _WORTH_WORKERS = 3.0
@@ -75,6 +76,8 @@ def simulate(
         listener=listener,
     )
     layout = simulator.layout(simulated)
+    for finding in noise_findings(model.spec, simulator, seed=seed):
+        listener.warn(finding.message, hint=finding.hint)
     write_simulations(target.path, simulated, layout, format=target.format)
     names = ", ".join(variable.name for variable in layout.variables)
     what = f"{datasets:,} simulated data sets of {names}"

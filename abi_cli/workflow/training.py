@@ -9,8 +9,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from abi_cli import run
+from abi_cli import room, run
 from abi_cli.listener import Listener
+from abi_cli.manifest import ORIGINAL
 from abi_cli.model.streams import Purpose
 from abi_cli.model.workers import Workers
 from abi_cli.registry import Part
@@ -18,7 +19,15 @@ from abi_cli.spec import DesignSection, Spec, dump_spec
 from abi_cli.training.fitting import refuse_unfit, refuse_unmonitored
 from abi_cli.training.stopping import Stop
 from abi_cli.variables import Datasets, count, take
-from abi_cli.workflow.learning import Job, Receipt, learned, load_backend, versions
+from abi_cli.workflow.findings import noise_findings
+from abi_cli.workflow.learning import (
+    Job,
+    Receipt,
+    learned,
+    load_backend,
+    telling_how_to_begin_again,
+    versions,
+)
 from abi_cli.workflow.pointing import fitted_adapter, pointing, refuse_unknown_names
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
@@ -68,8 +77,10 @@ def train(
     model = read_model(source, overrides=overrides)
     seed = model.spec.seed if seed is None else seed
     path = target.path or Path("runs") / model.spec.name
-    run.refuse_taken(path, force=target.force)
     model, stored = _rehearse(model, seed=seed, data=data, listener=listener)
+    room.refuse_taken(path, force=target.force, by_run=True)
+    if room.is_unfinished(path) and not room.is_only_begun(path):
+        listener.note(f"{path} is unfinished: it is dropped as soon as this training is saved")
     # Processes that simulate start now, before the backend makes this one large.
     with Workers(compute.workers() if stored is None else 0) as workers:
         chosen = load_backend(compute, workers, listener, usual=model.spec.backend)
@@ -77,7 +88,10 @@ def train(
         files, manifest = _first_files(model, seed=seed, backend=chosen, compute=compute)
         if stored is not None and data is not None:
             manifest = replace(manifest, stored=count(stored), data=_identity(data))
-        with run.begin(path, manifest, files, force=target.force) as folder:
+        with (
+            telling_how_to_begin_again(path, listener),
+            run.begin(path, manifest, files, force=target.force) as folder,
+        ):
             return learned(folder, job)
 
 
@@ -106,6 +120,9 @@ def _rehearse(
         layout = model.layout(few)
         refuse_unknown_names(model.spec, layout)
         model.judged.refuse_unfit(layout)
+    if stored is None:
+        for finding in noise_findings(model.spec, model.need_simulator(), seed=seed):
+            listener.warn(finding.message, hint=finding.hint)
     derived, model = model.spec.adapter is None, completed(model, few)
     if derived:
         listener.note("derived the adapter from the model's variables: `abi fill` writes it out")
@@ -127,7 +144,7 @@ def _first_files(
     spec = _as_run(model, code, seed=seed, backend=backend)
     files = {
         run.SPEC: dump_spec(spec).encode(),
-        run.ORIGINAL: model.document.source.text.encode(),
+        ORIGINAL: model.document.source.text.encode(),
         **{name: file.read_bytes() for file, name in code.items()},
     }
     manifest = run.Manifest(
