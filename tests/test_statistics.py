@@ -119,6 +119,7 @@ def test_least_squares_is_that_of_linear_algebra():
         np.testing.assert_allclose(found[row, :3], b, rtol=1e-5)
         np.testing.assert_allclose(np.exp(found[row, 3:6]), errors, rtol=1e-5)
         np.testing.assert_allclose(np.exp(found[row, 6]), np.sqrt(variance), rtol=1e-5)
+        assert found[row, 8] == 1
 
 
 @pytest.mark.parametrize("kind", ["choices", "counts", "trials"])

@@ -30,9 +30,10 @@ def derived_networks(
     A parameter that is alone has no others to be coupled with: without splines a coupling flow of
     it is a normal distribution.
 
-    Statistics are for every spec that does not choose them itself: one that leaves `statistics` out
-    and writes its summary network with `moment_features`, or with all options as the spec of a run
-    from before does, keeps the network that it had then.
+    Statistics are for every spec that does not choose them itself, and take the place of those that
+    a summary network makes. A spec that leaves `statistics` out and writes its summary network with
+    `moment_features`, or with all options as the spec of a run from before does, keeps the network
+    that it had then.
 
     Arguments:
         series: Variables that are series; all others without a fixed shape are sets.
@@ -44,6 +45,9 @@ def derived_networks(
         update["summary"] = _network(_SERIES if sets & set(series) else _SETS)
     if "statistics" not in written and not _chosen(section):
         update["statistics"] = _network(_READER)
+        named = section.summary
+        if named is not None and _OWN_STATISTICS in type(named).model_fields:
+            update["summary"] = named.model_copy(update={_OWN_STATISTICS: 1})
     if "inference" not in written and _numbers(layout) == 1:
         update["inference"] = registry.from_config("inference network", _ALONE)
     return section.model_copy(update=update)

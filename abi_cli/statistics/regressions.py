@@ -46,13 +46,16 @@ def design(
 def least_squares(
     members: Members, response: Column, regressors: Sequence[Column], *, squares: bool
 ) -> np.ndarray:
-    """Coefficients, log standard errors, log residual variance, and the shape of residuals."""
+    """Coefficients, log standard errors, log residual sd, degrees of freedom, shape of residuals.
+
+    Where no degrees of freedom are left, slopes are zero and logs that of one unit.
+    """
     x, there = design(members, regressors, squares=squares)
     y = response.scaled(members)
     w = (there & np.isfinite(y)).astype(np.float64)
     y = np.where(w > 0, y, 0.0)
     n = np.maximum(w.sum(axis=1), 1.0)
-    mean_y, variance_y = moments_of(y, w)
+    mean_y, _ = moments_of(y, w)
     mean_x = mean_of(x, w[:, :, None])
     r = (y - mean_y[:, None]) * w
     c = (x - mean_x[:, None, :]) * w[:, :, None]
@@ -65,11 +68,13 @@ def least_squares(
     b = (inverse @ (transposed @ r[:, :, None]))[:, :, 0]
     residual = (r - (c @ b[:, :, None])[:, :, 0]) * w
     variance = (residual**2).sum(axis=1) / np.maximum(n - k - 1, 1) + FLOOR
-    # Of as few rows as coefficients the residuals are rounding.
-    variance = np.where(n > k + 1, variance, variance_y + FLOOR)
-    slopes = b / sd
+    # Of as few rows as coefficients the residuals are rounding, and slopes are anything.
+    enough = (n > k + 1).astype(np.float64)
+    variance = np.where(enough > 0, variance, 1.0)
+    slopes = b / sd * enough[:, None]
     intercept = mean_y - (slopes * mean_x).sum(axis=1)
     errors = 0.5 * np.log(np.diagonal(inverse, axis1=1, axis2=2) + FLOOR) - np.log(sd)
+    errors = errors * enough[:, None]
     at_mean = 0.5 * np.log(
         1 / n + np.einsum("bk,bkl,bl->b", mean_x / sd, inverse, mean_x / sd) + FLOOR
     )
@@ -78,15 +83,14 @@ def least_squares(
     z = np.nan_to_num(own)
     square = z * z
     shape = [mean_of(square * z, w), np.log1p(mean_of(square * square, w))]
+    free = np.maximum(n - k - 1, 0.5)
+    told = [at_mean * enough + log_sd, log_sd, np.exp(log_sd), enough, np.log(free), 1 / free]
     return np.concatenate(
         [
             slopes,
             intercept[:, None],
             errors + log_sd[:, None],
-            (at_mean + log_sd)[:, None],
-            log_sd[:, None],
-            np.exp(log_sd)[:, None],
-            np.stack(shape, axis=1),
+            np.stack([*told, *shape], axis=1),
             order(own, levels=FEWER)[:, : len(FEWER) + 4],
         ],
         axis=1,
