@@ -214,7 +214,7 @@ def test_kinds_can_be_called_by_their_plural():
     ("word", "paths", "said"),
     [
         ("missing", ["missing", "data.missing"], "may be missing"),
-        ("training.epochs", ["training.epochs"], "By default: 30"),
+        ("training.epochs", ["training.epochs"], "By default: 100"),
         ("length_of", ["context.NAME.length_of"], "By default: []"),
         ("likelihood", ["model.likelihood"], "It must be given"),
         ("inference", ["networks.inference"], "By default: coupling_flow"),

@@ -23,7 +23,7 @@ _OWN_STATISTICS = "moment_features"
 
 
 def derived_networks(
-    section: NetworksSection, layout: Layout, *, series: Collection[str]
+    section: NetworksSection, layout: Layout, *, series: Collection[str], adapted: bool
 ) -> NetworksSection:
     """The section with a summary network where there are sets or series, and with statistics.
 
@@ -37,11 +37,13 @@ def derived_networks(
 
     Arguments:
         series: Variables that are series; all others without a fixed shape are sets.
+        adapted: Whether the adapter is written, so that a summary network that is left out is not
+            wanted, or missed.
     """
     written = section.model_fields_set
     update: dict[str, registry.Part | None] = {}
     sets = {variable.name for variable in layout.of("given", "observable") if variable.ragged}
-    if section.summary is None and sets:
+    if section.summary is None and sets and not adapted:
         update["summary"] = _network(_SERIES if sets & set(series) else _SETS)
     if "statistics" not in written and not _chosen(section):
         update["statistics"] = _network(_READER)

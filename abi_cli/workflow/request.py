@@ -201,7 +201,7 @@ def completed(model: Model, rows: Datasets) -> Model:
 
     spec = model.spec
     layout, steps, series = model.layout(rows), spec.adapter, spec.series()
-    networks = derived_networks(spec.networks, layout, series=series)
+    networks = derived_networks(spec.networks, layout, series=series, adapted=steps is not None)
     if steps is None:
         supports = model.simulator.supports if model.simulator else {}
         steps = derived_steps(layout, series=series, supports=supports)
