@@ -16,7 +16,7 @@ def heteroscedastic(datasets, *, seed=0):
 
 
 def test_mean_and_log_sd_are_found_where_widths_differ_a_thousandfold():
-    from abi_cli.nn.standardization import fit
+    from abi_cli.statistics.gaussian import fit
 
     u, theta, _ = heteroscedastic(8000)
     mean, log_sd = fit(np.column_stack([np.ones(len(u)), u]), theta)
@@ -27,7 +27,7 @@ def test_mean_and_log_sd_are_found_where_widths_differ_a_thousandfold():
 @pytest.mark.parametrize("datasets", [20, 60, 500])
 def test_statistics_that_say_nothing_change_nothing(datasets):
     """Or next to nothing: what is fitted predicts new data sets no worse than a constant."""
-    from abi_cli.nn.standardization import fit
+    from abi_cli.statistics.gaussian import fit
 
     rng = np.random.default_rng(datasets)
     u = np.column_stack([np.ones(datasets), rng.normal(size=(datasets, 12))])

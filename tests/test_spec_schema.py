@@ -64,7 +64,7 @@ def test_what_is_not_said_has_its_default():
     assert spec.networks.summary is None
     assert spec.networks.inference == CouplingFlow()
     training = spec.training
-    assert (training.epochs, training.num_batches, training.batch_size) == (30, 128, 64)
+    assert (training.epochs, training.num_batches, training.batch_size) == (100, 128, 64)
     assert (training.optimizer, training.learning_rate) == (Adam(), WarmupCosine())
     assert (training.validation, training.callbacks) == (0, ())
 

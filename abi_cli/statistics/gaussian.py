@@ -30,6 +30,9 @@ LEAST = 2e-4
 COLLINEAR = 1e-7
 """Share of a statistic that those which have entered must leave."""
 
+ROWS_EACH = 20
+"""Data sets that each statistic needs."""
+
 PATIENCE = 6
 """So many more are tried without a gain."""
 
@@ -82,8 +85,8 @@ def fit(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Coefficients of mean and log sd of `theta (dataset,)` given `u (dataset, 1 + statistic)`.
 
-    They are zero, which leaves a parameter as it is, where they predict data sets that the fit has
-    not seen worse than a constant mean and sd.
+    They are zero, which leaves a parameter as it is, unless they predict data sets that the fit has
+    not seen better than a constant mean and sd, by more than the standard error of that.
 
     Arguments:
         u: The first column is one; the others are of about unit scale.
@@ -110,10 +113,11 @@ def fit(
         v = _weighted(u[:first, kept_sd], distance[:first], np.ones(first))
         log_sd = _within(u[:, kept_sd] @ v, first)
     mean, spread = _polished(u[:first], y[:first], kept_mean, kept_sd)
-    score = _mean_log_density(
-        y[first:], u[first:] @ mean, np.clip(u[first:] @ spread, log_sd.min() - 1, log_sd.max() + 1)
+    spread_seen = np.clip(u[first:] @ spread, log_sd.min() - 1, log_sd.max() + 1)
+    gain = _log_density(y[first:], u[first:] @ mean, spread_seen) - _log_density(
+        y[first:], 0.0, 0.0
     )
-    if not score > _mean_log_density(y[first:], 0.0, 0.0):
+    if not gain.mean() > gain.std() / np.sqrt(len(gain)):
         return np.zeros(u.shape[1]), np.zeros(u.shape[1])
     mean, spread = _polished(u, y, kept_mean, kept_sd)
     mean = mean * unit
@@ -196,7 +200,7 @@ def _pursuit(
         left = np.diagonal(swept)[:k].copy()
         free = left > COLLINEAR * size
         free[kept] = False
-        if waited > PATIENCE or len(kept) > MOST or not free.any():
+        if waited > PATIENCE or len(kept) > min(MOST, first // ROWS_EACH) or not free.any():
             if ledger is not None:
                 ledger.enter(kept[1:best], -np.diff(losses[:best]))
             return np.array(kept[:best])
@@ -234,9 +238,9 @@ def _polished(
     return mean, spread
 
 
-def _mean_log_density(
+def _log_density(
     theta: np.ndarray, mean: np.ndarray | float, log_sd: np.ndarray | float
-) -> float:
+) -> np.ndarray:
     """Of Student's t of some degrees, without the constant: one odd data set decides nothing."""
     z = (theta - mean) * np.exp(-np.asarray(log_sd))
-    return float(np.mean(-0.5 * (DEGREES + 1) * np.log1p(z**2 / DEGREES) - log_sd))
+    return np.asarray(-0.5 * (DEGREES + 1) * np.log1p(z**2 / DEGREES) - log_sd)
