@@ -86,7 +86,7 @@ def fit(
     """Coefficients of mean and log sd of `theta (dataset,)` given `u (dataset, 1 + statistic)`.
 
     They are zero, which leaves a parameter as it is, unless they predict data sets that the fit has
-    not seen better than a constant mean and sd, by more than the standard error of that.
+    not seen better than a constant mean and sd, by more than twice the standard error of that.
 
     Arguments:
         u: The first column is one; the others are of about unit scale.
@@ -117,7 +117,7 @@ def fit(
     gain = _log_density(y[first:], u[first:] @ mean, spread_seen) - _log_density(
         y[first:], 0.0, 0.0
     )
-    if not gain.mean() > gain.std() / np.sqrt(len(gain)):
+    if not gain.mean() > 2 * gain.std() / np.sqrt(len(gain)):
         return np.zeros(u.shape[1]), np.zeros(u.shape[1])
     mean, spread = _polished(u, y, kept_mean, kept_sd)
     mean = mean * unit
