@@ -40,7 +40,7 @@ from abi_cli.backend.rows import ROWS, by_row, round_up
 from abi_cli.errors import UsageError
 from abi_cli.finite import refuse_not_finite
 from abi_cli.listener import Listener
-from abi_cli.model.streams import noise_of_draws
+from abi_cli.model.streams import noise_of_datasets
 from abi_cli.networks.network import InferenceNetwork, SummaryNetwork, entries, shape_of
 from abi_cli.nn.standardization import ConditionalStandardization
 from abi_cli.variables import Datasets, DrawBlock, Layout, Value, count, take
@@ -122,9 +122,8 @@ class Approximator(keras.Model):
 
     def statistics(self, inputs: Mapping[str, Any]) -> Any:
         """What can be said of each data set without any weights, `(batch, statistics)`."""
-        network = self.summary_network
-        said = inputs.get(SUMMARY_STATISTICS)
-        return self._with_conditions(inputs, network and network.statistics, said)
+        summary = self.summary_network and self.summary_network.statistics
+        return self._with_conditions(inputs, summary, inputs.get(SUMMARY_STATISTICS))
 
     def _with_conditions(
         self, inputs: Mapping[str, Any], summary: Callable[..., Any] | None, said: Any
@@ -268,16 +267,13 @@ class Approximator(keras.Model):
         """What `tell` says of adapted data sets, `(dataset, told)`, float32."""
         names = (*summarized(datasets), INFERENCE_CONDITIONS, SUMMARY_STATISTICS)
         adapted = {name: value for name, value in datasets.items() if name in names}
-        told: np.ndarray | None = None
+        if not count(adapted):
+            raise ValueError("Expected at least one data set; got none")
+        told = np.empty((count(adapted), self._ends[1] + self.adapter.dim), np.float32)
         for size, index in in_buckets(adapted, self.buckets, CONDITION_ROWS):
             padded = np.resize(index, round_up(len(index), CONDITION_ROWS))
             inputs = network_inputs(take(adapted, padded), size=size)
-            chunk = backend.to_numpy(self._tell(inputs))[: len(index)]
-            if told is None:
-                told = np.empty((count(adapted), chunk.shape[1]), np.float32)
-            told[index] = chunk
-        if told is None:
-            raise ValueError("Expected at least one data set; got none")
+            told[index] = backend.to_numpy(self._tell(inputs))[: len(index)]
         return told
 
     def sample(
@@ -312,16 +308,15 @@ class Approximator(keras.Model):
                 c = told[np.resize(group, together)][:, None, :]
                 for start in range(0, draws, at_once):
                     number = min(at_once, draws - start)
-                    noise_dim = self.inference_network.noise_dim
-                    z = np.zeros((together, at_once, noise_dim), np.float32)
-                    for place, dataset in enumerate(group):
-                        z[place, :number] = noise_of_draws(
-                            seed, first + dataset, start, number, noise_dim
-                        )
+                    own = range(first + begin, first + begin + len(group))
+                    shape = together, at_once, self.inference_network.noise_dim
+                    z = noise_of_datasets(seed, own, start, number, shape=shape)
                     theta = backend.to_numpy(self._inverse(z, c))[: len(group), :number]
-                    own = z[: len(group), :number]
-                    member = self.inference_network.member_of(own) if self.members else None
-                    values = self._on_users_scale(theta)
+                    heard = z[: len(group), :number]
+                    member = self.inference_network.member_of(heard) if self.members else None
+                    rows = theta.reshape(-1, theta.shape[-1])
+                    parameters = self.adapter.inverse({INFERENCE_VARIABLES: rows})
+                    values = self.layout.parameters_of(parameters, theta.shape[:2])
                     refuse_not_finite(*values.values(), first=begin)
                     yield DrawBlock(first + begin, start, values, member)
                     progress.advance(len(group) * number)
@@ -340,17 +335,6 @@ class Approximator(keras.Model):
     def _observed(self, datasets: Mapping[str, Value]) -> Datasets:
         inferred = {variable.name for variable in self.layout.of("parameter", "nuisance")}
         return {name: value for name, value in datasets.items() if name not in inferred}
-
-    def _on_users_scale(self, theta: np.ndarray) -> dict[str, np.ndarray]:
-        shape = theta.shape[:2]
-        rows = theta.reshape(-1, theta.shape[-1])
-        parameters = self.adapter.inverse({INFERENCE_VARIABLES: rows})
-        return {
-            variable.name: np.asarray(parameters[variable.name], np.float32).reshape(
-                *shape, *variable.event
-            )
-            for variable in self.layout.of("parameter")
-        }
 
     def log_prob(
         self, datasets: Mapping[str, Value], parameters: Mapping[str, Value]
@@ -399,18 +383,18 @@ class Approximator(keras.Model):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Approximator:  # noqa: ARG003  # Keras's signature
         """Back from `get_config`, every part looked up in this package's registry."""
-        summary, reader = config["summary"], config.get("reader")
+
+        def part(kind: str, name: str, contract: type) -> Any:
+            said = config.get(name)
+            return said and registry.expected(registry.from_config(kind, said), contract)
+
         return cls(
             Adapter.from_config(config["adapter"]),
             Layout.from_config(config["layout"]),
-            summary=summary
-            and registry.expected(registry.from_config("summary network", summary), SummaryNetwork),
-            inference=registry.expected(
-                registry.from_config("inference network", config["inference"]), InferenceNetwork
-            ),
+            summary=part("summary network", "summary", SummaryNetwork),
+            inference=part("inference network", "inference", InferenceNetwork),
+            reader=part("summary network", "reader", SummaryNetwork),
             widths=config["widths"],
             buckets=tuple(config["buckets"]),
             seed=config["seed"],
-            reader=reader
-            and registry.expected(registry.from_config("summary network", reader), SummaryNetwork),
         )

@@ -201,6 +201,17 @@ class Layout:
         ]
         return cls(tuple(sorted(variables, key=lambda variable: ROLES.index(variable.role))))
 
+    def parameters_of(
+        self, values: Mapping[str, Value], shape: tuple[int, ...]
+    ) -> dict[str, np.ndarray]:
+        """The parameters among `values (row, *event)`, `(*shape, *event)` each, float32."""
+        return {
+            variable.name: np.asarray(values[variable.name], np.float32).reshape(
+                *shape, *variable.event
+            )
+            for variable in self.of("parameter")
+        }
+
     def to_config(self) -> list[dict[str, Any]]:
         """As plain JSON values."""
         return [asdict(variable) for variable in self.variables]

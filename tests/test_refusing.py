@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import abi_cli
-from abi_cli.approximator import Approximator
 from abi_cli.data import Loaded
 from abi_cli.data.datasets import read_datasets
 from abi_cli.data.several import Part, read_several
 from abi_cli.errors import DataError
+from abi_cli.variables import Layout
 from tests.cli import abi
 from tests.data_examples import LINE
 
@@ -101,14 +101,14 @@ def test_the_place_is_named_in_every_format(small_run, table, tmp_path, suffix):
 def test_draws_that_overflow_are_not_written(small_run, table, tmp_path, monkeypatch):
     """Also where data are like the simulations, and the network alone is to blame."""
     table.write_text(table.read_text().replace(str(FILL), "1"))
-    back = Approximator._on_users_scale
+    back = Layout.parameters_of
 
-    def overflowing(self, theta):
-        values = back(self, theta)
+    def overflowing(self, parameters, shape):
+        values = back(self, parameters, shape)
         values["sigma"][1, 2] = np.inf
         return values
 
-    monkeypatch.setattr(Approximator, "_on_users_scale", overflowing)
+    monkeypatch.setattr(Layout, "parameters_of", overflowing)
     result = abi("sample", small_run, table, "-n", 5, "-o", tmp_path / "out.csv", "-q")
     assert result.exit_code == 4
     assert f"{table}, row 7: data set b has no posterior of finite numbers" in result.stderr

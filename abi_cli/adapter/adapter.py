@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from abi_cli import registry
+from abi_cli.adapter.gaps import all_features, as_features, refuse_missing, with_channels
 from abi_cli.adapter.step import (
     AdapterError,
     State,
@@ -26,7 +27,7 @@ from abi_cli.adapter.targets import Targets
 from abi_cli.errors import DataError
 from abi_cli.registry import Part
 from abi_cli.statistics import Statistics
-from abi_cli.variables import Datasets, Ragged, Value, array_of, count, take
+from abi_cli.variables import Datasets, Ragged, Value, count, take
 
 INFERENCE_VARIABLES = "inference_variables"
 INFERENCE_CONDITIONS = "inference_conditions"
@@ -112,7 +113,7 @@ class Adapter:
         """
         chain = tuple(registry.expected(part, Step) for part in steps)
         states = []
-        _refuse_missing(pilot, allowed=missing)
+        refuse_missing(pilot, allowed=missing)
         data = _in_double(pilot)
         for number, step in enumerate(chain):
             with _placed(number, step):
@@ -154,7 +155,7 @@ class Adapter:
         gaps = {}
         for name in (INFERENCE_VARIABLES, INFERENCE_CONDITIONS, *summarized(adapted)):
             if name in adapted:
-                array = _features(adapted[name])
+                array = all_features(adapted[name])
                 gaps[name] = np.isnan(array).reshape(-1, array.shape[-1]).any(axis=0)
         if gaps.pop(INFERENCE_VARIABLES).any():
             names = ", ".join(sorted(self.missing))
@@ -202,7 +203,7 @@ class Adapter:
             raise DataError(
                 f"Expected {', '.join(sorted(self.conditions))}; got no {' and no '.join(missing)}"
             )
-        _refuse_missing(data, allowed=self.missing)
+        refuse_missing(data, allowed=self.missing)
         adapted = self._through(_in_double(data))
         if self.targets is not None and INFERENCE_VARIABLES in adapted:
             adapted[INFERENCE_VARIABLES] = self.targets.forward(data)
@@ -241,7 +242,7 @@ class Adapter:
         for name, features in self.gaps.items():
             if name in adapted:
                 told[name] = on_array(
-                    _as_features(adapted[name]), partial(_with_channels, features=features)
+                    as_features(adapted[name]), partial(with_channels, features=features)
                 )
         return told
 
@@ -332,43 +333,6 @@ class Adapter:
         step = self.steps[number]
         with _placed(number, step):
             return step.forward(data, self.states[number])
-
-
-def _refuse_missing(data: Mapping[str, Value], *, allowed: Collection[str]) -> None:
-    """Refuse NaN in variables of which no value may be missing: steps let it pass."""
-    for name, value in data.items():
-        if name in allowed:
-            continue
-        array = array_of(value)
-        if array.dtype.kind == "f" and np.isnan(array).any():
-            at = int(np.isnan(array).reshape(len(array), -1).any(axis=1).argmax())
-            row = at
-            if isinstance(value, Ragged):
-                row = value.dataset_of(at)
-            raise AdapterError(
-                f"Expected numbers in {name}; got NaN in data set {row}",
-                hint=f"Where values may be missing the spec says so: missing: {{{name}: 0.1}}",
-                variable=name,
-                row=row,
-            )
-
-
-def _as_features(value: Value) -> Value:
-    """Numbers as vectors of length one."""
-    return on_array(value, lambda array: array[:, None]) if event_of(value) == () else value
-
-
-def _features(value: Value) -> np.ndarray:
-    """All members, or data sets, `(..., feature)`."""
-    value = _as_features(value)
-    return array_of(value)
-
-
-def _with_channels(array: np.ndarray, features: np.ndarray) -> np.ndarray:
-    """`(..., feature)` without NaN, and behind them where the NaN of some features were."""
-    missing = np.isnan(array)
-    channels = missing[..., features].astype(np.float64)
-    return np.concatenate([np.where(missing, 0.0, array), channels], axis=-1)
 
 
 def _in_double(data: Mapping[str, Value]) -> Datasets:
