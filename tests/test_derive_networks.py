@@ -1,0 +1,113 @@
+"""Networks of specs that leave them out: statistics beside them, and what keeps its old networks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from abi_cli import registry
+from abi_cli.adapter import network_inputs
+from abi_cli.adapter.adapter import SUMMARY_STATISTICS, Adapter
+from abi_cli.networks.derive import derived_networks
+from abi_cli.spec import parse_spec
+from abi_cli.variables import Layout, Ragged, Variable, take
+from tests.adapter_examples import step
+
+SPEC = """
+name: any
+parameters: {a: {}, b: {}}
+observables: {y: {kind: set}}
+"""
+
+
+def layout(*parameters):
+    drawn = [Variable(name, "parameter", ragged=False, event=()) for name in parameters]
+    return Layout((*drawn, Variable("y", "observable", ragged=True, event=())))
+
+
+def derived(networks, *, parameters=("a", "b"), series=(), adapted=False):
+    section = parse_spec(SPEC + networks).networks
+    return derived_networks(section, layout(*parameters), series=series, adapted=adapted)
+
+
+def test_what_is_left_out_is_derived_with_statistics():
+    found = derived("")
+    assert found.summary.name == "deep_set"
+    assert found.statistics.name == "mlp"
+    assert found.inference.name == "coupling_flow"
+    assert derived("", series=("y",)).summary.name == "convolutional"
+    assert derived("", adapted=True).summary is None  # perhaps there is nothing to summarize
+
+
+def test_statistics_take_the_place_of_a_networks_own():
+    found = derived("networks: {summary: {deep_set: {width: 48}}}")
+    assert (found.summary.width, found.summary.moment_features) == (48, 1)
+    assert found.statistics is not None
+
+
+def spelt_out(name):
+    options = registry.get("summary network", name)().to_config()
+    return f"networks: {{summary: {options}}}".replace("None", "null").replace("True", "true")
+
+
+@pytest.mark.parametrize(
+    "networks",
+    [
+        "networks: {summary: {deep_set: {moment_features: 1}}}",
+        "networks: {summary: deep_set, statistics: null}",
+        "networks: {summary: null}",
+        spelt_out("deep_set"),
+        spelt_out("time_series"),
+        spelt_out("mlp"),
+    ],
+)
+def test_a_spec_that_says_all_keeps_its_networks(networks):
+    section = parse_spec(SPEC + networks).networks
+    found = derived(networks, adapted=True)
+    assert found.statistics is None
+    assert found.summary == section.summary
+
+
+def test_a_parameter_alone_has_splines():
+    alone = derived("", parameters=("a",))
+    assert alone.inference.transform == "spline"
+    assert derived("").inference.transform == "affine"
+    written = derived("networks: {inference: coupling_flow}", parameters=("a",))
+    assert written.inference.transform == "affine"
+
+
+RNG = np.random.default_rng(5)
+SIZES = RNG.integers(5, 15, size=400)
+MU = RNG.normal(size=400)
+PILOT = {
+    "mu": MU,
+    "y": Ragged(np.repeat(MU, SIZES) + RNG.normal(size=SIZES.sum()), SIZES),
+}
+STEPS = (
+    step("as_set", keys=["y"]),
+    step("rename", **{"from": "mu", "to": "inference_variables"}),
+    step("rename", **{"from": "y", "to": "summary_variables"}),
+)
+
+
+def test_an_adapter_makes_statistics_of_what_its_steps_are_given():
+    adapter = Adapter.fit(STEPS, PILOT, missing=("y",))
+    adapter = adapter.with_statistics(PILOT, given=(), series=())
+    inputs = network_inputs(adapter.forward(PILOT))
+    assert inputs[SUMMARY_STATISTICS].shape[0] == 400
+    means = [
+        PILOT["y"].values[start : start + n].mean()
+        for start, n in zip(PILOT["y"].starts(), SIZES, strict=True)
+    ]
+    assert np.abs(np.corrcoef(inputs[SUMMARY_STATISTICS].T, means)[-1, :-1]).max() > 0.999
+    again = Adapter.from_config(adapter.to_config()).forward(PILOT)
+    np.testing.assert_array_equal(
+        network_inputs(again)[SUMMARY_STATISTICS], inputs[SUMMARY_STATISTICS]
+    )
+
+
+def test_statistics_of_a_data_set_do_not_depend_on_others():
+    adapter = Adapter.fit(STEPS, PILOT).with_statistics(PILOT, given=(), series=())
+    together = adapter.forward(PILOT)[SUMMARY_STATISTICS]
+    alone = adapter.forward(take(PILOT, slice(7, 8)))[SUMMARY_STATISTICS]
+    np.testing.assert_allclose(alone[0], together[7], rtol=1e-6, atol=1e-9)
