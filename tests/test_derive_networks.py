@@ -1,4 +1,4 @@
-"""Networks of specs that leave them out: statistics beside them, and what keeps its old networks."""
+"""Networks of specs that leave them out: statistics beside them, and what keeps its old ones."""
 
 from __future__ import annotations
 
