@@ -82,7 +82,10 @@ def closeness(run: Path, name: str) -> Closeness:
 
     backend.select(os.environ.get("KERAS_BACKEND"), spec_backend=None, device=None, threads=None)
     networks = load_approximator(run / "model.keras")
-    reference = np.genfromtxt(KEPT / f"{name}.csv", delimiter=",", names=True)
+    file = KEPT / f"{name}.csv"
+    if not file.is_file():
+        sys.exit(f"{file} is not there; python -m tests.bench.panel_oracle {name} makes it")
+    reference = np.genfromtxt(file, delimiter=",", names=True)
     model, rows = datasets_of(name)
     rows = take(rows, reference["row"].astype(int))
     parameters = [variable.name for variable in model.layout(rows).of("parameter")]
