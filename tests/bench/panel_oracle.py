@@ -189,6 +189,9 @@ def annealed(
     n, dim = phi.shape
     log_prior = prior(phi)
     log_likelihood = target(phi) - log_prior
+    possible = np.flatnonzero(np.isfinite(log_likelihood))
+    kept = np.where(np.isfinite(log_likelihood), np.arange(n), rng.choice(possible, n))
+    phi, log_prior, log_likelihood = phi[kept], log_prior[kept], log_likelihood[kept]
     t = 0.0
     while t < 1.0:
         step = next_temperature(t, log_likelihood)
@@ -204,7 +207,8 @@ def annealed(
             new_prior = prior(proposed)
             new_likelihood = target(proposed) - new_prior
             new_likelihood = np.where(np.isfinite(new_prior), new_likelihood, -np.inf)
-            ratio = (new_prior - log_prior) + t * (new_likelihood - log_likelihood)
+            ratio = np.where(np.isfinite(new_likelihood), new_likelihood, -np.inf) - log_likelihood
+            ratio = (new_prior - log_prior) + t * ratio
             yes = np.log(rng.random(n)) < np.nan_to_num(ratio, nan=-np.inf, neginf=-np.inf)
             phi = np.where(yes[:, None], proposed, phi)
             log_prior = np.where(yes, new_prior, log_prior)
