@@ -11,6 +11,7 @@ import numpy as np
 from abi_cli.statistics import gaussian
 from abi_cli.statistics.groups import Group, from_config, groups_of, to_config
 from abi_cli.statistics.members import chunks, tamed
+from abi_cli.statistics.prediction import Prediction
 from abi_cli.variables import Datasets, Value, count, take
 
 PILOT = 10_000
@@ -19,10 +20,8 @@ PILOT = 10_000
 LINEAR = 10.0
 """So many units of a statistic are passed on as they are; beyond, their logarithm."""
 
-KNOTS = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
-MOST_PRODUCTS = 8
-"""Parameters whose predictions are multiplied with each other."""
-
+ROUNDS = 2
+"""Predictions, each of which reads what the one before says."""
 
 SCREENED = 4_096
 """Data sets on which families are chosen."""
@@ -50,17 +49,15 @@ class Statistics:
         groups: Of variables, with the names of the families that are made of each.
         location, scale: Of each statistic, `(statistic,)`.
         kept: Which are passed on, `(statistic,)` bool: not those constant over the pilot.
-        mean: Coefficients of a first prediction of the parameters, `(1 + kept, dim)`; squares,
-            products and splines of it are passed on, too.
-        knots: Of the splines, `(knot, dim)`.
+        predictions: Of the parameters, each of the statistics and of what the one before says;
+            what the last says is passed on, too.
     """
 
     groups: Families
     location: np.ndarray
     scale: np.ndarray
     kept: np.ndarray
-    mean: np.ndarray
-    knots: np.ndarray
+    predictions: tuple[Prediction, ...] = ()
 
     @classmethod
     def fit(
@@ -89,11 +86,12 @@ class Statistics:
         families = screened._telling(few, theta[:SCREENED])
         raw = _raw(families, pilot)
         scaled = cls._scaled(families, raw)
-        u = scaled._units(raw)
-        u = np.concatenate([np.ones((len(u), 1)), u], axis=1)
-        plain = gaussian.grams(u)
-        mean = np.stack([gaussian.fit(u, t, plain=plain)[0] for t in theta.T], axis=1)
-        return replace(scaled, mean=mean, knots=np.quantile(u @ mean, KNOTS, axis=0))
+        u = said = scaled._units(raw)
+        predictions: list[Prediction] = []
+        for _ in range(ROUNDS):
+            predictions.append(Prediction.fit(said, u.shape[1], theta))
+            said = np.concatenate([u, predictions[-1].bent(said)], axis=1)
+        return replace(scaled, predictions=tuple(predictions))
 
     @classmethod
     def _scaled(cls, families: Families, raw: np.ndarray) -> Statistics:
@@ -107,7 +105,7 @@ class Statistics:
         kept = scale > 1e-9 * (1 + np.abs(location))
         scale = np.where(kept, scale, 1.0)
         kept &= _different(tamed((raw - location) / scale, LINEAR))
-        return cls(families, location, scale, kept, np.zeros((0, 0)), np.zeros((0, 0)))
+        return cls(families, location, scale, kept)
 
     def _units(self, raw: np.ndarray) -> np.ndarray:
         return tamed((raw - self.location) / self.scale, LINEAR)[:, self.kept]
@@ -130,36 +128,33 @@ class Statistics:
 
     def of(self, data: Mapping[str, Value]) -> np.ndarray:
         """Statistics of data sets, `(dataset, statistic)`, float64."""
-        u = self._units(_raw(self.groups, data))
-        return np.concatenate([u, self._bent(u)], axis=1)
-
-    def _bent(self, u: np.ndarray) -> np.ndarray:
-        m = np.concatenate([np.ones((len(u), 1)), u], axis=1) @ self.mean
-        width = np.maximum(self.knots[-1] - self.knots[0], 1e-9)
-        t = (m - self.knots[len(KNOTS) // 2]) / width * 2
-        t = np.clip(t, -5, 5)
-        at = (self.knots - self.knots[len(KNOTS) // 2]) / width * 2
-        parts = [t, t**2, *(np.maximum(t - knot, 0) ** 3 for knot in at)]
-        if t.shape[1] <= MOST_PRODUCTS:
-            i, j = np.triu_indices(t.shape[1], 1)
-            parts.append(t[:, i] * t[:, j])
-        return np.concatenate(parts, axis=1)
+        u = said = self._units(_raw(self.groups, data))
+        for prediction in self.predictions:
+            said = np.concatenate([u, prediction.bent(said)], axis=1)
+        return said
 
     def to_config(self) -> dict[str, Any]:
         """As plain JSON values."""
         return {
             "groups": [[to_config(group), list(names)] for group, names in self.groups],
             **{name: getattr(self, name).tolist() for name in _ARRAYS},
+            "predictions": [prediction.to_config() for prediction in self.predictions],
         }
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Statistics:
         """Back from `to_config`."""
         groups = tuple((from_config(group), tuple(names)) for group, names in config["groups"])
-        return cls(groups, **{name: np.array(config[name]) for name in _ARRAYS})
+        # A run from before predictions had rounds holds one, among its own arrays.
+        predictions = config.get("predictions", [config])
+        return cls(
+            groups,
+            **{name: np.array(config[name]) for name in _ARRAYS},
+            predictions=tuple(Prediction.from_config(one) for one in predictions),
+        )
 
 
-_ARRAYS = ("location", "scale", "kept", "mean", "knots")
+_ARRAYS = ("location", "scale", "kept")
 
 
 def _places(groups: Families) -> list[tuple[int, str]]:
