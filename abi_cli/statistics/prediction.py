@@ -3,9 +3,9 @@
 The posterior mean of most models bends in the statistics: a slope is a product over a sum of
 squares, an error is larger where a parameter is. So the Gaussian of `gaussian.fit` is fitted, its
 means are told as splines and products, and as products with the statistics that they were made of;
-the next prediction, which reads these too, can follow a surface that is curved. Tried on the panel's
-models for choosing, in nats of the parameters' log density on data sets that the fit hadn't seen,
-beyond splines and products of one prediction alone:
+the next prediction, which reads these too, can follow a surface that is curved. Tried on the
+panel's models for choosing, in nats of the parameters' log density on data sets that the fit hadn't
+seen, beyond splines and products of one prediction alone:
 
     psychometric 0.14, zeros 0.06, quadratic 0.22, logistic 0.08, intercepts 0.57, cauchy_line 0.22,
     drift_diffusion 0.14, arma 0.06, local_level 0.23, dose 0.03 (of 3 to 9 in all)
