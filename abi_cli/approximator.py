@@ -109,7 +109,9 @@ class Approximator(keras.Model):
                 self.reader = self._reader.build_for((width,))
                 conditions, statistics = conditions + self._reader.summary_dim, statistics + width
             self.inference_network = inference.build(adapter.dim, conditions, seed)
-        self.standardization = ConditionalStandardization(dim=adapter.dim)
+        predicted = adapter.statistics is not None and len(adapter.statistics.predictions) > 1
+        stages = 2 if predicted else 1
+        self.standardization = ConditionalStandardization(dim=adapter.dim, stages=stages)
         self.standardization.build((1, statistics))
         self._ends = conditions, conditions + adapter.dim
         self.built = True
@@ -257,7 +259,11 @@ class Approximator(keras.Model):
             chunk = network_inputs(take(adapted, slice(first, first + INITIAL_ROWS)))
             statistics.append(backend.to_numpy(compiled(chunk)))
             theta.append(chunk[INFERENCE_VARIABLES])
-        self.standardization.adapt(np.concatenate(statistics), np.concatenate(theta))
+        told = np.concatenate(statistics)
+        simple = np.ones(told.shape[1], bool)
+        if self.adapter.statistics is not None:
+            simple[: few[SUMMARY_STATISTICS].shape[1]] = self.adapter.statistics.simple
+        self.standardization.adapt(told, np.concatenate(theta), simple)
         if self.inference_network.adapts:
             told = backend.to_numpy(backend.compiled(self.tell)(few))
             c, mean, log_sd = self._heard(told)

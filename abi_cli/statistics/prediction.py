@@ -67,6 +67,13 @@ class Prediction:
         factors = np.sort(factors[weight[factors] > 0])
         return cls(mean, np.quantile(u @ mean, KNOTS, axis=0), factors)
 
+    @property
+    def width(self) -> int:
+        """Features that are made of it."""
+        dim = self.mean.shape[1]
+        pairs = dim * (dim - 1) // 2 if dim <= MOST_PRODUCTS else 0
+        return dim * (2 + len(KNOTS) + len(self.factors)) + pairs
+
     def bent(self, regressors: np.ndarray) -> np.ndarray:
         """Splines of the predictions, and products, `(dataset, feature)`."""
         m = _with_one(regressors) @ self.mean

@@ -133,6 +133,13 @@ class Statistics:
             said = np.concatenate([u, prediction.bent(said)], axis=1)
         return said
 
+    @property
+    def simple(self) -> np.ndarray:
+        """Which statistics are of the data alone, and not of predictions, `(statistic,)` bool."""
+        own = int(self.kept.sum())
+        said = self.predictions[-1].width if self.predictions else 0
+        return np.arange(own + said) < own
+
     def to_config(self) -> dict[str, Any]:
         """As plain JSON values."""
         return {
