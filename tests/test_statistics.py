@@ -122,6 +122,40 @@ def test_least_squares_is_that_of_linear_algebra():
         assert found[row, 8] == 1
 
 
+@pytest.mark.parametrize("rows", [0, 2, 12])
+def test_bayesian_regression_is_that_of_quadrature(rows):
+    """By brute force, a normal posterior of the coefficients at each of many residual sds."""
+    x = RNG.normal(size=rows)
+    y = 0.4 - 0.8 * x + 0.2 * RNG.normal(size=rows)
+    found = regressions.bayesian(
+        side_by_side(np.append(x, 1.0)[None], np.append(y, np.nan)[None]),
+        plain(1),
+        [plain(0)],
+        squares=False,
+    )[0, 7:]
+    sigma = np.exp(np.linspace(-11, 1.5, 4_000))
+    design = np.stack([np.ones(rows), x], axis=1)
+    log_p, means, variances = [], [], []
+    for s in sigma:
+        covariance = np.linalg.inv(np.eye(2) + design.T @ design / s**2)
+        means.append(covariance @ design.T @ y / s**2)
+        variances.append(np.diag(covariance))
+        b = means[-1]
+        log_p.append(  # of y and b over that of b given y, at its mean
+            stats.norm.logpdf(y, design @ b, s).sum()
+            + stats.norm.logpdf(b).sum()
+            + 0.5 * np.linalg.slogdet(covariance)[1]
+            + np.log(s)
+        )
+    p = np.exp(np.array(log_p) - max(log_p))
+    p = p / p.sum()
+    mean = p @ np.array(means)
+    variance = p @ (np.array(variances) + (np.array(means) - mean) ** 2)
+    np.testing.assert_allclose(found[:2], mean, atol=0.01)
+    np.testing.assert_allclose(np.exp(found[2:4]), np.sqrt(variance), rtol=0.03)
+    assert found[4] == pytest.approx(p @ np.log(sigma), abs=0.15)
+
+
 @pytest.mark.parametrize("kind", ["choices", "counts", "trials"])
 def test_iterated_regressions_find_the_penalized_maximum(kind):
     x = RNG.normal(size=(4, 40))
@@ -270,7 +304,7 @@ def test_families_are_kept_where_the_pilot_shows_that_they_predict():
     beta, data = parabolas()
     fitted = Statistics.fit(data, ["x", "y"], beta)
     ((_, kept),) = fitted.groups
-    assert "least_squares1squared" in kept
+    assert "bayesian1squared" in kept
     assert len(kept) < 5
     u = fitted.of(data)
     assert np.isfinite(u).all()

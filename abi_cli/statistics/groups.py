@@ -116,6 +116,9 @@ class Group:
                     found[f"least_squares{which}"] = partial(
                         regressions.least_squares, response=y, regressors=x, squares=squares
                     )
+                    found[f"bayesian{which}"] = partial(
+                        regressions.bayesian, response=y, regressors=x, squares=squares
+                    )
                 if len(y.levels) == 2 or y.counts:
                     found[f"iterated{which}"] = partial(
                         regressions.iterated, response=y, regressors=x, squares=squares

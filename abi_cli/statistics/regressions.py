@@ -23,6 +23,12 @@ FAR = 30.0
 PRIOR = 0.05
 """Precision of coefficients of choices and counts, in units of the regressors' spread."""
 
+WIDTHS = (0.3, 1.0)
+"""Prior sds of coefficients, in units of the pilot."""
+
+LOG_SDS = np.arange(-11.0, 1.51, 0.25)
+"""Grid of the log residual sd."""
+
 STEPS = 8
 MOST = 15.0
 """Largest linear predictor."""
@@ -95,6 +101,46 @@ def least_squares(
         ],
         axis=1,
     )
+
+
+def bayesian(
+    members: Members, response: Column, regressors: Sequence[Column], *, squares: bool
+) -> np.ndarray:
+    """Posterior means and log sds of coefficients, and of the log residual sd, under weak priors.
+
+        y | b, σ ~ N(b₀ + x · b, σ²),  b ~ N(0, τ²),  σ uniform; all in units of the pilot
+
+    by quadrature over log σ, with the normal posterior of b at each. Least squares have heavy tails
+    where rows are few or alike, and none at all where they are fewer than coefficients: then this
+    is shrunk as posteriors are. Given are both for each τ of `WIDTHS`.
+    """
+    x, there = design(members, regressors, squares=squares)
+    y = response.scaled(members)
+    w = (there & np.isfinite(y)).astype(np.float64)
+    y = np.where(w > 0, y, 0.0)
+    x = np.concatenate([w[:, :, None], x * w[:, :, None]], axis=2)
+    transposed = x.transpose(0, 2, 1)
+    size, axes = np.linalg.eigh(transposed @ x)
+    along = (axes.transpose(0, 2, 1) @ (transposed @ y[:, :, None]))[:, :, 0]
+    size, square, n = np.maximum(size, 0.0)[:, None], (y**2).sum(axis=1), w.sum(axis=1)
+    variance = np.exp(2 * LOG_SDS)[:, None]
+    parts = []
+    for width in WIDTHS:
+        shrunk = size + variance / width**2
+        left = square[:, None] - (along[:, None] ** 2 / shrunk).sum(axis=2)
+        log_p = (1 - n[:, None]) * LOG_SDS - 0.5 * np.maximum(left, 0.0) / variance[:, 0]
+        log_p = log_p - 0.5 * np.log1p(size * width**2 / variance).sum(axis=2)
+        p = np.exp(log_p - log_p.max(axis=1, keepdims=True))
+        p = p / p.sum(axis=1, keepdims=True)
+        b = (along[:, None] / shrunk) @ axes.transpose(0, 2, 1)
+        spread = (variance / shrunk) @ (axes**2).transpose(0, 2, 1)
+        mean = np.einsum("bg,bgk->bk", p, b)
+        total = np.einsum("bg,bgk->bk", p, spread + (b - mean[:, None]) ** 2)
+        log_sd = p @ LOG_SDS
+        doubt = np.sqrt((p * (LOG_SDS - log_sd[:, None]) ** 2).sum(axis=1) + FLOOR)
+        further = np.stack([log_sd, np.log(doubt + 1e-3), p @ np.exp(LOG_SDS)], axis=1)
+        parts += [mean, 0.5 * np.log(total + FLOOR), further]
+    return np.concatenate(parts, axis=1)
 
 
 def iterated(
