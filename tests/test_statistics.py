@@ -303,7 +303,7 @@ def parabolas(number=3_000):
 def test_families_are_kept_where_the_pilot_shows_that_they_predict():
     beta, data = parabolas()
     fitted = Statistics.fit(data, ["x", "y"], beta)
-    ((_, kept),) = fitted.groups
+    ((_, kept),) = fitted.offer.groups
     assert "bayesian1squared" in kept
     assert len(kept) < 5
     u = fitted.of(data)

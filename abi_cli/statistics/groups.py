@@ -12,7 +12,7 @@ import numpy as np
 from abi_cli.statistics import regressions, series, sets
 from abi_cli.statistics.columns import Column, column_of
 from abi_cli.statistics.members import Members, Statistic, chunks
-from abi_cli.variables import Ragged, Value, event_size
+from abi_cli.variables import Ragged, Value, count, event_size
 
 MOST_COLUMNS = 12
 """Columns beyond these only have their moments looked at."""
@@ -38,6 +38,7 @@ class Group:
         ordered: Whether their order counts: of a series, and perhaps of a vector.
         vectors: For each variable of which a member is a vector, its first column and its length.
         columns: Those that vary.
+        few: Whether there are too few members to be looked at but one by one: scalars are alone.
     """
 
     names: tuple[str, ...]
@@ -45,9 +46,12 @@ class Group:
     ordered: bool
     vectors: tuple[tuple[int, int], ...]
     columns: tuple[Column, ...]
+    few: bool = False
 
     def families(self) -> dict[str, Statistic]:
         """Name → statistics of members."""
+        if self.few:
+            return {"values": partial(_values, columns=self.columns)}
         some = self.columns[:MOST_COLUMNS]
         numbers = [c for c in some if len(c.levels) != 2]
         fine = [c for c in some if not c.levels]
@@ -149,6 +153,24 @@ def _of_column(members: Members, of: Any, column: Column, *, bent: bool) -> np.n
     return of(column.bent(members) if bent else column.scaled(members))
 
 
+def vectors_of(groups: Sequence[Group], data: Mapping[str, Value]) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of a fixed place that the model draws, and scalars that it takes as given.
+
+    The first `(dataset, value)`, NaN in gaps, with the logarithm of skewed ones; the second
+    `(dataset, scalar)`.
+    """
+    drawn, taken = [np.zeros((count(dict(data)), 0))], [np.zeros((count(dict(data)), 0))]
+    for group in groups:
+        if not group.fixed or not (group.few or all(c.response for c in group.columns)):
+            continue
+        pieces = [members for _, members in chunks(data, group.names)]
+        for column in group.columns:
+            of = column.bent if column.bends else column.scaled
+            values = np.concatenate([of(members) for members in pieces])
+            (drawn if column.response else taken).append(values)
+    return np.concatenate(drawn, axis=1), np.nan_to_num(np.concatenate(taken, axis=1))
+
+
 def groups_of(
     data: Mapping[str, Value],
     names: Sequence[str],
@@ -169,8 +191,8 @@ def groups_of(
         if isinstance(value, Ragged):
             if value.values.ndim <= 2:
                 shared.setdefault(value.row_size.tobytes(), []).append(name)
-        elif value.ndim == 2 and value.shape[1] >= SHORTEST:
-            shared.setdefault(value.shape[1], []).append(name)
+        elif value.ndim <= 2:
+            shared.setdefault(value.shape[1] if value.ndim == 2 else 1, []).append(name)
     groups = []
     for key, members in shared.items():
         ragged = isinstance(key, bytes)
@@ -208,6 +230,7 @@ def _group(
         not ragged or bool(set(names) & set(series)),
         tuple((int(f), w) for f, w in zip(first, width, strict=False) if w > 1),
         tuple(c for c in columns if c is not None),
+        not ragged and max(lengths) < SHORTEST,
     )
 
 
@@ -225,4 +248,5 @@ def from_config(config: Mapping[str, Any]) -> Group:
         config["ordered"],
         tuple((int(a), int(b)) for a, b in config["vectors"]),
         columns,
+        config.get("few", False),
     )

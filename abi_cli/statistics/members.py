@@ -50,7 +50,7 @@ def chunks(data: Mapping[str, Value], names: Sequence[str]) -> Iterator[tuple[sl
 
 
 def _pieces(first: Value, total: int) -> Iterator[slice]:
-    size = first.row_size if isinstance(first, Ragged) else np.full(total, first.shape[1])
+    size = first.row_size if isinstance(first, Ragged) else np.full(total, np.size(first) // total)
     begin = 0
     while begin < total:
         largest = np.maximum.accumulate(size[begin : begin + 4_096])
@@ -74,7 +74,8 @@ def padded(data: Mapping[str, Value], names: Sequence[str], rows: slice) -> Memb
             part = np.full((*inside.shape, flat.shape[1]), np.nan)
             part[inside] = flat
         else:
-            part = value[rows].reshape(*value[rows].shape[:2], -1).astype(np.float64)
+            some = np.asarray(value[rows], np.float64)
+            part = some.reshape(len(some), some.shape[1] if some.ndim > 1 else 1, -1)
             inside = np.ones(part.shape[:2], bool)
         parts.append(part)
     if inside is None:

@@ -67,6 +67,10 @@ class Prediction:
         factors = np.sort(factors[weight[factors] > 0])
         return cls(mean, np.quantile(u @ mean, KNOTS, axis=0), factors)
 
+    def of(self, regressors: np.ndarray) -> np.ndarray:
+        """The parameters' means, `(dataset, dim)`."""
+        return _with_one(regressors) @ self.mean
+
     @property
     def width(self) -> int:
         """Features that are made of it."""
@@ -76,7 +80,7 @@ class Prediction:
 
     def bent(self, regressors: np.ndarray) -> np.ndarray:
         """Splines of the predictions, and products, `(dataset, feature)`."""
-        m = _with_one(regressors) @ self.mean
+        m = self.of(regressors)
         middle = self.knots[len(KNOTS) // 2]
         width = np.maximum(self.knots[-1] - self.knots[0], 1e-9)
         t = np.clip((m - middle) / width * 2, -FAR, FAR)

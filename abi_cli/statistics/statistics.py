@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from abi_cli.statistics import gaussian
-from abi_cli.statistics.groups import Group, from_config, groups_of, to_config
-from abi_cli.statistics.members import chunks, tamed
+from abi_cli.statistics.emulator import MOST_INPUTS, Emulator
+from abi_cli.statistics.groups import Group, groups_of, vectors_of
+from abi_cli.statistics.members import tamed
+from abi_cli.statistics.offer import Offer
 from abi_cli.statistics.prediction import Prediction
 from abi_cli.variables import Datasets, Value, count, take
 
@@ -32,13 +34,11 @@ INSIDE = 0.995
 LEAST_GAIN = 0.02
 """What a family has to add to the log density of the parameters, in nats."""
 
-LEAST_SHARE = 0.03
+LEAST_SHARE = 0.01
 """And that as a share of what all families add."""
 
 HEAVY = 3.0
 """The sd, in units of what the interquartile range suggests, from where on tails are heavy."""
-
-Families = tuple[tuple[Group, tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,14 @@ class Statistics:
     """Fitted statistics of data sets.
 
     Arguments:
-        groups: Of variables, with the names of the families that are made of each.
+        offer: What is made of the data.
         location, scale: Of each statistic, `(statistic,)`.
         kept: Which are passed on, `(statistic,)` bool: not those constant over the pilot.
         predictions: Of the parameters, each of the statistics and of what the one before says;
             what the last says is passed on, too.
     """
 
-    groups: Families
+    offer: Offer
     location: np.ndarray
     scale: np.ndarray
     kept: np.ndarray
@@ -81,20 +81,20 @@ class Statistics:
         if not groups:
             return None
         chosen = tuple((group, tuple(group.families())) for group in groups)
-        few = take(pilot, slice(0, SCREENED))
-        screened = cls._scaled(chosen, _raw(chosen, few))
-        families = screened._telling(few, theta[:SCREENED])
-        raw = _raw(families, pilot)
-        scaled = cls._scaled(families, raw)
-        u = said = scaled._units(raw)
-        predictions: list[Prediction] = []
+        few, some = take(pilot, slice(0, SCREENED)), theta[:SCREENED]
+        offered = Offer(chosen, _emulator(groups, few, some))
+        offer = cls._scaled(offered, offered.raw(few))._telling(few, some)
+        raw = offer.raw(pilot)
+        fitted = cls._scaled(offer, raw)
+        u = said = fitted._units(raw)
         for _ in range(ROUNDS):
-            predictions.append(Prediction.fit(said, u.shape[1], theta))
-            said = np.concatenate([u, predictions[-1].bent(said)], axis=1)
-        return replace(scaled, predictions=tuple(predictions))
+            prediction = Prediction.fit(said, u.shape[1], theta)
+            fitted = replace(fitted, predictions=(*fitted.predictions, prediction))
+            said = np.concatenate([u, prediction.bent(said)], axis=1)
+        return fitted
 
     @classmethod
-    def _scaled(cls, families: Families, raw: np.ndarray) -> Statistics:
+    def _scaled(cls, offer: Offer, raw: np.ndarray) -> Statistics:
         """Of these families, without a prediction."""
         lower, middle, upper = np.quantile(raw, (0.25, 0.5, 0.75), axis=0)
         sd, typical = raw.std(axis=0), (upper - lower) / 1.349
@@ -105,30 +105,26 @@ class Statistics:
         kept = scale > 1e-9 * (1 + np.abs(location))
         scale = np.where(kept, scale, 1.0)
         kept &= _different(tamed((raw - location) / scale, LINEAR))
-        return cls(families, location, scale, kept)
+        return cls(offer, location, scale, kept)
 
     def _units(self, raw: np.ndarray) -> np.ndarray:
         return tamed((raw - self.location) / self.scale, LINEAR)[:, self.kept]
 
-    def _telling(self, data: Datasets, theta: np.ndarray) -> Families:
+    def _telling(self, data: Datasets, theta: np.ndarray) -> Offer:
         """The families that predict parameters."""
-        owner = _owners(self.groups, data)[self.kept]
-        u = self._units(_raw(self.groups, data))
+        owner = self.offer.owners(data)[self.kept]
+        u = self._units(self.offer.raw(data))
         u = np.concatenate([np.ones((len(u), 1)), u], axis=1)
         ledger = gaussian.Ledger(np.concatenate([[-1], owner]))
         plain = gaussian.grams(u)
         for t in theta.T:
             gaussian.fit(u, t, ledger, plain=plain)
         least = max(LEAST_GAIN, LEAST_SHARE * ledger.gains.clip(0).sum())
-        told = dict(zip(_places(self.groups), ledger.gains, strict=False))
-        return tuple(
-            (group, tuple(n for n in names if n == "size" or told.get((g, n), 0.0) > least))
-            for g, (group, names) in enumerate(self.groups)
-        )
+        return self.offer.restricted(ledger.gains > least)
 
     def of(self, data: Mapping[str, Value]) -> np.ndarray:
         """Statistics of data sets, `(dataset, statistic)`, float64."""
-        u = said = self._units(_raw(self.groups, data))
+        u = said = self._units(self.offer.raw(data))
         for prediction in self.predictions:
             said = np.concatenate([u, prediction.bent(said)], axis=1)
         return said
@@ -143,7 +139,7 @@ class Statistics:
     def to_config(self) -> dict[str, Any]:
         """As plain JSON values."""
         return {
-            "groups": [[to_config(group), list(names)] for group, names in self.groups],
+            **self.offer.to_config(),
             **{name: getattr(self, name).tolist() for name in _ARRAYS},
             "predictions": [prediction.to_config() for prediction in self.predictions],
         }
@@ -151,11 +147,10 @@ class Statistics:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Statistics:
         """Back from `to_config`."""
-        groups = tuple((from_config(group), tuple(names)) for group, names in config["groups"])
         # A run from before predictions had rounds holds one, among its own arrays.
         predictions = config.get("predictions", [config])
         return cls(
-            groups,
+            Offer.from_config(config),
             **{name: np.array(config[name]) for name in _ARRAYS},
             predictions=tuple(Prediction.from_config(one) for one in predictions),
         )
@@ -164,31 +159,11 @@ class Statistics:
 _ARRAYS = ("location", "scale", "kept")
 
 
-def _places(groups: Families) -> list[tuple[int, str]]:
-    return [(g, name) for g, (_, names) in enumerate(groups) for name in names]
-
-
-def _owners(groups: Families, data: Mapping[str, Value]) -> np.ndarray:
-    """Which family each statistic is of, `(statistic,)`."""
-    few = take(dict(data), slice(0, 2))
-    width = []
-    for group, names in groups:
-        families = group.families()
-        _, members = next(chunks(few, group.names))
-        width += [families[name](members).shape[1] for name in names]
-    return np.repeat(np.arange(len(width)), width)
-
-
-def _raw(groups: Families, data: Mapping[str, Value]) -> np.ndarray:
-    parts = []
-    for group, names in groups:
-        families = group.families()
-        found = [
-            np.concatenate([families[name](members) for name in names], axis=1)
-            for _, members in chunks(data, group.names)
-        ]
-        parts.append(np.concatenate(found))
-    return np.concatenate(parts, axis=1)
+def _emulator(groups: Sequence[Group], data: Datasets, theta: np.ndarray) -> Emulator | None:
+    """Of vectors, where there are any and few parameters."""
+    y, scalars = vectors_of(groups, data)
+    inputs = theta.shape[1] + scalars.shape[1]
+    return Emulator.fit(y, scalars, theta) if y.shape[1] and inputs <= MOST_INPUTS else None
 
 
 def _different(u: np.ndarray) -> np.ndarray:

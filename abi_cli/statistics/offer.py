@@ -1,0 +1,81 @@
+"""Families of statistics that are made of data sets, before any is scaled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from abi_cli.statistics.emulator import Emulator
+from abi_cli.statistics.groups import Group, from_config, to_config, vectors_of
+from abi_cli.statistics.members import chunks
+from abi_cli.variables import Datasets, Value, take
+
+ALWAYS = ("size", "values")
+"""Families that are kept without a gain of their own: what others mean depends on them."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What is made of data sets.
+
+    Arguments:
+        groups: Of variables, with the names of the families that are made of each.
+        emulator: Of vectors, if any.
+    """
+
+    groups: tuple[tuple[Group, tuple[str, ...]], ...]
+    emulator: Emulator | None = None
+
+    def raw(self, data: Mapping[str, Value]) -> np.ndarray:
+        """`(dataset, statistic)`."""
+        parts = []
+        for group, names in self.groups:
+            families = group.families()
+            found = [
+                np.concatenate([families[name](members) for name in names], axis=1)
+                for _, members in chunks(data, group.names)
+                if names
+            ]
+            parts += [np.concatenate(found)] if found else []
+        if self.emulator is not None:
+            groups = [group for group, _ in self.groups]
+            parts.append(self.emulator.statistics(*vectors_of(groups, data)))
+        return np.concatenate(parts, axis=1)
+
+    def owners(self, data: Datasets) -> np.ndarray:
+        """Which family each statistic is of, the emulator last, `(statistic,)`."""
+        few = take(dict(data), slice(0, 2))
+        width = []
+        for group, names in self.groups:
+            families = group.families()
+            _, members = next(chunks(few, group.names))
+            width += [families[name](members).shape[1] for name in names]
+        if self.emulator is not None:
+            width.append(self.emulator.width)
+        return np.repeat(np.arange(len(width)), width)
+
+    def restricted(self, chosen: np.ndarray) -> Offer:
+        """The families that are chosen, in the order of `owners`; what has no owner is not."""
+        at = iter(np.append(chosen, np.zeros(10_000, bool)).tolist())
+        groups = tuple(
+            (group, tuple(name for name in names if next(at) or name in ALWAYS))
+            for group, names in self.groups
+        )
+        return Offer(groups, self.emulator if next(at) else None)
+
+    def to_config(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            "groups": [[to_config(group), list(names)] for group, names in self.groups],
+            "emulator": self.emulator and self.emulator.to_config(),
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Offer:
+        """Back from `to_config`."""
+        groups = tuple((from_config(group), tuple(names)) for group, names in config["groups"])
+        emulator = config.get("emulator")
+        return cls(groups, None if emulator is None else Emulator.from_config(emulator))
