@@ -127,6 +127,10 @@ class Group:
                     found[f"iterated{which}"] = partial(
                         regressions.iterated, response=y, regressors=x, squares=squares
                     )
+                if y.counts and len(y.levels) != 2 and y.floor is not None:
+                    found[f"zero_inflated{which}"] = partial(
+                        regressions.zero_inflated, response=y, regressors=x, squares=squares
+                    )
             for m in x if y.counts else ():
                 if m.counts:
                     found[f"trials{name}of{m.place}"] = partial(

@@ -160,12 +160,7 @@ def iterated(
         trials: Column of the numbers of trials, of which the response is how many succeeded.
     """
     others = [column for column in regressors if column is not trials]
-    ones = np.ones((*members.inside.shape, 1))
-    if others:
-        x, there = design(members, others, squares=squares)
-        x = np.concatenate([ones, tamed(x, FAR)], axis=2)
-    else:
-        x, there = ones, members.inside
+    x, there = _augmented(members, others, squares=squares)
     raw = members[response.place]
     binary = len(response.levels) == 2
     y = (raw == response.levels[1]).astype(np.float64) if binary else raw
@@ -205,6 +200,54 @@ def iterated(
         some = w * (y > 0)
         parts.append(np.log(np.stack([mean_of(y, some), mean_of(y**2, some)], axis=1) + 0.1))
     return np.concatenate(parts, axis=1)
+
+
+def zero_inflated(
+    members: Members, response: Column, regressors: Sequence[Column], *, squares: bool
+) -> np.ndarray:
+    """Poisson regression of counts of which a share π is zero whatever the regressors say.
+
+    By expectation and maximization: a zero counts as Poisson with the probability that it is one,
+    1 − π/(π + (1 − π) e^−λ), and each round takes a step of the weighted regression. Given are
+    coefficients, log standard errors, logit π, and the mean log likelihood.
+    """
+    x, there = _augmented(members, regressors, squares=squares)
+    raw = members[response.place]
+    w = (there & np.isfinite(raw)).astype(np.float64)
+    y = np.where(w > 0, np.clip(raw, 0, np.exp(MOST)), 0.0)
+    n, zero = w.sum(axis=1), (y == 0) * w
+    k = x.shape[2]
+    prior, transposed = PRIOR * np.eye(k), x.transpose(0, 2, 1)
+    share = np.full(len(y), 0.2)
+    b = np.zeros((len(y), k))
+    b[:, 0] = np.log(mean_of(y, w * (y > 0)) + 0.1)
+    for _ in range(2 * STEPS):
+        eta = np.clip((x @ b[:, :, None])[:, :, 0], -MOST, MOST)
+        mean = np.exp(eta)
+        own = share[:, None] / (share[:, None] + (1 - share[:, None]) * np.exp(-mean))
+        counted = w - zero * own
+        information = _conditioned(transposed @ (x * (mean * counted)[:, :, None]) + prior)
+        score = (transposed @ ((y - mean) * counted)[:, :, None])[:, :, 0] - b @ prior
+        step = np.linalg.solve(information, score[:, :, None])[:, :, 0]
+        b = b + np.clip(step, -2, 2)
+        share = ((zero * own).sum(axis=1) + 0.5) / (n + 1.5)
+    errors = 0.5 * np.log(np.diagonal(np.linalg.inv(information), axis1=1, axis2=2))
+    at_zero = np.log(share[:, None] + (1 - share[:, None]) * np.exp(-mean))
+    above = np.log(1 - share[:, None]) + y * eta - mean
+    fit = mean_of(np.where(y == 0, at_zero, above), w)
+    logit = np.log(share / (1 - share))
+    return np.concatenate([b, errors, np.stack([logit, fit], axis=1)], axis=1)
+
+
+def _augmented(
+    members: Members, regressors: Sequence[Column], *, squares: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """One and tamed regressors, of which there may be none, and rows where all are known."""
+    ones = np.ones((*members.inside.shape, 1))
+    if not regressors:
+        return ones, members.inside
+    x, there = design(members, regressors, squares=squares)
+    return np.concatenate([ones, tamed(x, FAR)], axis=2), there
 
 
 def _conditioned(information: np.ndarray) -> np.ndarray:
