@@ -12,7 +12,7 @@ from abi_cli.spec import NetworksSection
 from abi_cli.variables import Layout
 
 _SETS = {"deep_set": {"width": 32, "moment_features": 1}}
-_SERIES = {"convolutional": {"widths": [16], "moment_features": 1}}
+_SERIES = {"convolutional": {"widths": [8], "moment_features": 1}}
 _READER = {"mlp": {"summary_dim": 32}}
 """Networks that learn beside statistics may be small: these do most of the work."""
 
