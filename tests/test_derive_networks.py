@@ -20,14 +20,15 @@ observables: {y: {kind: set}}
 """
 
 
-def layout(*parameters):
+def layout(*parameters, gaps=False):
     drawn = [Variable(name, "parameter", ragged=False, event=()) for name in parameters]
-    return Layout((*drawn, Variable("y", "observable", ragged=True, event=())))
+    return Layout((*drawn, Variable("y", "observable", ragged=True, event=(), missing=gaps)))
 
 
-def derived(networks, *, parameters=("a", "b"), series=(), adapted=False):
+def derived(networks, *, parameters=("a", "b"), series=(), adapted=False, gaps=False):
     section = parse_spec(SPEC + networks).networks
-    return derived_networks(section, layout(*parameters), series=series, adapted=adapted)
+    known = layout(*parameters, gaps=gaps)
+    return derived_networks(section, known, series=series, adapted=adapted)
 
 
 def test_what_is_left_out_is_derived_with_statistics():
@@ -66,6 +67,15 @@ def test_a_spec_that_says_all_keeps_its_networks(networks):
     found = derived(networks, adapted=True)
     assert found.statistics is None
     assert found.summary == section.summary
+
+
+def test_where_values_may_be_missing_a_networks_own_statistics_are_not_enough():
+    written = "networks: {summary: {deep_set: {moment_features: 8}}}"
+    assert derived(written).statistics is None
+    found = derived(written, gaps=True)
+    assert found.statistics is not None
+    assert found.summary.moment_features == 1
+    assert derived(spelt_out("deep_set"), gaps=True).statistics is None
 
 
 def test_a_parameter_alone_has_splines():

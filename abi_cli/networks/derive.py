@@ -33,7 +33,8 @@ def derived_networks(
     Statistics are for every spec that does not choose them itself, and take the place of those that
     a summary network makes. A spec that leaves `statistics` out and writes its summary network with
     `moment_features`, or with all options as the spec of a run from before does, keeps the network
-    that it had then.
+    that it had then; the first only where no values may be missing, because what a network makes
+    itself takes gaps for zeros.
 
     Arguments:
         series: Variables that are series; all others without a fixed shape are sets.
@@ -45,7 +46,7 @@ def derived_networks(
     sets = {variable.name for variable in layout.of("given", "observable") if variable.ragged}
     if section.summary is None and sets and not adapted:
         update["summary"] = _network(_SERIES if sets & set(series) else _SETS)
-    if "statistics" not in written and not _chosen(section):
+    if "statistics" not in written and not _chosen(section, gaps=bool(layout.missing)):
         update["statistics"] = _network(_READER)
         named = section.summary
         if named is not None and _OWN_STATISTICS in type(named).model_fields:
@@ -60,13 +61,14 @@ def _numbers(layout: Layout) -> int:
     return sum(math.prod(variable.event) for variable in layout.of("parameter"))
 
 
-def _chosen(section: NetworksSection) -> bool:
+def _chosen(section: NetworksSection, *, gaps: bool) -> bool:
     """Whether a section without statistics says all that there is to say."""
     if section.summary is None:
         return "summary" in section.model_fields_set
     network = registry.expected(section.summary, SummaryNetwork)
     options = network.model_fields_set
-    return _OWN_STATISTICS in options or set(type(network).model_fields) - {"size"} <= options
+    spelt_out = set(type(network).model_fields) - {"size"} <= options
+    return spelt_out or (_OWN_STATISTICS in options and not gaps)
 
 
 def _network(config: Mapping[str, Any]) -> registry.Part:
