@@ -39,6 +39,7 @@ class Group:
         vectors: For each variable of which a member is a vector, its first column and its length.
         columns: Those that vary.
         few: Whether there are too few members to be looked at but one by one: scalars are alone.
+        design: Whether what is given at each place is the same in all data sets.
     """
 
     names: tuple[str, ...]
@@ -47,6 +48,7 @@ class Group:
     vectors: tuple[tuple[int, int], ...]
     columns: tuple[Column, ...]
     few: bool = False
+    design: bool = False
 
     def families(self) -> dict[str, Statistic]:
         """Name → statistics of members."""
@@ -165,13 +167,14 @@ def vectors_of(groups: Sequence[Group], data: Mapping[str, Value]) -> tuple[np.n
     """
     drawn, taken = [np.zeros((count(dict(data)), 0))], [np.zeros((count(dict(data)), 0))]
     for group in groups:
-        if not group.fixed or not (group.few or all(c.response for c in group.columns)):
+        if not group.fixed or not (group.few or group.design):
             continue
         pieces = [members for _, members in chunks(data, group.names)]
         for column in group.columns:
-            of = column.bent if column.bends else column.scaled
-            values = np.concatenate([of(members) for members in pieces])
-            (drawn if column.response else taken).append(values)
+            if column.response or group.few:
+                of = column.bent if column.bends else column.scaled
+                values = np.concatenate([of(members) for members in pieces])
+                (drawn if column.response else taken).append(values)
     return np.concatenate(drawn, axis=1), np.nan_to_num(np.concatenate(taken, axis=1))
 
 
@@ -235,7 +238,18 @@ def _group(
         tuple((int(f), w) for f, w in zip(first, width, strict=False) if w > 1),
         tuple(c for c in columns if c is not None),
         not ragged and max(lengths) < SHORTEST,
+        len(lengths) == 1 and _designed(data, names, [c for c in columns if c is not None]),
     )
+
+
+def _designed(data: Mapping[str, Value], names: list[str], columns: Sequence[Column]) -> bool:
+    """Whether given columns are the same in all data sets."""
+    places = [c.place for c in columns if not c.response]
+    least, most = np.inf, -np.inf
+    for _, members in chunks(data, names):
+        given = members.columns[:, :, places]
+        least, most = np.minimum(least, given.min(axis=0)), np.maximum(most, given.max(axis=0))
+    return bool(np.all(least == most))
 
 
 def to_config(group: Group) -> dict[str, Any]:
@@ -253,4 +267,5 @@ def from_config(config: Mapping[str, Any]) -> Group:
         tuple((int(a), int(b)) for a, b in config["vectors"]),
         columns,
         config.get("few", False),
+        config.get("design", False),
     )
