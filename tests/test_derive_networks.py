@@ -10,6 +10,7 @@ from abi_cli.adapter import network_inputs
 from abi_cli.adapter.adapter import SUMMARY_STATISTICS, Adapter
 from abi_cli.networks.derive import derived_networks
 from abi_cli.spec import parse_spec
+from abi_cli.training.derive import derived_training
 from abi_cli.variables import Layout, Ragged, Variable, take
 from tests.adapter_examples import step
 
@@ -121,3 +122,12 @@ def test_statistics_of_a_data_set_do_not_depend_on_others():
     together = adapter.forward(PILOT)[SUMMARY_STATISTICS]
     alone = adapter.forward(take(PILOT, slice(7, 8)))[SUMMARY_STATISTICS]
     np.testing.assert_allclose(alone[0], together[7], rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "written", "epochs"), [(100, "", 200), (101, "", 100), (5, "{epochs: 7}", 7)]
+)
+def test_small_data_sets_are_trained_on_for_longer(numbers, written, epochs):
+    section = parse_spec(SPEC + f"training: {written}\n" * bool(written)).training
+    rows = {"y": np.zeros((3, numbers)), "other": np.zeros((3, 500))}
+    assert derived_training(section, rows, ["y"]).epochs == epochs

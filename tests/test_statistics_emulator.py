@@ -32,8 +32,8 @@ def test_the_emulator_finds_the_posterior_of_a_linear_model():
         a = slopes[there] / 0.5
         covariance = np.linalg.inv(a.T @ a + np.eye(2))
         mean = covariance @ a.T @ (y[row, there] - data["given"][row]) / 0.5
-        np.testing.assert_allclose(found[row, :2], mean, atol=0.06)
-        np.testing.assert_allclose(np.exp(found[row, 2:4]), np.sqrt(np.diag(covariance)), rtol=0.06)
+        np.testing.assert_allclose(found[row, :2], mean, atol=0.1)
+        np.testing.assert_allclose(np.exp(found[row, 2:4]), np.sqrt(np.diag(covariance)), rtol=0.1)
 
 
 def test_vectors_with_a_curve_have_an_emulator_and_tables_of_noise_have_none():
@@ -51,7 +51,7 @@ def test_vectors_with_a_curve_have_an_emulator_and_tables_of_noise_have_none():
 
 
 def test_sets_of_one_design_are_emulated_and_others_are_not():
-    theta, slopes, data = curves()
+    theta, slopes, _ = curves()
     times = np.tile(np.linspace(0, 1, 5), (4_000, 1))
     y = theta @ slopes.T + 0.5 * RNG.normal(size=(4_000, 5))
     fixed = {"t": times, "y": y}

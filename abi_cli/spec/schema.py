@@ -145,7 +145,11 @@ class NetworksSection(Section):
 class TrainingSection(Section):
     """How long and how the networks are trained."""
 
-    epochs: Count = Field(default=100, description="Epochs: what history.csv has a row for.")
+    epochs: Count = Field(
+        default=100,
+        description="Epochs: what history.csv has a row for. Left out, 200 where a data set holds "
+        "at most 100 numbers on average, else 100.",
+    )
     num_batches: Count = Field(default=128, description="Batches an epoch, freshly simulated.")
     batch_size: Count = Field(default=64, description="Data sets a batch.")
     optimizer: Annotated[Part, PartOf("optimizer")] = Field(

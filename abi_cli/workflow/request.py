@@ -198,6 +198,7 @@ def completed(model: Model, rows: Datasets) -> Model:
     """
     from abi_cli.adapter.derive import derived_steps
     from abi_cli.networks.derive import derived_networks
+    from abi_cli.training.derive import derived_training
 
     spec = model.spec
     layout, steps, series = model.layout(rows), spec.adapter, spec.series()
@@ -205,7 +206,10 @@ def completed(model: Model, rows: Datasets) -> Model:
     if steps is None:
         supports = model.simulator.supports if model.simulator else {}
         steps = derived_steps(layout, series=series, supports=supports)
-    return replace(model, spec=spec.model_copy(update={"adapter": steps, "networks": networks}))
+    told = [variable.name for variable in layout.of("given", "observable")]
+    training = derived_training(spec.training, rows, told)
+    derived = {"adapter": steps, "networks": networks, "training": training}
+    return replace(model, spec=spec.model_copy(update=derived))
 
 
 def need_piped(source: Path) -> None:

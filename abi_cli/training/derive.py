@@ -1,0 +1,38 @@
+"""How long a spec trains that doesn't say it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from abi_cli.spec import TrainingSection
+from abi_cli.variables import Datasets, Ragged, count
+
+SMALL = 100
+"""Numbers of a data set, on average, up to which it is small."""
+
+EPOCHS_OF_SMALL = 200
+"""There a step takes so little time that twice as many are affordable: the KL per parameter of
+`psychometric` fell from 0.056 to 0.042 nats, and its training took 2 minutes instead of 1; that of
+`dose` from 0.050 to 0.033 by three times as many."""
+
+
+def derived_training(
+    section: TrainingSection, rows: Datasets, names: Collection[str]
+) -> TrainingSection:
+    """The section with the number of epochs, where the spec leaves it out.
+
+    Arguments:
+        rows: Data sets.
+        names: Variables that networks are told of.
+    """
+    numbers = sum(_numbers(rows, name) for name in names)
+    if "epochs" in section.model_fields_set or numbers > SMALL:
+        return section
+    return section.model_copy(update={"epochs": EPOCHS_OF_SMALL})
+
+
+def _numbers(rows: Datasets, name: str) -> float:
+    """Of a data set, on average."""
+    value = rows[name]
+    size = value.values.size if isinstance(value, Ragged) else value.size
+    return size / count(rows)
