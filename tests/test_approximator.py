@@ -55,6 +55,9 @@ def test_draws_do_not_depend_on_other_data_sets_or_on_how_many_are_asked_for(pos
     many = drawn(posterior, datasets, 1500)
     few = drawn(posterior, take(datasets, slice(0, 3)), 20)
     np.testing.assert_allclose(few["mu"], many["mu"][:3, :20], rtol=1e-4, atol=1e-5)
+    last = engine.observed(take(datasets, slice(37, 40)))
+    (block,) = posterior.sample(last, draws=20, seed=5, first=37)
+    np.testing.assert_allclose(block.values["mu"], many["mu"][37:, :20], rtol=1e-4, atol=1e-5)
 
 
 def test_draws_of_several_blocks_are_all_new_and_those_of_any_size_of_block(posterior, monkeypatch):

@@ -111,6 +111,9 @@ def test_schedules_peak_at_one(word):
     assert rates.max() == pytest.approx(1.0, abs=1e-3)
     assert (rates > 0).all()
     assert schedule.peak > 0
+    if "alpha" in part.model_fields:
+        ends = schedule.model_copy(update={"alpha": 0.3}).relative(np.array([999, 1000]), 1000)
+        np.testing.assert_allclose(ends, 0.3, atol=1e-4)
 
 
 def test_clipnorm_limits_the_gradient_of_each_array_and_keeps_its_direction():
