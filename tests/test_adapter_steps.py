@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from scipy.stats import norm
 
 from abi_cli import registry
 from abi_cli.adapter.step import AdapterError, event_of
@@ -173,6 +174,14 @@ def test_heavy_tails_are_scaled_by_quantiles_and_stay_linear():
     np.testing.assert_allclose(state["a.scale"][0], (three_quarters - quarter) / 1.349)
     np.testing.assert_allclose(state["a.scale"][1], data["a"][:, 1].std())
     np.testing.assert_array_equal(state["a.linear"], [0, 0])
+
+
+@pytest.mark.parametrize(("ratio", "heavy"), [(2.8, False), (3.2, True)])
+def test_tails_are_heavy_beyond_three_times_the_sd_that_the_quartiles_suggest(ratio, heavy):
+    values = norm.ppf((np.arange(2000) + 0.5) / 2000)
+    values[[0, -1]] = np.array([-1, 1]) * np.sqrt(1000 * (ratio**2 - 1))
+    scale = step("standardize").fit({"a": values})["a.scale"]
+    np.testing.assert_allclose(scale, 1.0 if heavy else values.std(), rtol=1e-2)
 
 
 def test_what_is_farther_out_than_any_network_can_be_told_is_brought_in():

@@ -8,7 +8,10 @@ import textwrap
 import numpy as np
 import pytest
 
+from abi_cli import backend
+from abi_cli.adapter import network_inputs
 from abi_cli.archive import save_approximator
+from abi_cli.backend.rows import ROWS
 from abi_cli.errors import RunError
 from abi_cli.variables import Ragged, take
 from tests import engine
@@ -52,6 +55,18 @@ def test_draws_do_not_depend_on_other_data_sets_or_on_how_many_are_asked_for(pos
     many = drawn(posterior, datasets, 1500)
     few = drawn(posterior, take(datasets, slice(0, 3)), 20)
     np.testing.assert_allclose(few["mu"], many["mu"][:3, :20], rtol=1e-4, atol=1e-5)
+    last = engine.observed(take(datasets, slice(37, 40)))
+    (block,) = posterior.sample(last, draws=20, seed=5, first=37)
+    np.testing.assert_allclose(block.values["mu"], many["mu"][37:, :20], rtol=1e-4, atol=1e-5)
+
+
+def test_draws_of_several_blocks_are_all_new_and_those_of_any_size_of_block(posterior, monkeypatch):
+    one = take(engine.normal_sets(1), slice(0, 1))
+    many = drawn(posterior, one, ROWS + 3000)["mu"][0]
+    assert (many[:-ROWS] != many[ROWS:]).mean() > 0.99
+    monkeypatch.setattr("abi_cli.approximator.ROWS", 1024)
+    small = drawn(posterior, one, 3000)["mu"][0]
+    np.testing.assert_allclose(small, many[:3000], rtol=1e-4, atol=1e-5)
 
 
 def test_a_shuffled_and_a_padded_set_give_the_same_draws(posterior):
@@ -106,6 +121,19 @@ def test_draws_and_density_agree(posterior):
         - np.log(sigma)
     )
     assert np.exp(log_f - log_q).mean() == pytest.approx(1.0, abs=0.2)
+
+
+def test_the_loss_is_minus_the_log_density_of_the_adapted_parameters(posterior):
+    """That of training and of validation, the log-determinant of what standardizes included."""
+    sets = engine.normal_sets(50)
+    truths, adapted = (
+        {name: sets[name] for name in ("mu", "sigma")},
+        posterior.adapter.forward(sets),
+    )
+    density = posterior.log_prob(engine.observed(sets), truths) - posterior.adapter.log_det(truths)
+    batch = posterior.batch_loss(network_inputs(adapted, size=8))
+    assert posterior.mean_loss(adapted) == pytest.approx(-density.mean(), rel=1e-5)
+    assert float(backend.to_numpy(batch)) == pytest.approx(-density.mean(), rel=1e-5)
 
 
 def test_saved_and_loaded_draws_are_the_same_bits(posterior, tmp_path):

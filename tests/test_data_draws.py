@@ -112,7 +112,7 @@ def test_rows_of_draws_may_be_in_any_order(tmp_path):
     target = tmp_path / "draws.csv"
     write(target, header, in_blocks(values))
     first, *rows = target.read_text().splitlines()
-    by_draw = sorted(rows, key=lambda row: int(row.split(",")[1]))
+    by_draw = sorted(rows, key=lambda row: -int(row.split(",")[1]))  # the last ones first
     target.write_text("\n".join([first, *by_draw]))
     assert_same(read_draws(target), header.labels, values)
 

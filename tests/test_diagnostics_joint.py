@@ -43,6 +43,15 @@ def test_exact_posteriors_rank_uniformly(seed):
         assert abs(found.mean_score) < 0.12
 
 
+def test_no_truth_has_a_part_in_what_the_classifier_has_learned():
+    """Of twenty features that say nothing there is much to be learned by heart."""
+    rng = np.random.default_rng(4)
+    truth, draws = rng.standard_normal((200, 4)), rng.standard_normal((200, 100, 4))
+    scalars = flatten({"theta": draws}, {"theta": truth}, labels={})
+    pits = joint_pits(scalars, rng.standard_normal((200, 20)), seed=1)
+    assert abs(uniformity(pits["classifier"]).mean_score) < 0.25
+
+
 def test_uncorrelated_draws_are_too_wide_where_no_margin_shows_it():
     def independent(mean, residual, _y):
         other = np.roll(residual[..., 1], 1, axis=1)

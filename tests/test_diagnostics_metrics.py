@@ -11,7 +11,8 @@ import pytest
 from abi_cli.diagnostics import Metrics, Outcome, flatten, measure
 from abi_cli.diagnostics.bands import ecdf_band
 from abi_cli.diagnostics.metrics import exact_calibration_error
-from abi_cli.diagnostics.verdict import DEFAULT_LIMITS, Limits, datasets_needed
+from abi_cli.diagnostics.uniformity import Uniformity
+from abi_cli.diagnostics.verdict import DEFAULT_LIMITS, Limits, datasets_needed, judge
 from tests.diagnostics_examples import (
     CONTRACTION,
     SD,
@@ -151,6 +152,24 @@ def test_one_bad_parameter_among_thirty_is_found():
     failed = [k for k, v in metrics.verdict.parameters.items() if v.outcome is Outcome.FAIL]
     assert failed == ["theta[7]"]
     assert metrics.verdict.outcome is Outcome.FAIL
+
+
+@pytest.mark.parametrize(
+    ("ratio", "score"),
+    [((0.8, 1), (0, 0)), ((1, 1.2), (0, 0)), ((1, 1), (-0.2, 0)), ((1, 1), (0, 0.2))],
+)
+def test_every_end_of_an_interval_has_to_be_within_the_limits(ratio, score):
+    def outcome(ratio, score):
+        ranks = Uniformity(0.0, score, 1.0, ratio, 1.0, 0.5, 0.5, 0.5)
+        return judge({"theta": ranks}, datasets=1_000).outcome
+
+    assert outcome((0.95, 1.05), (-0.05, 0.05)) is Outcome.PASS
+    assert outcome(ratio, score) is Outcome.CANNOT_TELL
+
+
+def test_the_expected_error_is_right_for_few_draws_too():
+    element = metrics_of_one(*posterior(datasets=20_000, draws=4)).parameters["theta"]
+    assert element.rmse_expected == pytest.approx(element.rmse, rel=0.03)
 
 
 def test_only_contraction_tells_the_prior_from_a_posterior(cases):

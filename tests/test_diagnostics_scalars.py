@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import kstest
 
 from abi_cli.diagnostics import element_labels, flatten, scalars
 from abi_cli.errors import DataError, SpecError, UsageError
@@ -104,6 +105,13 @@ def test_the_summary_is_that_of_numpy(monkeypatch):
     centre = np.column_stack([wide, truth]).mean(1, keepdims=True)
     nearer = (np.abs(wide - centre) < np.abs(truth[:, None] - centre)).sum(1)
     np.testing.assert_array_equal(np.floor(summary.distance_pit[0] * 102), nearer)
+
+
+def test_ranks_of_exact_posteriors_are_uniform_however_few_the_draws():
+    draws, truth = posterior(datasets=20_000, draws=3)
+    summary = read(flatten({"theta": draws}, {"theta": truth}, labels={}))
+    assert kstest(summary.pit[0], "uniform").pvalue > 1e-3
+    assert kstest(summary.distance_pit[0], "uniform").pvalue > 1e-3
 
 
 def test_ties_are_broken_at_random():

@@ -103,6 +103,12 @@ def test_gaps_of_series_come_in_blocks_too():
     assert np.mean(joined < 0.06) > 0.3
 
 
+def test_blocks_of_gaps_may_have_begun_before_the_series():
+    one = gaps_in((0.2, 0.2), series=("y",), sets=20_000, size=20)[:, :, 0]
+    joined = (one[:, 1:] & one[:, :-1]).mean(axis=0)
+    assert joined[0] == pytest.approx(joined.mean(), abs=0.01)
+
+
 def test_gaps_depend_on_their_row_alone(tmp_path):
     model = simulator(tmp_path)
     assert_equal(train_rows(model, 40, 70), take(train_rows(model, 0, 96), slice(40, 70)))

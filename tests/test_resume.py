@@ -150,6 +150,25 @@ def test_a_training_that_is_interrupted_again_and_again_goes_on_to_the_same_end(
     assert_same(training_of(folder), uninterrupted[0])
 
 
+def test_what_diverges_after_it_was_resumed_goes_back_to_where_its_epoch_began(
+    tmp_path, monkeypatch
+):
+    """Not to where it was interrupted: the last of four blocks is poisoned, the third was saved."""
+    text, make = SPEC.replace("epochs: 4", "epochs: 2").partition("  callbacks:")[0], BlockPlan.make
+
+    def poisoned(plan, number, adapted, bucket):
+        block = make(plan, number, adapted, bucket)
+        if number == 3:
+            block["inference_variables"][:] = np.nan
+        return block
+
+    monkeypatch.setattr(BlockPlan, "make", poisoned)
+    with pytest.raises(StoppedEarly, match="saved after 1 of 2 epochs and 1 of 2 blocks"):
+        training_of(tmp_path / "state", text=text, stop=StopAt(4))
+    first, second = training_of(tmp_path / "state", text=text).history
+    assert (second["rollbacks"], second["val_loss"]) == (1, first["val_loss"])
+
+
 def test_what_was_interrupted_after_its_last_epoch_is_only_written_down(uninterrupted):
     began = time.perf_counter()
     again = training_of(uninterrupted[1])
@@ -216,6 +235,15 @@ def test_stored_simulations_are_found_again_by_their_rows():
     np.testing.assert_array_equal(again, passes[index])
     later = next(source.parts(adapter, start=learned + 5))["inference_variables"]
     np.testing.assert_array_equal(later, passes[learned + 5 :])
+
+
+def test_stored_simulations_that_validate_are_never_learned_from():
+    sets, adapter = engine.normal_sets(100, seed=2), fitted()
+    source = Stored(sets, parse_spec(SPEC).training, seed=7)
+    validated, given = source.validation(adapter)["inference_variables"], source.parts(adapter)
+    for learned in (next(given)["inference_variables"] for _ in range(3)):
+        both = np.concatenate([learned, validated])
+        assert (len(learned), len(validated), len(np.unique(both, axis=0))) == (90, 10, 100)
 
 
 CHECKPOINT = Checkpoint(3, {"epoch": 1}, {"values/0": np.arange(3.0)})

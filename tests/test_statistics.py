@@ -245,6 +245,23 @@ def test_rows_are_split_into_within_and_between():
     assert found[0] == pytest.approx(slope, abs=0.05)
     assert np.exp(found[1] / 2) == pytest.approx(sd, rel=0.05)
     assert np.exp(found[3] / 2) == pytest.approx(np.std(levels), rel=0.05)
+    assert np.exp(found[10] / 2) == pytest.approx(sd, rel=0.05)  # about rows' own lines, too
+
+
+def test_moments_are_those_of_scipy():
+    x = RNG.gamma(2, size=(4, 30))
+    x[:, 25:] = np.nan
+    found = sets.spread(side_by_side(x), [plain()])
+    for row, there in enumerate(x[:, :25]):
+        sd, kurtosis = there.std(), stats.kurtosis(there, fisher=False)
+        told = [np.log(sd**2), sd, np.log(sd / 5), stats.skew(there), np.log1p(kurtosis)]
+        np.testing.assert_allclose(found[row], [there.mean(), *told], rtol=1e-6)
+
+
+def test_shares_of_levels_have_their_logits():
+    x = np.array([[0.0, 1.0, 1.0, 1.0, np.nan]])
+    found = sets.shares(side_by_side(x), [plain(levels=(0.0, 1.0))])
+    np.testing.assert_allclose(found, [[0.25, np.log(1.5 / 3.5), 0.75, np.log(3.5 / 1.5)]])
 
 
 def test_moving_averages_profile_the_sum_of_squares():
@@ -281,6 +298,43 @@ def test_smoothers_are_kalman_filters_of_a_level_whose_information_decays():
             assert found[row, k] == pytest.approx(level, rel=1e-5)
             loss = found[row, 4 * number + 4 + k]
             assert loss == pytest.approx(np.log(squares) + logs, rel=1e-5)
+
+
+def test_autoregressions_are_regressions_on_what_came_before():
+    x = np.exp(RNG.normal(size=(3, 60)).cumsum(axis=1) / 4)
+    found = series.autoregressions(x)
+    z = (x - x.mean(axis=1, keepdims=True)) / x.std(axis=1, keepdims=True)
+    for row in range(3):
+        for place, order in ((0, 1), (3, 2), (8, 3)):
+            past = np.stack([z[row, order - k : 60 - k] for k in range(1, order + 1)], axis=1)
+            gram = past.T @ past + 1e-4 * len(past) * np.eye(order)
+            b = np.linalg.solve(gram, past.T @ z[row, order:])
+            np.testing.assert_allclose(found[row, place : place + order], b, rtol=1e-6)
+
+
+def test_variances_are_predicted_from_squares_before():
+    x = RNG.normal(size=(2, 40))
+    x[:, [3, 20, 21]] = np.nan
+    found = series.volatility(x)
+    z = (x - np.nanmean(x, axis=1, keepdims=True)) / np.nanstd(x, axis=1, keepdims=True)
+    for row, squares in enumerate(z**2):
+        told = []
+        for keep in series.DECAYS:
+            for share in (0.3, 0.6, 0.9):
+                level, density = 1.0, []
+                for square in squares[np.isfinite(squares)]:
+                    density.append(
+                        stats.norm.logpdf(square**0.5, 0, (1 - share + share * level) ** 0.5)
+                    )
+                    level = keep * level + (1 - keep) * square
+                told.append(np.mean(density) + 0.5 * np.log(2 * np.pi))
+        np.testing.assert_allclose(found[row, -len(told) :], told, rtol=1e-6)
+
+
+def test_a_path_has_ends_extremes_and_crossings():
+    found = series.path(np.array([[2.0, -1.0, -3.0, np.nan, 4.0, -5.0]]))[0]
+    np.testing.assert_allclose(found[:6], [2, -5, 4, -5, 0.8, 1])
+    np.testing.assert_allclose(found[8:], [2 / 3, np.log(5)])
 
 
 def test_autocovariances_leave_gaps_out():

@@ -1,6 +1,7 @@
 """Blocks, schedules, steps and guards of training, on the backend that KERAS_BACKEND names."""
 
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -76,6 +77,18 @@ def test_no_data_set_is_learned_twice(adapted):
     assert len(np.unique(seen, axis=0)) == len(seen) == 2 * 40 * 4
 
 
+def test_a_block_is_shuffled_in_an_order_of_its_own(adapted):
+    few = take(adapted, slice(0, 20))
+    given = few["inference_variables"].astype(np.float32)
+    orders = [
+        plan(buckets=(8,)).make(number, few, 8)["inference_variables"].reshape(-1, 2)
+        for number in (0, 1)
+    ]
+    for one, other in ((given, orders[0]), (given, orders[1]), orders):
+        assert (one != other).any(axis=1).mean() > 0.5
+        np.testing.assert_array_equal(np.unique(one, axis=0), np.unique(other, axis=0))
+
+
 def test_an_error_of_the_feeding_thread_is_raised_where_blocks_are_used():
     def failing():
         yield {"a": np.zeros(1)}
@@ -98,6 +111,9 @@ def test_schedules_peak_at_one(word):
     assert rates.max() == pytest.approx(1.0, abs=1e-3)
     assert (rates > 0).all()
     assert schedule.peak > 0
+    if "alpha" in part.model_fields:
+        ends = schedule.model_copy(update={"alpha": 0.3}).relative(np.array([999, 1000]), 1000)
+        np.testing.assert_allclose(ends, 0.3, atol=1e-4)
 
 
 def test_clipnorm_limits_the_gradient_of_each_array_and_keeps_its_direction():
@@ -238,6 +254,24 @@ def test_rollbacks_are_counted_in_the_history_where_there_are_any(learner, adapt
     assert bad["rollbacks"] == 1
     assert np.isfinite(bad["loss"])
     assert bad["learning_rate"] == pytest.approx(0.5 * good["learning_rate"])
+
+
+def test_the_loss_of_an_epoch_is_the_mean_over_its_steps():
+    """The last block of an epoch may be short."""
+    told = []
+    meters = Meters(
+        **dict.fromkeys(("waited", "simulated", "rollbacks"), lambda: 0.0),
+        steps=[24, 8].__getitem__,
+        relative_rate=lambda _: 1.0,
+        rolled_back=lambda: False,
+        validate=None,
+    )
+    progress = SimpleNamespace(advance=lambda steps, *, loss: told.append((steps, loss)))
+    log = EpochLog(meters, progress, Start())
+    log.on_epoch_begin(0)
+    for batch, loss in enumerate((1.0, 5.0)):
+        log.on_train_batch_end(batch, {"loss": loss})
+    assert told == [(24, 1.0), (8, 2.0)]
 
 
 def test_what_diverges_again_and_again_is_given_up_and_its_batch_named(learner, adapted):
