@@ -318,17 +318,22 @@ def test_variances_are_predicted_from_squares_before():
     found = series.volatility(x)
     z = (x - np.nanmean(x, axis=1, keepdims=True)) / np.nanstd(x, axis=1, keepdims=True)
     for row, squares in enumerate(z**2):
-        told = []
+        told, means = [], []
         for keep in series.DECAYS:
             for share in (0.3, 0.6, 0.9):
-                level, density = 1.0, []
+                level, density, weights = 1.0, [], []
                 for square in squares[np.isfinite(squares)]:
+                    weights.append(1 / (1 - share + share * level))
                     density.append(
                         stats.norm.logpdf(square**0.5, 0, (1 - share + share * level) ** 0.5)
                     )
                     level = keep * level + (1 - keep) * square
                 told.append(np.mean(density) + 0.5 * np.log(2 * np.pi))
-        np.testing.assert_allclose(found[row, -len(told) :], told, rtol=1e-6)
+                means.append(np.average(x[row, np.isfinite(x[row])], weights=weights))
+        np.testing.assert_allclose(found[row, -len(told) - 6 : -6], told, rtol=1e-6)
+        likelihood = np.exp(len(weights) * np.array(told))
+        mean = np.average(means, weights=likelihood)
+        np.testing.assert_allclose(found[row, -6], mean, rtol=1e-6)
 
 
 def test_a_path_has_ends_extremes_and_crossings():

@@ -12,6 +12,7 @@ import numpy as np
 from abi_cli.statistics import regressions, series, sets
 from abi_cli.statistics.columns import Column, column_of
 from abi_cli.statistics.members import Members, Statistic, chunks
+from abi_cli.statistics.regimes import regimes
 from abi_cli.variables import Ragged, Value, count, event_size
 
 MOST_COLUMNS = 12
@@ -91,6 +92,7 @@ class Group:
             ("averages", series.moving_averages),
             ("volatility", series.volatility),
             ("path", series.path),
+            ("regimes", regimes),
         ):
             found[f"{name}{column.place}"] = partial(_of_column, of=of, column=column, bent=False)
             if column.bends and name != "volatility":

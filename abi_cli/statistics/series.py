@@ -177,26 +177,47 @@ def volatility(x: np.ndarray) -> np.ndarray:
     logs = np.where(there > 0, np.log(z**2 + 1e-2), np.nan)
     bounded = np.minimum(squares, 20.0)
     parts = [autocovariances(bounded), moving_averages(bounded)]
-    parts += [autocovariances(logs), _predicted(np.nan_to_num(squares), there)]
+    parts += [autocovariances(logs), _predicted(np.nan_to_num(squares), there, y)]
     return np.concatenate(parts, axis=1)
 
 
-def _predicted(squares: np.ndarray, there: np.ndarray) -> np.ndarray:
-    """Mean log density of normals whose variances are smoothers of squares."""
+def _predicted(squares: np.ndarray, there: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Mean log density of normals whose variances are smoothers of squares, and what follows.
+
+    That is, of the variances that fit, the decay and the share, and the mean of `y` weighted by
+    what they say of its precision, with its log standard error.
+    """
     keep = np.array(DECAYS)
     share = np.array([0.3, 0.6, 0.9])
     level = np.ones((len(squares), len(DECAYS)))
     total = np.zeros((len(squares), len(DECAYS), len(share)))
-    number = np.zeros((len(squares), 1, 1))
+    precision, weighted = np.zeros_like(total), np.zeros_like(total)
     for t in range(squares.shape[1]):
         now = there[:, t, None, None]
-        variance = 1 - share + share * level[:, :, None]
-        density = np.log(variance) + squares[:, t, None, None] / variance
-        total = total - 0.5 * now * density
-        number = number + now
+        inverse = now / (1 - share + share * level[:, :, None])
+        total += 0.5 * (np.log(inverse + (1 - now)) - squares[:, t, None, None] * inverse)
+        precision += inverse
+        weighted += y[:, t, None, None] * inverse
         moved = keep * level + (1 - keep) * squares[:, t, None]
         level = np.where(there[:, t, None] > 0, moved, level)
-    return (total / np.maximum(number, 1)).reshape(len(squares), -1)
+    number = np.maximum(there.sum(axis=1), 1)[:, None, None]
+    p = np.exp(total - total.max(axis=(1, 2), keepdims=True))
+    p = p / p.sum(axis=(1, 2), keepdims=True)
+
+    def over(values: np.ndarray) -> np.ndarray:
+        return (p * values).sum(axis=(1, 2))
+
+    told = [
+        over(weighted / np.maximum(precision, 1e-9)),
+        over(-0.5 * np.log(precision + 1e-9)),
+        over(np.log(keep / (1 - keep))[None, :, None]),
+        over(share[None, None, :]),
+        over(level[:, :, None]),
+        over(share[None, None, :] * np.log(level[:, :, None] + 1e-6)),
+    ]
+    return np.concatenate(
+        [(total / number).reshape(len(squares), -1), np.stack(told, axis=1)], axis=1
+    )
 
 
 def path(x: np.ndarray) -> np.ndarray:
