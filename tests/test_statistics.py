@@ -6,9 +6,9 @@ import json
 
 import numpy as np
 import pytest
-from scipy import optimize, signal, stats
+from scipy import optimize, stats
 
-from abi_cli.statistics import Statistics, gaussian, regressions, series, sets
+from abi_cli.statistics import Statistics, gaussian, regressions, sets
 from abi_cli.statistics.columns import Column, column_of
 from abi_cli.statistics.groups import groups_of
 from abi_cli.statistics.members import Members, chunks
@@ -262,92 +262,6 @@ def test_shares_of_levels_have_their_logits():
     x = np.array([[0.0, 1.0, 1.0, 1.0, np.nan]])
     found = sets.shares(side_by_side(x), [plain(levels=(0.0, 1.0))])
     np.testing.assert_allclose(found, [[0.25, np.log(1.5 / 3.5), 0.75, np.log(3.5 / 1.5)]])
-
-
-def test_moving_averages_profile_the_sum_of_squares():
-    x = RNG.normal(size=(3, 80)).cumsum(axis=1)
-    found = series.moving_averages(x)
-    z = (x - x.mean(axis=1, keepdims=True)) / x.std(axis=1, keepdims=True)
-    number = len(series.AVERAGES)
-    for row in range(3):
-        for k, theta in enumerate(series.AVERAGES):
-            f = signal.lfilter([1.0], [1.0, theta], z[row])
-            now, past = f[1:], f[:-1]
-            phi = now @ past / (past @ past)
-            assert found[row, 3 + k] == pytest.approx(phi, abs=1e-3)
-            at_one = np.log(np.mean((now - past) ** 2))
-            assert found[row, 3 + number + k] == pytest.approx(at_one, abs=2e-3)
-
-
-def test_smoothers_are_kalman_filters_of_a_level_whose_information_decays():
-    x = RNG.normal(size=(2, 30)).cumsum(axis=1)
-    x[:, [5, 6, 17]] = np.nan
-    found = series.smoothers(x)
-    number = len(series.DECAYS)
-    for row in range(2):
-        for k, keep in enumerate(series.DECAYS):
-            level, variance, terms = x[row, 0], 1.0, []
-            for value in x[row, 1:]:
-                variance /= keep
-                if np.isnan(value):
-                    continue
-                terms.append(((value - level) ** 2 / (variance + 1), np.log(variance + 1)))
-                gain = variance / (variance + 1)
-                level, variance = level + gain * (value - level), variance * (1 - gain)
-            squares, logs = np.mean(terms, axis=0)
-            assert found[row, k] == pytest.approx(level, rel=1e-5)
-            loss = found[row, 4 * number + 4 + k]
-            assert loss == pytest.approx(np.log(squares) + logs, rel=1e-5)
-
-
-def test_autoregressions_are_regressions_on_what_came_before():
-    x = np.exp(RNG.normal(size=(3, 60)).cumsum(axis=1) / 4)
-    found = series.autoregressions(x)
-    z = (x - x.mean(axis=1, keepdims=True)) / x.std(axis=1, keepdims=True)
-    for row in range(3):
-        for place, order in ((0, 1), (3, 2), (8, 3)):
-            past = np.stack([z[row, order - k : 60 - k] for k in range(1, order + 1)], axis=1)
-            gram = past.T @ past + 1e-4 * len(past) * np.eye(order)
-            b = np.linalg.solve(gram, past.T @ z[row, order:])
-            np.testing.assert_allclose(found[row, place : place + order], b, rtol=1e-6)
-
-
-def test_variances_are_predicted_from_squares_before():
-    x = RNG.normal(size=(2, 40))
-    x[:, [3, 20, 21]] = np.nan
-    found = series.volatility(x)
-    z = (x - np.nanmean(x, axis=1, keepdims=True)) / np.nanstd(x, axis=1, keepdims=True)
-    for row, squares in enumerate(z**2):
-        told, means = [], []
-        for keep in series.DECAYS:
-            for share in (0.3, 0.6, 0.9):
-                level, density, weights = 1.0, [], []
-                for square in squares[np.isfinite(squares)]:
-                    weights.append(1 / (1 - share + share * level))
-                    density.append(
-                        stats.norm.logpdf(square**0.5, 0, (1 - share + share * level) ** 0.5)
-                    )
-                    level = keep * level + (1 - keep) * square
-                told.append(np.mean(density) + 0.5 * np.log(2 * np.pi))
-                means.append(np.average(x[row, np.isfinite(x[row])], weights=weights))
-        np.testing.assert_allclose(found[row, -len(told) - 6 : -6], told, rtol=1e-6)
-        likelihood = np.exp(len(weights) * np.array(told))
-        mean = np.average(means, weights=likelihood)
-        np.testing.assert_allclose(found[row, -6], mean, rtol=1e-6)
-
-
-def test_a_path_has_ends_extremes_and_crossings():
-    found = series.path(np.array([[2.0, -1.0, -3.0, np.nan, 4.0, -5.0]]))[0]
-    np.testing.assert_allclose(found[:6], [2, -5, 4, -5, 0.8, 1])
-    np.testing.assert_allclose(found[8:], [2 / 3, np.log(5)])
-
-
-def test_autocovariances_leave_gaps_out():
-    x = RNG.normal(size=(2, 400))
-    x[:, 1:] += 0.9 * x[:, :-1]
-    found = series.autocovariances(np.where(RNG.random(x.shape) < 0.3, np.nan, x))
-    whole = series.autocovariances(x)
-    assert np.abs(found[:, 1:3] - whole[:, 1:3]).max() < 0.15
 
 
 def with_one(u):
