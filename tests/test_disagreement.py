@@ -62,6 +62,15 @@ def test_it_is_not_due_to_the_number_of_draws():
     assert np.isnan(shares(few, np.arange(59)[None] % 3)["a"]).all()
 
 
+def test_few_draws_tell_as_much_of_it_as_many():
+    values, member = normals(90, datasets=3000, gap=0.3)
+    watch = Disagreement(3)
+    watch.add(DrawBlock(0, 0, {"a": values["a"]}, member))
+    between = 0.3**2 * MEANS.var()
+    share = between / (between + (SDS**2).mean())
+    assert np.nanmean(watch.shares()["a"]) == pytest.approx(share, abs=0.005)
+
+
 def test_it_does_not_depend_on_how_draws_are_cut():
     values, member = normals(500)
     whole, cut = shares(values, member), shares(values, member, cuts=(3, 100, 401))

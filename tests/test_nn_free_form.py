@@ -46,7 +46,7 @@ def test_derivatives_by_hand_are_those_of_the_network():
 
 
 @pytest.mark.parametrize(
-    ("integrator", "steps", "off"), [("euler", 400, 0.02), ("rk4", 30, 1e-4), ("adaptive", 2, 1e-4)]
+    ("integrator", "steps", "off"), [("euler", 400, 0.02), ("rk4", 30, 1e-4), ("adaptive", 2, 1e-5)]
 )
 def test_integrators_solve_what_can_be_solved_by_hand(integrator, steps, off):
     """y' = a cos φ · y and its time integral, there and back."""

@@ -172,6 +172,15 @@ def test_a_spline_is_the_identity_beyond_its_knots_and_has_an_inverse():
     assert np.median(np.abs(slope / np.exp(log_slope) - 1)[inside]) < 0.01
 
 
+def test_couplings_come_in_pairs_that_keep_what_the_other_changes():
+    from abi_cli.nn.coupling import coupling_masks, swapped_masks
+
+    for masks in (coupling_masks(5, 5, seed=1), swapped_masks(5, 5)):
+        assert not masks[0].any()
+        np.testing.assert_array_equal(masks[1::2] + masks[2::2], 1)
+        assert set(masks[1:].sum(axis=1)) == {2, 3}
+
+
 def test_a_coordinate_of_an_autoregressive_layer_depends_on_no_later_one():
     from abi_cli.nn.autoregressive import AutoregressiveFlow
 

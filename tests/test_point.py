@@ -8,6 +8,7 @@ from scipy import optimize, stats
 
 from abi_cli import backend, registry
 from abi_cli.adapter import Adapter
+from abi_cli.adapter.targets import Targets
 from abi_cli.archive import load_approximator, save_approximator
 from abi_cli.training.blocks import BlockPlan
 from abi_cli.variables import Layout, Variable, take
@@ -149,6 +150,13 @@ def test_estimates_never_cross_and_stay_within_bounds_whatever_the_weights():
         assert (estimates["scale"] > 0).all()
         assert (estimates["mu"][:, 0] < 0).any()
         assert (estimates["mu"][:, list(layer.names).index("sd")] > 0).all()
+
+
+def test_bounds_are_of_what_moves_with_a_parameter_and_not_of_its_spread():
+    ends = (np.array([5.5]), np.array([0.3]), np.array([5.0]), np.array([6.0]))
+    estimates, degrees = np.array([[[9.0, 0.5, 0.25]]]), np.array([0, 1, 2])
+    there = Targets({"p": ()}, *ends).on_users_scale(estimates, degrees)["p"]
+    np.testing.assert_allclose(there, [[6.0, 0.15, 0.0225]])
 
 
 def test_before_training_they_are_those_of_normals_given_statistics_of_the_data():

@@ -64,6 +64,8 @@ def test_data_follow_from_their_draws(batched):
     for row in rows:
         assert float(row["x"]) == pytest.approx(float(row["mu"]), abs=0.01)
         assert float(row["N"]) == {"a": 3, "b": 4}[row["dataset"]]
+    noise = [float(row["x"]) - float(row["mu"]) for row in (rows[0], rows[120])]
+    assert abs(noise[0] - noise[1]) > 1e-5  # each data set has its own
     first = [float(row["x"]) for row in rows[:3]]
     assert float(rows[0]["highest"]) == pytest.approx(max(first), rel=1e-6)
     assert float(rows[0]["shifted"]) == pytest.approx(

@@ -116,6 +116,12 @@ def test_schedules_peak_at_one(word):
         np.testing.assert_allclose(ends, 0.3, atol=1e-4)
 
 
+def test_patience_begins_anew_where_a_training_is_extended():
+    stopped = {"wait": 5, "best": 1.5, "stopped_epoch": 9, "best_epoch": 4}
+    ready = registry.get("callback", "early_stopping")().extended(stopped)
+    assert (ready["wait"], ready["best"], ready["best_epoch"]) == (0, 1.5, 4)
+
+
 def test_clipnorm_limits_the_gradient_of_each_array_and_keeps_its_direction():
     gradients = [np.full((2, 3, 4), 5.0, "float32"), np.full(3, 0.1, "float32")]
     adam = registry.get("optimizer", "adam")
