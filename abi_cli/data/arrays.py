@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 import numpy as np
 
 from abi_cli.data.draws import Draws, as_float32
-from abi_cli.data.entries import LABEL, Entries, Wanted, check_labels, check_numbers
+from abi_cli.data.entries import LABEL, Entries, Naming, Wanted, check_labels
 from abi_cli.data.files import Source
+from abi_cli.data.meanings import PLAIN, Meaning
 from abi_cli.errors import DataError
 from abi_cli.variables import Datasets, Layout, Ragged, Value, Variable, array_of
 
@@ -34,10 +35,13 @@ def entries_of(stored: Arrays, wanted: Wanted, source: Source) -> Entries:
     def spell(variable: Variable) -> tuple[str, ...]:
         return (variable.name,)
 
-    names = wanted.translated(list(stored), spell=spell, place=str(source))
+    names = _with_sizes(
+        list(stored), wanted.translated(list(stored), spell=spell, place=str(source))
+    )
     arrays = _Renamed(stored, dict(zip(names, stored, strict=True)))
+    meanings = wanted.meanings(spell)
     variables = wanted.found(names, noun="array", spell=spell, place=str(source))
-    values = {v.name: _value(arrays, v, source) for v in variables}
+    values = {v.name: _value(arrays, v, wanted, meanings[v.name], source) for v in variables}
     labels = None if LABEL not in arrays else _labels(arrays, source)
     sizes = {name: len(value) for name, value in values.items()}
     if labels is not None:
@@ -61,16 +65,28 @@ def entries_of(stored: Arrays, wanted: Wanted, source: Source) -> Entries:
     )
 
 
+def _with_sizes(originals: Sequence[str], names: Sequence[str]) -> list[str]:
+    """The same names; `row_size_NAME` follows what NAME has become."""
+    became = {f"{ROW_SIZE}_{o}": f"{ROW_SIZE}_{n}" for o, n in zip(originals, names, strict=True)}
+    return [became.get(name, name) for name in names]
+
+
 def shapes_of(
-    arrays: Arrays, ragged: Collection[str], source: Source
+    stored: Arrays, ragged: Collection[str], naming: Naming, source: Source
 ) -> dict[str, tuple[int, ...]]:
     """Event shape by variable.
 
     Errors:
-        DataError: An array of anything but numbers.
+        DataError: An array of anything but numbers, or words that stand for them.
     """
+    own = _with_sizes(list(stored), naming.renamed(stored))
+    arrays = _Renamed(stored, dict(zip(own, stored, strict=True)))
     names = [n for n in arrays if n not in {LABEL, SEED} and not n.startswith(ROW_SIZE)]
-    shapes = {name: _numbers(arrays, name, source).shape for name in names}
+    in_words = naming.categories.keys() | naming.times.values()
+    shapes = {
+        name: (arrays[name] if name in in_words else _numbers(arrays, name, source)).shape
+        for name in names
+    }
     flat = {name for name in names if {ROW_SIZE, f"{ROW_SIZE}_{name}"}.intersection(arrays)}
     return {
         name: shape[1 if name in flat or name not in ragged else 2 :]
@@ -165,10 +181,12 @@ class _Renamed(Mapping[str, np.ndarray]):
         return len(self._originals)
 
 
-def _value(arrays: Mapping[str, np.ndarray], variable: Variable, source: Source) -> Value:
+def _value(
+    arrays: Arrays, variable: Variable, wanted: Wanted, meaning: Meaning, source: Source
+) -> Value:
     name = variable.name
-    array = _numbers(arrays, name, source)
-    array = check_numbers(array, variable, lambda at: f"{source}, {name}{list(at) or ''}")
+    array = _numbers(arrays, name, source, meaning)
+    array = wanted.checked(array, variable, lambda at: f"{source}, {name}{list(at) or ''}")
     rank = array.ndim - len(variable.event)
     fits = array.shape[rank:] == variable.event if rank >= 0 else False
     if not variable.ragged:
@@ -197,8 +215,15 @@ def _value(arrays: Mapping[str, np.ndarray], variable: Variable, source: Source)
     return Ragged(array, sizes.astype(np.int64))
 
 
-def _numbers(arrays: Mapping[str, np.ndarray], name: str, source: Source) -> np.ndarray:
+def _numbers(arrays: Arrays, name: str, source: Source, meaning: Meaning = PLAIN) -> np.ndarray:
     array = arrays[name]
+    if array.dtype.kind == "U" and not meaning.is_plain:
+        said = np.array([meaning.number(text) for text in array.ravel().tolist()], dtype=object)
+        try:
+            array = said.astype(np.float64).reshape(array.shape)
+        except ValueError:
+            word = next(item for item in said if not isinstance(item, int | float))
+            raise DataError(f"expected a number; got {word!r}", place=f"{source}, {name}") from None
     if array.dtype.kind not in "biuf":
         raise DataError(f"expected numbers; got {array.dtype}", place=f"{source}, {name}")
     return array

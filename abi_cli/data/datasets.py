@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import cast
 
 import numpy as np
@@ -71,37 +70,42 @@ def read_simulations(
     layout: Layout,
     *,
     format: str | None = None,
-    times: Mapping[str, str] = MappingProxyType({}),
-) -> Datasets:
+    naming: Naming | None = None,
+) -> Loaded:
     """Read simulations to learn from: data sets with the parameters that they come from.
 
     Arguments:
-        times: Series → what its steps are put in order by.
+        naming: How the file may call things otherwise: it says the same of simulations as of the
+            data that posteriors will be given.
 
     Errors:
         UsageError: No such format.
         DataError: The file is not there, or not simulations of this model.
     """
-    naming = Naming(times=times)
-    usual = wanted_of(layout, naming, more=layout.of("nuisance"))
+    usual = wanted_of(layout, naming or Naming(), more=layout.of("nuisance"))
     wanted = replace(usual, required=(*usual.required, *layout.of("parameter")))
-    return _load(source, layout, wanted, format).datasets
+    return _load(source, layout, wanted, format)
 
 
 def read_shapes(
-    source: Path | None, ragged: Collection[str], *, format: str | None = None
+    source: Path | None,
+    ragged: Collection[str],
+    *,
+    format: str | None = None,
+    naming: Naming | None = None,
 ) -> dict[str, tuple[int, ...]]:
     """What variables a file has: their names and the shape of one event of each.
 
     Arguments:
         ragged: Variables that are sets or series, whose events are their members.
+        naming: How the file may call things otherwise.
 
     Errors:
         UsageError: No such format.
         DataError: The file is not there, or can't be data of this format.
     """
     return formats.choose_reader(source, format, lambda fmt: fmt.read_shapes)(
-        Source(source), ragged
+        Source(source), ragged, naming or Naming()
     )
 
 
@@ -240,7 +244,8 @@ def loaded_of(entries: Entries, layout: Layout, naming: Naming, source: Source) 
         elif series:
             notes.append(f"{source}: no {column}: the steps of {listing(series)} stay in order")
     for name, how in naming.prepare.items():
-        values[name] = prepared(name, values[name], how, labels)
+        if name in values:  # what is looked for, and isn't there, was refused before
+            values[name] = prepared(name, values[name], how, labels)
     ordered = {v.name: values[v.name] for v in layout.variables if v.name in values}
     unused = [name for name in entries.unused if name.partition("[")[0] not in layout]
     if unused:

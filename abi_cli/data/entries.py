@@ -12,14 +12,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from abi_cli.data.meanings import Meaning, Missing
 from abi_cli.errors import DataError
-from abi_cli.variables import Datasets, Variable
+from abi_cli.variables import Datasets, Variable, element_names
 
 LABEL = "dataset"
 """The column, key or array that names the data sets."""
-
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "."})
-"""What stands for a missing value, in lower case."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class Naming:
         dataset: What names the data sets.
         columns: Variable → its name in files, or the names of its elements.
         categories: Variable → the words that stand for 0, 1, ….
-        missing: What else stands for a missing value.
+        missing: What stands for a missing value.
         prepare: Variable → what is done with it in each data set before anything else.
         times: Series → what its steps are put in order by.
     """
@@ -38,9 +36,20 @@ class Naming:
     dataset: str = LABEL
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    missing: tuple[str, ...] = ()
+    missing: Missing = field(default_factory=Missing)
     prepare: Mapping[str, str] = field(default_factory=dict)
     times: Mapping[str, str] = field(default_factory=dict)
+
+    def renamed(self, names: Iterable[str]) -> list[str]:
+        """Names of a file in the words of a model whose shapes are not known yet.
+
+        Several columns of one variable are its elements.
+        """
+        own = {self.dataset: LABEL}
+        for variable, columns in self.columns.items():
+            event = (len(columns),) if len(columns) > 1 else ()
+            own |= zip(columns, element_names(variable, event), strict=True)
+        return [own.get(name, name) for name in names]
 
 
 @dataclass(frozen=True)
@@ -85,24 +94,41 @@ class Wanted:
                 )
         return translated
 
-    def gaps(self, spell: Callable[[Variable], tuple[str, ...]]) -> dict[str, frozenset[str]]:
-        """Name in this format → what stands for a missing value, where values may be missing."""
-        words = MISSING.union(word.lower() for word in self.naming.missing)
+    def meanings(self, spell: Callable[[Variable], tuple[str, ...]]) -> dict[str, Meaning]:
+        """Name in this format → what its cells may say beside numbers."""
+        naming, times = self.naming, set(self.naming.times.values())
+        ordering = {v.name for v in self.optional if v.name in times}  # only their order counts
         return {
-            name: words
+            name: Meaning(
+                words={w: i for i, w in enumerate(naming.categories.get(variable.name, ()))},
+                missing=naming.missing,
+                gaps=variable.missing,
+                dates=variable.name in ordering,
+            )
             for variable in (*self.required, *self.optional)
-            if variable.missing
             for name in spell(variable)
         }
 
-    def categories(self, spell: Callable[[Variable], tuple[str, ...]]) -> dict[str, dict[str, int]]:
-        """Name in this format → word → number, for what may be written in words."""
-        return {
-            name: {word: number for number, word in enumerate(words)}
-            for variable in (*self.required, *self.optional)
-            if (words := self.naming.categories.get(variable.name))
-            for name in spell(variable)
-        }
+    def checked(
+        self, values: np.ndarray, variable: Variable, place: Callable[[tuple[int, ...]], str]
+    ) -> np.ndarray:
+        """`check_numbers` of values of which some stand for a missing one.
+
+        Errors:
+            DataError: As `check_numbers`; such a number where no value may be missing.
+        """
+        gone = self.naming.missing.among(values)
+        if not gone.any():
+            return check_numbers(values, variable, place)
+        if not variable.missing:
+            at = _first(gone)
+            raise DataError(
+                f"expected a number; got {values[at]:g}, which `data:` says is a missing value",
+                place=place(at),
+                hint=f"Fill it in, or leave the row out. Where {variable.name} may be missing, the "
+                f"spec that is trained says so: `missing: {{{variable.name}: 0.1}}`.",
+            )
+        return check_numbers(np.where(gone, np.nan, values), variable, place)
 
     def found(
         self,

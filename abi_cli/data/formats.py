@@ -15,14 +15,14 @@ from typing import BinaryIO, TypeVar
 
 from abi_cli.data import delimited, json_list, jsonl, long_tables, netcdf, npz, parquet, stan
 from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style
-from abi_cli.data.entries import Entries, Wanted
+from abi_cli.data.entries import Entries, Naming, Wanted
 from abi_cli.data.files import Source, peek
 from abi_cli.data.tables import read_header
 from abi_cli.errors import UsageError
 from abi_cli.variables import Datasets, DrawBlock, Layout
 
 T = TypeVar("T")
-ReadShapes = Callable[[Source, Collection[str]], dict[str, tuple[int, ...]]]
+ReadShapes = Callable[[Source, Collection[str], Naming], dict[str, tuple[int, ...]]]
 ReadSets = Callable[[Source], set[str]]
 ReadEntries = Callable[[Source, Wanted], Entries]
 ReadBatches = Callable[[Source, Wanted, int], Iterator[Entries]]

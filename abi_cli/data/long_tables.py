@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style, as_float32
-from abi_cli.data.entries import LABEL, Entries, Wanted, check_numbers
+from abi_cli.data.entries import LABEL, Entries, Naming, Wanted
 from abi_cli.data.files import Source
 from abi_cli.data.tables import Table
 from abi_cli.errors import DataError, UsageError
@@ -53,7 +53,7 @@ def read_datasets(source: Source, wanted: Wanted, *, tables: Tables) -> Entries:
     Errors:
         DataError: As `Tables.read`; a value differs within a data set that has one of it.
     """
-    return _datasets(*_read(source, wanted, tables))
+    return _datasets(wanted, *_read(source, wanted, tables))
 
 
 def read_batches(
@@ -63,11 +63,11 @@ def read_batches(
     assert tables.groups is not None  # noqa: S101  # formats without it don't offer this
     chosen = _Chosen(source, wanted)
     for table in tables.groups(source, chosen.choose, datasets=datasets, **chosen.options()):
-        yield _datasets(chosen.variables, table)
+        yield _datasets(wanted, chosen.variables, table)
 
 
-def _datasets(variables: tuple[Variable, ...], table: Table) -> Entries:
-    by_row = _by_row(variables, table)
+def _datasets(wanted: Wanted, variables: tuple[Variable, ...], table: Table) -> Entries:
+    by_row = _by_row(wanted, variables, table)
     if table.labels is None and not any(variable.ragged for variable in variables):
         cell = partial(_cell_of, table, variables)
         return Entries(None, by_row, table.unused, "column", table.place, cell)
@@ -107,7 +107,7 @@ def read_points(source: Source, wanted: Wanted, *, tables: Tables) -> Entries:
     variables, table = _read(source, wanted, tables)
     return Entries(
         labels=None if table.labels is None else tuple(table.labels[i] for i in table.codes),
-        values=_by_row(variables, table),
+        values=_by_row(wanted, variables, table),
         unused=table.unused,
         noun="column",
         place=table.place,
@@ -118,6 +118,7 @@ def read_points(source: Source, wanted: Wanted, *, tables: Tables) -> Entries:
 def read_shapes(
     source: Source,
     _ragged: Collection[str],  # of which a row has one member
+    naming: Naming,
     *,
     tables: Tables,
 ) -> dict[str, tuple[int, ...]]:
@@ -126,7 +127,7 @@ def read_shapes(
     Errors:
         DataError: No text, or no header; a vector of which elements are missing.
     """
-    header = tables.header(source)
+    header = naming.renamed(tables.header(source))
     return _events([name for name in header if name != LABEL], 0, source)
 
 
@@ -182,21 +183,20 @@ class _Chosen:
         """How cells are read, as options of `tables.read_table`."""
         return {
             "translate": self._translate,
-            "words": self._wanted.categories(Variable.elements),
-            "gaps": self._wanted.gaps(Variable.elements),
+            "meanings": self._wanted.meanings(Variable.elements),
         }
 
     def _translate(self, header: Sequence[str]) -> list[str]:
         return self._wanted.translated(header, spell=Variable.elements, place=self._place)
 
 
-def _by_row(variables: Sequence[Variable], table: Table) -> Datasets:
+def _by_row(wanted: Wanted, variables: Sequence[Variable], table: Table) -> Datasets:
     """Each row a data set; what is ragged has one member in each."""
     values: Datasets = {}
     for variable in variables:
         names = variable.elements()
         cells = np.stack([table.columns[name] for name in names], axis=-1)
-        cells = check_numbers(cells, variable, partial(_cell_place, table, names))
+        cells = wanted.checked(cells, variable, partial(_cell_place, table, names))
         rows = cells.reshape(len(cells), *variable.event)
         values[variable.name] = (
             Ragged(rows, np.ones(len(rows), np.int64)) if variable.ragged else rows

@@ -27,7 +27,7 @@ from abi_cli.data.arrays import (
     shapes_of,
 )
 from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style
-from abi_cli.data.entries import LABEL, Entries, Wanted
+from abi_cli.data.entries import LABEL, Entries, Naming, Wanted
 from abi_cli.data.files import Source
 from abi_cli.data.zips import looked_over
 from abi_cli.errors import DataError, UsageError
@@ -56,14 +56,16 @@ def read_entries(source: Source, wanted: Wanted) -> Entries:
         return entries_of(arrays, wanted, source)
 
 
-def read_shapes(source: Source, ragged: Collection[str]) -> dict[str, tuple[int, ...]]:
+def read_shapes(
+    source: Source, ragged: Collection[str], naming: Naming
+) -> dict[str, tuple[int, ...]]:
     """Event shape by variable.
 
     Errors:
         DataError: No NPZ file, or an array of anything but numbers.
     """
     with _arrays(source) as arrays:
-        return shapes_of(arrays, ragged, source)
+        return shapes_of(arrays, ragged, naming, source)
 
 
 def read_sets(source: Source) -> set[str]:

@@ -23,6 +23,7 @@ from abi_cli.data.long_tables import (
     estimate_rows,
     flat_draws,
 )
+from abi_cli.data.meanings import PLAIN, Meaning
 from abi_cli.data.tables import Table, check_header
 from abi_cli.data.zips import MOST_TIMES, ROOM
 from abi_cli.errors import DataError, UsageError
@@ -82,8 +83,7 @@ def read_table(
     choose: Callable[[Sequence[str]], Sequence[str]],
     *,
     translate: Callable[[Sequence[str]], list[str]] = list,
-    words: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
-    gaps: Mapping[str, frozenset[str]] = MappingProxyType({}),
+    meanings: Mapping[str, Meaning] = MappingProxyType({}),
 ) -> Table:
     """Read the columns that `choose` picks from the header, as `tables.read_table` does.
 
@@ -104,9 +104,7 @@ def read_table(
     if not rows:
         raise DataError("there are no rows in it", place=str(source))
     columns = {
-        name: _numbers(
-            column, f"{source}, column {spelled[name]}", words.get(name, {}), gaps.get(name)
-        )
+        name: _numbers(column, f"{source}, column {spelled[name]}", meanings.get(name, PLAIN))
         for name, column in cells.items()
     }
     code_of: dict[str, int] = {}
@@ -129,9 +127,7 @@ def read_table(
     )
 
 
-def _numbers(
-    column: Any, place: str, words: Mapping[str, int], gaps: frozenset[str] | None
-) -> np.ndarray:
+def _numbers(column: Any, place: str, meaning: Meaning) -> np.ndarray:
     """A column as `(row,)` float64.
 
     Errors:
@@ -140,16 +136,15 @@ def _numbers(
     arrow = _pyarrow("pyarrow")
     kind = column.type
     numeric = arrow.types.is_integer(kind) or arrow.types.is_floating(kind)
-    if (numeric or arrow.types.is_boolean(kind)) and (gaps is not None or not column.null_count):
+    if (numeric or arrow.types.is_boolean(kind)) and (meaning.gaps or not column.null_count):
         return np.asarray(column.cast(arrow.float64(), safe=False).to_numpy(), dtype=np.float64)
     values = np.empty(len(column))
     for row, cell in enumerate(column.to_pylist()):
-        value = words.get(cell.strip(), cell) if isinstance(cell, str) else cell
-        if gaps is not None and (value is None or str(value).strip().lower() in gaps):
-            value = np.nan
+        value = meaning.number(cell)
         if not isinstance(value, int | float):
             found = "an empty cell" if value is None else f"{value!r}, of type {kind}"
-            hint = f"The words of this column are {', '.join(words)}." if words else None
+            words = ", ".join(meaning.words)
+            hint = f"The words of this column are {words}." if words else None
             raise DataError(
                 f"expected a number; got {found}", place=f"{place}, row {row + 1}", hint=hint
             )

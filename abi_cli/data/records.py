@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from abi_cli.data.draws import DrawHeader, Draws, Estimates, as_float32, float32_text
-from abi_cli.data.entries import LABEL, Entries, Wanted, check_numbers, half_character
+from abi_cli.data.entries import LABEL, Entries, Naming, Wanted, half_character
 from abi_cli.data.files import Source
+from abi_cli.data.meanings import Meaning
 from abi_cli.errors import DataError
 from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged, Variable
 
@@ -78,14 +79,12 @@ def entries_of(records: Iterable[Record], wanted: Wanted, source: Source) -> Ent
     labels: list[str] = []
     places: list[str] = []
     keys: dict[str, None] = {}
-    words, gaps = wanted.categories(_spelled), wanted.gaps(_spelled)
+    meanings = wanted.meanings(_spelled)
     for place, found_there in records:
         own = wanted.translated(list(found_there), spell=_spelled, place=place)
         entry = dict(zip(own, found_there.values(), strict=True))
-        for name in words.keys() & entry.keys():
-            entry[name] = _in_numbers(entry[name], words[name])
-        for name in gaps.keys() & entry.keys():
-            entry[name] = _with_nan(entry[name], gaps[name])
+        for name in meanings.keys() & entry.keys():
+            entry[name] = _in_numbers(entry[name], meanings[name])
         if variables is None:
             variables = wanted.found(list(entry), noun="key", spell=_spelled, place=place)
             labelled = LABEL in entry
@@ -102,7 +101,8 @@ def entries_of(records: Iterable[Record], wanted: Wanted, source: Source) -> Ent
 
     used = {LABEL, *found}
     values: Datasets = {
-        variable.name: _joined(found[variable.name], variable, places) for variable in variables
+        variable.name: _joined(found[variable.name], variable, places, wanted)
+        for variable in variables
     }
     return Entries(
         labels=tuple(labels) if labelled else None,
@@ -115,7 +115,7 @@ def entries_of(records: Iterable[Record], wanted: Wanted, source: Source) -> Ent
 
 
 def shapes_of(
-    records: Iterable[Record], ragged: Collection[str], source: Source
+    records: Iterable[Record], ragged: Collection[str], naming: Naming, source: Source
 ) -> dict[str, tuple[int, ...]]:
     """Event shape by variable, judging by the first object.
 
@@ -123,7 +123,8 @@ def shapes_of(
         DataError: There is none.
     """
     for _place, entry in records:
-        shapes = {name: _shape_of(value) for name, value in entry.items() if name != LABEL}
+        named = zip(naming.renamed(entry), entry.values(), strict=True)
+        shapes = {name: _shape_of(value) for name, value in named if name != LABEL}
         return {name: shape[int(name in ragged) :] for name, shape in shapes.items()}
     raise DataError("there is no data set in it", place=str(source), hint=EXPECTED)
 
@@ -194,19 +195,15 @@ def _spelled(variable: Variable) -> tuple[str, ...]:
     return (variable.name,)
 
 
-def _in_numbers(value: Any, words: Mapping[str, int]) -> Any:
-    """Words as the numbers that they stand for; others stay, to be refused."""
-    if isinstance(value, list):
-        return [_in_numbers(item, words) for item in value]
-    return words.get(value, value) if isinstance(value, str) else value
-
-
-def _with_nan(value: Any, missing: frozenset[str]) -> Any:
-    """NaN for null, and for words that stand for a missing value."""
-    if isinstance(value, list):
-        return [_with_nan(item, missing) for item in value]
-    word = isinstance(value, str) and value.strip().lower() in missing
-    return np.nan if value is None or word else value
+def _in_numbers(value: Any, meaning: Meaning) -> Any:
+    """What stands for numbers as these; the rest stays, to be refused."""
+    if meaning.is_plain:
+        return value
+    if not isinstance(value, list):
+        return meaning.number(value)
+    if any(isinstance(item, list) for item in value):
+        return [_in_numbers(item, meaning) for item in value]
+    return meaning.numbers(value)
 
 
 def _label(entry: dict[str, Any], place: str) -> str:
@@ -268,16 +265,16 @@ def _excerpt(value: Any) -> str:
 
 
 def _joined(
-    arrays: list[np.ndarray], variable: Variable, places: Sequence[str]
+    arrays: list[np.ndarray], variable: Variable, places: Sequence[str], wanted: Wanted
 ) -> np.ndarray | Ragged:
     """The arrays of all entries as one value, checked."""
     if not variable.ragged:
         stacked = np.stack(arrays)
-        return check_numbers(
+        return wanted.checked(
             stacked, variable, lambda at: _cell(variable.name, stacked, at, places)
         )
     joined = Ragged(np.concatenate(arrays), np.array([len(array) for array in arrays]))
-    checked = check_numbers(
+    checked = wanted.checked(
         joined.values, variable, lambda at: _cell(variable.name, joined, at, places)
     )
     return Ragged(checked, joined.row_size)

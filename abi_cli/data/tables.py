@@ -14,9 +14,10 @@ from typing import TextIO
 
 import numpy as np
 
-from abi_cli.data.cells import in_numbers, labels_of, numbers_of
+from abi_cli.data.cells import labels_of, numbers_of
 from abi_cli.data.entries import LABEL
 from abi_cli.data.files import Source
+from abi_cli.data.meanings import PLAIN, Meaning
 from abi_cli.errors import DataError
 
 _ROWS_AT_ONCE = 512  # small enough to stay in the cache: half as fast with 16,384
@@ -65,15 +66,13 @@ def read_table(
     *,
     delimiter: str,
     translate: Callable[[Sequence[str]], list[str]] = list,
-    words: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
-    gaps: Mapping[str, frozenset[str]] = MappingProxyType({}),
+    meanings: Mapping[str, Meaning] = MappingProxyType({}),
 ) -> Table:
     """Read the columns that `choose` picks from the header; all of them hold numbers.
 
     Arguments:
         translate: The header in our words.
-        words: Column → what words in it stand for.
-        gaps: Column → what in it stands for a missing value (NaN), in lower case.
+        meanings: Column → what its cells may say beside numbers.
 
     Rows without any text are skipped: spreadsheets leave them at the end.
 
@@ -83,7 +82,7 @@ def read_table(
     with rows_of(source, delimiter) as rows:
         header_number, originals = _header(rows, source, delimiter)
         header = translate(originals)
-        columns = _Columns(source, header, originals, tuple(choose(header)), words, gaps)
+        columns = _Columns(source, header, originals, tuple(choose(header)), meanings)
         blocks = _blocks(rows, header_number + 1, len(header), source)
         return columns.table([columns.read(texts, number) for texts, number in blocks])
 
@@ -95,8 +94,7 @@ def read_groups(
     datasets: int,
     delimiter: str,
     translate: Callable[[Sequence[str]], list[str]] = list,
-    words: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
-    gaps: Mapping[str, frozenset[str]] = MappingProxyType({}),
+    meanings: Mapping[str, Meaning] = MappingProxyType({}),
 ) -> Iterator[Table]:
     """As `read_table`, `datasets` data sets at a time, of which the rows follow each other.
 
@@ -108,7 +106,7 @@ def read_groups(
     with rows_of(source, delimiter) as rows:
         header_number, originals = _header(rows, source, delimiter)
         header = translate(originals)
-        columns = _Columns(source, header, originals, tuple(choose(header)), words, gaps)
+        columns = _Columns(source, header, originals, tuple(choose(header)), meanings)
         if columns.label_at is None:
             raise DataError(
                 f"expected a column {LABEL} for --grouped; got {', '.join(originals)}",
@@ -170,15 +168,14 @@ class _Columns:
         header: In our words.
         originals: In those of the file.
         names: Of the columns that are read.
-        words, gaps: As in `read_table`.
+        meanings: As in `read_table`.
     """
 
     source: Source
     header: list[str]
     originals: list[str]
     names: tuple[str, ...]
-    words: Mapping[str, Mapping[str, int]]
-    gaps: Mapping[str, frozenset[str]]
+    meanings: Mapping[str, Meaning]
 
     @property
     def label_at(self) -> int | None:
@@ -189,15 +186,8 @@ class _Columns:
         numbers = {}
         for name in self.names:
             at = self.header.index(name)
-            cells: Sequence[str] = texts[at]
-            words, gaps = self.words.get(name), self.gaps.get(name)
-            if words:
-                cells = in_numbers(cells, words)
-            if gaps is not None:
-                cells = ["nan" if text.strip().lower() in gaps else text for text in cells]
-            numbers[name] = numbers_of(
-                cells, number, self.originals[at], self.source, words, gaps=gaps is not None
-            )
+            meaning = self.meanings.get(name, PLAIN)
+            numbers[name] = numbers_of(texts[at], number, self.originals[at], self.source, meaning)
         label_at = self.label_at
         labels = None if label_at is None else labels_of(texts[label_at], number, self.source)
         return numbers, labels, number

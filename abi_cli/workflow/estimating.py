@@ -28,12 +28,12 @@ from abi_cli.listener import Listener
 from abi_cli.run import Run, open_run
 from abi_cli.spec import Spec
 from abi_cli.variables import DrawBlock
+from abi_cli.workflow.naming import naming_of
 from abi_cli.workflow.opening import (
     Batches,
     DataFiles,
     has_draws,
     load_batches,
-    naming_of,
     open_approximator,
     spec_of,
     watched,

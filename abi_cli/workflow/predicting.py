@@ -22,12 +22,12 @@ from abi_cli.model.prediction import Replication, replications
 from abi_cli.model.workers import Workers
 from abi_cli.run import Run, open_run
 from abi_cli.variables import Datasets, Layout, Value, Variable, array_of, concatenate, count, take
+from abi_cli.workflow.naming import naming_of
 from abi_cli.workflow.opening import (
     Batches,
     DataFiles,
     load_data,
     model_of,
-    naming_of,
     open_approximator,
     refuse_without_draws,
     spec_of,

@@ -34,12 +34,12 @@ from abi_cli.listener import Listener
 from abi_cli.model.streams import Purpose
 from abi_cli.run import MODEL, Run, open_run
 from abi_cli.variables import DrawBlock, Variable
+from abi_cli.workflow.naming import naming_of
 from abi_cli.workflow.opening import (
     Batches,
     DataFiles,
     load_batches,
     model_of,
-    naming_of,
     open_approximator,
     refuse_without_draws,
     spec_of,

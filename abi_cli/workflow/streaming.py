@@ -21,8 +21,8 @@ from abi_cli.errors import AbiError, DataError
 from abi_cli.listener import Listener
 from abi_cli.run import Run, open_run
 from abi_cli.variables import Datasets, DrawBlock, count, take
+from abi_cli.workflow.naming import naming_of
 from abi_cli.workflow.opening import (
-    naming_of,
     open_approximator,
     refuse_without_draws,
     spec_of,
