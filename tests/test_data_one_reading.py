@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from abi_cli.data import Naming, read_datasets, read_shapes, read_simulations
+from abi_cli.data import Asked, Naming, read_datasets, read_shapes, read_simulations
 from abi_cli.data.meanings import Missing
 from abi_cli.data.requests import Line, read_requests
 from abi_cli.errors import DataError
@@ -113,7 +113,9 @@ def test_what_is_missing_is_refused_where_nothing_may_be(kind, tmp_path):
 
 @pytest.mark.parametrize("kind", ["csv", "json", "npz"])
 def test_shapes_are_those_of_the_models_variables(kind, tmp_path):
-    shapes = read_shapes(written(tmp_path, kind, "-999"), {"y", "choice"}, naming=NAMING)
+    shapes = read_shapes(
+        written(tmp_path, kind, "-999"), Asked(ragged={"y", "choice"}, naming=NAMING)
+    )
     assert shapes == {"theta": (), "y": (), "choice": ()}
 
 

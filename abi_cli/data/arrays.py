@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from abi_cli.data.draws import Draws, as_float32
-from abi_cli.data.entries import LABEL, Entries, Naming, Wanted, check_labels
+from abi_cli.data.entries import LABEL, Asked, Entries, Wanted, check_labels
 from abi_cli.data.files import Source
 from abi_cli.data.meanings import PLAIN, Meaning
 from abi_cli.errors import DataError
@@ -71,25 +71,23 @@ def _with_sizes(originals: Sequence[str], names: Sequence[str]) -> list[str]:
     return [became.get(name, name) for name in names]
 
 
-def shapes_of(
-    stored: Arrays, ragged: Collection[str], naming: Naming, source: Source
-) -> dict[str, tuple[int, ...]]:
+def shapes_of(stored: Arrays, asked: Asked, source: Source) -> dict[str, tuple[int, ...]]:
     """Event shape by variable.
 
     Errors:
         DataError: An array of anything but numbers, or words that stand for them.
     """
-    own = _with_sizes(list(stored), naming.renamed(stored))
+    own = _with_sizes(list(stored), asked.naming.renamed(stored))
     arrays = _Renamed(stored, dict(zip(own, stored, strict=True)))
     names = [n for n in arrays if n not in {LABEL, SEED} and not n.startswith(ROW_SIZE)]
-    in_words = naming.categories.keys() | naming.times.values()
+    in_words = asked.naming.categories.keys() | asked.naming.times.values()
     shapes = {
         name: (arrays[name] if name in in_words else _numbers(arrays, name, source)).shape
         for name in names
     }
     flat = {name for name in names if {ROW_SIZE, f"{ROW_SIZE}_{name}"}.intersection(arrays)}
     return {
-        name: shape[1 if name in flat or name not in ragged else 2 :]
+        name: shape[1 if name in flat or name not in asked.ragged else 2 :]
         for name, shape in shapes.items()
     }
 

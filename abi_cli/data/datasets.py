@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 
 from abi_cli.data import formats
-from abi_cli.data.entries import Cell, Entries, Naming, Wanted, check_labels, listing
+from abi_cli.data.entries import Asked, Cell, Entries, Naming, Wanted, check_labels, listing
 from abi_cli.data.files import Source, output, output_errors
 from abi_cli.data.preparing import in_order, prepared
 from abi_cli.errors import DataError
@@ -88,25 +88,15 @@ def read_simulations(
 
 
 def read_shapes(
-    source: Path | None,
-    ragged: Collection[str],
-    *,
-    format: str | None = None,
-    naming: Naming | None = None,
+    source: Path | None, asked: Asked, *, format: str | None = None
 ) -> dict[str, tuple[int, ...]]:
     """What variables a file has: their names and the shape of one event of each.
-
-    Arguments:
-        ragged: Variables that are sets or series, whose events are their members.
-        naming: How the file may call things otherwise.
 
     Errors:
         UsageError: No such format.
         DataError: The file is not there, or can't be data of this format.
     """
-    return formats.choose_reader(source, format, lambda fmt: fmt.read_shapes)(
-        Source(source), ragged, naming or Naming()
-    )
+    return formats.choose_reader(source, format, lambda fmt: fmt.read_shapes)(Source(source), asked)
 
 
 def read_described(
@@ -131,58 +121,13 @@ def read_described(
     """
     reader = formats.choose_reader(source, format, lambda fmt: fmt.read_sets)
     ragged = (reader(Source(source)) | set(sets)) - set(once)
-    shapes = read_shapes(source, ragged, format=format)
+    shapes = read_shapes(source, Asked(ragged=ragged), format=format)
     variables = tuple(
         Variable(name, "observable", ragged=name in ragged, event=shape)
         for name, shape in shapes.items()
         if not alone or name in once
     )
     return _load(source, Layout(variables), Wanted(variables, optional=()), format)
-
-
-def read_parameters(
-    source: Path | None,
-    layout: Layout,
-    labels: Sequence[str],
-    *,
-    format: str | None = None,
-    naming: Naming | None = None,
-) -> tuple[np.ndarray, Datasets]:
-    """Read values of the parameters, one row each, and which data set each is for.
-
-    Arguments:
-        source: None is standard input.
-        layout: The variables of the model; all its parameters must be there.
-        labels: Of the data sets. Where there is only one, the file needs no labels.
-        format: A format's name; by default that of the extension, CSV for standard input.
-
-    Returns:
-        Index into `labels`, `(row,)`, and parameter name → `(row, *event)`.
-
-    Errors:
-        UsageError: No such format.
-        DataError: The file is not there, or not values of these parameters, or for other data.
-    """
-    reader = formats.choose_reader(source, format, lambda fmt: fmt.read_points)
-    file = Source(source)
-    wanted = Wanted(layout.of("parameter"), optional=(), naming=naming or Naming())
-    entries = reader(file, wanted)
-    if entries.labels is None:
-        if len(labels) != 1:
-            raise DataError(
-                f"expected a {entries.noun} dataset, as there are {len(labels)} data sets",
-                place=str(file),
-                hint="Say which data set each row is for.",
-            )
-        return np.zeros(count(entries.values), np.int64), entries.values
-    position = {label: i for i, label in enumerate(labels)}
-    for row, label in enumerate(entries.labels):
-        if label not in position:
-            raise DataError(
-                f"expected the label of a data set: {listing(labels)}; got {label}",
-                place=entries.place(row),
-            )
-    return np.array([position[label] for label in entries.labels]), entries.values
 
 
 def wanted_of(layout: Layout, naming: Naming, *, more: tuple[Variable, ...] = ()) -> Wanted:
@@ -233,7 +178,7 @@ def loaded_of(entries: Entries, layout: Layout, naming: Naming, source: Source) 
                 hint="Leave the empty data set out.",
             )
     values = entries.values | _counts(entries, labels, layout)
-    notes = []
+    notes = list(entries.notes)
     before: dict[str, np.ndarray] = {}
     for column in dict.fromkeys(naming.times.values()):
         series = [name for name, time in naming.times.items() if time == column and name in values]

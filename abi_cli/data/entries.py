@@ -6,13 +6,13 @@ The readers of the formats differ in how they find the values of a variable; wha
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from abi_cli.data.meanings import Meaning, Missing
+from abi_cli.data.spelling import meant
 from abi_cli.errors import DataError
 from abi_cli.variables import Datasets, Variable, element_names
 
@@ -53,6 +53,21 @@ class Naming:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What is known of variables before their shapes are.
+
+    Arguments:
+        names: Those that are looked for; a file may have others.
+        ragged: Sets and series, whose events are their members.
+        naming: How the file may call things otherwise.
+    """
+
+    names: Collection[str] = ()
+    ragged: Collection[str] = ()
+    naming: Naming = field(default_factory=Naming)
+
+
+@dataclass(frozen=True)
 class Wanted:
     """The variables that are looked for in a file.
 
@@ -85,10 +100,10 @@ class Wanted:
             if len(others) == len(spell(variable)):
                 own |= zip(others, spell(variable), strict=True)
         translated = [own.get(name, name) for name in names]
-        for name, meant in zip(names, translated, strict=True):
-            if name != meant and meant in names and own.get(meant, meant) == meant:
+        for name, ours in zip(names, translated, strict=True):
+            if name != ours and ours in names and own.get(ours, ours) == ours:
                 raise DataError(
-                    f"expected {name} or {meant}, which the spec says are the same; got both",
+                    f"expected {name} or {ours}, which the spec says are the same; got both",
                     place=place,
                     hint="Leave one of them out, or change `data:` in the spec of the run.",
                 )
@@ -163,18 +178,12 @@ class Wanted:
         return tuple(present)
 
 
-_COMPARED = 1_000
-"""Names that may have been meant by another."""
-
-
 def _missing(missing: list[str], names: Sequence[str], *, noun: str, place: str) -> DataError:
     wanted = f"{noun}s {listing(missing)}" if len(missing) > 1 else f"{noun} {missing[0]}"
-    lower = {name.lower(): name for name in names[:_COMPARED]}
     hint = f"Name what holds the values of {listing(missing)} so, or add it."
     for name in missing:
-        nearest = difflib.get_close_matches(name.lower(), lower, n=1)
-        if nearest:
-            hint = f"Did you mean {lower[nearest[0]]}? Rename it to {name}."
+        if found := meant(name, names):
+            hint = f"Did you mean {found}? Rename it to {name}."
             break
     return DataError(
         f"expected the {wanted}; got {listing(names) or 'none'}", place=place, hint=hint
@@ -196,6 +205,7 @@ class Entries:
         noun: What the format calls such a name: column, key, array.
         place: Where an entry begins, such as `data.csv, row 3`.
         cell: Where a number is: that of a variable at an index of its array, `array_of(value)`.
+        notes: What was understood that was not written so.
     """
 
     labels: tuple[str, ...] | None
@@ -204,6 +214,7 @@ class Entries:
     noun: str
     place: Callable[[int], str]
     cell: Cell
+    notes: tuple[str, ...] = ()
 
 
 def check_numbers(

@@ -5,7 +5,7 @@ To add one, write its functions in a file of its own and name them here. Nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,14 +15,14 @@ from typing import BinaryIO, TypeVar
 
 from abi_cli.data import delimited, json_list, jsonl, long_tables, netcdf, npz, parquet, stan
 from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style
-from abi_cli.data.entries import Entries, Naming, Wanted
+from abi_cli.data.entries import Asked, Entries, Wanted
 from abi_cli.data.files import Source, peek
 from abi_cli.data.tables import read_header
 from abi_cli.errors import UsageError
 from abi_cli.variables import Datasets, DrawBlock, Layout
 
 T = TypeVar("T")
-ReadShapes = Callable[[Source, Collection[str], Naming], dict[str, tuple[int, ...]]]
+ReadShapes = Callable[[Source, Asked], dict[str, tuple[int, ...]]]
 ReadSets = Callable[[Source], set[str]]
 ReadEntries = Callable[[Source, Wanted], Entries]
 ReadBatches = Callable[[Source, Wanted, int], Iterator[Entries]]
@@ -49,7 +49,7 @@ class Format:
         name: As in `--format`, and as extension.
         read_kind: `draws`, `long draws`, `estimates` or `data sets`; `draws or data sets` where a
             file does not tell.
-        read_shapes: Event shape by variable, given which are sets or series.
+        read_shapes: Event shape by variable.
         read_sets: Variables that look like sets or series, where no model says which are.
         read_datasets: One entry per data set.
         read_batches: The same, some data sets at a time, as they come.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from abi_cli.data import records
 from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style
-from abi_cli.data.entries import Entries, Naming, Wanted
+from abi_cli.data.entries import Asked, Entries, Wanted
 from abi_cli.data.files import Source
 from abi_cli.variables import Datasets, DrawBlock, Layout
 
@@ -32,11 +32,9 @@ def read_entries(source: Source, wanted: Wanted) -> Entries:
     return records.entries_of(objects(source), wanted, source)
 
 
-def read_shapes(
-    source: Source, ragged: Collection[str], naming: Naming
-) -> dict[str, tuple[int, ...]]:
+def read_shapes(source: Source, asked: Asked) -> dict[str, tuple[int, ...]]:
     """Event shape by variable, judging by the first object."""
-    return records.shapes_of(objects(source), ragged, naming, source)
+    return records.shapes_of(objects(source), asked, source)
 
 
 def read_sets(source: Source) -> set[str]:

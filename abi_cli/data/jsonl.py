@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from abi_cli.data import records
 from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style
-from abi_cli.data.entries import Entries, Naming, Wanted
+from abi_cli.data.entries import Asked, Entries, Wanted
 from abi_cli.data.files import Source
 from abi_cli.errors import DataError
 from abi_cli.variables import Datasets, DrawBlock, Layout
@@ -54,11 +54,9 @@ def read_batches(source: Source, wanted: Wanted, datasets: int) -> Iterator[Entr
         records.entries_of([], wanted, source)  # refuses
 
 
-def read_shapes(
-    source: Source, ragged: Collection[str], naming: Naming
-) -> dict[str, tuple[int, ...]]:
+def read_shapes(source: Source, asked: Asked) -> dict[str, tuple[int, ...]]:
     """Event shape by variable, judging by the first line."""
-    return records.shapes_of(objects(source), ragged, naming, source)
+    return records.shapes_of(objects(source), asked, source)
 
 
 def read_sets(source: Source) -> set[str]:

@@ -9,7 +9,7 @@ import tempfile
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO
@@ -27,7 +27,7 @@ from abi_cli.data.arrays import (
     shapes_of,
 )
 from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style
-from abi_cli.data.entries import LABEL, Entries, Naming, Wanted
+from abi_cli.data.entries import LABEL, Asked, Entries, Wanted
 from abi_cli.data.files import Source
 from abi_cli.data.zips import looked_over
 from abi_cli.errors import DataError, UsageError
@@ -56,16 +56,14 @@ def read_entries(source: Source, wanted: Wanted) -> Entries:
         return entries_of(arrays, wanted, source)
 
 
-def read_shapes(
-    source: Source, ragged: Collection[str], naming: Naming
-) -> dict[str, tuple[int, ...]]:
+def read_shapes(source: Source, asked: Asked) -> dict[str, tuple[int, ...]]:
     """Event shape by variable.
 
     Errors:
         DataError: No NPZ file, or an array of anything but numbers.
     """
     with _arrays(source) as arrays:
-        return shapes_of(arrays, ragged, naming, source)
+        return shapes_of(arrays, asked, source)
 
 
 def read_sets(source: Source) -> set[str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from abi_cli.data.draws import DrawHeader, Draws, Estimates, as_float32, float32_text
-from abi_cli.data.entries import LABEL, Entries, Naming, Wanted, half_character
+from abi_cli.data.entries import LABEL, Asked, Entries, Wanted, half_character
 from abi_cli.data.files import Source
 from abi_cli.data.meanings import Meaning
 from abi_cli.errors import DataError
@@ -115,7 +115,7 @@ def entries_of(records: Iterable[Record], wanted: Wanted, source: Source) -> Ent
 
 
 def shapes_of(
-    records: Iterable[Record], ragged: Collection[str], naming: Naming, source: Source
+    records: Iterable[Record], asked: Asked, source: Source
 ) -> dict[str, tuple[int, ...]]:
     """Event shape by variable, judging by the first object.
 
@@ -123,9 +123,9 @@ def shapes_of(
         DataError: There is none.
     """
     for _place, entry in records:
-        named = zip(naming.renamed(entry), entry.values(), strict=True)
+        named = zip(asked.naming.renamed(entry), entry.values(), strict=True)
         shapes = {name: _shape_of(value) for name, value in named if name != LABEL}
-        return {name: shape[int(name in ragged) :] for name, shape in shapes.items()}
+        return {name: shape[int(name in asked.ragged) :] for name, shape in shapes.items()}
     raise DataError("there is no data set in it", place=str(source), hint=EXPECTED)
 
 

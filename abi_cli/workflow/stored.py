@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from abi_cli.data import Loaded, read_datasets, read_shapes, read_simulations
+from abi_cli.data import Asked, Loaded, read_datasets, read_shapes, read_simulations
 from abi_cli.errors import DataError, SpecError
 from abi_cli.listener import Listener
 from abi_cli.model.gaps import with_gaps
@@ -39,7 +39,7 @@ def read_design(spec: Spec, base: Path) -> Datasets:
         hint = "Files under `given:` are looked for beside the spec."
         raise DataError("there is no such file", place=str(file), hint=hint)
     ragged, naming = spec.ragged(), naming_of(spec)
-    shapes = read_shapes(file, ragged, naming=naming)
+    shapes = read_shapes(file, Asked(ragged=ragged, naming=naming))
     for name in shapes:
         if reason := refuse_variable_name(name):
             raise DataError(reason, place=str(file), hint="Rename it in the file.")
@@ -118,7 +118,7 @@ def _roles(spec: Spec) -> dict[str, Role]:
 def _asked_for(spec: Spec, file: Path) -> Layout:
     """What is looked for in a file of simulations, with the shapes that it has there."""
     ragged = spec.ragged()
-    shapes = read_shapes(file, ragged, naming=naming_of(spec))
+    shapes = read_shapes(file, Asked(_roles(spec), ragged, naming_of(spec)))
     variables = (
         Variable(
             name,
