@@ -138,7 +138,7 @@ def test_wide_tables_have_a_data_set_a_row(header, label, tmp_path):
         ("x1,x2,y\n1,2,3\n", "columns of members of y, too"),
         ("x1,x2,y1,y2\n,2,3,4\n", "row 2, column x1: expected a number; got a missing value"),
         ("x1,x2,y1,y2\n1,2,3,4.5\n", "row 2, column y2: expected a whole number"),
-        ("x1,x2,x4,y1,y2\n1,2,3,4,5\n", "expected the columns x, y"),
+        ("x1,x2,x4,y1,y2\n1,2,3,4,5\n", "columns of members of x, too"),
         ("dataset,x1,x2,y1,y2\nA,1,2,3,4\nA,5,6,7,8\n", "expected one value in all rows"),
     ],
 )
@@ -169,12 +169,14 @@ def test_draws_in_any_style_are_read_as_vectors(tmp_path):
 def test_log_prob_reads_what_sample_writes(small_run, tmp_path):
     data = tmp_path / "data.csv"
     data.write_text("dataset,x,y\n" + "".join(f"A,0.{i},{i}\n" for i in range(1, 8)))
-    answers = set()
+    answers = []
     for file in ("a.csv", "b.csv", "c.npz", "d.jsonl", "e.nc"):
         style = ("--index", 1, "--names", "dots") if file == "b.csv" else ()
         written = abi("sample", small_run, data, "-n", 4, "-o", tmp_path / file, "-q", *style)
         assert written.exit_code == 0, written.output
         result = abi("log-prob", small_run, data, "--at", tmp_path / file, "-q")
         assert result.exit_code == 0, result.output
-        answers.add(tuple(float(line.split(",")[-1]) for line in result.stdout.split()[1:]))
-    assert len({np.round(answer, 3).tobytes() for answer in answers}) == 1
+        answers.append([float(line.split(",")[-1]) for line in result.stdout.split()[1:]])
+    assert len(answers[0]) == 4
+    for other in answers[1:]:
+        np.testing.assert_allclose(other, answers[0], rtol=1e-3)

@@ -3,9 +3,9 @@
 files      bytes in and out: files appear whole, standard streams
 hdf5, zips files of strangers, looked over before they are read
 entries    what every reader makes of a file
-tables, cells     delimited text, column by column
+text_rows, tables, cells   delimited text, column by column
 spelling, meanings   what names of columns and words in cells stand for
-delimited, jsonl, json_list, npz, netcdf, parquet, stan     one format each
+delimited, jsonl, json_list, json_rows, npz, netcdf, parquet, stan     one format each
 long_tables, wide_tables, records, arrays   what they share: tables, objects, named arrays
 formats    their table: the only place that names them
 datasets   data sets and simulations as a model's layout says

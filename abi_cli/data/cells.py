@@ -38,20 +38,13 @@ def numbers_of(
     gap = "nan" if meaning.gaps else None
     row = next(i for i, text in enumerate(texts) if not (_is_number(text) or text == gap))
     text = texts[row].strip()
+    found = repr(text)
     if meaning.missing.says(text):
         found = f"{text!r}, a missing value" if text else "an empty cell"
-        hint = "This model has no place for missing values: fill it in, or leave the row out."
-    else:
-        found = repr(text)
-        hint = "Correct the cell, or leave the row out."
-        if _is_number(text.replace(",", ".")):
-            hint = "Write decimals with a point."
-        elif meaning.words:
-            hint = f"The words of this column are {', '.join(meaning.words)}."
     raise DataError(
         f"expected a number; got {found}",
         place=f"{source}, row {number[row]}, column {column}",
-        hint=hint,
+        hint=meaning.remedy(text, texts),
     )
 
 

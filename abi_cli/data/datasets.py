@@ -10,7 +10,16 @@ from typing import cast
 import numpy as np
 
 from abi_cli.data import formats
-from abi_cli.data.entries import Asked, Cell, Entries, Naming, Wanted, check_labels, listing
+from abi_cli.data.entries import (
+    ROW_NAMES,
+    Asked,
+    Cell,
+    Entries,
+    Naming,
+    Wanted,
+    check_labels,
+    listing,
+)
 from abi_cli.data.files import Source, output, output_errors
 from abi_cli.data.preparing import in_order, prepared
 from abi_cli.errors import DataError
@@ -192,7 +201,11 @@ def loaded_of(entries: Entries, layout: Layout, naming: Naming, source: Source) 
         if name in values:  # what is looked for, and isn't there, was refused before
             values[name] = prepared(name, values[name], how, labels)
     ordered = {v.name: values[v.name] for v in layout.variables if v.name in values}
-    unused = [name for name in entries.unused if name.partition("[")[0] not in layout]
+    unused = [
+        name
+        for name in entries.unused
+        if name.partition("[")[0] not in layout and name not in ROW_NAMES
+    ]
     if unused:
         notes.append(f"{source}: no use for the {entries.noun}s {listing(unused)}")
 

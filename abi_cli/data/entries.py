@@ -20,6 +20,10 @@ LABEL = "dataset"
 """The column, key or array that names the data sets."""
 
 
+ROW_NAMES = ("", "Unnamed: 0")
+"""What R and pandas call the column of row numbers that they add: it is passed over."""
+
+
 @dataclass(frozen=True)
 class Naming:
     """How files of real data call what a model calls otherwise.
@@ -119,6 +123,7 @@ class Wanted:
                 missing=naming.missing,
                 gaps=variable.missing,
                 dates=variable.name in ordering,
+                variable=variable.name,
             )
             for variable in (*self.required, *self.optional)
             for name in spell(variable)

@@ -15,7 +15,8 @@ from abi_cli.data.files import Source, output, output_errors
 from abi_cli.data.long_tables import DRAW, PARAMETER
 from abi_cli.data.statistics import statistics
 from abi_cli.data.summary import Summary
-from abi_cli.data.tables import check_header, rows_of
+from abi_cli.data.tables import check_header
+from abi_cli.data.text_rows import rows_of
 from abi_cli.errors import DataError
 from abi_cli.harmless import label
 from abi_cli.variables import DrawBlock

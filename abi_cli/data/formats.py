@@ -16,7 +16,7 @@ from typing import BinaryIO, TypeVar
 from abi_cli.data import delimited, json_list, jsonl, long_tables, netcdf, npz, parquet, stan
 from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style
 from abi_cli.data.entries import Asked, Entries, Wanted
-from abi_cli.data.files import Source, peek
+from abi_cli.data.files import Source, is_pipe, peek
 from abi_cli.data.tables import read_header
 from abi_cli.errors import UsageError
 from abi_cli.variables import Datasets, DrawBlock, Layout
@@ -181,7 +181,8 @@ def choose(path: Path | None, name: str | None, ability: Callable[[Format], T | 
     """
     able = {fmt.name: found for fmt in FORMATS if (found := ability(fmt)) is not None}
     if name is None:
-        name = next(iter(able)) if path is None else path.suffix.lower().removeprefix(".")
+        named = path is not None and (path.suffix or not is_pipe(path))
+        name = path.suffix.lower().removeprefix(".") if path and named else next(iter(able))
     if name in able:
         return able[name]
     known = ", ".join(able)
@@ -198,7 +199,7 @@ def choose_reader(path: Path | None, name: str | None, ability: Callable[[Format
     Errors:
         UsageError: There is no such format, or it can't do this.
     """
-    if path is not None and name is None and not path.suffix:
+    if path is not None and name is None and not path.suffix and not _by_its_bytes(path):
         known = ", ".join(fmt.name for fmt in FORMATS if ability(fmt) is not None)
         raise UsageError(
             f"expected one of the formats {known}; got 'no extension'",
@@ -206,12 +207,19 @@ def choose_reader(path: Path | None, name: str | None, ability: Callable[[Format
             hint="A file's extension says its format. What comes through a pipe is read as -, and "
             "known by its first bytes.",
         )
-    return choose(path, sniff(path) if path is None and name is None else name, ability)
+    return choose(path, sniff(path) if name is None and _by_its_bytes(path) else name, ability)
+
+
+def _by_its_bytes(path: Path | None) -> bool:
+    """Whether a format is known by what comes, as of a pipe: no name tells it."""
+    return path is None or (not path.suffix and (is_pipe(path) or path.is_relative_to("/dev")))
 
 
 def sniff(path: Path | None) -> str:
     """The name of the format of a file: by its extension, or by the first bytes that are piped."""
-    return _sniffed(peek()) if path is None else path.suffix.lower().removeprefix(".")
+    if _by_its_bytes(path):
+        return _sniffed(peek(path))
+    return path.suffix.lower().removeprefix(".") if path else ""
 
 
 def first_line(path: Path | None, name: str) -> list[str]:

@@ -1,4 +1,7 @@
-"""JSON: one object, which is a data set (as Stan's programs read it), or a list of such objects."""
+"""JSON: one object, which is a data set (as Stan's programs read it), or a list of such objects.
+
+A list may also hold the rows of a table, as R and pandas write data frames.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from abi_cli.data import records
+from abi_cli.data import json_rows, long_tables, records
 from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style
 from abi_cli.data.entries import Asked, Entries, Wanted
 from abi_cli.data.files import Source
@@ -28,8 +31,14 @@ def objects(source: Source) -> list[records.Record]:
 
 
 def read_entries(source: Source, wanted: Wanted) -> Entries:
-    """One entry per object: a data set, or a point. See `records.entries_of`."""
-    return records.entries_of(objects(source), wanted, source)
+    """One entry per object: a data set, or a point. See `records.entries_of`.
+
+    Objects without lists, where sets or series are looked for, are the rows of a table.
+    """
+    found = objects(source)
+    if found and json_rows.are_rows(found, wanted):
+        return long_tables.read_datasets(source, wanted, tables=json_rows.tables(found))
+    return records.entries_of(found, wanted, source)
 
 
 def read_shapes(source: Source, asked: Asked) -> dict[str, tuple[int, ...]]:

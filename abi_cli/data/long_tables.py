@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style, as_float32
-from abi_cli.data.entries import LABEL, Asked, Entries, Wanted
+from abi_cli.data.entries import LABEL, ROW_NAMES, Asked, Entries, Wanted
 from abi_cli.data.files import Source
 from abi_cli.data.meanings import Meaning
 from abi_cli.data.spelling import respelled, shapes_among
@@ -125,7 +125,8 @@ def read_shapes(source: Source, asked: Asked, *, tables: Tables) -> dict[str, tu
         DataError: No text, or no header; a vector of which elements are missing.
     """
     header = asked.naming.renamed(tables.header(source))
-    found = shapes_among([name for name in header if name != LABEL], asked.names, str(source))
+    names = [name for name in header if name != LABEL and name not in ROW_NAMES]
+    found = shapes_among(names, asked.names, str(source))
     return {name: event for name, (event, _names) in found.items()}
 
 
@@ -150,7 +151,7 @@ def read_sets(source: Source, *, tables: Tables) -> set[str]:
     table = tables.read(source, lambda _header: ())
     if len(table.codes) == len(table.labels or ()):
         return set()
-    return set(shapes_among(list(table.unused), (), str(source)))
+    return set(shapes_among([n for n in table.unused if n not in ROW_NAMES], (), str(source)))
 
 
 def _read(source: Source, wanted: Wanted, tables: Tables) -> tuple[_Chosen, Table]:
@@ -185,6 +186,16 @@ class _Chosen:
 
     def entries(self, table: Table) -> Entries:
         """The data sets of a table."""
+        pooled = table.labels is None and any(variable.ragged for variable in self.variables)
+        if pooled and table.label_like:
+            name = table.label_like[0]
+            raise DataError(
+                f"expected a column {self._wanted.naming.dataset} with the labels of data sets; "
+                f"got none, but {name}, which repeats over rows as labels do",
+                place=self._place,
+                hint=f"Write `data: {{dataset: {name}}}` into the spec (that of a run, too), or "
+                f"call the column {LABEL}. If all rows are one data set, leave {name} out.",
+            )
         entries = _datasets(self._found, self.variables, table)
         if self._found is not self._wanted:
             entries = narrowed(entries, self._wanted)
@@ -235,7 +246,8 @@ def _check_constant(
 ) -> None:
     """Refuse a value `rows (row, *event)`, sorted by data set, that differs within one."""
     first = np.repeat(starts, row_size)
-    differs = (rows != rows[first]).reshape(len(rows), -1)
+    same = (rows == rows[first]) | (np.isnan(rows) & np.isnan(rows[first]))
+    differs = ~same.reshape(len(rows), -1)
     if not differs.any():
         return
     row, element = (int(i) for i in np.argwhere(differs)[0])
@@ -264,7 +276,7 @@ def read_draws(source: Source, *, tables: Tables) -> Draws:
                 f"expected draws, with columns {LABEL} and {DRAW}; got {', '.join(header)}",
                 place=f"{source}, row 1",
             )
-        return [name for name in header if name != LABEL]
+        return [name for name in header if name != LABEL and name not in ROW_NAMES]
 
     table = tables.read(source, choose)
     labels = table.labels or ()

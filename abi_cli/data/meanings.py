@@ -13,6 +13,8 @@ MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "."})
 """What stands for a missing value, in lower case."""
 
 _DAY = 86_400.0
+_FEW = 6
+"""Words that a message shows."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,14 @@ class Meaning:
         missing: What stands for a missing value.
         gaps: Whether values may be missing; else what stands for that is a mistake.
         dates: Whether dates and times stand for days since 1970.
+        variable: Whose values they are, for messages.
     """
 
     words: Mapping[str, int] = field(default_factory=dict)
     missing: Missing = field(default_factory=Missing)
     gaps: bool = False
     dates: bool = False
+    variable: str = ""
 
     @property
     def is_plain(self) -> bool:
@@ -106,6 +110,37 @@ class Meaning:
             return cells
         found = self.numbers(cells)
         return [c if n is c else repr(float(n)) for c, n in zip(cells, found, strict=True)]
+
+    def remedy(self, cell: str, others: Sequence[str]) -> str:
+        """What to do about a cell that is no number.
+
+        Arguments:
+            others: Cells of the same column, in which words may come again.
+        """
+        text, name = cell.strip(), self.variable
+        if self.missing.says(text):
+            return "This model has no place for missing values: fill it in, or leave the row out."
+        if _is_number(text.replace(",", ".")):
+            return "Write decimals with a point."
+        if self.words:
+            return f"The words of this column are {', '.join(self.words)}."
+        if not name:
+            return "Correct the cell, or leave the row out."
+        if as_date(text) is not None:
+            return (
+                f"A date is no number. Give days since the first; or, where {name} puts the steps "
+                f"of a series in order, say `observables: {{y: {{kind: series, time: {name}}}}}`."
+            )
+        words = [word for word in dict.fromkeys(map(str.strip, others)) if not _is_number(word)]
+        if 2 * sum(not _is_number(word) for word in others) >= len(others):
+            truths = {word.lower() for word in words} <= {"true", "false", "t", "f"}
+            told = sorted(words, key=str.lower) if truths else words[:_FEW]
+            more = ", …" if len(words) > _FEW else ""
+            return (
+                "Words are no numbers. Say which stand for 0, 1, …: "
+                f"`data: {{categories: {{{name}: [{', '.join(told)}{more}]}}}}`."
+            )
+        return "Correct the cell, or leave the row out."
 
 
 PLAIN = Meaning()

@@ -13,8 +13,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from abi_cli.data.draws import DrawHeader, Estimates, Style
-from abi_cli.data.entries import LABEL
+from abi_cli.data.entries import LABEL, ROW_NAMES
 from abi_cli.data.files import Source
+from abi_cli.data.label_like import Column
 from abi_cli.data.long_tables import (
     DRAW,
     PARAMETER,
@@ -28,6 +29,9 @@ from abi_cli.data.tables import Table, check_header
 from abi_cli.data.zips import MOST_TIMES, ROOM
 from abi_cli.errors import DataError, UsageError
 from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged
+
+_SHOWN = 500
+"""Cells from which a message tells what words a column has."""
 
 
 def _pyarrow(name: str) -> Any:
@@ -96,10 +100,13 @@ def read_table(
         spelled = dict(zip(header, originals, strict=True))
         names = list(choose(header))
         labelled = LABEL in header
-        _refuse_bombs(file, len(names) + labelled, size, source)
-        read = file.read([spelled[name] for name in (*names, *([LABEL] if labelled else ()))])
+        others = [name for name in header if not labelled and name not in (*names, *ROW_NAMES)]
+        asked = (*names, *others, *([LABEL] if labelled else ()))
+        _refuse_bombs(file, len(asked), size, source)
+        read = file.read([spelled[name] for name in asked])
         cells = {name: read.column(spelled[name]) for name in names}
         texts = read.column(spelled[LABEL]).to_pylist() if labelled else []
+        label_like = tuple(spelled[n] for n in others if _is_label(spelled[n], read))
         rows = read.num_rows if read.num_columns else file.metadata.num_rows
     if not rows:
         raise DataError("there are no rows in it", place=str(source))
@@ -124,7 +131,15 @@ def read_table(
         unused=tuple(spelled[name] for name in header if name not in columns and name != LABEL),
         numbers=np.arange(1, rows + 1),
         originals=spelled,
+        label_like=label_like,
     )
+
+
+def _is_label(name: str, table: Any) -> bool:
+    """Whether a column repeats over rows as a label does."""
+    column = Column(name)
+    column.add(["" if cell is None else str(cell) for cell in table.column(name).to_pylist()])
+    return column.is_label
 
 
 def _numbers(column: Any, place: str, meaning: Meaning) -> np.ndarray:
@@ -143,8 +158,8 @@ def _numbers(column: Any, place: str, meaning: Meaning) -> np.ndarray:
         value = meaning.number(cell)
         if not isinstance(value, int | float):
             found = "an empty cell" if value is None else f"{value!r}, of type {kind}"
-            words = ", ".join(meaning.words)
-            hint = f"The words of this column are {words}." if words else None
+            cells = [text for text in column.slice(0, _SHOWN).to_pylist() if isinstance(text, str)]
+            hint = meaning.remedy(cell, cells) if isinstance(cell, str) else None
             raise DataError(
                 f"expected a number; got {found}", place=f"{place}, row {row + 1}", hint=hint
             )

@@ -11,7 +11,7 @@ import numpy as np
 from abi_cli.data.draws import DrawHeader, Draws, Estimates, as_float32, float32_text
 from abi_cli.data.entries import LABEL, Asked, Entries, Wanted, half_character
 from abi_cli.data.files import Source
-from abi_cli.data.meanings import Meaning
+from abi_cli.data.meanings import PLAIN, Meaning
 from abi_cli.errors import DataError
 from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged, Variable
 
@@ -93,7 +93,8 @@ def entries_of(records: Iterable[Record], wanted: Wanted, source: Source) -> Ent
         elif LABEL in entry:
             raise DataError(f"expected no {LABEL}, as in the first one", place=place)
         for variable in variables:
-            found.setdefault(variable.name, []).append(_array(entry, variable, place))
+            array = _array(entry, variable, meanings[variable.name], place)
+            found.setdefault(variable.name, []).append(array)
         places.append(place)
         keys |= dict.fromkeys(entry)
     if variables is None:
@@ -208,14 +209,19 @@ def _in_numbers(value: Any, meaning: Meaning) -> Any:
 
 def _label(entry: dict[str, Any], place: str) -> str:
     label = entry.get(LABEL)
+    if isinstance(label, list) and len(label) == 1:
+        (label,) = label
     if isinstance(label, bool) or not isinstance(label, str | int) or label == "":
         found = _excerpt(label) if LABEL in entry else "none"
         raise DataError(f"expected a label as {LABEL}, text or a number; got {found}", place=place)
     return str(label)
 
 
-def _array(entry: dict[str, Any], variable: Variable, place: str) -> np.ndarray:
-    """`(*event)`, or `(obs, *event)` where ragged."""
+def _array(entry: dict[str, Any], variable: Variable, meaning: Meaning, place: str) -> np.ndarray:
+    """`(*event)`, or `(obs, *event)` where ragged.
+
+    A list of one stands for what is in it where no list can be: R writes `[5]` for 5.
+    """
     name = variable.name
     if name not in entry:
         raise DataError(f"expected the key {name}, as in those before", place=place)
@@ -223,18 +229,28 @@ def _array(entry: dict[str, Any], variable: Variable, place: str) -> np.ndarray:
     try:
         array = np.asarray(value)
         if array.dtype.kind not in "biuf":
-            _refuse_non_numbers(value, f"{place}, {name}")
+            _refuse_non_numbers(value, f"{place}, {name}", meaning)
             array = array.astype(np.float64)  # whole numbers beyond 64 bits
     except (ValueError, OverflowError):  # lists of different lengths, or numbers beyond any float
         array = None
     if array is not None and variable.ragged and array.shape == (0,):
         return np.empty((0, *variable.event))
+    if array is not None and not variable.ragged and array.shape == (1, *variable.event):
+        array = array[0]
     event = None if array is None else array.shape[int(variable.ragged) :]
     if array is None or event != variable.event or array.ndim < variable.ragged:
         raise DataError(
-            f"expected {_shape(variable)}; got {_excerpt(value)}", place=f"{place}, {name}"
+            f"expected {_shape(variable)}; got {_excerpt(value)}",
+            place=f"{place}, {name}",
+            hint=_ROWS if variable.ragged and not isinstance(value, list) else None,
         )
     return array
+
+
+_ROWS = (
+    "An object is a data set: a set of one is [1.5]. Rows of a table are read as CSV, or as one "
+    "list of objects in a .json file."
+)
 
 
 def _shape(variable: Variable) -> str:
@@ -244,11 +260,11 @@ def _shape(variable: Variable) -> str:
     return f"a list of {event} numbers" if event else "a number"
 
 
-def _refuse_non_numbers(value: Any, place: str) -> None:
+def _refuse_non_numbers(value: Any, place: str, meaning: Meaning = PLAIN) -> None:
     """Raise for the first leaf that is no number, if there is one."""
     if isinstance(value, list):
         for i, item in enumerate(value):
-            _refuse_non_numbers(item, f"{place}[{i}]")
+            _refuse_non_numbers(item, f"{place}[{i}]", meaning)
     elif value is None:
         raise DataError(
             "expected a number; got null, a missing value",
@@ -256,7 +272,8 @@ def _refuse_non_numbers(value: Any, place: str) -> None:
             hint="This model has no place for missing values: fill it in, or leave it out.",
         )
     elif not isinstance(value, int | float):
-        raise DataError(f"expected a number; got {_excerpt(value)}", place=place)
+        hint = meaning.remedy(value, [value]) if isinstance(value, str) else None
+        raise DataError(f"expected a number; got {_excerpt(value)}", place=place, hint=hint)
 
 
 def _excerpt(value: Any) -> str:

@@ -153,7 +153,9 @@ def respelled(
             notes.append(
                 f"{place}: takes {whole[0].told()} for {Elements(name, _indexed(own)).told()}"
             )
-        elif len(whole) > 1 or vectors[name] in required:
+        elif len(whole) > 1 or (
+            vectors[name] in required and not _lacks_some(own, ways)  # which are told by name
+        ):
             told = " and ".join(way.told() for way in (whole or ways))
             expected = Elements(name, _indexed(own)).told()
             raise DataError(
@@ -164,6 +166,11 @@ def respelled(
                 f"{name}.1 or {name}1, they are understood where all are there and no others.",
             )
     return [ours.get(name, name) for name in names], notes
+
+
+def _lacks_some(own: Sequence[str], ways: Sequence[Elements]) -> bool:
+    """Whether some of the elements are there under our names, and nothing else."""
+    return all(name in own for way in ways for name in way.names.values())
 
 
 def _indexed(names: Sequence[str]) -> dict[Index, str]:
