@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,7 +113,7 @@ def test_the_advice_is_for_what_the_cell_is(cells, said, kind, tmp_path):
             return  # a word among numbers is told with its place there
     with pytest.raises(DataError) as error:
         read(tmp_path, text, f"data.{kind}")
-    assert said.replace("[EASY, HARD]", "[EASY").split("]")[0] in str(error.value.hint)
+    assert said in str(error.value.hint)
 
 
 def test_the_advice_for_words_holds(tmp_path):
@@ -185,14 +185,14 @@ def test_a_pipe_is_read_by_what_comes_and_as_often_as_needed(text, y, tmp_path):
         np.testing.assert_array_equal(loaded.datasets["y"].values, y)
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/fd/0") or sys.platform == "win32", reason="no /dev/fd")
+@pytest.mark.skipif(not Path("/dev/fd/0").exists(), reason="no /dev/fd")
 def test_a_shell_may_put_pipes_in_the_place_of_files(tmp_path):
     (tmp_path / "data.csv").write_text("dataset,x\nA,1\nA,2\n")
     script = (
-        f"set -e; {shell('convert')} <(cat data.csv) -o out.jsonl --kind data -q\n"
-        f"{shell('convert')} data.csv --kind data -q --format csv -o >(gzip > out.gz)\n"
-        f"{shell('convert')} data.csv --kind data -q -o >(cat > out.txt)\n"
-        f"cat data.csv | {shell('convert', '/dev/stdin', '-o', 'in.jsonl', '--kind', 'data', '-q')}\n"
+        f"set -e; {shell('convert')} <(cat data.csv) out.jsonl --kind data -q\n"
+        f"{shell('convert')} data.csv >(gzip > out.gz) --kind data -q\n"
+        f"{shell('convert')} data.csv >(cat > out.txt) --kind data -q\n"
+        f"cat data.csv | {shell('convert')} /dev/stdin in.jsonl --kind data -q\n"
         "for i in 1 2 3 4 5 6 7 8 9; do [ -s out.gz ] && [ -s out.txt ] && break; sleep 0.2; done\n"
     )
     done = subprocess.run(

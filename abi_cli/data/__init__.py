@@ -6,7 +6,7 @@ entries    what every reader makes of a file
 text_rows, tables, cells   delimited text, column by column
 spelling, meanings   what names of columns and words in cells stand for
 delimited, jsonl, json_list, json_rows, npz, netcdf, parquet, stan     one format each
-long_tables, wide_tables, records, arrays   what they share: tables, objects, named arrays
+long_tables, wide_tables, records, record_texts, arrays   what they share
 formats    their table: the only place that names them
 datasets   data sets and simulations as a model's layout says
 several    data sets of several files

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from abi_cli.data import json_rows, long_tables, records
+from abi_cli.data import json_rows, long_tables, record_texts, records
 from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style
 from abi_cli.data.entries import Asked, Entries, Wanted
 from abi_cli.data.files import Source
@@ -65,7 +65,7 @@ def write_datasets(
     stream: BinaryIO, datasets: Datasets, layout: Layout, labels: Sequence[str]
 ) -> None:
     """A list with one object per data set, its variables as numbers and lists."""
-    _write_all(stream, records.datasets_in_text(datasets, layout, labels))
+    _write_all(stream, record_texts.datasets_in_text(datasets, layout, labels))
 
 
 @contextmanager
@@ -74,7 +74,7 @@ def write_draws(
 ) -> Iterator[Callable[[DrawBlock], None]]:
     """A list with one object per data set: its label, and per parameter a list over draws."""
     with _listed(stream) as put:
-        yield records.draws_in_text(header, put)
+        yield record_texts.draws_in_text(header, put)
 
 
 @contextmanager
@@ -85,7 +85,7 @@ def write_estimates(
     with _listed(stream) as put:
 
         def append(estimates: Estimates) -> None:
-            for text in records.estimates_in_text(estimates):
+            for text in record_texts.estimates_in_text(estimates):
                 put(text)
 
         yield append

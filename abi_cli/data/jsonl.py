@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from abi_cli.data import records
+from abi_cli.data import record_texts, records
 from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style
 from abi_cli.data.entries import Asked, Entries, Wanted
 from abi_cli.data.files import Source
@@ -78,7 +78,7 @@ def write_datasets(
     stream: BinaryIO, datasets: Datasets, layout: Layout, labels: Sequence[str]
 ) -> None:
     """One object per data set, its variables as numbers and lists."""
-    for text in records.datasets_in_text(datasets, layout, labels):
+    for text in record_texts.datasets_in_text(datasets, layout, labels):
         _put(stream, text)
 
 
@@ -87,7 +87,7 @@ def write_draws(
     stream: BinaryIO, header: DrawHeader, _scratch: Path | None
 ) -> Iterator[Callable[[DrawBlock], None]]:
     """One object per data set: its label, and per parameter a list over draws."""
-    yield records.draws_in_text(header, lambda text: _put(stream, text))
+    yield record_texts.draws_in_text(header, lambda text: _put(stream, text))
 
 
 def _put(stream: BinaryIO, text: str) -> None:
@@ -102,7 +102,7 @@ def write_estimates(
     """One object per data set: its label, and per parameter an object of its estimates."""
 
     def append(estimates: Estimates) -> None:
-        for text in records.estimates_in_text(estimates):
+        for text in record_texts.estimates_in_text(estimates):
             _put(stream, text)
 
     yield append

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from abi_cli.data.draws import DrawHeader, Draws, Estimates, as_float32, float32_text
+from abi_cli.data.draws import Draws, as_float32
 from abi_cli.data.entries import LABEL, Asked, Entries, Wanted, half_character
 from abi_cli.data.files import Source
 from abi_cli.data.meanings import PLAIN, Meaning
 from abi_cli.errors import DataError
-from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged, Variable
+from abi_cli.variables import Datasets, Ragged, Variable
 
 Record = tuple[str, dict[str, Any]]
 """Where an object stands, and the object."""
@@ -260,11 +260,17 @@ def _shape(variable: Variable) -> str:
     return f"a list of {event} numbers" if event else "a number"
 
 
-def _refuse_non_numbers(value: Any, place: str, meaning: Meaning = PLAIN) -> None:
-    """Raise for the first leaf that is no number, if there is one."""
+def _refuse_non_numbers(
+    value: Any, place: str, meaning: Meaning = PLAIN, beside: Sequence[Any] = ()
+) -> None:
+    """Raise for the first leaf that is no number, if there is one.
+
+    Arguments:
+        beside: The list that it is in.
+    """
     if isinstance(value, list):
         for i, item in enumerate(value):
-            _refuse_non_numbers(item, f"{place}[{i}]", meaning)
+            _refuse_non_numbers(item, f"{place}[{i}]", meaning, value)
     elif value is None:
         raise DataError(
             "expected a number; got null, a missing value",
@@ -272,7 +278,8 @@ def _refuse_non_numbers(value: Any, place: str, meaning: Meaning = PLAIN) -> Non
             hint="This model has no place for missing values: fill it in, or leave it out.",
         )
     elif not isinstance(value, int | float):
-        hint = meaning.remedy(value, [value]) if isinstance(value, str) else None
+        words = [item for item in beside if isinstance(item, str)]
+        hint = meaning.remedy(value, words) if isinstance(value, str) else None
         raise DataError(f"expected a number; got {_excerpt(value)}", place=place, hint=hint)
 
 
@@ -315,84 +322,3 @@ def _draws(value: Any, place: str) -> np.ndarray:
     if draws is None or not draws.ndim or not draws.size:
         raise DataError(f"expected a list of draws; got {_excerpt(value)}", place=place)
     return draws
-
-
-def datasets_in_text(datasets: Datasets, layout: Layout, labels: Sequence[str]) -> Iterator[str]:
-    """One object per data set, its variables as numbers and lists."""
-    columns: dict[str, list[Any]] = {LABEL: list(labels)}
-    for variable in layout.variables:
-        value = datasets.get(variable.name)
-        if isinstance(value, Ragged):
-            members = np.split(value.values, np.cumsum(value.row_size)[:-1])
-            columns[variable.name] = [_plain(array) for array in members]
-        elif value is not None:
-            columns[variable.name] = _plain(value)
-    for entry in zip(*columns.values(), strict=True):
-        yield json.dumps(dict(zip(columns, entry, strict=True)), ensure_ascii=False)
-
-
-def draws_in_text(header: DrawHeader, write: Callable[[str], None]) -> Callable[[DrawBlock], None]:
-    """A function of blocks that writes one object per data set: label, lists over draws."""
-    held: list[DrawBlock] = []  # parts of the draws of one data set
-
-    def append(block: DrawBlock) -> None:
-        held.append(block)
-        datasets, draws = block.shape
-        if block.first_draw + draws < header.draws:
-            return
-        texts = [
-            _in_text(np.concatenate([part.values[v.name] for part in held], axis=1))
-            for v in header.parameters
-        ]
-        held.clear()
-        names = [json.dumps(v.name, ensure_ascii=False) for v in header.parameters]
-        for i in range(datasets):
-            label = json.dumps(header.labels[block.first_dataset + i], ensure_ascii=False)
-            fields = [f"{name}: {_list(text[i])}" for name, text in zip(names, texts, strict=True)]
-            write(f'{{"{LABEL}": {", ".join([label, *fields])}}}')
-
-    return append
-
-
-def estimates_in_text(estimates: Estimates) -> Iterator[str]:
-    """One object per data set: its label, and per parameter an object of its estimates."""
-    texts = {
-        json.dumps(name, ensure_ascii=False): _in_text(value)
-        for name, value in estimates.values.items()
-    }
-    for i, label in enumerate(estimates.labels):
-        fields = [f'"{LABEL}": {json.dumps(label, ensure_ascii=False)}']
-        for key, text in texts.items():
-            pairs = zip(estimates.names, text[i], strict=True)
-            inside = ", ".join(f'"{name}": {_list(items)}' for name, items in pairs)
-            fields.append(f"{key}: {{{inside}}}")
-        yield f"{{{', '.join(fields)}}}"
-
-
-def _in_text(values: np.ndarray) -> list[Any]:
-    """Numbers as `float32_text`, in words that JSON has: null is none, 1e999 is infinite."""
-    finite = np.isfinite(values)
-    if finite.all():
-        return float32_text(values)
-    texts = np.array(float32_text(values), dtype=object)
-    texts[np.isnan(values)] = "null"
-    texts[np.isposinf(values)], texts[np.isneginf(values)] = "1e999", "-1e999"
-    text: list[Any] = texts.tolist()
-    return text
-
-
-def _plain(array: np.ndarray) -> list[Any]:
-    """As lists of numbers, with null where one is missing."""
-    missing = np.isnan(array)
-    if missing.any():
-        array = array.astype(object)
-        array[missing] = None
-    plain: list[Any] = array.tolist()
-    return plain
-
-
-def _list(items: Any) -> str:
-    """Nested lists of the texts of numbers, as JSON."""
-    if isinstance(items, str):
-        return items
-    return f"[{', '.join(items if isinstance(items[0], str) else map(_list, items))}]"

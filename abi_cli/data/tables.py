@@ -218,9 +218,7 @@ class Columns:
             DataError: There are none.
         """
         if not parts:
-            raise DataError(
-                "there are no rows below the header", place=str(self.source), hint=EXPECTED
-            )
+            raise _no_rows(self.source)
         code_of: defaultdict[str, int] = defaultdict(lambda: len(code_of))
         codes = [
             np.zeros(len(number), np.int64)
@@ -243,6 +241,27 @@ class Columns:
             originals=spelled,
             label_like=tuple(self.originals[at] for at, c in self._others.items() if c.is_label),
         )
+
+
+def read_texts(
+    source: Source, *, delimiter: str
+) -> tuple[list[str], list[tuple[str, ...]], np.ndarray]:
+    """The names of the columns, the rows as they are, and the numbers `(row,)` of these.
+
+    Errors:
+        DataError: No text, no header or rows, rows of another length.
+    """
+    with rows_of(source, delimiter) as rows:
+        start, header = _header(rows, source, delimiter)
+        blocks = list(_blocks(rows, start + 1, len(header), source))
+    if not blocks:
+        raise _no_rows(source)
+    cells = [row for texts, _ in blocks for row in zip(*texts, strict=True)]
+    return header, cells, np.concatenate([number for _, number in blocks])
+
+
+def _no_rows(source: Source) -> DataError:
+    return DataError("there are no rows below the header", place=str(source), hint=EXPECTED)
 
 
 def read_header(source: Source, *, delimiter: str) -> list[str]:

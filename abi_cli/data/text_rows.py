@@ -46,11 +46,11 @@ def rows_of(source: Source, delimiter: str) -> Iterator[Rows]:
         # a byte order mark, as spreadsheets write it, is no part of the first name
         text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
         lines = _lines(text, source)
-        begun, delimiter = _looked_into(lines, delimiter)
-        reader = csv.reader(
-            chain(begun, lines), delimiter=delimiter, skipinitialspace=True, strict=True
-        )
         try:
+            begun, delimiter = _looked_into(lines, delimiter)
+            reader = csv.reader(
+                chain(begun, lines), delimiter=delimiter, skipinitialspace=True, strict=True
+            )
             yield Rows(reader, delimiter)
         except UnicodeDecodeError:
             raise DataError(
