@@ -36,7 +36,7 @@ from abi_cli.data.disagreement import Disagreement, disagreement_told
 from abi_cli.data.draw_files import DrawWriter, open_draws, read_draws, read_kind
 from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style, collect
 from abi_cli.data.entries import Asked, Naming
-from abi_cli.data.estimates import estimates_of, joined, read_estimates, write_estimates
+from abi_cli.data.estimates import estimates_of, joined, read_answers, write_estimates
 from abi_cli.data.oddities import oddities
 from abi_cli.data.points import read_parameters
 from abi_cli.data.several import Part, read_several
@@ -62,11 +62,11 @@ __all__ = [
     "joined",
     "oddities",
     "open_draws",
+    "read_answers",
     "read_batches",
     "read_datasets",
     "read_described",
     "read_draws",
-    "read_estimates",
     "read_kind",
     "read_parameters",
     "read_several",

@@ -10,8 +10,9 @@ from abi_cli.data.draws import Draws, as_float32
 from abi_cli.data.entries import LABEL, Asked, Entries, Wanted, check_labels
 from abi_cli.data.files import Source
 from abi_cli.data.meanings import PLAIN, Meaning
+from abi_cli.data.summary import Summary
 from abi_cli.errors import DataError
-from abi_cli.variables import Datasets, Layout, Ragged, Value, Variable, array_of
+from abi_cli.variables import Datasets, Layout, Ragged, Value, Variable, array_of, element_names
 
 ROW_SIZE = "row_size"
 SEED = "seed"
@@ -124,6 +125,36 @@ def draws_of(arrays: Arrays, source: Source) -> Draws:
     seed = arrays[SEED] if SEED in arrays else np.zeros(0)
     known = seed.ndim == 0 and seed.dtype.kind in "iu"
     return Draws(labels, values, seed=int(seed) if known else None)
+
+
+def estimates_of(arrays: Arrays, source: Source) -> Summary:
+    """Estimates `(dataset, estimate, *event)` of parameters, with labels and names.
+
+    Errors:
+        DataError: There are none, or arrays of another shape.
+    """
+    if LABEL not in arrays or ESTIMATE not in arrays:
+        raise DataError(
+            f"expected estimates, with arrays {LABEL} and {ESTIMATE}", place=str(source)
+        )
+    labels, names = _labels(arrays, source), tuple(map(str, arrays[ESTIMATE].tolist()))
+    elements: list[str] = []
+    columns: list[np.ndarray] = []
+    for name in arrays:
+        if name in (LABEL, ESTIMATE, SEED):
+            continue
+        value = _numbers(arrays, name, source)
+        if value.shape[:2] != (len(labels), len(names)):
+            raise DataError(
+                f"expected estimates ({len(labels)}, {len(names)}, …); got {value.shape}",
+                place=f"{source}, {name}",
+            )
+        elements += element_names(name, value.shape[2:])
+        columns.append(value.reshape(*value.shape[:2], -1))
+    if not columns:
+        raise DataError("expected estimates of parameters; got none", place=str(source))
+    table = np.concatenate(columns, axis=2).astype(np.float64)
+    return Summary(labels, tuple(elements), {n: table[:, i] for i, n in enumerate(names)})
 
 
 def kind_of(arrays: Arrays, source: Source) -> str:

@@ -28,9 +28,11 @@ class Source:
 
     Arguments:
         path: None is standard input.
+        content: All of it, where it has been read.
     """
 
     path: Path | None
+    content: bytes | None = None
 
     def __str__(self) -> str:
         return "standard input" if self.path is None else str(self.path)
@@ -42,6 +44,9 @@ class Source:
         Errors:
             DataError: It isn't there, or can't be read.
         """
+        if self.content is not None:
+            yield io.BytesIO(self.content)
+            return
         if self.path is None:
             yield cast(BinaryIO, sys.stdin.buffer)
             return
@@ -57,6 +62,11 @@ class Source:
             raise DataError("expected a file; got a folder", place=str(self)) from None
         except OSError as error:
             raise DataError(f"cannot be read: {error.strerror}", place=str(self)) from error
+
+    def kept(self) -> Source:
+        """The same, to be read more than once: in memory."""
+        with self.open() as stream:
+            return Source(self.path, stream.read())
 
     def batches(self, items: Iterator[T], size: int) -> Iterator[list[T]]:
         """What is read of it, `size` at a time; of a pipe, fewer when no more come for a while."""

@@ -17,7 +17,7 @@ from abi_cli.data import delimited, json_list, jsonl, long_tables, netcdf, npz, 
 from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style
 from abi_cli.data.entries import Asked, Entries, Wanted
 from abi_cli.data.files import Source, is_pipe, peek
-from abi_cli.data.tables import read_header
+from abi_cli.data.summary import Summary
 from abi_cli.errors import UsageError
 from abi_cli.variables import Datasets, DrawBlock, Layout
 
@@ -58,6 +58,7 @@ class Format:
         write_datasets: What `read_datasets` reads.
         write_replicates: The same, of data sets whose labels come again and again.
         read_draws: What `write_draws` writes.
+        read_estimates: What `write_estimates` writes.
         write_draws: As blocks come, in bounded memory.
         write_long_draws: The same with a row for each element.
         write_estimates: Point estimates.
@@ -76,6 +77,7 @@ class Format:
     write_datasets: WriteDatasets | None = None
     write_replicates: WriteDatasets | None = None
     read_draws: Callable[[Source], Draws] | None = None
+    read_estimates: Callable[[Source], Summary] | None = None
     write_draws: WriteDraws | None = None
     write_long_draws: WriteDraws | None = None
     write_estimates: WriteEstimates | None = None
@@ -105,6 +107,7 @@ def _tables(name: str, tables: long_tables.Tables) -> Format:
         read_datasets=partial(long_tables.read_datasets, tables=tables),
         read_points=partial(long_tables.read_points, tables=tables),
         read_draws=partial(long_tables.read_draws, tables=tables),
+        read_estimates=partial(long_tables.read_estimates, tables=tables),
         styled=True,
     )
 
@@ -120,6 +123,7 @@ def _records(name: str, module: ModuleType) -> Format:
         write_datasets=module.write_datasets,
         write_replicates=module.write_datasets,
         read_draws=module.read_draws,
+        read_estimates=module.read_estimates,
         write_draws=module.write_draws,
         write_estimates=module.write_estimates,
     )
@@ -140,6 +144,7 @@ FORMATS = (
         write_datasets=npz.write_datasets,
         write_replicates=npz.write_datasets,
         read_draws=npz.read_draws,
+        read_estimates=npz.read_estimates,
         write_draws=npz.write_draws,
         write_estimates=npz.write_estimates,
         counts_first=True,
@@ -220,15 +225,6 @@ def sniff(path: Path | None) -> str:
     if _by_its_bytes(path):
         return _sniffed(peek(path))
     return path.suffix.lower().removeprefix(".") if path else ""
-
-
-def first_line(path: Path | None, name: str) -> list[str]:
-    """The names of the columns of delimited text, which stay to be read."""
-    mark = "," if name == "csv" else "\t"
-    if path is not None:
-        return read_header(Source(path), delimiter=mark)
-    line = peek().partition(b"\n")[0].decode("utf-8-sig", "replace").strip()
-    return [cell.strip().strip('"') for cell in line.split(mark)]
 
 
 def _sniffed(start: bytes) -> str:

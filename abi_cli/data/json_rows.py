@@ -28,12 +28,19 @@ def are_rows(objects: Sequence[Record], wanted: Wanted) -> bool:
 def tables(objects: Sequence[Record]) -> Tables:
     """Rows as a table, to be read as any other."""
     names = list(dict.fromkeys(name for _place, entry in objects for name in entry))
-    return Tables(partial(_read_table, objects, names), lambda _source: names)
+    rows = [tuple(_text(entry.get(name)) for name in names) for _place, entry in objects]
+    number = np.arange(1, len(rows) + 1)
+    return Tables(
+        partial(_read_table, names, rows, number),
+        lambda _source: names,
+        lambda _source: (names, rows, number),
+    )
 
 
 def _read_table(
-    objects: Sequence[Record],
     names: list[str],
+    rows: list[tuple[str, ...]],
+    number: np.ndarray,
     source: Source,
     choose: Callable[[Sequence[str]], Sequence[str]],
     *,
@@ -44,8 +51,6 @@ def _read_table(
     check_header(names, source)
     header = translate(names)
     columns = Columns(source, header, names, tuple(choose(header)), meanings)
-    rows = [tuple(_text(entry.get(name)) for name in names) for _place, entry in objects]
-    number = np.arange(1, len(rows) + 1)
     return columns.table([columns.read(list(zip(*rows, strict=True)), number)])
 
 

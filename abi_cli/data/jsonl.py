@@ -12,6 +12,7 @@ from abi_cli.data import record_texts, records
 from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style
 from abi_cli.data.entries import Asked, Entries, Wanted
 from abi_cli.data.files import Source
+from abi_cli.data.summary import Summary
 from abi_cli.errors import DataError
 from abi_cli.variables import Datasets, DrawBlock, Layout
 
@@ -72,6 +73,11 @@ def read_kind(source: Source) -> str:
 def read_draws(source: Source) -> Draws:
     """Draws as `write_draws` leaves them."""
     return records.draws_of(objects(source), source)
+
+
+def read_estimates(source: Source) -> Summary:
+    """Estimates as `write_estimates` leaves them."""
+    return records.estimates_of(objects(source), source)
 
 
 def write_datasets(

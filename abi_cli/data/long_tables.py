@@ -14,9 +14,11 @@ from abi_cli.data.entries import LABEL, ROW_NAMES, Asked, Entries, Wanted
 from abi_cli.data.files import Source
 from abi_cli.data.meanings import Meaning
 from abi_cli.data.spelling import respelled, shapes_among
+from abi_cli.data.summary import Summary, summary_of
 from abi_cli.data.tables import Table
 from abi_cli.data.wide_tables import narrowed, widened
 from abi_cli.errors import DataError, UsageError
+from abi_cli.harmless import label
 from abi_cli.variables import (
     Datasets,
     DrawBlock,
@@ -36,11 +38,13 @@ class Tables:
     Arguments:
         read: Source, what to choose from the header, and options as `tables.read_table` → table.
         header: Source → names of the columns.
+        texts: Source → names of the columns, rows as texts, numbers of the rows.
         groups: As `read`, some data sets at a time; None where a file is not read from its top.
     """
 
     read: Callable[..., Table]
     header: Callable[[Source], list[str]]
+    texts: Callable[[Source], tuple[list[str], list[tuple[str, ...]], np.ndarray]]
     groups: Callable[..., Iterator[Table]] | None = None
 
 
@@ -304,6 +308,35 @@ def read_draws(source: Source, *, tables: Tables) -> Draws:
         stacked = np.stack([as_float32(table.columns[e])[order] for e in elements], axis=-1)
         values[name] = stacked.reshape(*order.shape, *event)
     return Draws(labels, values)
+
+
+def read_estimates(source: Source, *, tables: Tables) -> Summary:
+    """Estimates as `write_estimates` leaves them.
+
+    Errors:
+        DataError: No columns dataset and parameter; a cell that is no number.
+    """
+    header, rows, number = tables.texts(source)
+    if {LABEL, PARAMETER} - set(header) or DRAW in header:
+        raise DataError(
+            f"expected estimates, with columns {LABEL} and {PARAMETER}; got {', '.join(header)}",
+            place=f"{source}, row 1",
+        )
+    names = [name for name in header if name not in (LABEL, PARAMETER, *ROW_NAMES)]
+
+    def place(row: int) -> str:
+        return f"{source}, row {number[min(row, len(number) - 1)]}"
+
+    def parsed() -> Iterator[tuple[str, str, dict[str, float]]]:
+        for at, row in enumerate(rows):
+            cells = dict(zip(header, row, strict=True))
+            try:
+                values = {name: float(cells[name]) for name in names}
+            except ValueError:
+                raise DataError("expected a number in every column", place=place(at)) from None
+            yield label(cells[LABEL]), label(cells[PARAMETER]), values
+
+    return summary_of(parsed(), place)
 
 
 def common_row_size(datasets: Datasets, labels: Sequence[str]) -> np.ndarray:

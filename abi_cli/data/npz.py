@@ -22,6 +22,7 @@ from abi_cli.data.arrays import (
     arrays_of,
     draws_of,
     entries_of,
+    estimates_of,
     kind_of,
     sets_of,
     shapes_of,
@@ -29,6 +30,7 @@ from abi_cli.data.arrays import (
 from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style
 from abi_cli.data.entries import LABEL, Asked, Entries, Wanted
 from abi_cli.data.files import Source
+from abi_cli.data.summary import Summary
 from abi_cli.data.zips import looked_over
 from abi_cli.errors import DataError, UsageError
 from abi_cli.variables import Datasets, DrawBlock, Layout
@@ -84,6 +86,16 @@ def read_draws(source: Source) -> Draws:
     """
     with _arrays(source) as arrays:
         return draws_of(arrays, source)
+
+
+def read_estimates(source: Source) -> Summary:
+    """Estimates as `write_estimates` leaves them.
+
+    Errors:
+        DataError: No NPZ file, no labels, arrays of another shape.
+    """
+    with _arrays(source) as arrays:
+        return estimates_of(arrays, source)
 
 
 def read_kind(source: Source) -> str:

@@ -185,7 +185,23 @@ def _refuse_bombs(file: Any, columns: int, stored: int, source: Source) -> None:
         )
 
 
-TABLES = Tables(read_table, read_header)
+def read_texts(source: Source) -> tuple[list[str], list[tuple[str, ...]], np.ndarray]:
+    """The names of the columns, the rows as texts, and the numbers `(row,)` of these.
+
+    Errors:
+        DataError: No Parquet file, or no rows.
+    """
+    with _file(source) as (file, size):
+        header = _header(file, source)
+        _refuse_bombs(file, len(header), size, source)
+        columns = [column.to_pylist() for column in file.read().columns]
+    if not columns or not columns[0]:
+        raise DataError("there are no rows in it", place=str(source))
+    texts = [["" if cell is None else str(cell) for cell in column] for column in columns]
+    return header, list(zip(*texts, strict=True)), np.arange(1, len(texts[0]) + 1)
+
+
+TABLES = Tables(read_table, read_header, read_texts)
 
 
 def write_datasets(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,9 @@ from abi_cli.data.draws import Draws, as_float32
 from abi_cli.data.entries import LABEL, Asked, Entries, Wanted, half_character
 from abi_cli.data.files import Source
 from abi_cli.data.meanings import PLAIN, Meaning
+from abi_cli.data.summary import Summary, summary_of
 from abi_cli.errors import DataError
-from abi_cli.variables import Datasets, Ragged, Variable
+from abi_cli.variables import Datasets, Ragged, Variable, element_names
 
 Record = tuple[str, dict[str, Any]]
 """Where an object stands, and the object."""
@@ -183,6 +184,44 @@ def draws_of(records: Iterable[Record], source: Source) -> Draws:
     if not values:
         raise DataError("the file holds no draws", place=str(source))
     return Draws(tuple(labels), {name: np.stack(arrays) for name, arrays in values.items()})
+
+
+def estimates_of(records: Iterable[Record], source: Source) -> Summary:
+    """Estimates as `estimates_in_text` puts them.
+
+    Errors:
+        DataError: A parameter has anything but numbers by name, or lists of them.
+    """
+    places: list[str] = []
+
+    def parsed() -> Iterator[tuple[str, str, dict[str, float]]]:
+        for place, entry in records:
+            label = _label(entry, place)
+            for parameter, found in entry.items():
+                if parameter == LABEL:
+                    continue
+                if not isinstance(found, dict):
+                    raise DataError(
+                        f"expected estimates by name; got {_excerpt(found)}",
+                        place=f"{place}, {parameter}",
+                    )
+                values = {
+                    name: _numbers_in(value, f"{place}, {parameter}")
+                    for name, value in found.items()
+                }
+                shape = next(iter(values.values())).shape if values else ()
+                for at, element in enumerate(element_names(parameter, shape)):
+                    places.append(place)
+                    yield label, element, {n: float(v.ravel()[at]) for n, v in values.items()}
+
+    return summary_of(parsed(), lambda row: places[row] if row < len(places) else str(source))
+
+
+def _numbers_in(value: Any, place: str) -> np.ndarray:
+    try:
+        return np.asarray(value, np.float64)
+    except (ValueError, TypeError, OverflowError):
+        raise DataError(f"expected numbers; got {_excerpt(value)}", place=place) from None
 
 
 def _shape_of(value: Any) -> tuple[int, ...]:
