@@ -109,7 +109,7 @@ def test_a_number_is_a_constant(folder):
     assert "choice" in filled.stdout
 
 
-def test_a_parameter_is_no_constant(folder):
+def test_a_parameter_is_no_constant():
     said = refused(spec(prior="{mu: 0, sigma: {half_normal: {scale: 5}}}"))
     assert "Expected parameters that vary continuously; got 'mu'" in said
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -23,11 +23,13 @@ class Summary:
         labels: Of the data sets.
         elements: Names of the scalars of a draw: `beta[0]`, `beta[1]`, `sigma`.
         values: Name of a statistic → `(dataset, element)`, float64, on the user's scale.
+        titles: Name of a scalar → what the spec wants people to read instead, if anything.
     """
 
     labels: tuple[str, ...]
     elements: tuple[str, ...]
     values: dict[str, np.ndarray]
+    titles: Mapping[str, str] = field(default_factory=dict)
 
     def rows(self) -> Iterator[tuple[str, str, dict[str, float]]]:
         """Label, element and its statistics; element after element, data set after data set."""
