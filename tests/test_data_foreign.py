@@ -96,7 +96,7 @@ def test_row_names_without_a_header_are_told(tmp_path):
     ("cells", "said"),
     [
         (["EASY", "HARD", "EASY"], "categories: {x: [EASY, HARD]}"),
-        (["TRUE", "FALSE", "TRUE"], "categories: {x: [FALSE, TRUE]}"),
+        (["TRUE", "FALSE", "TRUE"], "categories: {x: ['FALSE', 'TRUE']}"),
         (["2024-01-01", "2024-01-02", "2024-01-03"], "A date is no number"),
         (["1", "2", "three"], "Correct the cell"),
         (["1", "2", "3,5"], "Write decimals with a point"),

@@ -125,7 +125,7 @@ def test_sizes_with_a_variable_in_a_list_are_told_what_to_do():
     [
         ({"observables": "{z: {kind: set}}"}, "a.yaml:6:15"),
         (
-            {"observables": "{}", "adapter": "[as_set: [z], as_set: [y]]"},
+            {"observables": "null", "adapter": "[as_set: [z]]"},
             "Expected variables of the model, N, mu, sigma, y; got z",
         ),
         (

@@ -58,8 +58,9 @@ def read_answers(source: Path | None, *, format: str | None = None) -> Draws | S
         UsageError: No such format.
         DataError: The file can't be read, or holds neither.
     """
-    name = format or formats.sniff(source)
     file = Source(source).kept() if source is None else Source(source)
+    begin = formats.sniff(source) if file.content is None else formats.sniffed(file.content)
+    name = format or begin
     chosen = partial(formats.choose_reader, source, name)
     kind = chosen(lambda fmt: fmt.read_kind)(file)
     if kind == "long draws":

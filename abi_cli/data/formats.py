@@ -223,11 +223,11 @@ def _by_its_bytes(path: Path | None) -> bool:
 def sniff(path: Path | None) -> str:
     """The name of the format of a file: by its extension, or by the first bytes that are piped."""
     if _by_its_bytes(path):
-        return _sniffed(peek(path))
+        return sniffed(peek(path))
     return path.suffix.lower().removeprefix(".") if path else ""
 
 
-def _sniffed(start: bytes) -> str:
+def sniffed(start: bytes) -> str:
     """The format of a file that begins so; CSV where nothing speaks for another one."""
     for mark, name in ((b"PK", "npz"), (b"\x89HDF", "nc"), (b"PAR1", "parquet")):
         if start.startswith(mark):

@@ -19,6 +19,7 @@ from abi_cli.data.tables import Table
 from abi_cli.data.wide_tables import narrowed, widened
 from abi_cli.errors import DataError, UsageError
 from abi_cli.harmless import label
+from abi_cli.spec.dump import one_line
 from abi_cli.variables import (
     Datasets,
     DrawBlock,
@@ -197,8 +198,8 @@ class _Chosen:
                 f"expected a column {self._wanted.naming.dataset} with the labels of data sets; "
                 f"got none, but {name}, which repeats over rows as labels do",
                 place=self._place,
-                hint=f"Write `data: {{dataset: {name}}}` into the spec (that of a run, too), or "
-                f"call the column {LABEL}. If all rows are one data set, leave {name} out.",
+                hint=f"Write `data: {{dataset: {one_line(name)}}}` into the spec (a run's, too), "
+                f"or call the column {LABEL}. If all rows are one data set, leave {name} out.",
             )
         entries = _datasets(self._found, self.variables, table)
         if self._found is not self._wanted:

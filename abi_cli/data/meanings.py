@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from abi_cli.spec.dump import one_line
+
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "."})
 """What stands for a missing value, in lower case."""
 
@@ -135,10 +137,12 @@ class Meaning:
         if 2 * sum(not _is_number(word) for word in others) >= len(others):
             truths = {word.lower() for word in words} <= {"true", "false", "t", "f"}
             told = sorted(words, key=str.lower) if truths else words[:_FEW]
-            more = ", …" if len(words) > _FEW else ""
+            listed = one_line(told)  # in quotes where YAML reads something else: TRUE
+            if len(words) > _FEW:
+                listed = f"{listed[:-1]}, …]"
             return (
                 "Words are no numbers. Say which stand for 0, 1, …: "
-                f"`data: {{categories: {{{name}: [{', '.join(told)}{more}]}}}}`."
+                f"`data: {{categories: {{{name}: {listed}}}}}`."
             )
         return "Correct the cell, or leave the row out."
 

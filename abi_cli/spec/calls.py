@@ -12,6 +12,9 @@ from abi_cli.spec.problems import Code, Path, Position, Problem, suggestion
 _CALL = re.compile(r"(?<![\w.:])([A-Za-z]\w*)\(([^()]*)\)")
 _KIND = "distribution"
 
+_CODES = (Code.PART, Code.NAME, Code.VALUE, Code.FIELD, Code.KEY)
+"""Problems that a call makes, whole or cut at its commas."""
+
 SYNONYMS = {
     **dict.fromkeys(("mu", "mean", "location", "m"), "loc"),
     **dict.fromkeys(("sd", "std", "sigma", "stddev", "s"), "scale"),
@@ -34,7 +37,7 @@ def without_calls(problems: Iterable[Problem]) -> list[Problem]:
     told: set[tuple[str, int, int]] = set()
     for problem in problems:
         call = _call_at(problem.position)
-        if call is None or problem.code not in (Code.PART, Code.NAME, Code.VALUE, Code.FIELD):
+        if call is None or problem.code not in _CODES:
             kept.append(problem)
             continue
         place = problem.position
