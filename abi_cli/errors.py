@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+ELSEWHERE = "abi runs on Linux and macOS, not on Windows itself"
+WSL = "On Windows it runs in WSL, its Linux: wsl --install, then install abi there."
+
 
 class AbiError(Exception):
     """A condition that the user can understand and act on.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from abi_cli.errors import OutputError, RunError
+from abi_cli.errors import ELSEWHERE, WSL, OutputError, RunError, UsageError
 
 LOCK = ".lock"
 """Of a run folder: held by the process that trains it. The file stays; the lock does not."""
@@ -48,6 +48,7 @@ def is_locked(folder: Path) -> bool:
     """Whether somebody trains in a folder now."""
     with contextlib.suppress(OSError, RunError):
         descriptor = os.open(folder / LOCK, os.O_RDONLY)
+        fcntl = _fcntl()
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -57,7 +58,21 @@ def is_locked(folder: Path) -> bool:
     return False
 
 
+def _fcntl() -> Any:
+    """The module that locks files, which Windows has not.
+
+    Errors:
+        UsageError: This is Windows.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        raise UsageError(ELSEWHERE, hint=WSL) from None
+    return fcntl
+
+
 def _take(descriptor: int, called: Path) -> None:
+    fcntl = _fcntl()
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

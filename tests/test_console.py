@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 
+import numpy as np
 import pytest
 
-from abi_cli.console import Console, progress
+from abi_cli.console import Console, figures, progress
 from abi_cli.console.terminal import duration, to_json
+from abi_cli.data import Summary
 from abi_cli.errors import DataError, UserFunctionError
 
 
@@ -115,3 +117,14 @@ def test_tables_are_whole_in_a_pipe(capsys):
 def test_verbose_ends_with_time_and_memory(capsys):
     Console(verbose=True).farewell()
     assert "in all, at most" in capsys.readouterr().err
+
+
+def test_labels_are_for_people_and_names_for_machines(capsys):
+    values = {"mean": np.array([[1.0, 2.0]])}
+    summary = Summary(("A",), ("beta[0]", "sigma"), values, {"beta[0]": "intercept"})
+    figures.show_summary(Console(), summary)
+    assert "intercept (beta[0])" in capsys.readouterr().out
+    figures.show_summary(Console(), summary, format="markdown")
+    assert "intercept (beta[0])" in capsys.readouterr().out
+    figures.show_summary(Console(), summary, format="csv")
+    assert "A,beta[0],1.0" in capsys.readouterr().out

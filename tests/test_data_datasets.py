@@ -68,7 +68,7 @@ def test_simulations_come_back_to_the_last_bit(tmp_path, layout, format):
     simulations = some(layout, [5, 14, 1, 9])
     target = tmp_path / f"sims.{format}"
     write_simulations(target, simulations, layout)
-    assert_same(read_simulations(target, layout), simulations)
+    assert_same(read_simulations(target, layout).datasets, simulations)
 
 
 @pytest.mark.parametrize("format", OF_DATASETS)
@@ -76,7 +76,7 @@ def test_data_without_sets_come_back(tmp_path, format):
     simulations = some(FIXED, [1, 1, 1])
     target = tmp_path / f"sims.{format}"
     write_simulations(target, simulations, FIXED)
-    assert_same(read_simulations(target, FIXED), simulations)
+    assert_same(read_simulations(target, FIXED).datasets, simulations)
 
 
 @pytest.mark.parametrize("format", OF_DATASETS)
@@ -123,7 +123,7 @@ def test_observables_of_different_length_come_back(tmp_path, format):
     }
     target = tmp_path / f"sims.{format}"
     write_simulations(target, simulations, layout)
-    assert_same(read_simulations(target, layout), simulations)
+    assert_same(read_simulations(target, layout).datasets, simulations)
     with pytest.raises(UsageError, match=r"as many members of b as of a in a table; got 6 and 2"):
         write_simulations(tmp_path / "sims.csv", simulations, layout)
     assert not (tmp_path / "sims.csv").exists()

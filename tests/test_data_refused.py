@@ -47,7 +47,7 @@ BAD_TABLES = {
     "underscore": ("x,y\n1,1_000\n", r"row 2, column y: expected a number; got '1_000'"),
     "decimal comma": ('x,y\n1,"2,5"\n', r"got '2,5'\nWrite decimals with a point"),
     "date": ("x,y\n1,2024-01-31\n", r"row 2, column y: expected a number; got '2024-01-31'"),
-    "semicolons": ("x;y\n1,5;2\n", r"separated by ','; got ';'"),
+    "semicolons": ("x;y\n1.234,5;2\n", r"row 2, column x: expected a number; got '1.234,5'"),
     "tabs": ("x\ty\n1\t2\n", r"separated by ','; got '\\t'\nGive the file the extension .tsv"),
     "short row": ("x,y\n1,2\n3\n", r"row 3: expected 2 cells, as in the header; got 1"),
     "twice": ("x,y,x\n1,2,3\n", r"row 1: expected each column once; got 'x' 2 times"),

@@ -53,7 +53,7 @@ def test_objects_and_arrays_have_times_too(tmp_path):
 def test_simulations_to_learn_from_are_sorted(table):
     table.write_text(TABLE.replace("dataset,", "mu,dataset,").replace("\na", "\n1,a"))
     table.write_text(table.read_text().replace("\nb", "\n2,b"))
-    stored = read_simulations(table, SERIES, times={"cases": "day"})
+    stored = read_simulations(table, SERIES, naming=TIMES).datasets
     np.testing.assert_array_equal(stored["cases"].values, [10, 25, 30, 0, 10])
 
 
@@ -80,6 +80,23 @@ REFUSED = {
     "a gap": (TABLE.replace("a,2.5", "a,"), "expected a number; got an empty cell"),
     "a date": (TABLE.replace("a,2.5", "a,2020-01-01"), "expected a number; got '2020-01-01'"),
 }
+
+
+@pytest.mark.parametrize(
+    "days",
+    [("2024-02-01", "2024-01-31", "2023-12-31"), ("2024-01-01T12:30", "2024-01-01", "1999-01-01")],
+)
+def test_dates_are_times(days, tmp_path):
+    rows = "".join(f"a,{day},{value}\n" for day, value in zip(days, (30, 20, 10), strict=True))
+    table = tmp_path / "data.csv"
+    table.write_text(f"dataset,day,cases\n{rows}")
+    layout = Layout((Variable("cases", "observable", True, ()),))
+    loaded = read_datasets(table, layout, naming=TIMES)
+    np.testing.assert_array_equal(loaded.datasets["cases"].values, [10, 20, 30])
+    objects = tmp_path / "data.jsonl"
+    objects.write_text(json.dumps({"day": days, "cases": [30, 20, 10]}))
+    loaded = read_datasets(objects, layout, naming=TIMES)
+    np.testing.assert_array_equal(loaded.datasets["cases"].values, [10, 20, 30])
 
 
 @pytest.mark.parametrize(("text", "message"), REFUSED.values(), ids=REFUSED)

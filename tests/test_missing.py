@@ -12,6 +12,7 @@ from scipy import stats
 
 from abi_cli.adapter import Adapter, AdapterError, network_inputs
 from abi_cli.data import Naming, read_datasets
+from abi_cli.data.meanings import Missing
 from abi_cli.errors import DataError
 from abi_cli.listener import Listener
 from abi_cli.model.gaps import with_gaps
@@ -212,7 +213,7 @@ def test_missing_cells_are_read_where_they_may_be(cell, tmp_path):
 def test_other_words_for_missing_are_the_specs(tmp_path):
     path = tmp_path / "data.csv"
     path.write_text("x,y\n1,2\n3,-99\n")
-    data = read_datasets(path, LAYOUT, naming=Naming(missing=("-99",))).datasets
+    data = read_datasets(path, LAYOUT, naming=Naming(missing=Missing.of(["-99"]))).datasets
     np.testing.assert_array_equal(data["y"].values, [2, np.nan])
     path.write_text("x,y\n1,2\n3,lost\n")
     with pytest.raises(DataError, match="got 'lost'"):

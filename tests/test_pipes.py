@@ -10,7 +10,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from tests.cli import ANSCOMBE, ROOT, SPECS, shell
@@ -158,23 +157,21 @@ def test_a_stream_answers_each_line_by_itself(here, small_run):
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None
-    took = []
     for line in [*lines, '{"x": [1]}\n', *lines]:
-        begun = time.perf_counter()
         process.stdin.write(line)
         process.stdin.flush()
         answer = json.loads(process.stdout.readline())
-        took.append(time.perf_counter() - begun)
         if "error" in answer:
             assert answer["error"] == "line 5: expected the key y; got x"
         else:
             assert len(answer["beta"]["mean"]) == 2
     process.stdin.close()
     assert process.wait() == 4  # a line was none
-    assert "1 lines were no data sets" in process.stderr.read()
+    told = process.stderr.read()
+    assert "1 lines were no data sets" in told
+    assert told.count("ready: ") == 1  # networks and compiled code are at hand
     process.stdout.close()
     process.stderr.close()
-    assert float(np.median(took[1:])) < took[0]  # networks and compiled code are at hand
 
 
 @pytest.mark.soak

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from abi_cli import workflow
-from abi_cli.diagnostics.predictive import check, statistics_of
+from abi_cli.diagnostics.predictive import check, statistics_of, without_ends_of_binary
 from abi_cli.variables import Ragged
 from tests.cli import ANSCOMBE, SMALL, abi
 
@@ -161,3 +161,13 @@ def test_changed_code_is_not_executed(batched, tmp_path):
     assert result.exit_code == 6
     assert "is not the code that this run was trained with" in result.stderr
     assert not (tmp_path / "ran").exists()
+
+
+def test_the_ends_of_what_is_0_or_1_are_left_out():
+    binary = {"y": Ragged(np.array([0.0, 1.0, 1.0, 1.0]), np.array([2, 2]))}
+    counts = {"y": Ragged(np.array([0.0, 2.0, 1.0, 1.0]), np.array([2, 2]))}
+    for data, left in ((binary, 2), (counts, 4)):
+        found = statistics_of(data)
+        assert len(without_ends_of_binary(found, found)) == left
+    one = statistics_of(binary)
+    assert len(without_ends_of_binary(one, statistics_of(counts))) == 4

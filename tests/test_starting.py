@@ -56,7 +56,9 @@ def test_the_json_schema_accepts_what_is_shipped(path):
     assert objections(json_schema(), path.read_text(encoding="utf-8")) == []
 
 
-@pytest.mark.parametrize("template", ["means", "regression", "counts"])
+@pytest.mark.parametrize(
+    "template", ["means", "regression", "counts", "choices", "series", "groups"]
+)
 def test_every_template_is_checked_trained_and_sampled(template, tmp_path):
     folder = tmp_path / "trial"
     started = abi("init", folder, "--template", template)
@@ -77,7 +79,9 @@ def test_every_template_is_checked_trained_and_sampled(template, tmp_path):
 def test_templates_that_are_none_are_refused(tmp_path):
     refused = abi("init", tmp_path / "trial", "--template", "regresion")
     assert refused.exit_code == 2
-    assert "Expected a template (counts, means, regression)" in refused.stderr
+    assert (
+        "Expected a template (choices, counts, groups, means, regression, series)" in refused.stderr
+    )
     both = abi("init", tmp_path / "trial", "--template", "counts", "--from", ANSCOMBE)
     assert both.exit_code == 2
     assert "got both" in both.stderr
@@ -154,3 +158,49 @@ def test_init_refuses_columns_that_no_function_can_take(tmp_path, header):
     assert done.exit_code == 4
     assert "row 1" in done.stderr
     assert not (tmp_path / "trial").exists()
+
+
+FACTORS = """\
+"","Subject",condition,day,rt,se
+"1","007",EASY,1,0.5,0.1
+"2","007",HARD,2,0.9,0.1
+"3","007",EASY,3,0.4,0.2
+"4","7",HARD,1,NA,0.2
+"5","7",EASY,2,0.7,0.1
+"""
+DATED = "date,y\n2024-01-02,1\n2024-01-01,3\n2024-02-01,2\n"
+
+
+def test_init_sees_labels_words_and_what_comes_with_the_data(tmp_path):
+    (tmp_path / "data.csv").write_text(FACTORS, encoding="utf-8")
+    started = abi("init", tmp_path / "trial", "--from", tmp_path / "data.csv", "--json")
+    assert started.exit_code == 0, started.output
+    document = json.loads(started.stdout)
+    assert document["columns"] == ["rt"]
+    assert document["given"] == ["condition", "day", "se"]
+    assert document["label"] == "Subject"
+    assert document["datasets"] == 2
+    spec = read_spec(tmp_path / "trial" / "trial.yaml")
+    assert spec.data.dataset == "Subject"
+    assert spec.data.categories == {"condition": ("EASY", "HARD")}
+    assert spec.missing == {"rt": (0.0, 0.3)}
+    checked = abi("check", tmp_path / "trial" / "trial.yaml")
+    assert checked.exit_code == 0, checked.output
+
+
+def test_init_takes_dates_for_times(tmp_path):
+    (tmp_path / "data.csv").write_text(DATED, encoding="utf-8")
+    started = abi("init", tmp_path / "trial", "--from", tmp_path / "data.csv")
+    assert started.exit_code == 0, started.output
+    assert "steps in the order of date" in started.stderr
+    spec = read_spec(tmp_path / "trial" / "trial.yaml")
+    assert spec.times() == {"y": "date"}
+    checked = abi("check", tmp_path / "trial" / "trial.yaml")
+    assert checked.exit_code == 0, checked.output
+
+
+def test_init_asks_for_something_to_draw(tmp_path):
+    (tmp_path / "data.csv").write_text("dataset,condition\n1,EASY\n1,HARD\n", encoding="utf-8")
+    refused = abi("init", tmp_path / "trial", "--from", tmp_path / "data.csv")
+    assert refused.exit_code == 4
+    assert "expected columns of numbers for a model to draw" in refused.stderr

@@ -12,6 +12,7 @@ from pathlib import Path
 from abi_cli import underway
 from abi_cli.cli import beside, judging, language, main_job, pipes, process
 from abi_cli.cli.app import app
+from abi_cli.errors import ELSEWHERE, WSL
 
 __all__ = ["app", "beside", "judging", "language", "main", "main_job", "pipes"]
 
@@ -38,6 +39,8 @@ def _in_utf8() -> None:
 
 def main() -> None:
     """Run the command line."""
+    if os.name == "nt":
+        sys.exit(f"error: {ELSEWHERE}\nhint: {WSL}")
     gc.set_threshold(*_GARBAGE)
     _in_utf8()
     if sys.stdin is None:  # closed, as `<&-` does it: there is nothing to read

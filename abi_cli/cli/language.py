@@ -77,7 +77,8 @@ def init(
         typer.Option(
             "--template",
             metavar="NAME",
-            help="means: each column normal; regression: a line; counts: events and exposure.",
+            help="means: each column normal; regression: a line; counts: events and exposure; "
+            "choices: yes or no; series: steps in time; groups: estimates with standard errors.",
         ),
     ] = "means",
     force: Force = False,

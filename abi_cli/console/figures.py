@@ -34,6 +34,7 @@ def show_summary(
         target: A file for it; None for standard output.
     """
     rows = list(summary.rows())
+    told = [(label, _titled(name, summary.titles), own) for label, name, own in rows]
     if format is None and target is not None and target.path is not None:
         format = _BY_EXTENSION.get(target.path.suffix.lower())
         if format is None:
@@ -45,11 +46,21 @@ def show_summary(
             )
     if format is None:
         columns = [_title(name) for name in summary.values]
-        _show_figures(console, "summary", columns, rows, datasets=len(summary.labels))
+        shown_rows = rows if console.json else told
+        _show_figures(console, "summary", columns, shown_rows, datasets=len(summary.labels))
         return
-    text = _WRITERS[format](tuple(summary.values), rows)
+    text = _WRITERS[format](tuple(summary.values), told if format in _FOR_PEOPLE else rows)
     where = Target() if target is None else target
     write_text(console, text, where, what=f"{len(rows):,} rows")
+
+
+_FOR_PEOPLE = ("markdown", "latex")
+
+
+def _titled(name: str, titles: Mapping[str, str]) -> str:
+    """A scalar under its label, with its own name beside that."""
+    title = titles.get(name, name)
+    return name if title == name else f"{title} ({name})"
 
 
 _BY_EXTENSION = {".csv": "csv", ".json": "json", ".md": "markdown", ".tex": "latex"}
@@ -129,10 +140,18 @@ def _documented(rows: Sequence[Row], what: str = "parameter") -> list[dict[str, 
     return [{"dataset": label, what: element, **own} for label, element, own in rows]
 
 
-def show_estimates(console: Console, estimates: Estimates) -> None:
-    """Point estimates in a table, one row per data set and scalar."""
+def show_estimates(console: Console, estimates: Estimates, titles: Mapping[str, str]) -> None:
+    """Point estimates in a table, one row per data set and scalar.
+
+    Arguments:
+        titles: Name of a scalar → its label.
+    """
     rows = [
-        (label, element, dict(zip(estimates.names, map(float, values), strict=True)))
+        (
+            label,
+            element if console.json else _titled(element, titles),
+            dict(zip(estimates.names, map(float, values), strict=True)),
+        )
         for label, element, values in estimates.rows()
     ]
     _show_figures(console, "estimates", estimates.names, rows, datasets=len(estimates.labels))

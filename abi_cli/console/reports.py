@@ -228,6 +228,9 @@ def show_started(console: Console, started: Started) -> None:
                 "columns": list(started.columns),
                 "datasets": started.datasets,
                 "members": list(started.sizes),
+                "given": list(started.given),
+                "label": started.label,
+                "time": started.time,
             },
         )
         return
@@ -235,6 +238,9 @@ def show_started(console: Console, started: Started) -> None:
     model = f"that of the template {started.template}"
     if started.columns:
         model = f"{', '.join(started.columns)} normal, {fewest} to {most} rows a data set"
+        model += f"; {', '.join(started.given)} given" if started.given else ""
+        model += f"; steps in the order of {started.time}" if started.time else ""
+        model += f"; data sets by {started.label}" if started.label else ""
     console.facts(
         {
             "wrote": ", ".join(str(file) for file in started.files),

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from abi_cli import memory
 from abi_cli.errors import AbiError, UserFunctionError
 from abi_cli.harmless import described, shown
 from abi_cli.listener import Listener, Progress
@@ -147,11 +148,8 @@ class Console(Listener):
         """At the end, with -v: time and memory."""
         if not self._verbose:
             return
-        import resource
-
-        mebibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         seconds = duration(time.perf_counter() - self._begun)
-        self.note(f"{seconds} in all, at most {mebibytes:.0f} MiB of memory")
+        self.note(f"{seconds} in all, at most {memory.peak() / 2**20:.0f} MiB of memory")
 
     def _labelled(self, label: str, text: str, *, style: str) -> None:
         from rich.text import Text

@@ -3,12 +3,14 @@
 files      bytes in and out: files appear whole, standard streams
 hdf5, zips files of strangers, looked over before they are read
 entries    what every reader makes of a file
-tables, cells     delimited text, column by column
-delimited, jsonl, json_list, npz, netcdf, parquet, stan     one format each
-long_tables, records, arrays      what they share: tables, objects of JSON, named arrays
+text_rows, tables, cells   delimited text, column by column
+spelling, meanings   what names of columns and words in cells stand for
+delimited, jsonl, json_list, json_rows, npz, netcdf, parquet, stan     one format each
+long_tables, wide_tables, records, record_texts, arrays   what they share
 formats    their table: the only place that names them
 datasets   data sets and simulations as a model's layout says
 several    data sets of several files
+points     values of parameters
 batches, requests    data sets as they come
 preparing  what is done with real data within each data set
 oddities   what they have that simulations had not
@@ -25,7 +27,6 @@ from abi_cli.data.datasets import (
     Loaded,
     read_datasets,
     read_described,
-    read_parameters,
     read_shapes,
     read_simulations,
     write_replicates,
@@ -34,14 +35,16 @@ from abi_cli.data.datasets import (
 from abi_cli.data.disagreement import Disagreement, disagreement_told
 from abi_cli.data.draw_files import DrawWriter, open_draws, read_draws, read_kind
 from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style, collect
-from abi_cli.data.entries import Naming
-from abi_cli.data.estimates import estimates_of, joined, read_estimates, write_estimates
+from abi_cli.data.entries import Asked, Naming
+from abi_cli.data.estimates import estimates_of, joined, read_answers, write_estimates
 from abi_cli.data.oddities import oddities
+from abi_cli.data.points import read_parameters
 from abi_cli.data.several import Part, read_several
 from abi_cli.data.summary import STATISTICS, Summary, summarize
 
 __all__ = [
     "STATISTICS",
+    "Asked",
     "Disagreement",
     "DrawHeader",
     "DrawWriter",
@@ -59,11 +62,11 @@ __all__ = [
     "joined",
     "oddities",
     "open_draws",
+    "read_answers",
     "read_batches",
     "read_datasets",
     "read_described",
     "read_draws",
-    "read_estimates",
     "read_kind",
     "read_parameters",
     "read_several",

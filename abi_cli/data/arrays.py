@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from abi_cli.data.draws import Draws, as_float32
-from abi_cli.data.entries import LABEL, Entries, Wanted, check_labels, check_numbers
+from abi_cli.data.entries import LABEL, Asked, Entries, Wanted, check_labels
 from abi_cli.data.files import Source
+from abi_cli.data.meanings import PLAIN, Meaning
+from abi_cli.data.summary import Summary
 from abi_cli.errors import DataError
-from abi_cli.variables import Datasets, Layout, Ragged, Value, Variable, array_of
+from abi_cli.variables import Datasets, Layout, Ragged, Value, Variable, array_of, element_names
 
 ROW_SIZE = "row_size"
 SEED = "seed"
@@ -34,10 +36,13 @@ def entries_of(stored: Arrays, wanted: Wanted, source: Source) -> Entries:
     def spell(variable: Variable) -> tuple[str, ...]:
         return (variable.name,)
 
-    names = wanted.translated(list(stored), spell=spell, place=str(source))
+    names = _with_sizes(
+        list(stored), wanted.translated(list(stored), spell=spell, place=str(source))
+    )
     arrays = _Renamed(stored, dict(zip(names, stored, strict=True)))
+    meanings = wanted.meanings(spell)
     variables = wanted.found(names, noun="array", spell=spell, place=str(source))
-    values = {v.name: _value(arrays, v, source) for v in variables}
+    values = {v.name: _value(arrays, v, wanted, meanings[v.name], source) for v in variables}
     labels = None if LABEL not in arrays else _labels(arrays, source)
     sizes = {name: len(value) for name, value in values.items()}
     if labels is not None:
@@ -61,19 +66,29 @@ def entries_of(stored: Arrays, wanted: Wanted, source: Source) -> Entries:
     )
 
 
-def shapes_of(
-    arrays: Arrays, ragged: Collection[str], source: Source
-) -> dict[str, tuple[int, ...]]:
+def _with_sizes(originals: Sequence[str], names: Sequence[str]) -> list[str]:
+    """The same names; `row_size_NAME` follows what NAME has become."""
+    became = {f"{ROW_SIZE}_{o}": f"{ROW_SIZE}_{n}" for o, n in zip(originals, names, strict=True)}
+    return [became.get(name, name) for name in names]
+
+
+def shapes_of(stored: Arrays, asked: Asked, source: Source) -> dict[str, tuple[int, ...]]:
     """Event shape by variable.
 
     Errors:
-        DataError: An array of anything but numbers.
+        DataError: An array of anything but numbers, or words that stand for them.
     """
+    own = _with_sizes(list(stored), asked.naming.renamed(stored))
+    arrays = _Renamed(stored, dict(zip(own, stored, strict=True)))
     names = [n for n in arrays if n not in {LABEL, SEED} and not n.startswith(ROW_SIZE)]
-    shapes = {name: _numbers(arrays, name, source).shape for name in names}
+    in_words = asked.naming.categories.keys() | asked.naming.times.values()
+    shapes = {
+        name: (arrays[name] if name in in_words else _numbers(arrays, name, source)).shape
+        for name in names
+    }
     flat = {name for name in names if {ROW_SIZE, f"{ROW_SIZE}_{name}"}.intersection(arrays)}
     return {
-        name: shape[1 if name in flat or name not in ragged else 2 :]
+        name: shape[1 if name in flat or name not in asked.ragged else 2 :]
         for name, shape in shapes.items()
     }
 
@@ -110,6 +125,36 @@ def draws_of(arrays: Arrays, source: Source) -> Draws:
     seed = arrays[SEED] if SEED in arrays else np.zeros(0)
     known = seed.ndim == 0 and seed.dtype.kind in "iu"
     return Draws(labels, values, seed=int(seed) if known else None)
+
+
+def estimates_of(arrays: Arrays, source: Source) -> Summary:
+    """Estimates `(dataset, estimate, *event)` of parameters, with labels and names.
+
+    Errors:
+        DataError: There are none, or arrays of another shape.
+    """
+    if LABEL not in arrays or ESTIMATE not in arrays:
+        raise DataError(
+            f"expected estimates, with arrays {LABEL} and {ESTIMATE}", place=str(source)
+        )
+    labels, names = _labels(arrays, source), tuple(map(str, arrays[ESTIMATE].tolist()))
+    elements: list[str] = []
+    columns: list[np.ndarray] = []
+    for name in arrays:
+        if name in (LABEL, ESTIMATE, SEED):
+            continue
+        value = _numbers(arrays, name, source)
+        if value.shape[:2] != (len(labels), len(names)):
+            raise DataError(
+                f"expected estimates ({len(labels)}, {len(names)}, …); got {value.shape}",
+                place=f"{source}, {name}",
+            )
+        elements += element_names(name, value.shape[2:])
+        columns.append(value.reshape(*value.shape[:2], -1))
+    if not columns:
+        raise DataError("expected estimates of parameters; got none", place=str(source))
+    table = np.concatenate(columns, axis=2).astype(np.float64)
+    return Summary(labels, tuple(elements), {n: table[:, i] for i, n in enumerate(names)})
 
 
 def kind_of(arrays: Arrays, source: Source) -> str:
@@ -165,10 +210,12 @@ class _Renamed(Mapping[str, np.ndarray]):
         return len(self._originals)
 
 
-def _value(arrays: Mapping[str, np.ndarray], variable: Variable, source: Source) -> Value:
+def _value(
+    arrays: Arrays, variable: Variable, wanted: Wanted, meaning: Meaning, source: Source
+) -> Value:
     name = variable.name
-    array = _numbers(arrays, name, source)
-    array = check_numbers(array, variable, lambda at: f"{source}, {name}{list(at) or ''}")
+    array = _numbers(arrays, name, source, meaning)
+    array = wanted.checked(array, variable, lambda at: f"{source}, {name}{list(at) or ''}")
     rank = array.ndim - len(variable.event)
     fits = array.shape[rank:] == variable.event if rank >= 0 else False
     if not variable.ragged:
@@ -197,8 +244,15 @@ def _value(arrays: Mapping[str, np.ndarray], variable: Variable, source: Source)
     return Ragged(array, sizes.astype(np.int64))
 
 
-def _numbers(arrays: Mapping[str, np.ndarray], name: str, source: Source) -> np.ndarray:
+def _numbers(arrays: Arrays, name: str, source: Source, meaning: Meaning = PLAIN) -> np.ndarray:
     array = arrays[name]
+    if array.dtype.kind == "U" and not meaning.is_plain:
+        said = np.array([meaning.number(text) for text in array.ravel().tolist()], dtype=object)
+        try:
+            array = said.astype(np.float64).reshape(array.shape)
+        except ValueError:
+            word = next(item for item in said if not isinstance(item, int | float))
+            raise DataError(f"expected a number; got {word!r}", place=f"{source}, {name}") from None
     if array.dtype.kind not in "biuf":
         raise DataError(f"expected numbers; got {array.dtype}", place=f"{source}, {name}")
     return array

@@ -2,64 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from abi_cli.data.entries import LABEL, MISSING
+from abi_cli.data.entries import LABEL
 from abi_cli.data.files import Source
+from abi_cli.data.meanings import Meaning
 from abi_cli.errors import DataError
 from abi_cli.harmless import label
 
 
-def in_numbers(texts: Sequence[str], words: Mapping[str, int]) -> list[str]:
-    """Words as the numbers that they stand for."""
-    return [str(words.get(text.strip(), text)) for text in texts]
-
-
 def numbers_of(
-    texts: Sequence[str],
-    number: np.ndarray,
-    column: str,
-    source: Source,
-    words: Mapping[str, int] | None,
-    *,
-    gaps: bool,
+    texts: Sequence[str], number: np.ndarray, column: str, source: Source, meaning: Meaning
 ) -> np.ndarray:
-    """Numbers `(row,)`, float64, finite; with `gaps` NaN, too.
+    """Numbers `(row,)`, float64, finite; NaN, too, where values may be missing.
 
     Arguments:
         number: `(row,)`, which rows of the file they stand in.
         column: As the file calls it.
-        words: What stands for numbers in the column, to be named where a cell is none.
+        meaning: What the texts may say beside numbers.
 
     Errors:
         DataError: A cell is no number.
     """
+    texts = meaning.texts(texts)
     try:
         values = np.fromiter(map(float, texts), np.float64, len(texts))
     except ValueError:
         values = np.array([np.nan])
     # Python reads 1_000 as a number, a person may have meant anything
-    right = np.isfinite(values) | (np.isnan(values) & gaps)
+    right = np.isfinite(values) | (np.isnan(values) & meaning.gaps)
     if right.all() and len(values) == len(texts) and "_" not in "".join(texts):
         return values
-    row = next(i for i, t in enumerate(texts) if not (_is_number(t) or (gaps and t == "nan")))
+    gap = "nan" if meaning.gaps else None
+    row = next(i for i, text in enumerate(texts) if not (_is_number(text) or text == gap))
     text = texts[row].strip()
-    if text.lower() in MISSING:
+    found = repr(text)
+    if meaning.missing.says(text):
         found = f"{text!r}, a missing value" if text else "an empty cell"
-        hint = "This model has no place for missing values: fill it in, or leave the row out."
-    else:
-        found = repr(text)
-        hint = "Correct the cell, or leave the row out."
-        if _is_number(text.replace(",", ".")):
-            hint = "Write decimals with a point."
-        elif words:
-            hint = f"The words of this column are {', '.join(words)}."
     raise DataError(
         f"expected a number; got {found}",
         place=f"{source}, row {number[row]}, column {column}",
-        hint=hint,
+        hint=meaning.remedy(text, texts),
     )
 
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import cast
 
 import numpy as np
 
 from abi_cli.data import formats
-from abi_cli.data.entries import Cell, Entries, Naming, Wanted, check_labels, listing
+from abi_cli.data.entries import (
+    ROW_NAMES,
+    Asked,
+    Cell,
+    Entries,
+    Naming,
+    Wanted,
+    check_labels,
+    listing,
+)
 from abi_cli.data.files import Source, output, output_errors
 from abi_cli.data.preparing import in_order, prepared
 from abi_cli.errors import DataError
@@ -71,38 +79,33 @@ def read_simulations(
     layout: Layout,
     *,
     format: str | None = None,
-    times: Mapping[str, str] = MappingProxyType({}),
-) -> Datasets:
+    naming: Naming | None = None,
+) -> Loaded:
     """Read simulations to learn from: data sets with the parameters that they come from.
 
     Arguments:
-        times: Series → what its steps are put in order by.
+        naming: How the file may call things otherwise: it says the same of simulations as of the
+            data that posteriors will be given.
 
     Errors:
         UsageError: No such format.
         DataError: The file is not there, or not simulations of this model.
     """
-    naming = Naming(times=times)
-    usual = wanted_of(layout, naming, more=layout.of("nuisance"))
+    usual = wanted_of(layout, naming or Naming(), more=layout.of("nuisance"))
     wanted = replace(usual, required=(*usual.required, *layout.of("parameter")))
-    return _load(source, layout, wanted, format).datasets
+    return _load(source, layout, wanted, format)
 
 
 def read_shapes(
-    source: Path | None, ragged: Collection[str], *, format: str | None = None
+    source: Path | None, asked: Asked, *, format: str | None = None
 ) -> dict[str, tuple[int, ...]]:
     """What variables a file has: their names and the shape of one event of each.
-
-    Arguments:
-        ragged: Variables that are sets or series, whose events are their members.
 
     Errors:
         UsageError: No such format.
         DataError: The file is not there, or can't be data of this format.
     """
-    return formats.choose_reader(source, format, lambda fmt: fmt.read_shapes)(
-        Source(source), ragged
-    )
+    return formats.choose_reader(source, format, lambda fmt: fmt.read_shapes)(Source(source), asked)
 
 
 def read_described(
@@ -127,58 +130,13 @@ def read_described(
     """
     reader = formats.choose_reader(source, format, lambda fmt: fmt.read_sets)
     ragged = (reader(Source(source)) | set(sets)) - set(once)
-    shapes = read_shapes(source, ragged, format=format)
+    shapes = read_shapes(source, Asked(ragged=ragged), format=format)
     variables = tuple(
         Variable(name, "observable", ragged=name in ragged, event=shape)
         for name, shape in shapes.items()
         if not alone or name in once
     )
     return _load(source, Layout(variables), Wanted(variables, optional=()), format)
-
-
-def read_parameters(
-    source: Path | None,
-    layout: Layout,
-    labels: Sequence[str],
-    *,
-    format: str | None = None,
-    naming: Naming | None = None,
-) -> tuple[np.ndarray, Datasets]:
-    """Read values of the parameters, one row each, and which data set each is for.
-
-    Arguments:
-        source: None is standard input.
-        layout: The variables of the model; all its parameters must be there.
-        labels: Of the data sets. Where there is only one, the file needs no labels.
-        format: A format's name; by default that of the extension, CSV for standard input.
-
-    Returns:
-        Index into `labels`, `(row,)`, and parameter name → `(row, *event)`.
-
-    Errors:
-        UsageError: No such format.
-        DataError: The file is not there, or not values of these parameters, or for other data.
-    """
-    reader = formats.choose_reader(source, format, lambda fmt: fmt.read_points)
-    file = Source(source)
-    wanted = Wanted(layout.of("parameter"), optional=(), naming=naming or Naming())
-    entries = reader(file, wanted)
-    if entries.labels is None:
-        if len(labels) != 1:
-            raise DataError(
-                f"expected a {entries.noun} dataset, as there are {len(labels)} data sets",
-                place=str(file),
-                hint="Say which data set each row is for.",
-            )
-        return np.zeros(count(entries.values), np.int64), entries.values
-    position = {label: i for i, label in enumerate(labels)}
-    for row, label in enumerate(entries.labels):
-        if label not in position:
-            raise DataError(
-                f"expected the label of a data set: {listing(labels)}; got {label}",
-                place=entries.place(row),
-            )
-    return np.array([position[label] for label in entries.labels]), entries.values
 
 
 def wanted_of(layout: Layout, naming: Naming, *, more: tuple[Variable, ...] = ()) -> Wanted:
@@ -229,7 +187,7 @@ def loaded_of(entries: Entries, layout: Layout, naming: Naming, source: Source) 
                 hint="Leave the empty data set out.",
             )
     values = entries.values | _counts(entries, labels, layout)
-    notes = []
+    notes = list(entries.notes)
     before: dict[str, np.ndarray] = {}
     for column in dict.fromkeys(naming.times.values()):
         series = [name for name, time in naming.times.items() if time == column and name in values]
@@ -240,9 +198,14 @@ def loaded_of(entries: Entries, layout: Layout, naming: Naming, source: Source) 
         elif series:
             notes.append(f"{source}: no {column}: the steps of {listing(series)} stay in order")
     for name, how in naming.prepare.items():
-        values[name] = prepared(name, values[name], how, labels)
+        if name in values:  # what is looked for, and isn't there, was refused before
+            values[name] = prepared(name, values[name], how, labels)
     ordered = {v.name: values[v.name] for v in layout.variables if v.name in values}
-    unused = [name for name in entries.unused if name.partition("[")[0] not in layout]
+    unused = [
+        name
+        for name in entries.unused
+        if name.partition("[")[0] not in layout and name not in ROW_NAMES
+    ]
     if unused:
         notes.append(f"{source}: no use for the {entries.noun}s {listing(unused)}")
 

@@ -22,7 +22,7 @@ from abi_cli.data.long_tables import (
     estimate_rows,
     flat_draws,
 )
-from abi_cli.data.tables import read_groups, read_header, read_table
+from abi_cli.data.tables import read_groups, read_header, read_table, read_texts
 from abi_cli.harmless import cell
 from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged, take
 
@@ -35,6 +35,7 @@ def tables(delimiter: str) -> Tables:
     return Tables(
         partial(read_table, delimiter=delimiter),
         partial(read_header, delimiter=delimiter),
+        partial(read_texts, delimiter=delimiter),
         partial(read_groups, delimiter=delimiter),
     )
 

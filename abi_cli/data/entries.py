@@ -6,20 +6,22 @@ The readers of the formats differ in how they find the values of a variable; wha
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from abi_cli.data.meanings import Meaning, Missing
+from abi_cli.data.spelling import meant
 from abi_cli.errors import DataError
-from abi_cli.variables import Datasets, Variable
+from abi_cli.variables import Datasets, Variable, element_names
 
 LABEL = "dataset"
 """The column, key or array that names the data sets."""
 
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "."})
-"""What stands for a missing value, in lower case."""
+
+ROW_NAMES = ("", "Unnamed: 0")
+"""What R and pandas call the column of row numbers that they add: it is passed over."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Naming:
         dataset: What names the data sets.
         columns: Variable → its name in files, or the names of its elements.
         categories: Variable → the words that stand for 0, 1, ….
-        missing: What else stands for a missing value.
+        missing: What stands for a missing value.
         prepare: Variable → what is done with it in each data set before anything else.
         times: Series → what its steps are put in order by.
     """
@@ -38,9 +40,35 @@ class Naming:
     dataset: str = LABEL
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    missing: tuple[str, ...] = ()
+    missing: Missing = field(default_factory=Missing)
     prepare: Mapping[str, str] = field(default_factory=dict)
     times: Mapping[str, str] = field(default_factory=dict)
+
+    def renamed(self, names: Iterable[str]) -> list[str]:
+        """Names of a file in the words of a model whose shapes are not known yet.
+
+        Several columns of one variable are its elements.
+        """
+        own = {self.dataset: LABEL}
+        for variable, columns in self.columns.items():
+            event = (len(columns),) if len(columns) > 1 else ()
+            own |= zip(columns, element_names(variable, event), strict=True)
+        return [own.get(name, name) for name in names]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is known of variables before their shapes are.
+
+    Arguments:
+        names: Those that are looked for; a file may have others.
+        ragged: Sets and series, whose events are their members.
+        naming: How the file may call things otherwise.
+    """
+
+    names: Collection[str] = ()
+    ragged: Collection[str] = ()
+    naming: Naming = field(default_factory=Naming)
 
 
 @dataclass(frozen=True)
@@ -76,33 +104,51 @@ class Wanted:
             if len(others) == len(spell(variable)):
                 own |= zip(others, spell(variable), strict=True)
         translated = [own.get(name, name) for name in names]
-        for name, meant in zip(names, translated, strict=True):
-            if name != meant and meant in names and own.get(meant, meant) == meant:
+        for name, ours in zip(names, translated, strict=True):
+            if name != ours and ours in names and own.get(ours, ours) == ours:
                 raise DataError(
-                    f"expected {name} or {meant}, which the spec says are the same; got both",
+                    f"expected {name} or {ours}, which the spec says are the same; got both",
                     place=place,
                     hint="Leave one of them out, or change `data:` in the spec of the run.",
                 )
         return translated
 
-    def gaps(self, spell: Callable[[Variable], tuple[str, ...]]) -> dict[str, frozenset[str]]:
-        """Name in this format → what stands for a missing value, where values may be missing."""
-        words = MISSING.union(word.lower() for word in self.naming.missing)
+    def meanings(self, spell: Callable[[Variable], tuple[str, ...]]) -> dict[str, Meaning]:
+        """Name in this format → what its cells may say beside numbers."""
+        naming, times = self.naming, set(self.naming.times.values())
+        ordering = {v.name for v in self.optional if v.name in times}  # only their order counts
         return {
-            name: words
+            name: Meaning(
+                words={w: i for i, w in enumerate(naming.categories.get(variable.name, ()))},
+                missing=naming.missing,
+                gaps=variable.missing,
+                dates=variable.name in ordering,
+                variable=variable.name,
+            )
             for variable in (*self.required, *self.optional)
-            if variable.missing
             for name in spell(variable)
         }
 
-    def categories(self, spell: Callable[[Variable], tuple[str, ...]]) -> dict[str, dict[str, int]]:
-        """Name in this format → word → number, for what may be written in words."""
-        return {
-            name: {word: number for number, word in enumerate(words)}
-            for variable in (*self.required, *self.optional)
-            if (words := self.naming.categories.get(variable.name))
-            for name in spell(variable)
-        }
+    def checked(
+        self, values: np.ndarray, variable: Variable, place: Callable[[tuple[int, ...]], str]
+    ) -> np.ndarray:
+        """`check_numbers` of values of which some stand for a missing one.
+
+        Errors:
+            DataError: As `check_numbers`; such a number where no value may be missing.
+        """
+        gone = self.naming.missing.among(values)
+        if not gone.any():
+            return check_numbers(values, variable, place)
+        if not variable.missing:
+            at = _first(gone)
+            raise DataError(
+                f"expected a number; got {values[at]:g}, which `data:` says is a missing value",
+                place=place(at),
+                hint=f"Fill it in, or leave the row out. Where {variable.name} may be missing, the "
+                f"spec that is trained says so: `missing: {{{variable.name}: 0.1}}`.",
+            )
+        return check_numbers(np.where(gone, np.nan, values), variable, place)
 
     def found(
         self,
@@ -137,18 +183,12 @@ class Wanted:
         return tuple(present)
 
 
-_COMPARED = 1_000
-"""Names that may have been meant by another."""
-
-
 def _missing(missing: list[str], names: Sequence[str], *, noun: str, place: str) -> DataError:
     wanted = f"{noun}s {listing(missing)}" if len(missing) > 1 else f"{noun} {missing[0]}"
-    lower = {name.lower(): name for name in names[:_COMPARED]}
     hint = f"Name what holds the values of {listing(missing)} so, or add it."
     for name in missing:
-        nearest = difflib.get_close_matches(name.lower(), lower, n=1)
-        if nearest:
-            hint = f"Did you mean {lower[nearest[0]]}? Rename it to {name}."
+        if found := meant(name, names):
+            hint = f"Did you mean {found}? Rename it to {name}."
             break
     return DataError(
         f"expected the {wanted}; got {listing(names) or 'none'}", place=place, hint=hint
@@ -170,6 +210,7 @@ class Entries:
         noun: What the format calls such a name: column, key, array.
         place: Where an entry begins, such as `data.csv, row 3`.
         cell: Where a number is: that of a variable at an index of its array, `array_of(value)`.
+        notes: What was understood that was not written so.
     """
 
     labels: tuple[str, ...] | None
@@ -178,6 +219,7 @@ class Entries:
     noun: str
     place: Callable[[int], str]
     cell: Cell
+    notes: tuple[str, ...] = ()
 
 
 def check_numbers(

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from abi_cli.data import formats
-from abi_cli.data.draws import USUAL_STYLE, DrawHeader, Estimates, Style, whole_datasets
-from abi_cli.data.entries import LABEL
+from abi_cli.data.draws import USUAL_STYLE, DrawHeader, Draws, Estimates, Style, whole_datasets
 from abi_cli.data.files import Source, output, output_errors
-from abi_cli.data.long_tables import DRAW, PARAMETER
 from abi_cli.data.statistics import statistics
 from abi_cli.data.summary import Summary
-from abi_cli.data.tables import check_header, rows_of
 from abi_cli.errors import DataError
-from abi_cli.harmless import label
 from abi_cli.variables import DrawBlock
 
 OF_DRAWS = ("mean", "sd", "q5", "median", "q95")
@@ -51,46 +48,30 @@ def joined(parts: Iterable[Estimates]) -> Estimates:
     )
 
 
-def read_estimates(source: Path | None) -> Summary | None:
-    """Estimates of a table as `write_estimates` leaves it; None where the file is something else.
+def read_answers(source: Path | None, *, format: str | None = None) -> Draws | Summary:
+    """What a file holds of posteriors: draws, or estimates as `write_estimates` leaves them.
+
+    Arguments:
+        source: None is standard input.
 
     Errors:
-        DataError: The file can't be read, or a cell is no number.
+        UsageError: No such format.
+        DataError: The file can't be read, or holds neither.
     """
-    file = Source(source)
-    name = formats.sniff(source)
-    if name not in ("csv", "tsv"):
-        return None
-    known = set(formats.first_line(source, name))
-    if {PARAMETER, LABEL} - known:
-        return None
-    if DRAW in known:
+    file = Source(source).kept() if source is None else Source(source)
+    begin = formats.sniff(source) if file.content is None else formats.sniffed(file.content)
+    name = format or begin
+    chosen = partial(formats.choose_reader, source, name)
+    kind = chosen(lambda fmt: fmt.read_kind)(file)
+    if kind == "long draws":
         raise DataError(
             "expected draws with a column for each parameter; got a long table",
             place=str(file),
             hint="abi sample writes them so without --long.",
         )
-    cells: dict[tuple[str, str], list[float]] = {}
-    rows = 0
-    with rows_of(file, "," if name == "csv" else "\t") as lines:
-        header = next(filter(any, lines), [])
-        check_header(header, file)
-        names = [column for column in header if column not in (PARAMETER, LABEL)]
-        for rows, line in enumerate(filter(any, lines), start=1):
-            try:
-                row = dict(zip(header, line, strict=True))
-                own = [float(row[column]) for column in names]
-                cells[label(row[LABEL]), label(row[PARAMETER])] = own
-            except (KeyError, ValueError):
-                raise DataError(
-                    "expected a number in every column", place=f"{file}, row {rows + 1}"
-                ) from None
-    labels = tuple(dict.fromkeys(name for name, _ in cells))
-    elements = tuple(dict.fromkeys(element for _, element in cells))
-    if len(cells) != rows or len(cells) != len(labels) * len(elements) or not names:
-        raise DataError("expected each parameter of each data set once", place=str(file))
-    table = np.array([[cells[name, element] for element in elements] for name in labels])
-    return Summary(labels, elements, {name: table[..., k] for k, name in enumerate(names)})
+    if kind == "estimates":
+        return chosen(lambda fmt: fmt.read_estimates)(file)
+    return chosen(lambda fmt: fmt.read_draws)(file)
 
 
 def write_estimates(

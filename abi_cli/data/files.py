@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, TextIO, TypeVar, cast
@@ -27,9 +28,11 @@ class Source:
 
     Arguments:
         path: None is standard input.
+        content: All of it, where it has been read.
     """
 
     path: Path | None
+    content: bytes | None = None
 
     def __str__(self) -> str:
         return "standard input" if self.path is None else str(self.path)
@@ -41,8 +44,14 @@ class Source:
         Errors:
             DataError: It isn't there, or can't be read.
         """
+        if self.content is not None:
+            yield io.BytesIO(self.content)
+            return
         if self.path is None:
             yield cast(BinaryIO, sys.stdin.buffer)
+            return
+        if is_pipe(self.path):
+            yield io.BytesIO(_come_through(self.path))
             return
         try:
             with self.path.open("rb") as stream:
@@ -53,6 +62,11 @@ class Source:
             raise DataError("expected a file; got a folder", place=str(self)) from None
         except OSError as error:
             raise DataError(f"cannot be read: {error.strerror}", place=str(self)) from error
+
+    def kept(self) -> Source:
+        """The same, to be read more than once: in memory."""
+        with self.open() as stream:
+            return Source(self.path, stream.read())
 
     def batches(self, items: Iterator[T], size: int) -> Iterator[list[T]]:
         """What is read of it, `size` at a time; of a pipe, fewer when no more come for a while."""
@@ -90,8 +104,8 @@ def output(target: Path | None) -> Iterator[BinaryIO]:
             stream.flush()
         return
     with output_errors(target):
-        path = target.resolve()
-        whole = not path.exists() or path.is_file()
+        whole = not is_pipe(target)
+        path = target.resolve() if whole else target  # what a shell's >(…) resolves to has no place
         written = path.with_name(f".{path.name}.{os.getpid()}.tmp") if whole else path
         stream = written.open("wb")
     try:
@@ -105,6 +119,34 @@ def output(target: Path | None) -> Iterator[BinaryIO]:
             stream.close()
         if whole:
             written.unlink(missing_ok=True)
+
+
+def is_pipe(path: Path) -> bool:
+    """Whether a path names a pipe or a device: a shell's `<(…)` and `>(…)`, /dev/stdin."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _come_through(path: Path) -> bytes:
+    """All that comes through a pipe, which comes but once, however often it is read.
+
+    Errors:
+        DataError: It can't be read.
+    """
+    try:
+        told = path.stat()
+        return _content(path, told.st_dev, told.st_ino)
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", place=str(path)) from error
+
+
+@cache
+def _content(path: Path, _device: int, _inode: int) -> bytes:
+    """Of the pipe that has this number: another one may have its name later."""
+    return path.read_bytes()
 
 
 _PATIENCE = 0.5
@@ -154,8 +196,18 @@ def _as_they_come(items: Iterator[T], size: int) -> Iterator[list[T]]:
         raise end
 
 
-def peek() -> bytes:
-    """The first bytes of standard input, which stay to be read; none where that can't be."""
+def peek(path: Path | None = None) -> bytes:
+    """The first bytes of a pipe, which stay to be read; none where that can't be.
+
+    Arguments:
+        path: None is standard input.
+
+    Errors:
+        DataError: It can't be read.
+    """
+    if path is not None:
+        with Source(path).open() as stream:
+            return stream.read(1 << 12)
     look = getattr(sys.stdin.buffer, "peek", None)
     return b"" if look is None else bytes(look(1 << 12))
 

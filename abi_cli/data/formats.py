@@ -5,7 +5,7 @@ To add one, write its functions in a file of its own and name them here. Nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,14 +15,14 @@ from typing import BinaryIO, TypeVar
 
 from abi_cli.data import delimited, json_list, jsonl, long_tables, netcdf, npz, parquet, stan
 from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style
-from abi_cli.data.entries import Entries, Wanted
-from abi_cli.data.files import Source, peek
-from abi_cli.data.tables import read_header
+from abi_cli.data.entries import Asked, Entries, Wanted
+from abi_cli.data.files import Source, is_pipe, peek
+from abi_cli.data.summary import Summary
 from abi_cli.errors import UsageError
 from abi_cli.variables import Datasets, DrawBlock, Layout
 
 T = TypeVar("T")
-ReadShapes = Callable[[Source, Collection[str]], dict[str, tuple[int, ...]]]
+ReadShapes = Callable[[Source, Asked], dict[str, tuple[int, ...]]]
 ReadSets = Callable[[Source], set[str]]
 ReadEntries = Callable[[Source, Wanted], Entries]
 ReadBatches = Callable[[Source, Wanted, int], Iterator[Entries]]
@@ -49,7 +49,7 @@ class Format:
         name: As in `--format`, and as extension.
         read_kind: `draws`, `long draws`, `estimates` or `data sets`; `draws or data sets` where a
             file does not tell.
-        read_shapes: Event shape by variable, given which are sets or series.
+        read_shapes: Event shape by variable.
         read_sets: Variables that look like sets or series, where no model says which are.
         read_datasets: One entry per data set.
         read_batches: The same, some data sets at a time, as they come.
@@ -58,6 +58,7 @@ class Format:
         write_datasets: What `read_datasets` reads.
         write_replicates: The same, of data sets whose labels come again and again.
         read_draws: What `write_draws` writes.
+        read_estimates: What `write_estimates` writes.
         write_draws: As blocks come, in bounded memory.
         write_long_draws: The same with a row for each element.
         write_estimates: Point estimates.
@@ -76,6 +77,7 @@ class Format:
     write_datasets: WriteDatasets | None = None
     write_replicates: WriteDatasets | None = None
     read_draws: Callable[[Source], Draws] | None = None
+    read_estimates: Callable[[Source], Summary] | None = None
     write_draws: WriteDraws | None = None
     write_long_draws: WriteDraws | None = None
     write_estimates: WriteEstimates | None = None
@@ -105,6 +107,7 @@ def _tables(name: str, tables: long_tables.Tables) -> Format:
         read_datasets=partial(long_tables.read_datasets, tables=tables),
         read_points=partial(long_tables.read_points, tables=tables),
         read_draws=partial(long_tables.read_draws, tables=tables),
+        read_estimates=partial(long_tables.read_estimates, tables=tables),
         styled=True,
     )
 
@@ -120,6 +123,7 @@ def _records(name: str, module: ModuleType) -> Format:
         write_datasets=module.write_datasets,
         write_replicates=module.write_datasets,
         read_draws=module.read_draws,
+        read_estimates=module.read_estimates,
         write_draws=module.write_draws,
         write_estimates=module.write_estimates,
     )
@@ -140,6 +144,7 @@ FORMATS = (
         write_datasets=npz.write_datasets,
         write_replicates=npz.write_datasets,
         read_draws=npz.read_draws,
+        read_estimates=npz.read_estimates,
         write_draws=npz.write_draws,
         write_estimates=npz.write_estimates,
         counts_first=True,
@@ -181,7 +186,8 @@ def choose(path: Path | None, name: str | None, ability: Callable[[Format], T | 
     """
     able = {fmt.name: found for fmt in FORMATS if (found := ability(fmt)) is not None}
     if name is None:
-        name = next(iter(able)) if path is None else path.suffix.lower().removeprefix(".")
+        named = path is not None and (path.suffix or not is_pipe(path))
+        name = path.suffix.lower().removeprefix(".") if path and named else next(iter(able))
     if name in able:
         return able[name]
     known = ", ".join(able)
@@ -198,7 +204,7 @@ def choose_reader(path: Path | None, name: str | None, ability: Callable[[Format
     Errors:
         UsageError: There is no such format, or it can't do this.
     """
-    if path is not None and name is None and not path.suffix:
+    if path is not None and name is None and not path.suffix and not _by_its_bytes(path):
         known = ", ".join(fmt.name for fmt in FORMATS if ability(fmt) is not None)
         raise UsageError(
             f"expected one of the formats {known}; got 'no extension'",
@@ -206,24 +212,22 @@ def choose_reader(path: Path | None, name: str | None, ability: Callable[[Format
             hint="A file's extension says its format. What comes through a pipe is read as -, and "
             "known by its first bytes.",
         )
-    return choose(path, sniff(path) if path is None and name is None else name, ability)
+    return choose(path, sniff(path) if name is None and _by_its_bytes(path) else name, ability)
+
+
+def _by_its_bytes(path: Path | None) -> bool:
+    """Whether a format is known by what comes, as of a pipe: no name tells it."""
+    return path is None or (not path.suffix and (is_pipe(path) or path.is_relative_to("/dev")))
 
 
 def sniff(path: Path | None) -> str:
     """The name of the format of a file: by its extension, or by the first bytes that are piped."""
-    return _sniffed(peek()) if path is None else path.suffix.lower().removeprefix(".")
+    if _by_its_bytes(path):
+        return sniffed(peek(path))
+    return path.suffix.lower().removeprefix(".") if path else ""
 
 
-def first_line(path: Path | None, name: str) -> list[str]:
-    """The names of the columns of delimited text, which stay to be read."""
-    mark = "," if name == "csv" else "\t"
-    if path is not None:
-        return read_header(Source(path), delimiter=mark)
-    line = peek().partition(b"\n")[0].decode("utf-8-sig", "replace").strip()
-    return [cell.strip().strip('"') for cell in line.split(mark)]
-
-
-def _sniffed(start: bytes) -> str:
+def sniffed(start: bytes) -> str:
     """The format of a file that begins so; CSV where nothing speaks for another one."""
     for mark, name in ((b"PK", "npz"), (b"\x89HDF", "nc"), (b"PAR1", "parquet")):
         if start.startswith(mark):

@@ -1,16 +1,20 @@
-"""JSON: one object, which is a data set (as Stan's programs read it), or a list of such objects."""
+"""JSON: one object, which is a data set (as Stan's programs read it), or a list of such objects.
+
+A list may also hold the rows of a table, as R and pandas write data frames.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from abi_cli.data import records
+from abi_cli.data import json_rows, long_tables, record_texts, records
 from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style
-from abi_cli.data.entries import Entries, Wanted
+from abi_cli.data.entries import Asked, Entries, Wanted
 from abi_cli.data.files import Source
+from abi_cli.data.summary import Summary
 from abi_cli.variables import Datasets, DrawBlock, Layout
 
 
@@ -28,13 +32,19 @@ def objects(source: Source) -> list[records.Record]:
 
 
 def read_entries(source: Source, wanted: Wanted) -> Entries:
-    """One entry per object: a data set, or a point. See `records.entries_of`."""
-    return records.entries_of(objects(source), wanted, source)
+    """One entry per object: a data set, or a point. See `records.entries_of`.
+
+    Objects without lists, where sets or series are looked for, are the rows of a table.
+    """
+    found = objects(source)
+    if found and json_rows.are_rows(found, wanted):
+        return long_tables.read_datasets(source, wanted, tables=json_rows.tables(found))
+    return records.entries_of(found, wanted, source)
 
 
-def read_shapes(source: Source, ragged: Collection[str]) -> dict[str, tuple[int, ...]]:
+def read_shapes(source: Source, asked: Asked) -> dict[str, tuple[int, ...]]:
     """Event shape by variable, judging by the first object."""
-    return records.shapes_of(objects(source), ragged, source)
+    return records.shapes_of(objects(source), asked, source)
 
 
 def read_sets(source: Source) -> set[str]:
@@ -52,11 +62,16 @@ def read_draws(source: Source) -> Draws:
     return records.draws_of(objects(source), source)
 
 
+def read_estimates(source: Source) -> Summary:
+    """Estimates as `write_estimates` leaves them."""
+    return records.estimates_of(objects(source), source)
+
+
 def write_datasets(
     stream: BinaryIO, datasets: Datasets, layout: Layout, labels: Sequence[str]
 ) -> None:
     """A list with one object per data set, its variables as numbers and lists."""
-    _write_all(stream, records.datasets_in_text(datasets, layout, labels))
+    _write_all(stream, record_texts.datasets_in_text(datasets, layout, labels))
 
 
 @contextmanager
@@ -65,7 +80,7 @@ def write_draws(
 ) -> Iterator[Callable[[DrawBlock], None]]:
     """A list with one object per data set: its label, and per parameter a list over draws."""
     with _listed(stream) as put:
-        yield records.draws_in_text(header, put)
+        yield record_texts.draws_in_text(header, put)
 
 
 @contextmanager
@@ -76,7 +91,7 @@ def write_estimates(
     with _listed(stream) as put:
 
         def append(estimates: Estimates) -> None:
-            for text in records.estimates_in_text(estimates):
+            for text in record_texts.estimates_in_text(estimates):
                 put(text)
 
         yield append

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from abi_cli.data import records
+from abi_cli.data import record_texts, records
 from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style
-from abi_cli.data.entries import Entries, Wanted
+from abi_cli.data.entries import Asked, Entries, Wanted
 from abi_cli.data.files import Source
+from abi_cli.data.summary import Summary
 from abi_cli.errors import DataError
 from abi_cli.variables import Datasets, DrawBlock, Layout
 
@@ -54,9 +55,9 @@ def read_batches(source: Source, wanted: Wanted, datasets: int) -> Iterator[Entr
         records.entries_of([], wanted, source)  # refuses
 
 
-def read_shapes(source: Source, ragged: Collection[str]) -> dict[str, tuple[int, ...]]:
+def read_shapes(source: Source, asked: Asked) -> dict[str, tuple[int, ...]]:
     """Event shape by variable, judging by the first line."""
-    return records.shapes_of(objects(source), ragged, source)
+    return records.shapes_of(objects(source), asked, source)
 
 
 def read_sets(source: Source) -> set[str]:
@@ -74,11 +75,16 @@ def read_draws(source: Source) -> Draws:
     return records.draws_of(objects(source), source)
 
 
+def read_estimates(source: Source) -> Summary:
+    """Estimates as `write_estimates` leaves them."""
+    return records.estimates_of(objects(source), source)
+
+
 def write_datasets(
     stream: BinaryIO, datasets: Datasets, layout: Layout, labels: Sequence[str]
 ) -> None:
     """One object per data set, its variables as numbers and lists."""
-    for text in records.datasets_in_text(datasets, layout, labels):
+    for text in record_texts.datasets_in_text(datasets, layout, labels):
         _put(stream, text)
 
 
@@ -87,7 +93,7 @@ def write_draws(
     stream: BinaryIO, header: DrawHeader, _scratch: Path | None
 ) -> Iterator[Callable[[DrawBlock], None]]:
     """One object per data set: its label, and per parameter a list over draws."""
-    yield records.draws_in_text(header, lambda text: _put(stream, text))
+    yield record_texts.draws_in_text(header, lambda text: _put(stream, text))
 
 
 def _put(stream: BinaryIO, text: str) -> None:
@@ -102,7 +108,7 @@ def write_estimates(
     """One object per data set: its label, and per parameter an object of its estimates."""
 
     def append(estimates: Estimates) -> None:
-        for text in records.estimates_in_text(estimates):
+        for text in record_texts.estimates_in_text(estimates):
             _put(stream, text)
 
     yield append

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style, as_float32
-from abi_cli.data.entries import LABEL, Entries, Wanted, check_numbers
+from abi_cli.data.entries import LABEL, ROW_NAMES, Asked, Entries, Wanted
 from abi_cli.data.files import Source
+from abi_cli.data.meanings import Meaning
+from abi_cli.data.spelling import respelled, shapes_among
+from abi_cli.data.summary import Summary, summary_of
 from abi_cli.data.tables import Table
+from abi_cli.data.wide_tables import narrowed, widened
 from abi_cli.errors import DataError, UsageError
+from abi_cli.harmless import label
+from abi_cli.spec.dump import one_line
 from abi_cli.variables import (
     Datasets,
     DrawBlock,
     Ragged,
     Variable,
     count,
-    element_names,
 )
 
 DRAW = "draw"
@@ -36,11 +39,13 @@ class Tables:
     Arguments:
         read: Source, what to choose from the header, and options as `tables.read_table` → table.
         header: Source → names of the columns.
+        texts: Source → names of the columns, rows as texts, numbers of the rows.
         groups: As `read`, some data sets at a time; None where a file is not read from its top.
     """
 
     read: Callable[..., Table]
     header: Callable[[Source], list[str]]
+    texts: Callable[[Source], tuple[list[str], list[tuple[str, ...]], np.ndarray]]
     groups: Callable[..., Iterator[Table]] | None = None
 
 
@@ -53,7 +58,8 @@ def read_datasets(source: Source, wanted: Wanted, *, tables: Tables) -> Entries:
     Errors:
         DataError: As `Tables.read`; a value differs within a data set that has one of it.
     """
-    return _datasets(*_read(source, wanted, tables))
+    chosen, table = _read(source, wanted, tables)
+    return chosen.entries(table)
 
 
 def read_batches(
@@ -63,11 +69,11 @@ def read_batches(
     assert tables.groups is not None  # noqa: S101  # formats without it don't offer this
     chosen = _Chosen(source, wanted)
     for table in tables.groups(source, chosen.choose, datasets=datasets, **chosen.options()):
-        yield _datasets(chosen.variables, table)
+        yield chosen.entries(table)
 
 
-def _datasets(variables: tuple[Variable, ...], table: Table) -> Entries:
-    by_row = _by_row(variables, table)
+def _datasets(wanted: Wanted, variables: tuple[Variable, ...], table: Table) -> Entries:
+    by_row = _by_row(wanted, variables, table)
     if table.labels is None and not any(variable.ragged for variable in variables):
         cell = partial(_cell_of, table, variables)
         return Entries(None, by_row, table.unused, "column", table.place, cell)
@@ -104,30 +110,29 @@ def read_points(source: Source, wanted: Wanted, *, tables: Tables) -> Entries:
     Errors:
         DataError: As `Tables.read`.
     """
-    variables, table = _read(source, wanted, tables)
+    chosen, table = _read(source, wanted, tables)
+    variables = chosen.variables
     return Entries(
         labels=None if table.labels is None else tuple(table.labels[i] for i in table.codes),
-        values=_by_row(variables, table),
+        values=_by_row(wanted, variables, table),
         unused=table.unused,
         noun="column",
         place=table.place,
         cell=partial(_cell_of, table, variables),
+        notes=tuple(chosen.notes),
     )
 
 
-def read_shapes(
-    source: Source,
-    _ragged: Collection[str],  # of which a row has one member
-    *,
-    tables: Tables,
-) -> dict[str, tuple[int, ...]]:
-    """Event shape by variable, as the names of the columns say it.
+def read_shapes(source: Source, asked: Asked, *, tables: Tables) -> dict[str, tuple[int, ...]]:
+    """Event shape by variable, as the names of the columns say it; a row has one member of a set.
 
     Errors:
         DataError: No text, or no header; a vector of which elements are missing.
     """
-    header = tables.header(source)
-    return _events([name for name in header if name != LABEL], 0, source)
+    header = asked.naming.renamed(tables.header(source))
+    names = [name for name in header if name != LABEL and name not in ROW_NAMES]
+    found = shapes_among(names, asked.names, str(source))
+    return {name: event for name, (event, _names) in found.items()}
 
 
 def read_kind(source: Source, *, tables: Tables) -> str:
@@ -151,52 +156,72 @@ def read_sets(source: Source, *, tables: Tables) -> set[str]:
     table = tables.read(source, lambda _header: ())
     if len(table.codes) == len(table.labels or ()):
         return set()
-    return set(_events(list(table.unused), 0, source))
+    return set(shapes_among([n for n in table.unused if n not in ROW_NAMES], (), str(source)))
 
 
-def _read(source: Source, wanted: Wanted, tables: Tables) -> tuple[tuple[Variable, ...], Table]:
+def _read(source: Source, wanted: Wanted, tables: Tables) -> tuple[_Chosen, Table]:
     chosen = _Chosen(source, wanted)
-    table = tables.read(source, chosen.choose, **chosen.options())
-    return chosen.variables, table
+    return chosen, tables.read(source, chosen.choose, **chosen.options())
 
 
 class _Chosen:
     """Which columns of a table are read, known once its header is.
 
     Attributes:
-        variables: Those that the table has.
+        variables: Those that the table has; of a wide table, as its rows have them.
+        notes: What was understood that was not written so.
     """
 
     def __init__(self, source: Source, wanted: Wanted):
-        self._wanted, self._place = wanted, f"{source}, row 1"
+        self._wanted, self._found, self._place = wanted, wanted, f"{source}, row 1"
+        self._meanings: dict[str, Meaning] = {}
         self.variables: tuple[Variable, ...] = ()
+        self.notes: list[str] = []
 
     def choose(self, header: Sequence[str]) -> list[str]:
         """The columns with their elements."""
-        self.variables = self._wanted.found(
+        self.variables = self._found.found(
             header, noun="column", spell=Variable.elements, place=self._place
         )
         return [name for variable in self.variables for name in variable.elements()]
 
     def options(self) -> dict[str, Any]:
         """How cells are read, as options of `tables.read_table`."""
-        return {
-            "translate": self._translate,
-            "words": self._wanted.categories(Variable.elements),
-            "gaps": self._wanted.gaps(Variable.elements),
-        }
+        return {"translate": self._translate, "meanings": self._meanings}
+
+    def entries(self, table: Table) -> Entries:
+        """The data sets of a table."""
+        pooled = table.labels is None and any(variable.ragged for variable in self.variables)
+        if pooled and table.label_like:
+            name = table.label_like[0]
+            raise DataError(
+                f"expected a column {self._wanted.naming.dataset} with the labels of data sets; "
+                f"got none, but {name}, which repeats over rows as labels do",
+                place=self._place,
+                hint=f"Write `data: {{dataset: {one_line(name)}}}` into the spec (a run's, too), "
+                f"or call the column {LABEL}. If all rows are one data set, leave {name} out.",
+            )
+        entries = _datasets(self._found, self.variables, table)
+        if self._found is not self._wanted:
+            entries = narrowed(entries, self._wanted)
+        return replace(entries, notes=tuple(self.notes))
 
     def _translate(self, header: Sequence[str]) -> list[str]:
-        return self._wanted.translated(header, spell=Variable.elements, place=self._place)
+        """The header in our words; what its cells may say is known then, too."""
+        names = self._wanted.translated(header, spell=Variable.elements, place=self._place)
+        self._found = found = widened(self._wanted, names, self._place)
+        names, self.notes = respelled(names, found.required, found.optional, self._place)
+        self._meanings.update(found.meanings(Variable.elements))
+        return names
 
 
-def _by_row(variables: Sequence[Variable], table: Table) -> Datasets:
+def _by_row(wanted: Wanted, variables: Sequence[Variable], table: Table) -> Datasets:
     """Each row a data set; what is ragged has one member in each."""
     values: Datasets = {}
     for variable in variables:
         names = variable.elements()
         cells = np.stack([table.columns[name] for name in names], axis=-1)
-        cells = check_numbers(cells, variable, partial(_cell_place, table, names))
+        cells = wanted.checked(cells, variable, partial(_cell_place, table, names))
         rows = cells.reshape(len(cells), *variable.event)
         values[variable.name] = (
             Ragged(rows, np.ones(len(rows), np.int64)) if variable.ragged else rows
@@ -226,7 +251,8 @@ def _check_constant(
 ) -> None:
     """Refuse a value `rows (row, *event)`, sorted by data set, that differs within one."""
     first = np.repeat(starts, row_size)
-    differs = (rows != rows[first]).reshape(len(rows), -1)
+    same = (rows == rows[first]) | (np.isnan(rows) & np.isnan(rows[first]))
+    differs = ~same.reshape(len(rows), -1)
     if not differs.any():
         return
     row, element = (int(i) for i in np.argwhere(differs)[0])
@@ -255,7 +281,7 @@ def read_draws(source: Source, *, tables: Tables) -> Draws:
                 f"expected draws, with columns {LABEL} and {DRAW}; got {', '.join(header)}",
                 place=f"{source}, row 1",
             )
-        return [name for name in header if name != LABEL]
+        return [name for name in header if name != LABEL and name not in ROW_NAMES]
 
     table = tables.read(source, choose)
     labels = table.labels or ()
@@ -278,32 +304,40 @@ def read_draws(source: Source, *, tables: Tables) -> Draws:
             place=table.place(row),
             hint="Replicated data have a row for each member: they are no draws.",
         )
-    base = int(draw.min())
     values = {}
-    for name, event in _events(list(table.columns), base, source).items():
-        cells = [table.columns[element] for element in element_names(name, event, base=base)]
-        stacked = np.stack([as_float32(cell)[order] for cell in cells], axis=-1)
+    for name, (event, elements) in shapes_among(list(table.columns), (), str(source)).items():
+        stacked = np.stack([as_float32(table.columns[e])[order] for e in elements], axis=-1)
         values[name] = stacked.reshape(*order.shape, *event)
     return Draws(labels, values)
 
 
-def _events(elements: list[str], base: int, source: Source) -> dict[str, tuple[int, ...]]:
-    """Event shape by variable, from names such as `beta[0]`, `beta[1]`, `sigma`."""
-    indices: dict[str, list[tuple[int, ...]]] = {}
-    for element in elements:
-        match = re.fullmatch(r"(.+)\[([0-9]{1,18}(?:,[0-9]{1,18})*)\]", element)
-        name, index = match.groups() if match else (element, "")
-        indices.setdefault(name, []).append(tuple(int(i) for i in index.split(",") if i))
-    events = {}
-    for name, found in indices.items():
-        event = tuple(max(axis) + 1 - base for axis in zip(*found, strict=False))
-        whole = math.prod(event) == len(found)  # asked first: an index may be any number
-        if not whole or not set(element_names(name, event, base=base)) <= set(elements):
-            raise DataError(
-                f"expected all elements of {name}; got {len(found)} of them", place=str(source)
-            )
-        events[name] = event
-    return events
+def read_estimates(source: Source, *, tables: Tables) -> Summary:
+    """Estimates as `write_estimates` leaves them.
+
+    Errors:
+        DataError: No columns dataset and parameter; a cell that is no number.
+    """
+    header, rows, number = tables.texts(source)
+    if {LABEL, PARAMETER} - set(header) or DRAW in header:
+        raise DataError(
+            f"expected estimates, with columns {LABEL} and {PARAMETER}; got {', '.join(header)}",
+            place=f"{source}, row 1",
+        )
+    names = [name for name in header if name not in (LABEL, PARAMETER, *ROW_NAMES)]
+
+    def place(row: int) -> str:
+        return f"{source}, row {number[min(row, len(number) - 1)]}"
+
+    def parsed() -> Iterator[tuple[str, str, dict[str, float]]]:
+        for at, row in enumerate(rows):
+            cells = dict(zip(header, row, strict=True))
+            try:
+                values = {name: float(cells[name]) for name in names}
+            except ValueError:
+                raise DataError("expected a number in every column", place=place(at)) from None
+            yield label(cells[LABEL]), label(cells[PARAMETER]), values
+
+    return summary_of(parsed(), place)
 
 
 def common_row_size(datasets: Datasets, labels: Sequence[str]) -> np.ndarray:

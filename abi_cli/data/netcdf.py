@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -23,7 +23,7 @@ import numpy as np
 from abi_cli.data import hdf5
 from abi_cli.data.arrays import ROW_SIZE, entries_of, sets_of, shapes_of
 from abi_cli.data.draws import DrawHeader, Draws, as_float32
-from abi_cli.data.entries import LABEL, Entries, Wanted
+from abi_cli.data.entries import LABEL, Asked, Entries, Wanted
 from abi_cli.data.files import Source
 from abi_cli.errors import DataError
 from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged
@@ -176,13 +176,13 @@ def read_entries(source: Source, wanted: Wanted) -> Entries:
     return entries_of(_arrays(source), wanted, source)
 
 
-def read_shapes(source: Source, ragged: Collection[str]) -> dict[str, tuple[int, ...]]:
+def read_shapes(source: Source, asked: Asked) -> dict[str, tuple[int, ...]]:
     """Event shape by variable.
 
     Errors:
         DataError: No netCDF file, or a variable of anything but numbers.
     """
-    return shapes_of(_arrays(source), ragged, source)
+    return shapes_of(_arrays(source), asked, source)
 
 
 def read_sets(source: Source) -> set[str]:

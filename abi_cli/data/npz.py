@@ -9,7 +9,7 @@ import tempfile
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO
@@ -22,13 +22,15 @@ from abi_cli.data.arrays import (
     arrays_of,
     draws_of,
     entries_of,
+    estimates_of,
     kind_of,
     sets_of,
     shapes_of,
 )
 from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style
-from abi_cli.data.entries import LABEL, Entries, Wanted
+from abi_cli.data.entries import LABEL, Asked, Entries, Wanted
 from abi_cli.data.files import Source
+from abi_cli.data.summary import Summary
 from abi_cli.data.zips import looked_over
 from abi_cli.errors import DataError, UsageError
 from abi_cli.variables import Datasets, DrawBlock, Layout
@@ -56,14 +58,14 @@ def read_entries(source: Source, wanted: Wanted) -> Entries:
         return entries_of(arrays, wanted, source)
 
 
-def read_shapes(source: Source, ragged: Collection[str]) -> dict[str, tuple[int, ...]]:
+def read_shapes(source: Source, asked: Asked) -> dict[str, tuple[int, ...]]:
     """Event shape by variable.
 
     Errors:
         DataError: No NPZ file, or an array of anything but numbers.
     """
     with _arrays(source) as arrays:
-        return shapes_of(arrays, ragged, source)
+        return shapes_of(arrays, asked, source)
 
 
 def read_sets(source: Source) -> set[str]:
@@ -84,6 +86,16 @@ def read_draws(source: Source) -> Draws:
     """
     with _arrays(source) as arrays:
         return draws_of(arrays, source)
+
+
+def read_estimates(source: Source) -> Summary:
+    """Estimates as `write_estimates` leaves them.
+
+    Errors:
+        DataError: No NPZ file, no labels, arrays of another shape.
+    """
+    with _arrays(source) as arrays:
+        return estimates_of(arrays, source)
 
 
 def read_kind(source: Source) -> str:

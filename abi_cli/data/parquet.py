@@ -13,8 +13,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from abi_cli.data.draws import DrawHeader, Estimates, Style
-from abi_cli.data.entries import LABEL
+from abi_cli.data.entries import LABEL, ROW_NAMES
 from abi_cli.data.files import Source
+from abi_cli.data.label_like import Column
 from abi_cli.data.long_tables import (
     DRAW,
     PARAMETER,
@@ -23,10 +24,14 @@ from abi_cli.data.long_tables import (
     estimate_rows,
     flat_draws,
 )
+from abi_cli.data.meanings import PLAIN, Meaning
 from abi_cli.data.tables import Table, check_header
 from abi_cli.data.zips import MOST_TIMES, ROOM
 from abi_cli.errors import DataError, UsageError
 from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged
+
+_SHOWN = 500
+"""Cells from which a message tells what words a column has."""
 
 
 def _pyarrow(name: str) -> Any:
@@ -82,8 +87,7 @@ def read_table(
     choose: Callable[[Sequence[str]], Sequence[str]],
     *,
     translate: Callable[[Sequence[str]], list[str]] = list,
-    words: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
-    gaps: Mapping[str, frozenset[str]] = MappingProxyType({}),
+    meanings: Mapping[str, Meaning] = MappingProxyType({}),
 ) -> Table:
     """Read the columns that `choose` picks from the header, as `tables.read_table` does.
 
@@ -96,17 +100,18 @@ def read_table(
         spelled = dict(zip(header, originals, strict=True))
         names = list(choose(header))
         labelled = LABEL in header
-        _refuse_bombs(file, len(names) + labelled, size, source)
-        read = file.read([spelled[name] for name in (*names, *([LABEL] if labelled else ()))])
+        others = [name for name in header if not labelled and name not in (*names, *ROW_NAMES)]
+        asked = (*names, *others, *([LABEL] if labelled else ()))
+        _refuse_bombs(file, len(asked), size, source)
+        read = file.read([spelled[name] for name in asked])
         cells = {name: read.column(spelled[name]) for name in names}
         texts = read.column(spelled[LABEL]).to_pylist() if labelled else []
+        label_like = tuple(spelled[n] for n in others if _is_label(spelled[n], read))
         rows = read.num_rows if read.num_columns else file.metadata.num_rows
     if not rows:
         raise DataError("there are no rows in it", place=str(source))
     columns = {
-        name: _numbers(
-            column, f"{source}, column {spelled[name]}", words.get(name, {}), gaps.get(name)
-        )
+        name: _numbers(column, f"{source}, column {spelled[name]}", meanings.get(name, PLAIN))
         for name, column in cells.items()
     }
     code_of: dict[str, int] = {}
@@ -126,12 +131,18 @@ def read_table(
         unused=tuple(spelled[name] for name in header if name not in columns and name != LABEL),
         numbers=np.arange(1, rows + 1),
         originals=spelled,
+        label_like=label_like,
     )
 
 
-def _numbers(
-    column: Any, place: str, words: Mapping[str, int], gaps: frozenset[str] | None
-) -> np.ndarray:
+def _is_label(name: str, table: Any) -> bool:
+    """Whether a column repeats over rows as a label does."""
+    column = Column(name)
+    column.add(["" if cell is None else str(cell) for cell in table.column(name).to_pylist()])
+    return column.is_label
+
+
+def _numbers(column: Any, place: str, meaning: Meaning) -> np.ndarray:
     """A column as `(row,)` float64.
 
     Errors:
@@ -140,16 +151,15 @@ def _numbers(
     arrow = _pyarrow("pyarrow")
     kind = column.type
     numeric = arrow.types.is_integer(kind) or arrow.types.is_floating(kind)
-    if (numeric or arrow.types.is_boolean(kind)) and (gaps is not None or not column.null_count):
+    if (numeric or arrow.types.is_boolean(kind)) and (meaning.gaps or not column.null_count):
         return np.asarray(column.cast(arrow.float64(), safe=False).to_numpy(), dtype=np.float64)
     values = np.empty(len(column))
     for row, cell in enumerate(column.to_pylist()):
-        value = words.get(cell.strip(), cell) if isinstance(cell, str) else cell
-        if gaps is not None and (value is None or str(value).strip().lower() in gaps):
-            value = np.nan
+        value = meaning.number(cell)
         if not isinstance(value, int | float):
             found = "an empty cell" if value is None else f"{value!r}, of type {kind}"
-            hint = f"The words of this column are {', '.join(words)}." if words else None
+            cells = [text for text in column.slice(0, _SHOWN).to_pylist() if isinstance(text, str)]
+            hint = meaning.remedy(cell, cells) if isinstance(cell, str) else None
             raise DataError(
                 f"expected a number; got {found}", place=f"{place}, row {row + 1}", hint=hint
             )
@@ -175,7 +185,23 @@ def _refuse_bombs(file: Any, columns: int, stored: int, source: Source) -> None:
         )
 
 
-TABLES = Tables(read_table, read_header)
+def read_texts(source: Source) -> tuple[list[str], list[tuple[str, ...]], np.ndarray]:
+    """The names of the columns, the rows as texts, and the numbers `(row,)` of these.
+
+    Errors:
+        DataError: No Parquet file, or no rows.
+    """
+    with _file(source) as (file, size):
+        header = _header(file, source)
+        _refuse_bombs(file, len(header), size, source)
+        columns = [column.to_pylist() for column in file.read().columns]
+    if not columns or not columns[0]:
+        raise DataError("there are no rows in it", place=str(source))
+    texts = [["" if cell is None else str(cell) for cell in column] for column in columns]
+    return header, list(zip(*texts, strict=True)), np.arange(1, len(texts[0]) + 1)
+
+
+TABLES = Tables(read_table, read_header, read_texts)
 
 
 def write_datasets(

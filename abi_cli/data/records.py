@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from abi_cli.data.draws import DrawHeader, Draws, Estimates, as_float32, float32_text
-from abi_cli.data.entries import LABEL, Entries, Wanted, check_numbers, half_character
+from abi_cli.data.draws import Draws, as_float32
+from abi_cli.data.entries import LABEL, Asked, Entries, Wanted, half_character
 from abi_cli.data.files import Source
+from abi_cli.data.meanings import PLAIN, Meaning
+from abi_cli.data.summary import Summary, summary_of
 from abi_cli.errors import DataError
-from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged, Variable
+from abi_cli.variables import Datasets, Ragged, Variable, element_names
 
 Record = tuple[str, dict[str, Any]]
 """Where an object stands, and the object."""
@@ -78,14 +80,12 @@ def entries_of(records: Iterable[Record], wanted: Wanted, source: Source) -> Ent
     labels: list[str] = []
     places: list[str] = []
     keys: dict[str, None] = {}
-    words, gaps = wanted.categories(_spelled), wanted.gaps(_spelled)
+    meanings = wanted.meanings(_spelled)
     for place, found_there in records:
         own = wanted.translated(list(found_there), spell=_spelled, place=place)
         entry = dict(zip(own, found_there.values(), strict=True))
-        for name in words.keys() & entry.keys():
-            entry[name] = _in_numbers(entry[name], words[name])
-        for name in gaps.keys() & entry.keys():
-            entry[name] = _with_nan(entry[name], gaps[name])
+        for name in meanings.keys() & entry.keys():
+            entry[name] = _in_numbers(entry[name], meanings[name])
         if variables is None:
             variables = wanted.found(list(entry), noun="key", spell=_spelled, place=place)
             labelled = LABEL in entry
@@ -94,7 +94,8 @@ def entries_of(records: Iterable[Record], wanted: Wanted, source: Source) -> Ent
         elif LABEL in entry:
             raise DataError(f"expected no {LABEL}, as in the first one", place=place)
         for variable in variables:
-            found.setdefault(variable.name, []).append(_array(entry, variable, place))
+            array = _array(entry, variable, meanings[variable.name], place)
+            found.setdefault(variable.name, []).append(array)
         places.append(place)
         keys |= dict.fromkeys(entry)
     if variables is None:
@@ -102,7 +103,8 @@ def entries_of(records: Iterable[Record], wanted: Wanted, source: Source) -> Ent
 
     used = {LABEL, *found}
     values: Datasets = {
-        variable.name: _joined(found[variable.name], variable, places) for variable in variables
+        variable.name: _joined(found[variable.name], variable, places, wanted)
+        for variable in variables
     }
     return Entries(
         labels=tuple(labels) if labelled else None,
@@ -115,7 +117,7 @@ def entries_of(records: Iterable[Record], wanted: Wanted, source: Source) -> Ent
 
 
 def shapes_of(
-    records: Iterable[Record], ragged: Collection[str], source: Source
+    records: Iterable[Record], asked: Asked, source: Source
 ) -> dict[str, tuple[int, ...]]:
     """Event shape by variable, judging by the first object.
 
@@ -123,8 +125,9 @@ def shapes_of(
         DataError: There is none.
     """
     for _place, entry in records:
-        shapes = {name: _shape_of(value) for name, value in entry.items() if name != LABEL}
-        return {name: shape[int(name in ragged) :] for name, shape in shapes.items()}
+        named = zip(asked.naming.renamed(entry), entry.values(), strict=True)
+        shapes = {name: _shape_of(value) for name, value in named if name != LABEL}
+        return {name: shape[int(name in asked.ragged) :] for name, shape in shapes.items()}
     raise DataError("there is no data set in it", place=str(source), hint=EXPECTED)
 
 
@@ -183,6 +186,44 @@ def draws_of(records: Iterable[Record], source: Source) -> Draws:
     return Draws(tuple(labels), {name: np.stack(arrays) for name, arrays in values.items()})
 
 
+def estimates_of(records: Iterable[Record], source: Source) -> Summary:
+    """Estimates as `estimates_in_text` puts them.
+
+    Errors:
+        DataError: A parameter has anything but numbers by name, or lists of them.
+    """
+    places: list[str] = []
+
+    def parsed() -> Iterator[tuple[str, str, dict[str, float]]]:
+        for place, entry in records:
+            label = _label(entry, place)
+            for parameter, found in entry.items():
+                if parameter == LABEL:
+                    continue
+                if not isinstance(found, dict):
+                    raise DataError(
+                        f"expected estimates by name; got {_excerpt(found)}",
+                        place=f"{place}, {parameter}",
+                    )
+                values = {
+                    name: _numbers_in(value, f"{place}, {parameter}")
+                    for name, value in found.items()
+                }
+                shape = next(iter(values.values())).shape if values else ()
+                for at, element in enumerate(element_names(parameter, shape)):
+                    places.append(place)
+                    yield label, element, {n: float(v.ravel()[at]) for n, v in values.items()}
+
+    return summary_of(parsed(), lambda row: places[row] if row < len(places) else str(source))
+
+
+def _numbers_in(value: Any, place: str) -> np.ndarray:
+    try:
+        return np.asarray(value, np.float64)
+    except (ValueError, TypeError, OverflowError):
+        raise DataError(f"expected numbers; got {_excerpt(value)}", place=place) from None
+
+
 def _shape_of(value: Any) -> tuple[int, ...]:
     try:
         return np.shape(value)
@@ -194,31 +235,32 @@ def _spelled(variable: Variable) -> tuple[str, ...]:
     return (variable.name,)
 
 
-def _in_numbers(value: Any, words: Mapping[str, int]) -> Any:
-    """Words as the numbers that they stand for; others stay, to be refused."""
-    if isinstance(value, list):
-        return [_in_numbers(item, words) for item in value]
-    return words.get(value, value) if isinstance(value, str) else value
-
-
-def _with_nan(value: Any, missing: frozenset[str]) -> Any:
-    """NaN for null, and for words that stand for a missing value."""
-    if isinstance(value, list):
-        return [_with_nan(item, missing) for item in value]
-    word = isinstance(value, str) and value.strip().lower() in missing
-    return np.nan if value is None or word else value
+def _in_numbers(value: Any, meaning: Meaning) -> Any:
+    """What stands for numbers as these; the rest stays, to be refused."""
+    if meaning.is_plain:
+        return value
+    if not isinstance(value, list):
+        return meaning.number(value)
+    if any(isinstance(item, list) for item in value):
+        return [_in_numbers(item, meaning) for item in value]
+    return meaning.numbers(value)
 
 
 def _label(entry: dict[str, Any], place: str) -> str:
     label = entry.get(LABEL)
+    if isinstance(label, list) and len(label) == 1:
+        (label,) = label
     if isinstance(label, bool) or not isinstance(label, str | int) or label == "":
         found = _excerpt(label) if LABEL in entry else "none"
         raise DataError(f"expected a label as {LABEL}, text or a number; got {found}", place=place)
     return str(label)
 
 
-def _array(entry: dict[str, Any], variable: Variable, place: str) -> np.ndarray:
-    """`(*event)`, or `(obs, *event)` where ragged."""
+def _array(entry: dict[str, Any], variable: Variable, meaning: Meaning, place: str) -> np.ndarray:
+    """`(*event)`, or `(obs, *event)` where ragged.
+
+    A list of one stands for what is in it where no list can be: R writes `[5]` for 5.
+    """
     name = variable.name
     if name not in entry:
         raise DataError(f"expected the key {name}, as in those before", place=place)
@@ -226,18 +268,28 @@ def _array(entry: dict[str, Any], variable: Variable, place: str) -> np.ndarray:
     try:
         array = np.asarray(value)
         if array.dtype.kind not in "biuf":
-            _refuse_non_numbers(value, f"{place}, {name}")
+            _refuse_non_numbers(value, f"{place}, {name}", meaning)
             array = array.astype(np.float64)  # whole numbers beyond 64 bits
     except (ValueError, OverflowError):  # lists of different lengths, or numbers beyond any float
         array = None
     if array is not None and variable.ragged and array.shape == (0,):
         return np.empty((0, *variable.event))
+    if array is not None and not variable.ragged and array.shape == (1, *variable.event):
+        array = array[0]
     event = None if array is None else array.shape[int(variable.ragged) :]
     if array is None or event != variable.event or array.ndim < variable.ragged:
         raise DataError(
-            f"expected {_shape(variable)}; got {_excerpt(value)}", place=f"{place}, {name}"
+            f"expected {_shape(variable)}; got {_excerpt(value)}",
+            place=f"{place}, {name}",
+            hint=_ROWS if variable.ragged and not isinstance(value, list) else None,
         )
     return array
+
+
+_ROWS = (
+    "An object is a data set: a set of one is [1.5]. Rows of a table are read as CSV, or as one "
+    "list of objects in a .json file."
+)
 
 
 def _shape(variable: Variable) -> str:
@@ -247,11 +299,17 @@ def _shape(variable: Variable) -> str:
     return f"a list of {event} numbers" if event else "a number"
 
 
-def _refuse_non_numbers(value: Any, place: str) -> None:
-    """Raise for the first leaf that is no number, if there is one."""
+def _refuse_non_numbers(
+    value: Any, place: str, meaning: Meaning = PLAIN, beside: Sequence[Any] = ()
+) -> None:
+    """Raise for the first leaf that is no number, if there is one.
+
+    Arguments:
+        beside: The list that it is in.
+    """
     if isinstance(value, list):
         for i, item in enumerate(value):
-            _refuse_non_numbers(item, f"{place}[{i}]")
+            _refuse_non_numbers(item, f"{place}[{i}]", meaning, value)
     elif value is None:
         raise DataError(
             "expected a number; got null, a missing value",
@@ -259,7 +317,9 @@ def _refuse_non_numbers(value: Any, place: str) -> None:
             hint="This model has no place for missing values: fill it in, or leave it out.",
         )
     elif not isinstance(value, int | float):
-        raise DataError(f"expected a number; got {_excerpt(value)}", place=place)
+        words = [item for item in beside if isinstance(item, str)]
+        hint = meaning.remedy(value, words) if isinstance(value, str) else None
+        raise DataError(f"expected a number; got {_excerpt(value)}", place=place, hint=hint)
 
 
 def _excerpt(value: Any) -> str:
@@ -268,16 +328,16 @@ def _excerpt(value: Any) -> str:
 
 
 def _joined(
-    arrays: list[np.ndarray], variable: Variable, places: Sequence[str]
+    arrays: list[np.ndarray], variable: Variable, places: Sequence[str], wanted: Wanted
 ) -> np.ndarray | Ragged:
     """The arrays of all entries as one value, checked."""
     if not variable.ragged:
         stacked = np.stack(arrays)
-        return check_numbers(
+        return wanted.checked(
             stacked, variable, lambda at: _cell(variable.name, stacked, at, places)
         )
     joined = Ragged(np.concatenate(arrays), np.array([len(array) for array in arrays]))
-    checked = check_numbers(
+    checked = wanted.checked(
         joined.values, variable, lambda at: _cell(variable.name, joined, at, places)
     )
     return Ragged(checked, joined.row_size)
@@ -301,84 +361,3 @@ def _draws(value: Any, place: str) -> np.ndarray:
     if draws is None or not draws.ndim or not draws.size:
         raise DataError(f"expected a list of draws; got {_excerpt(value)}", place=place)
     return draws
-
-
-def datasets_in_text(datasets: Datasets, layout: Layout, labels: Sequence[str]) -> Iterator[str]:
-    """One object per data set, its variables as numbers and lists."""
-    columns: dict[str, list[Any]] = {LABEL: list(labels)}
-    for variable in layout.variables:
-        value = datasets.get(variable.name)
-        if isinstance(value, Ragged):
-            members = np.split(value.values, np.cumsum(value.row_size)[:-1])
-            columns[variable.name] = [_plain(array) for array in members]
-        elif value is not None:
-            columns[variable.name] = _plain(value)
-    for entry in zip(*columns.values(), strict=True):
-        yield json.dumps(dict(zip(columns, entry, strict=True)), ensure_ascii=False)
-
-
-def draws_in_text(header: DrawHeader, write: Callable[[str], None]) -> Callable[[DrawBlock], None]:
-    """A function of blocks that writes one object per data set: label, lists over draws."""
-    held: list[DrawBlock] = []  # parts of the draws of one data set
-
-    def append(block: DrawBlock) -> None:
-        held.append(block)
-        datasets, draws = block.shape
-        if block.first_draw + draws < header.draws:
-            return
-        texts = [
-            _in_text(np.concatenate([part.values[v.name] for part in held], axis=1))
-            for v in header.parameters
-        ]
-        held.clear()
-        names = [json.dumps(v.name, ensure_ascii=False) for v in header.parameters]
-        for i in range(datasets):
-            label = json.dumps(header.labels[block.first_dataset + i], ensure_ascii=False)
-            fields = [f"{name}: {_list(text[i])}" for name, text in zip(names, texts, strict=True)]
-            write(f'{{"{LABEL}": {", ".join([label, *fields])}}}')
-
-    return append
-
-
-def estimates_in_text(estimates: Estimates) -> Iterator[str]:
-    """One object per data set: its label, and per parameter an object of its estimates."""
-    texts = {
-        json.dumps(name, ensure_ascii=False): _in_text(value)
-        for name, value in estimates.values.items()
-    }
-    for i, label in enumerate(estimates.labels):
-        fields = [f'"{LABEL}": {json.dumps(label, ensure_ascii=False)}']
-        for key, text in texts.items():
-            pairs = zip(estimates.names, text[i], strict=True)
-            inside = ", ".join(f'"{name}": {_list(items)}' for name, items in pairs)
-            fields.append(f"{key}: {{{inside}}}")
-        yield f"{{{', '.join(fields)}}}"
-
-
-def _in_text(values: np.ndarray) -> list[Any]:
-    """Numbers as `float32_text`, in words that JSON has: null is none, 1e999 is infinite."""
-    finite = np.isfinite(values)
-    if finite.all():
-        return float32_text(values)
-    texts = np.array(float32_text(values), dtype=object)
-    texts[np.isnan(values)] = "null"
-    texts[np.isposinf(values)], texts[np.isneginf(values)] = "1e999", "-1e999"
-    text: list[Any] = texts.tolist()
-    return text
-
-
-def _plain(array: np.ndarray) -> list[Any]:
-    """As lists of numbers, with null where one is missing."""
-    missing = np.isnan(array)
-    if missing.any():
-        array = array.astype(object)
-        array[missing] = None
-    plain: list[Any] = array.tolist()
-    return plain
-
-
-def _list(items: Any) -> str:
-    """Nested lists of the texts of numbers, as JSON."""
-    if isinstance(items, str):
-        return items
-    return f"[{', '.join(items if isinstance(items[0], str) else map(_list, items))}]"

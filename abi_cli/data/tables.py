@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from types import MappingProxyType
-from typing import TextIO
 
 import numpy as np
 
-from abi_cli.data.cells import in_numbers, labels_of, numbers_of
-from abi_cli.data.entries import LABEL
+from abi_cli.data.cells import labels_of, numbers_of
+from abi_cli.data.entries import LABEL, ROW_NAMES
 from abi_cli.data.files import Source
+from abi_cli.data.label_like import Column
+from abi_cli.data.meanings import PLAIN, Meaning
+from abi_cli.data.text_rows import EXPECTED, rows_of
 from abi_cli.errors import DataError
 
 _ROWS_AT_ONCE = 512  # small enough to stay in the cache: half as fast with 16,384
@@ -24,11 +24,6 @@ _CELLS_AT_ONCE = 2_000_000
 
 MOST_COLUMNS = 100_000
 """Of a table; what has more is no table that somebody meant."""
-
-LONGEST_LINE = 1 << 24
-"""Letters; the whole of a line is in memory."""
-
-_EXPECTED = "Expected a header with the names of the columns, and rows of numbers below it."
 
 
 @dataclass(frozen=True)
@@ -43,6 +38,7 @@ class Table:
         unused: The columns that were not chosen.
         numbers: `(row,)`, which row of the file it is; the header is row 1.
         originals: What the file calls its columns.
+        label_like: Where there is no label column, those not chosen that repeat as one does.
     """
 
     source: Source
@@ -52,6 +48,7 @@ class Table:
     unused: tuple[str, ...]
     numbers: np.ndarray
     originals: Mapping[str, str]
+    label_like: tuple[str, ...] = ()
 
     def place(self, row: int, column: str | None = None) -> str:
         """Where a row, or a cell of it, stands in the file."""
@@ -65,15 +62,13 @@ def read_table(
     *,
     delimiter: str,
     translate: Callable[[Sequence[str]], list[str]] = list,
-    words: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
-    gaps: Mapping[str, frozenset[str]] = MappingProxyType({}),
+    meanings: Mapping[str, Meaning] = MappingProxyType({}),
 ) -> Table:
     """Read the columns that `choose` picks from the header; all of them hold numbers.
 
     Arguments:
         translate: The header in our words.
-        words: Column → what words in it stand for.
-        gaps: Column → what in it stands for a missing value (NaN), in lower case.
+        meanings: Column → what its cells may say beside numbers.
 
     Rows without any text are skipped: spreadsheets leave them at the end.
 
@@ -83,7 +78,9 @@ def read_table(
     with rows_of(source, delimiter) as rows:
         header_number, originals = _header(rows, source, delimiter)
         header = translate(originals)
-        columns = _Columns(source, header, originals, tuple(choose(header)), words, gaps)
+        chosen = tuple(choose(header))
+        comma = rows.separator == ";"
+        columns = Columns(source, header, originals, chosen, meanings, decimal_comma=comma)
         blocks = _blocks(rows, header_number + 1, len(header), source)
         return columns.table([columns.read(texts, number) for texts, number in blocks])
 
@@ -95,8 +92,7 @@ def read_groups(
     datasets: int,
     delimiter: str,
     translate: Callable[[Sequence[str]], list[str]] = list,
-    words: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
-    gaps: Mapping[str, frozenset[str]] = MappingProxyType({}),
+    meanings: Mapping[str, Meaning] = MappingProxyType({}),
 ) -> Iterator[Table]:
     """As `read_table`, `datasets` data sets at a time, of which the rows follow each other.
 
@@ -108,7 +104,9 @@ def read_groups(
     with rows_of(source, delimiter) as rows:
         header_number, originals = _header(rows, source, delimiter)
         header = translate(originals)
-        columns = _Columns(source, header, originals, tuple(choose(header)), words, gaps)
+        chosen = tuple(choose(header))
+        comma = rows.separator == ";"
+        columns = Columns(source, header, originals, chosen, meanings, decimal_comma=comma)
         if columns.label_at is None:
             raise DataError(
                 f"expected a column {LABEL} for --grouped; got {', '.join(originals)}",
@@ -163,41 +161,52 @@ Cells = tuple[dict[str, np.ndarray], list[str] | None, np.ndarray]
 
 
 @dataclass(frozen=True)
-class _Columns:
+class Columns:
     """What is read of each row.
 
     Arguments:
         header: In our words.
         originals: In those of the file.
         names: Of the columns that are read.
-        words, gaps: As in `read_table`.
+        meanings: As in `read_table`.
+        decimal_comma: Whether 1,5 is a number.
     """
 
     source: Source
     header: list[str]
     originals: list[str]
     names: tuple[str, ...]
-    words: Mapping[str, Mapping[str, int]]
-    gaps: Mapping[str, frozenset[str]]
+    meanings: Mapping[str, Meaning]
+    decimal_comma: bool = False
 
     @property
     def label_at(self) -> int | None:
+        """Which column names the data sets."""
         return self.header.index(LABEL) if LABEL in self.header else None
+
+    @cached_property
+    def _others(self) -> dict[int, Column]:
+        """Place → columns among which the label may be, where none is called so."""
+        if self.label_at is not None:
+            return {}
+        return {
+            at: Column(original)
+            for at, original in enumerate(self.originals)
+            if self.header[at] not in self.names and original not in ROW_NAMES
+        }
 
     def read(self, texts: list[tuple[str, ...]], number: np.ndarray) -> Cells:
         """Cells, column by column, as numbers and labels."""
+        for at, column in self._others.items():
+            column.add(texts[at])
         numbers = {}
         for name in self.names:
             at = self.header.index(name)
+            meaning = self.meanings.get(name, PLAIN)
             cells: Sequence[str] = texts[at]
-            words, gaps = self.words.get(name), self.gaps.get(name)
-            if words:
-                cells = in_numbers(cells, words)
-            if gaps is not None:
-                cells = ["nan" if text.strip().lower() in gaps else text for text in cells]
-            numbers[name] = numbers_of(
-                cells, number, self.originals[at], self.source, words, gaps=gaps is not None
-            )
+            if self.decimal_comma:
+                cells = [text if "." in text else text.replace(",", ".") for text in cells]
+            numbers[name] = numbers_of(cells, number, self.originals[at], self.source, meaning)
         label_at = self.label_at
         labels = None if label_at is None else labels_of(texts[label_at], number, self.source)
         return numbers, labels, number
@@ -209,9 +218,7 @@ class _Columns:
             DataError: There are none.
         """
         if not parts:
-            raise DataError(
-                "there are no rows below the header", place=str(self.source), hint=_EXPECTED
-            )
+            raise _no_rows(self.source)
         code_of: defaultdict[str, int] = defaultdict(lambda: len(code_of))
         codes = [
             np.zeros(len(number), np.int64)
@@ -232,7 +239,29 @@ class _Columns:
             ),
             numbers=np.concatenate([number for _, _, number in parts]),
             originals=spelled,
+            label_like=tuple(self.originals[at] for at, c in self._others.items() if c.is_label),
         )
+
+
+def read_texts(
+    source: Source, *, delimiter: str
+) -> tuple[list[str], list[tuple[str, ...]], np.ndarray]:
+    """The names of the columns, the rows as they are, and the numbers `(row,)` of these.
+
+    Errors:
+        DataError: No text, no header or rows, rows of another length.
+    """
+    with rows_of(source, delimiter) as rows:
+        start, header = _header(rows, source, delimiter)
+        blocks = list(_blocks(rows, start + 1, len(header), source))
+    if not blocks:
+        raise _no_rows(source)
+    cells = [row for texts, _ in blocks for row in zip(*texts, strict=True)]
+    return header, cells, np.concatenate([number for _, number in blocks])
+
+
+def _no_rows(source: Source) -> DataError:
+    return DataError("there are no rows below the header", place=str(source), hint=EXPECTED)
 
 
 def read_header(source: Source, *, delimiter: str) -> list[str]:
@@ -249,56 +278,11 @@ def _header(rows: Iterator[list[str]], source: Source, delimiter: str) -> tuple[
     """The first row with any text, and its number."""
     number, row = next(((n, row) for n, row in enumerate(rows, start=1) if any(row)), (0, []))
     if not row:
-        raise DataError("the file is empty", place=str(source), hint=_EXPECTED)
+        raise DataError("the file is empty", place=str(source), hint=EXPECTED)
     header = [name.strip() for name in row]
     check_header(header, source)
     _check_delimiter(header, source, delimiter)
     return number, header
-
-
-@contextmanager
-def rows_of(source: Source, delimiter: str) -> Iterator[Iterator[list[str]]]:
-    """The rows of delimited text, as texts.
-
-    Errors:
-        DataError: It is no such text.
-    """
-    with source.open() as stream:
-        # a byte order mark, as spreadsheets write it, is no part of the first name
-        text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
-        reader = csv.reader(
-            _lines(text, source), delimiter=delimiter, skipinitialspace=True, strict=True
-        )
-        try:
-            yield reader
-        except UnicodeDecodeError:
-            raise DataError(
-                "expected UTF-8 text; got other bytes",
-                place=str(source),
-                hint="Save it as CSV in UTF-8.",
-            ) from None
-        except csv.Error as error:
-            raise DataError(
-                f"expected delimited text; {error}", place=f"{source}, line {reader.line_num}"
-            ) from None
-        finally:
-            text.detach()  # closing the stream is left to who opened it
-
-
-def _lines(text: TextIO, source: Source) -> Iterator[str]:
-    """The lines of a text, none of which is endless.
-
-    Errors:
-        DataError: One is.
-    """
-    while line := text.readline(LONGEST_LINE):
-        if len(line) == LONGEST_LINE:
-            raise DataError(
-                f"expected lines of a table; got one of more than {LONGEST_LINE:,} letters",
-                place=str(source),
-                hint=_EXPECTED,
-            )
-        yield line
 
 
 def _blocks(
@@ -316,7 +300,9 @@ def _blocks(
             raise DataError(
                 f"expected {width} cells, as in the header; got {widths[row]}",
                 place=f"{source}, row {number[row]}",
-                hint="Put text that holds the separator in double quotes.",
+                hint="R's write.table leaves row names without a header: use write.csv."
+                if widths.count(width + 1) == len(widths)
+                else "Put text that holds the separator in double quotes.",
             )
         if cells:
             yield list(zip(*cells, strict=True)), number
@@ -343,15 +329,11 @@ def check_header(header: list[str], source: Source) -> None:
 
 
 def _check_delimiter(header: list[str], source: Source, delimiter: str) -> None:
-    other = next((mark for mark in ",;\t" if mark != delimiter and mark in header[0]), None)
+    other = next((mark for mark in ",\t" if mark != delimiter and mark in header[0]), None)
     if len(header) == 1 and other is not None:
-        hint = {
-            ",": "Give the file the extension .csv.",
-            "\t": "Give the file the extension .tsv.",
-            ";": "Write it with commas between the columns and points in the numbers.",
-        }[other]
+        name = "csv" if other == "," else "tsv"
         raise DataError(
             f"expected columns separated by {delimiter!r}; got {other!r}",
             place=f"{source}, row 1",
-            hint=hint,
+            hint=f"Give the file the extension .{name}.",
         )

@@ -63,6 +63,25 @@ def statistics_of(values: Mapping[str, Value]) -> dict[str, np.ndarray]:
     return found
 
 
+def without_ends_of_binary(
+    observed: Mapping[str, np.ndarray], replicated: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """The statistics of data but for the ends of what is 0 or 1 everywhere: they tell nothing.
+
+    Arguments:
+        observed, replicated: Name of a statistic → its values.
+    """
+    ends = {"min of ", "max of "}
+    left = dict(observed)
+    for element in [name[7:] for name in observed if name.startswith("min of ")]:
+        names = [end + element for end in ends]
+        found = [values[name].ravel() for name in names for values in (observed, replicated)]
+        if np.isin(np.concatenate(found), (0.0, 1.0)).all():
+            for name in names:
+                del left[name]
+    return left
+
+
 def _of_members(column: np.ndarray, row_size: np.ndarray) -> dict[str, np.ndarray]:
     """`STATISTICS` of `column (obs,)` in each data set; sd has the divisor n."""
     starts = np.cumsum(row_size) - row_size

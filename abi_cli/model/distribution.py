@@ -102,6 +102,13 @@ PositiveWhole = Annotated[
 
 
 def _read_size(value: Any) -> Any:
+    if isinstance(value, tuple | list) and any(isinstance(item, str) for item in value):
+        raise refusal(
+            Code.VALUE,
+            "Expected a size of whole numbers, or one variable alone; got both in a list",
+            hint="Let a function draw what has several axes of which one varies, such as "
+            "`given: {x: model.py:draw_x}`",
+        )
     return None if value is None else _SIZE(value)
 
 

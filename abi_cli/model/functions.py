@@ -56,6 +56,19 @@ def _read(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...]:
 _remembered = lru_cache(maxsize=256)(_read)
 
 
+class UnusableFunction(SpecError):
+    """A function that a spec names is not there, or can't be called.
+
+    Arguments:
+        error: Why.
+        reference: As the spec has it.
+    """
+
+    def __init__(self, error: SpecError, reference: str):
+        super().__init__(error.message, hint=error.hint, place=error.place)
+        self.reference = reference
+
+
 @dataclass(frozen=True)
 class UserFunction:
     """A function by its reference. It is looked up where it is used, so it can cross processes.
@@ -79,7 +92,10 @@ class UserFunction:
         base_dir = base_dir.resolve()
         refresh(base_dir)
         function = cls(reference, base_dir)
-        function.signature()
+        try:
+            function.signature()
+        except SpecError as error:
+            raise UnusableFunction(error, reference) from None
         return function
 
     @property

@@ -110,7 +110,8 @@ Labels = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
 Count = Annotated[int, Field(ge=1)]
-Distributed = Annotated[Part, PartOf("distribution")]
+Distributed = Annotated[Part, PartOf("distribution", number="choice", listed=True)]
+"""A distribution; a number is one that has no other value."""
 
 
 def _is_function(value: Any) -> bool:

@@ -75,7 +75,7 @@ class ObservableSection(Section):
 
 
 class DataSection(Section):
-    """How files of real data call what the model calls otherwise."""
+    """How files call what the model calls otherwise: real data, designs, stored simulations."""
 
     dataset: str = Field(
         default="dataset", min_length=1, description="Column that names the data sets."
@@ -88,14 +88,14 @@ class DataSection(Section):
         default_factory=dict,
         description="Variable: the words that stand for 0, 1, … in its column.",
     )
-    missing: tuple[str, ...] = Field(
+    missing: tuple[str | int | float, ...] = Field(
         default=(),
         description="What else stands for a missing value, beside empty cells, NA, NaN, null, none "
-        "and a point.",
+        "and a point. Numbers are compared as numbers: -999 is -999.0, too.",
     )
     prepare: dict[VariableName, Literal["centre_within", "standardize_within"]] = Field(
         default_factory=dict,
-        description="Variable: what is done with its values within each data set first.",
+        description="Variable: what is done with its values in files within each data set first.",
     )
 
     @model_validator(mode="after")
@@ -228,7 +228,8 @@ class Spec(Section):
     )
     data: DataSection = Field(
         default_factory=DataSection,
-        description="How files of real data call what the model calls otherwise.",
+        description="How files call what the model calls otherwise: real data, designs and stored "
+        "simulations.",
     )
     adapter: Annotated[tuple[Annotated[Part, PartOf("step")], ...] | None, Field(min_length=1)] = (
         Field(

@@ -56,11 +56,13 @@ class PartOf:
     Arguments:
         kind: The kind of part, as in the registry.
         number: The part that a bare number stands for, if it may.
+        listed: Whether that part takes a list, which holds the number alone.
         without: Parts of that kind which can't stand here, such as those that hold others.
     """
 
     kind: str
     number: str | None = None
+    listed: bool = False
     without: tuple[str, ...] = ()
 
     def canonical(self, node: Node, path: Path, models: Models) -> Node:
@@ -69,7 +71,8 @@ class PartOf:
         if isinstance(value, str):
             value = {value: Entry(node.position, Node({}, node.position))}
         elif self.number and isinstance(value, int | float) and not isinstance(value, bool):
-            value = {self.number: Entry(node.position, node)}
+            alone = Node((node,), node.position) if self.listed else node
+            value = {self.number: Entry(node.position, alone)}
         if not isinstance(value, dict) or len(value) != 1:
             return node
         ((name, entry),) = value.items()
@@ -130,7 +133,7 @@ class PartOf:
         return None if name in self.without else _find(self.kind, name)
 
     def _title(self) -> str:
-        alternative = " (or a number)" if self.number else ""
+        alternative = " (or a number)" if self.number and not self.listed else ""
         return f"{self.kind.capitalize()}s{alternative}"
 
     def _names(self) -> str:

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from abi_cli.registry import Part
 from abi_cli.spec import dialect
+from abi_cli.spec.calls import SYNONYMS, without_calls
 from abi_cli.spec.problems import Code, InvalidSpecError, Path, Problem, nearest, suggestion
 from abi_cli.spec.reader import Document
 from abi_cli.spec.schema import Spec
@@ -81,7 +82,8 @@ def validate(document: Document) -> tuple[Spec, Document]:
             for finding in _merged(findings)
             if finding.path not in spoilt
         ]
-        raise InvalidSpecError([*document.problems, *problems], name=document.source.name) from None
+        problems = without_calls([*document.problems, *problems])
+        raise InvalidSpecError(problems, name=document.source.name) from None
     if document.problems:
         raise InvalidSpecError(document.problems, name=document.source.name)
     return spec, document
@@ -188,6 +190,10 @@ def _unknown(path: Path, models: Models) -> tuple[str, str]:
     elsewhere = [section for section, names in _sections(models).items() if word in names]
     if not nearest(word, known) and elsewhere:
         hint = f"It belongs {elsewhere[0]}"
+    if what == "option" and (other := SYNONYMS.get(word)) in known:
+        hint = f"Did you mean {other!r}? {hint}"
+    if word in ("rate", "beta", "lam") and "scale" in known:
+        hint = f"The scale is 1 / rate. {hint}"
     return f"unknown {what} {word!r} {preposition} {whose}", hint
 
 

@@ -29,8 +29,13 @@ from abi_cli.variables import (
     element_names,
     take,
 )
-from abi_cli.workflow.findings import Finding, Severity, noise_findings, warnings
-from abi_cli.workflow.pointing import pointing, refuse_lost_parameters, refuse_unknown_names
+from abi_cli.workflow.findings import Finding, Severity, noise_findings, unused_findings, warnings
+from abi_cli.workflow.pointing import (
+    pointing,
+    refuse_lost_parameters,
+    refuse_unknown_names,
+    telling_of_names,
+)
 from abi_cli.workflow.request import Compute, Model, completed, read_model
 from abi_cli.workflow.stored import stored_simulations
 from abi_cli.workflow.trying import Built, Trial, try_networks
@@ -144,7 +149,8 @@ def check(
     seed = model.spec.seed if seed is None else seed
     begun = time.perf_counter()
     if data is None:
-        rows = _pilot(model.need_simulator(), seed=seed, listener=listener)
+        with telling_of_names(model, seed=seed):
+            rows = _pilot(model.need_simulator(), seed=seed, listener=listener)
     else:
         stored = stored_simulations(data, model, seed=seed, listener=listener)
         rows = take(stored, slice(0, _ROWS))
@@ -233,7 +239,10 @@ def _rows_and_noise(model: Model, pilot: Datasets, *, seed: int) -> list[Finding
         raise
     except UserFunctionError as error:
         return _findings(error)
-    return noise_findings(model.spec, simulator, seed=seed)
+    return [
+        *unused_findings(model.spec, simulator),
+        *noise_findings(model.spec, simulator, seed=seed),
+    ]
 
 
 def _findings(error: AbiError) -> list[Finding]:

@@ -14,11 +14,12 @@ from abi_cli.data import (
     Draws,
     Estimates,
     Loaded,
+    Summary,
     formats,
     open_draws,
+    read_answers,
     read_described,
     read_draws,
-    read_estimates,
     read_kind,
     write_estimates,
     write_simulations,
@@ -88,8 +89,8 @@ def inspect(path: Path) -> Inspection:
         loaded = read_data_sets(path)
         variables = {name: _shape(value) for name, value in loaded.datasets.items()}
         return Inspection(path, kind, format, size, len(loaded.labels), None, variables, None, {})
-    summary = read_estimates(path) if kind == "estimates" else None
-    if summary is not None:
+    summary = read_answers(path) if kind == "estimates" else None
+    if isinstance(summary, Summary):
         variables = dict.fromkeys(summary.elements, ", ".join(summary.values))
         return Inspection(path, kind, format, size, len(summary.labels), None, variables, None, {})
     return Inspection(path, kind, format, size, 0, None, {}, None, {})
@@ -206,9 +207,9 @@ def _convert_draws(draws: Draws, target: Target, listener: Listener, source: Pat
 
 
 def _convert_estimates(path: Path | None, target: Target) -> str:
-    summary = read_estimates(path)
-    if summary is None:
-        raise DataError("expected estimates as a CSV or TSV table", place=str(path))
+    summary = read_answers(path)
+    if not isinstance(summary, Summary):
+        raise DataError("expected estimates; got draws", place=str(path))
     target.claim()
     names = tuple(summary.values)
     table = np.stack(list(summary.values.values()), axis=1).astype(np.float32)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from abi_cli.data import STATISTICS, Summary, read_draws, read_estimates, summarize
+from abi_cli.data import STATISTICS, Summary, read_answers, summarize
 from abi_cli.data.statistics import interval
 from abi_cli.errors import RunError
 from abi_cli.manifest import DIAGNOSTICS, METRICS
@@ -104,7 +104,7 @@ def _size(entry: Path) -> int:
 def summary(draws: Path, *, mass: float = 0.9, kind: str = "eti") -> Summary:
     """Mean, sd, Monte Carlo error, median and an interval of a file of draws.
 
-    A table of estimates, as `abi sample --points` and `abi estimate` write it, is what it is.
+    A file of estimates, as `abi sample --points` and `abi estimate` write it, is what it is.
 
     Arguments:
         draws: A file, or `-` for standard input.
@@ -118,4 +118,5 @@ def summary(draws: Path, *, mass: float = 0.9, kind: str = "eti") -> Summary:
     ends = interval(mass, kind)
     need_piped(draws)
     source = None if draws == STDIN else draws
-    return read_estimates(source) or summarize(read_draws(source), (*STATISTICS[:4], *ends))
+    found = read_answers(source)
+    return found if isinstance(found, Summary) else summarize(found, (*STATISTICS[:4], *ends))

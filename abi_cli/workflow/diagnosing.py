@@ -18,10 +18,10 @@ from abi_cli.manifest import DIAGNOSTICS
 from abi_cli.placing import replacing
 from abi_cli.run import Run, open_run
 from abi_cli.variables import Datasets, DrawBlock, Variable, count
+from abi_cli.workflow.naming import naming_of
 from abi_cli.workflow.opening import (
     load_data,
     model_of,
-    naming_of,
     open_approximator,
     refuse_without_draws,
 )

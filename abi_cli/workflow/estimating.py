@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -28,12 +28,12 @@ from abi_cli.listener import Listener
 from abi_cli.run import Run, open_run
 from abi_cli.spec import Spec
 from abi_cli.variables import DrawBlock
+from abi_cli.workflow.naming import naming_of, titles_of
 from abi_cli.workflow.opening import (
     Batches,
     DataFiles,
     has_draws,
     load_batches,
-    naming_of,
     open_approximator,
     spec_of,
     watched,
@@ -94,6 +94,7 @@ class Estimating:
     Arguments:
         networks: Loads them.
         drawing: What is to be drawn for them, if anything.
+        titles: Name of a parameter's element → its label.
     """
 
     run: Run
@@ -102,6 +103,7 @@ class Estimating:
     drawing: Drawing | None
     listener: Listener
     target: Target = USUAL_PLACE
+    titles: Mapping[str, str] = field(default_factory=dict)
 
     def _begin(self) -> tuple[tuple[str, ...], Iterator[Estimates]]:
         """Names of what is estimated, and the estimates, some data sets at a time."""
@@ -203,4 +205,5 @@ def estimate(
     target.claim()
     batches = load_batches(run, data, naming_of(spec), listener)
     networks = partial(open_approximator, run, compute, listener)
-    return Estimating(run, batches, networks, wanted, listener, target)
+    titles = titles_of(spec, run.layout)
+    return Estimating(run, batches, networks, wanted, listener, target, titles)

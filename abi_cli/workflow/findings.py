@@ -12,6 +12,8 @@ from abi_cli.adapter.adapter import INFERENCE_CONDITIONS, INFERENCE_VARIABLES, s
 from abi_cli.adapter.parts_sets import AsTimeSeries
 from abi_cli.adapter.parts_standardize import Scale
 from abi_cli.data.entries import listing
+from abi_cli.model.declared import Declared
+from abi_cli.model.functions import UserFunction
 from abi_cli.model.noise import without_noise
 from abi_cli.model.simulator import Simulator
 from abi_cli.networks.network import SummaryNetwork
@@ -59,6 +61,32 @@ def warnings(data: Datasets, layout: Layout, spec: Spec, adapter: Adapter | None
         *(_narrow_summary(spec, adapter) if adapter is not None else ()),
         *(_large(data, adapter) if adapter is not None else ()),
         *(_unbounded(data, layout, adapter) if adapter is not None else ()),
+    ]
+
+
+def unused_findings(spec: Spec, simulator: Simulator) -> list[Finding]:
+    """Parameters that the prior declares and that nothing is drawn by.
+
+    Of a prior that is one function it can't be told: it may draw some by others.
+    """
+    source = simulator.prior
+    if spec.model is None or not isinstance(source, Declared):
+        return []
+    taken = {name for other in simulator.sources.values() for name in other.arguments}
+    for variable in source.variables.values():
+        own = variable.arguments if isinstance(variable, UserFunction) else variable.references()
+        taken |= set(own if isinstance(own, tuple) else own.values())
+    inferred = spec.parameters or source.variables
+    unused = [name for name in source.variables if name in inferred and name not in taken]
+    if not unused:
+        return []
+    listed = ", ".join(unused)
+    return [
+        _warning(
+            f"{listed}: drawn by the prior, and no function takes "
+            f"{'it' if len(unused) == 1 else 'them'}: the data will say nothing of it",
+            "Name it among the arguments of the likelihood, or take it out of the prior",
+        )
     ]
 
 

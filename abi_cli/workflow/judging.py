@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from abi_cli.data import Loaded, read_described, read_shapes
+from abi_cli.data import Asked, Loaded, read_described, read_shapes
 from abi_cli.data.chains import Independent, read_independent
 from abi_cli.diagnostics import Inputs, Provenance
 from abi_cli.diagnostics import diagnose as measure
@@ -110,7 +110,7 @@ def judge(
 def _truths(file: Path, read: Independent, listener: Listener) -> dict[str, np.ndarray]:
     """Parameter → true values `(dataset, *event)`, in the order of the draws."""
     labels = read.draws.labels
-    there = read_shapes(file, ())
+    there = read_shapes(file, Asked())
     named = [name for name in read.draws.values if name in there]
     if not named:
         raise DataError(

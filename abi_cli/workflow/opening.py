@@ -161,19 +161,6 @@ def model_of(run: Run) -> Model:
     return read_model(run.path)
 
 
-def naming_of(spec: Spec) -> Naming:
-    """How a spec says that files call things."""
-    named = spec.data
-    return Naming(
-        named.dataset,
-        named.columns,
-        named.categories,
-        named.missing,
-        named.prepare,
-        spec.times(),
-    )
-
-
 def has_draws(spec: Spec) -> bool:
     """Whether the posteriors of a spec's network can be sampled."""
     return registry.expected(spec.networks.inference, InferenceNetwork).has_draws

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from abi_cli import registry
 from abi_cli.adapter import Adapter
 from abi_cli.adapter.step import AdapterError, Step
-from abi_cli.errors import SpecError
+from abi_cli.errors import SpecError, UserFunctionError
+from abi_cli.model.streams import Purpose
 from abi_cli.spec import Code, InvalidSpecError, Problem, Spec, nearest
 from abi_cli.spec.problems import Path
 from abi_cli.variables import Datasets, Layout, Role
@@ -144,6 +146,58 @@ def refuse_unknown_names(spec: Spec, layout: Layout) -> None:
                     f"set; it is that of {counted}",
                     place=f"context.{name}.length_of",
                 )
+
+
+@contextmanager
+def telling_of_names(model: Model, *, seed: int) -> Iterator[None]:
+    """Simulations that fail are looked at again: the spec may name what the model does not draw.
+
+    A set under a wrong name, say, leaves the right one to be taken for a fixed shape.
+
+    Errors:
+        InvalidSpecError: It does; pointed at.
+    """
+    try:
+        yield
+    except UserFunctionError:
+        refuse_names_of_nothing(model, seed=seed)
+        raise
+
+
+def refuse_names_of_nothing(model: Model, *, seed: int) -> None:
+    """Refuse sets and series that the model does not draw, judging by one chunk.
+
+    Errors:
+        InvalidSpecError: There is one; pointed at.
+    """
+    simulator = replace(model.need_simulator(), repeats=False)
+    unit = simulator.unit
+    try:
+        known = [*simulator.simulate(seed=seed, purpose=Purpose.PILOT, start=0, stop=unit)]
+    except UserFunctionError:
+        return
+    with pointing(model):
+        for name in model.spec.observables or {}:
+            if name not in known:
+                raise _unknown(name, known, f"observables.{name}")
+        made = set(known)
+        for number, part in enumerate(model.spec.adapter or ()):
+            step = registry.expected(part, Step)
+            if getattr(step, "marks_ragged", False):
+                for name in getattr(step, "keys", ()):
+                    if name not in made:
+                        raise _unknown(name, known, f"adapter.{number}.{part.name}")
+            made |= set(step.flow({}))
+
+
+def _unknown(name: str, known: Sequence[str], place: str) -> AdapterError:
+    near = nearest(name, known)
+    return AdapterError(
+        f"Expected variables of the model, {', '.join(known)}; got {name}",
+        hint=f"Did you mean {near}?" if near else None,
+        place=place,
+        variable=name,
+    )
 
 
 def refuse_lost_parameters(adapter: Adapter, layout: Layout) -> None:

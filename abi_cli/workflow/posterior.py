@@ -27,11 +27,11 @@ from abi_cli.run import Run, open_run
 from abi_cli.spec import Spec
 from abi_cli.variables import Datasets, take
 from abi_cli.workflow.estimating import Estimating, drawing
+from abi_cli.workflow.naming import naming_of
 from abi_cli.workflow.opening import (
     Batches,
     DataFiles,
     load_data,
-    naming_of,
     open_approximator,
     refuse_without_density,
     refuse_without_draws,

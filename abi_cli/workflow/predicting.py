@@ -15,19 +15,19 @@ from pathlib import Path
 import numpy as np
 
 from abi_cli.data import Draws, Loaded, formats, read_draws, write_replicates
-from abi_cli.diagnostics.predictive import Check, check, statistics_of
+from abi_cli.diagnostics.predictive import Check, check, statistics_of, without_ends_of_binary
 from abi_cli.errors import DataError
 from abi_cli.listener import Listener
 from abi_cli.model.prediction import Replication, replications
 from abi_cli.model.workers import Workers
 from abi_cli.run import Run, open_run
 from abi_cli.variables import Datasets, Layout, Value, Variable, array_of, concatenate, count, take
+from abi_cli.workflow.naming import naming_of
 from abi_cli.workflow.opening import (
     Batches,
     DataFiles,
     load_data,
     model_of,
-    naming_of,
     open_approximator,
     refuse_without_draws,
     spec_of,
@@ -78,7 +78,7 @@ class Prediction:
         of_observed = statistics_of(self.observed)
         for values, found in zip(self.quantities, (of_replicated, of_observed), strict=True):
             found |= {name: value for name, value in values.items() if value.ndim == 2}
-        return check(self.labels, of_observed, of_replicated)
+        return check(self.labels, without_ends_of_binary(of_observed, of_replicated), of_replicated)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,11 +14,20 @@ from abi_cli import placing, room, run
 from abi_cli.errors import OutputError, SpecError, UsageError
 from abi_cli.listener import Listener
 from abi_cli.model.density import LogDensity
-from abi_cli.model.functions import loaded_files
+from abi_cli.model.functions import UnusableFunction, loaded_files
 from abi_cli.model.modules import load_parts
 from abi_cli.model.quantities import Quantities
 from abi_cli.model.simulator import Simulator
-from abi_cli.spec import DesignSection, Document, Spec, parse_document, read_source
+from abi_cli.spec import (
+    Code,
+    DesignSection,
+    Document,
+    InvalidSpecError,
+    Problem,
+    Spec,
+    parse_document,
+    read_source,
+)
 from abi_cli.variables import Datasets, Layout
 from abi_cli.workflow.stored import read_design, stored_layout
 
@@ -181,10 +191,25 @@ def read_model(source: Path, *, overrides: Sequence[str] = ()) -> Model:
     )
     if spec.model is None:
         return Model(spec, None, Quantities(), base, document)
-    simulator = Simulator.from_spec(spec, base, design=read_design(spec, base))
-    judged = Quantities.load(spec.model.quantities, base)
-    judged = replace(judged, density=LogDensity.load(spec.model, base, simulator))
+    with _pointing_at_functions(document):
+        simulator = Simulator.from_spec(spec, base, design=read_design(spec, base))
+        judged = Quantities.load(spec.model.quantities, base)
+        judged = replace(judged, density=LogDensity.load(spec.model, base, simulator))
     return Model(spec, simulator, judged, base, document)
+
+
+@contextmanager
+def _pointing_at_functions(document: Document) -> Iterator[None]:
+    """A function that can't be used is refused where the spec names it."""
+    try:
+        yield
+    except UnusableFunction as error:
+        path = document.root.find(error.reference)
+        if path is None:
+            raise
+        place = document.value_position(path)
+        problem = Problem(path, error.message, error.hint, Code.MODEL, place)
+        raise InvalidSpecError([problem], name=document.source.name) from None
 
 
 def completed(model: Model, rows: Datasets) -> Model:

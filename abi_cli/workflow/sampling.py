@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,12 +34,12 @@ from abi_cli.listener import Listener
 from abi_cli.model.streams import Purpose
 from abi_cli.run import MODEL, Run, open_run
 from abi_cli.variables import DrawBlock, Variable
+from abi_cli.workflow.naming import naming_of, titles_of
 from abi_cli.workflow.opening import (
     Batches,
     DataFiles,
     load_batches,
     model_of,
-    naming_of,
     open_approximator,
     refuse_without_draws,
     spec_of,
@@ -123,6 +123,7 @@ class Sampling:
         networks: Loads them.
         model: Whose quantities are computed, too; None for parameters alone.
         shape: Of the file.
+        titles: Name of a parameter's element → its label.
     """
 
     run: Run
@@ -134,6 +135,7 @@ class Sampling:
     target: Target = USUAL_PLACE
     model: Model | None = None
     shape: Shape = USUAL_SHAPE
+    titles: Mapping[str, str] = field(default_factory=dict)
 
     def _begin(self) -> tuple[DrawHeader, Iterator[DrawBlock], Disagreement]:
         """What is known before the first draw; the draws; what watches them.
@@ -199,7 +201,8 @@ class Sampling:
 
     def summary(self) -> Summary:
         """The statistics that are asked for, or mean, sd and others, instead of draws."""
-        return summarize(self.collect(), self.shape.statistics() or STATISTICS)
+        found = summarize(self.collect(), self.shape.statistics() or STATISTICS)
+        return replace(found, titles=self.titles)
 
     def write(self) -> Written:
         """Write them to the target.
@@ -267,7 +270,8 @@ def sample(
     seed = run.manifest.seed if seed is None else seed
     model = with_quantities(path, listener) if quantities else None
     networks = partial(open_approximator, run, compute, listener)
-    return Sampling(run, batches, draws, seed, networks, listener, target, model, shape)
+    titles = titles_of(spec, run.layout)
+    return Sampling(run, batches, draws, seed, networks, listener, target, model, shape, titles)
 
 
 def with_quantities(path: Path, listener: Listener) -> Model:

@@ -9,15 +9,12 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-import numpy as np
-
 from abi_cli import placing
-from abi_cli.data.files import Source
-from abi_cli.data.tables import Table, read_table
-from abi_cli.errors import DataError, OutputError, UsageError
+from abi_cli.errors import OutputError, UsageError
 from abi_cli.listener import Listener
 from abi_cli.model.streams import Purpose
-from abi_cli.spec import commented_spec, json_schema, refuse_variable_name
+from abi_cli.spec import commented_spec, json_schema
+from abi_cli.workflow.looking import Look, Shown, looked_at
 from abi_cli.workflow.request import completed, read_model
 from abi_cli.workflow.stored import stored_simulations
 
@@ -39,6 +36,9 @@ class Started:
         datasets: How many data sets the table holds; None without one.
         sizes: The fewest and the most members that the model draws.
         template: What it began with.
+        given: Columns that come with the data.
+        label: The column that names the data sets, if there is one.
+        time: The column of dates that steps of series are put in order by, if there is one.
     """
 
     spec: Path
@@ -47,20 +47,9 @@ class Started:
     datasets: int | None
     sizes: tuple[int, int]
     template: str
-
-
-@dataclass(frozen=True)
-class _Column:
-    """An observable, and the scale of its values in numbers that a person would write."""
-
-    name: str
-    centre: float
-    spread: float
-
-    @property
-    def half(self) -> float:
-        """Half of the spread."""
-        return self.spread / 2
+    given: tuple[str, ...] = ()
+    label: str | None = None
+    time: str | None = None
 
 
 def init(
@@ -94,14 +83,19 @@ def init(
             f"Expected a folder whose name can be a model's; got {folder.resolve().name!r}",
             hint="Let it begin with a letter.",
         )
-    columns: tuple[_Column, ...] = (_Column("x", 0.0, 1.0),)
-    sizes, datasets = (_FEWEST, _MOST), None
+    seen = Look(None, None, (Shown("x", 0.0, 1.0),), (), (_FEWEST, _MOST), 1)
     if table is not None:
-        columns, sizes, datasets = _like(table)
+        seen = looked_at(table)
     environment = Environment(  # noqa: S701  # what it makes is no HTML
         undefined=StrictUndefined, keep_trailing_newline=True
     )
-    values = {"name": name, "columns": columns, "fewest": sizes[0], "most": sizes[1]}
+    values = {
+        "name": name,
+        "columns": seen.drawn,
+        "seen": seen,
+        "fewest": seen.sizes[0],
+        "most": seen.sizes[1],
+    }
     texts = {
         f"{name}.{kind}": environment.from_string(
             (_TEMPLATES / template / file).read_text(encoding="utf-8")
@@ -126,52 +120,19 @@ def init(
     return Started(
         spec=folder / f"{name}.yaml",
         files=tuple(places),
-        columns=tuple(column.name for column in columns) if template == _USUAL else (),
-        datasets=datasets,
-        sizes=sizes,
+        columns=tuple(column.name for column in seen.drawn) if template == _USUAL else (),
+        datasets=None if table is None else seen.datasets,
+        sizes=seen.sizes,
         template=template,
+        given=tuple(column.name for column in seen.given),
+        label=seen.label,
+        time=seen.time,
     )
 
 
 def templates() -> tuple[str, ...]:
     """The names of what `init` can begin with."""
     return tuple(sorted(entry.name for entry in _TEMPLATES.iterdir() if entry.is_dir()))
-
-
-def _like(path: Path) -> tuple[tuple[_Column, ...], tuple[int, int], int]:
-    """The columns of a table, sizes of data sets that cover its own, and how many it holds."""
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    table = read_table(Source(path), _all_columns, delimiter=delimiter)
-    if not table.columns:
-        raise DataError(
-            "expected columns of data; got none beside the labels of the data sets",
-            place=str(path),
-        )
-    row_size = np.bincount(table.codes)
-    fewest, most = int(row_size.min()), int(row_size.max())
-    if fewest == most:  # the next data set will have another size
-        fewest, most = (most + 1) // 2, 2 * most
-    columns = tuple(_column(name, values, table) for name, values in table.columns.items())
-    return columns, (fewest, most), len(row_size)
-
-
-def _all_columns(header: Sequence[str]) -> Sequence[str]:
-    return [name for name in header if name != "dataset"]
-
-
-def _column(name: str, values: np.ndarray, table: Table) -> _Column:
-    reason = refuse_variable_name(name)
-    if reason:
-        raise DataError(reason, place=f"{table.source}, row 1", hint="Rename the column.")
-    mean = values.mean()
-    sd = 0.0 if values.min() == values.max() else values.std()  # which rounding may leave off zero
-    centre = 0.0 if abs(mean) < 0.01 * sd else _short(mean)
-    return _Column(name, centre, _short(sd) or 1.0)
-
-
-def _short(value: float) -> float:
-    """With two digits, as a person would write it."""
-    return float(f"{value:.2g}")
 
 
 def schema() -> str:

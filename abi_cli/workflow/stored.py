@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from abi_cli.data import read_datasets, read_shapes, read_simulations
+from abi_cli.data import Asked, Loaded, read_datasets, read_shapes, read_simulations
 from abi_cli.errors import DataError, SpecError
 from abi_cli.listener import Listener
 from abi_cli.model.gaps import with_gaps
 from abi_cli.model.streams import Purpose
 from abi_cli.spec import DesignSection, Spec, refuse_variable_name
 from abi_cli.variables import Datasets, Layout, Ragged, Role, Value, Variable, array_of
+from abi_cli.workflow.naming import naming_of
 
 if TYPE_CHECKING:
     from abi_cli.workflow.request import Model
@@ -37,16 +38,16 @@ def read_design(spec: Spec, base: Path) -> Datasets:
     if not file.exists():
         hint = "Files under `given:` are looked for beside the spec."
         raise DataError("there is no such file", place=str(file), hint=hint)
-    ragged = spec.ragged()
-    shapes = read_shapes(file, ragged)
+    ragged, naming = spec.ragged(), naming_of(spec)
+    shapes = read_shapes(file, Asked(ragged=ragged, naming=naming))
     for name in shapes:
         if reason := refuse_variable_name(name):
             raise DataError(reason, place=str(file), hint="Rename it in the file.")
     variables = [
-        Variable(name, "given", ragged=name in ragged, event=shape)
+        Variable(name, "given", ragged=name in ragged, event=shape, missing=name in spec.missing)
         for name, shape in shapes.items()
     ]
-    return _whole(read_datasets(file, Layout(tuple(variables))).datasets)
+    return _whole(read_datasets(file, Layout(tuple(variables)), naming=naming).datasets)
 
 
 def stored_layout(spec: Spec, rows: Datasets) -> Layout:
@@ -75,7 +76,10 @@ def stored_simulations(file: Path, model: Model, *, seed: int, listener: Listene
     Errors:
         DataError: The file is not there, or not simulations of this model.
     """
-    stored = _read(file, model, seed=seed)
+    loaded = _read(file, model, seed=seed)
+    for note in loaded.notes:
+        listener.note(note)
+    stored = _whole(loaded.datasets) if model.simulator is None else loaded.datasets
     rates = {
         name: rate
         for name, rate in model.spec.missing.items()
@@ -93,13 +97,13 @@ def stored_simulations(file: Path, model: Model, *, seed: int, listener: Listene
     return with_gaps(stored, rates, seed=seed, purpose=Purpose.TRAIN, start=0, series=series)
 
 
-def _read(file: Path, model: Model, *, seed: int) -> Datasets:
-    times = model.spec.times()
+def _read(file: Path, model: Model, *, seed: int) -> Loaded:
+    naming = naming_of(model.spec)
     if model.simulator is None:
-        return _whole(read_simulations(file, _asked_for(model.spec, file), times=times))
+        return read_simulations(file, _asked_for(model.spec, file), naming=naming)
     rows = max(_FEW, 2 * model.simulator.unit)
     few = model.simulator.simulate(seed=seed, purpose=Purpose.PILOT, start=0, stop=rows)
-    return read_simulations(file, model.layout(few), times=times)
+    return read_simulations(file, model.layout(few), naming=naming)
 
 
 def _roles(spec: Spec) -> dict[str, Role]:
@@ -114,7 +118,7 @@ def _roles(spec: Spec) -> dict[str, Role]:
 def _asked_for(spec: Spec, file: Path) -> Layout:
     """What is looked for in a file of simulations, with the shapes that it has there."""
     ragged = spec.ragged()
-    shapes = read_shapes(file, ragged)
+    shapes = read_shapes(file, Asked(_roles(spec), ragged, naming_of(spec)))
     variables = (
         Variable(
             name,

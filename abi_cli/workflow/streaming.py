@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from abi_cli.data import DrawHeader, Loaded, Naming, estimates_of, oddities
-from abi_cli.data.records import draws_in_text, estimates_in_text
+from abi_cli.data.record_texts import draws_in_text, estimates_in_text
 from abi_cli.data.requests import Line, lines_of, read_requests
 from abi_cli.data.statistics import parse
 from abi_cli.errors import AbiError, DataError
 from abi_cli.listener import Listener
 from abi_cli.run import Run, open_run
 from abi_cli.variables import Datasets, DrawBlock, count, take
+from abi_cli.workflow.naming import naming_of
 from abi_cli.workflow.opening import (
-    naming_of,
     open_approximator,
     refuse_without_draws,
     spec_of,

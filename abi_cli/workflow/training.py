@@ -19,7 +19,7 @@ from abi_cli.spec import DesignSection, Spec, dump_spec
 from abi_cli.training.fitting import refuse_unfit, refuse_unmonitored
 from abi_cli.training.stopping import Stop
 from abi_cli.variables import Datasets, count, take
-from abi_cli.workflow.findings import noise_findings
+from abi_cli.workflow.findings import noise_findings, unused_findings
 from abi_cli.workflow.learning import (
     Job,
     Receipt,
@@ -28,7 +28,12 @@ from abi_cli.workflow.learning import (
     telling_how_to_begin_again,
     versions,
 )
-from abi_cli.workflow.pointing import fitted_adapter, pointing, refuse_unknown_names
+from abi_cli.workflow.pointing import (
+    fitted_adapter,
+    pointing,
+    refuse_unknown_names,
+    telling_of_names,
+)
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
     USUAL_PLACE,
@@ -115,13 +120,16 @@ def _rehearse(
     else:
         simulator = model.need_simulator()
         rows = max(_REHEARSAL, 2 * simulator.unit)
-        few = simulator.simulate(seed=seed, purpose=Purpose.PILOT, start=0, stop=rows)
+        with telling_of_names(model, seed=seed):
+            few = simulator.simulate(seed=seed, purpose=Purpose.PILOT, start=0, stop=rows)
     with pointing(model):
         layout = model.layout(few)
         refuse_unknown_names(model.spec, layout)
         model.judged.refuse_unfit(layout)
     if stored is None:
-        for finding in noise_findings(model.spec, model.need_simulator(), seed=seed):
+        simulator = model.need_simulator()
+        findings = noise_findings(model.spec, simulator, seed=seed)
+        for finding in [*unused_findings(model.spec, simulator), *findings]:
             listener.warn(finding.message, hint=finding.hint)
     derived, model = model.spec.adapter is None, completed(model, few)
     if derived:

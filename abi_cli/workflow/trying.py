@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 
-from abi_cli import backend
+from abi_cli import backend, memory
 from abi_cli.listener import Listener
 from abi_cli.variables import Datasets, Layout
 from abi_cli.workflow.pointing import pointing, refuse_lost_parameters
@@ -77,13 +76,5 @@ def try_networks(trial: Trial, compute: Compute, *, listener: Listener) -> Built
             "simulating": simulations * trial.each / max(1, compute.workers()),
             "learning": steps * tried.step_seconds,
         },
-        memory=peak_memory(),
+        memory=memory.peak(),
     )
-
-
-def peak_memory() -> int:
-    """Bytes that this process held at most so far."""
-    import resource  # not on Windows
-
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else 1024 * most

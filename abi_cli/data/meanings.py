@@ -1,0 +1,174 @@
+"""What the cells of a file may say beside numbers: words for numbers, missing values, dates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+import numpy as np
+
+from abi_cli.spec.dump import one_line
+
+MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "."})
+"""What stands for a missing value, in lower case."""
+
+_DAY = 86_400.0
+_FEW = 6
+"""Words that a message shows."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What stands for a missing value in the files of a model, whatever their format.
+
+    Arguments:
+        words: In lower case.
+        numbers: A value that is one of them is missing, however it is written: -999, -9.99e2.
+    """
+
+    words: frozenset[str] = MISSING
+    numbers: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, said: Iterable[str | float]) -> Missing:
+        """The usual words and what a spec says beside them."""
+        texts = [str(item).strip() for item in said]
+        numbers = {float(text) for text in texts if _is_number(text)}
+        words = MISSING.union(text.lower() for text in texts if not _is_number(text))
+        return cls(words, tuple(sorted(numbers)))
+
+    def says(self, text: str) -> bool:
+        """Whether a text stands for one."""
+        text = text.strip()
+        if text.lower() in self.words:
+            return True
+        return bool(self.numbers) and _is_number(text) and float(text) in self.numbers
+
+    def among(self, values: np.ndarray) -> np.ndarray:
+        """Which numbers stand for a missing value, in the precision that they are stored in."""
+        if not self.numbers or values.dtype.kind not in "iuf":
+            return np.zeros(values.shape, dtype=bool)
+        single = values.dtype.kind == "f" and values.dtype.itemsize < np.dtype(float).itemsize
+        numbers = np.array(self.numbers)
+        return np.isin(values, numbers.astype(values.dtype) if single else numbers)
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """How the cells of one column, key or array are read.
+
+    Arguments:
+        words: The number that a word stands for.
+        missing: What stands for a missing value.
+        gaps: Whether values may be missing; else what stands for that is a mistake.
+        dates: Whether dates and times stand for days since 1970.
+        variable: Whose values they are, for messages.
+    """
+
+    words: Mapping[str, int] = field(default_factory=dict)
+    missing: Missing = field(default_factory=Missing)
+    gaps: bool = False
+    dates: bool = False
+    variable: str = ""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether cells say nothing but numbers."""
+        return not (self.words or self.gaps or self.dates)
+
+    def number(self, cell: Any) -> Any:
+        """The number that a cell stands for; the cell as it is where it stands for none.
+
+        Arguments:
+            cell: Text, or None for nothing. Numbers stay what they are.
+        """
+        if cell is None:
+            return np.nan if self.gaps else None
+        if isinstance(cell, date) and self.dates:
+            return _days(cell)
+        if not isinstance(cell, str):
+            return cell
+        text = cell.strip()
+        if text in self.words:
+            return self.words[text]
+        if self.gaps and self.missing.says(text):
+            return np.nan
+        day = as_date(text) if self.dates else None
+        return cell if day is None else _days(day)
+
+    def numbers(self, cells: Sequence[Any]) -> list[Any]:
+        """The same for several cells; dates stay dates beside other cells."""
+        found = [self.number(cell) for cell in cells]
+        if not self.dates:
+            return found
+        days = [isinstance(c, str) and as_date(c.strip()) is not None for c in cells]
+        return list(cells) if any(days) and not all(days) else found
+
+    def texts(self, cells: Sequence[str]) -> Sequence[str]:
+        """The same for a column of texts, each of which stays one."""
+        if self.is_plain:
+            return cells
+        found = self.numbers(cells)
+        return [c if n is c else repr(float(n)) for c, n in zip(cells, found, strict=True)]
+
+    def remedy(self, cell: str, others: Sequence[str]) -> str:
+        """What to do about a cell that is no number.
+
+        Arguments:
+            others: Cells of the same column, in which words may come again.
+        """
+        text, name = cell.strip(), self.variable
+        if self.missing.says(text):
+            return "This model has no place for missing values: fill it in, or leave the row out."
+        if _is_number(text.replace(",", ".")):
+            return "Write decimals with a point."
+        if self.words:
+            return f"The words of this column are {', '.join(self.words)}."
+        if not name:
+            return "Correct the cell, or leave the row out."
+        if as_date(text) is not None:
+            return (
+                f"A date is no number. Give days since the first; or, where {name} puts the steps "
+                f"of a series in order, say `observables: {{y: {{kind: series, time: {name}}}}}`."
+            )
+        words = [word for word in dict.fromkeys(map(str.strip, others)) if not _is_number(word)]
+        if 2 * sum(not _is_number(word) for word in others) >= len(others):
+            truths = {word.lower() for word in words} <= {"true", "false", "t", "f"}
+            told = sorted(words, key=str.lower) if truths else words[:_FEW]
+            listed = one_line(told)  # in quotes where YAML reads something else: TRUE
+            if len(words) > _FEW:
+                listed = f"{listed[:-1]}, …]"
+            return (
+                "Words are no numbers. Say which stand for 0, 1, …: "
+                f"`data: {{categories: {{{name}: {listed}}}}}`."
+            )
+        return "Correct the cell, or leave the row out."
+
+
+PLAIN = Meaning()
+
+
+def as_date(text: str) -> date | None:
+    """A date, or a date and time, as ISO 8601 writes it; None where the text is something else."""
+    if not text[:4].isdecimal() or text[4:5] != "-":
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _days(day: date) -> float:
+    """Days since 1970; what has no time zone counts as UTC."""
+    moment = day if isinstance(day, datetime) else datetime(day.year, day.month, day.day)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment.timestamp() / _DAY
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return not np.isnan(float(text)) and "_" not in text
+    except ValueError:
+        return False

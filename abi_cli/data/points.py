@@ -1,0 +1,101 @@
+"""Values of parameters at which a density is asked for: rows of a table, objects, or draws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from abi_cli.data import formats
+from abi_cli.data.entries import Asked, Entries, Naming, Wanted, listing
+from abi_cli.data.files import Source
+from abi_cli.errors import DataError
+from abi_cli.variables import Datasets, Layout, count
+
+
+def read_parameters(
+    source: Path | None,
+    layout: Layout,
+    labels: Sequence[str],
+    *,
+    format: str | None = None,
+    naming: Naming | None = None,
+) -> tuple[np.ndarray, Datasets]:
+    """Read values of the parameters, one row each, and which data set each is for.
+
+    Draws are such rows, too, in whatever format they are written.
+
+    Arguments:
+        source: None is standard input.
+        layout: The variables of the model; all its parameters must be there.
+        labels: Of the data sets. Where there is only one, the file needs no labels.
+        format: A format's name; by default that of the extension, CSV for standard input.
+
+    Returns:
+        Index into `labels`, `(row,)`, and parameter name → `(row, *event)`.
+
+    Errors:
+        UsageError: No such format.
+        DataError: The file is not there, or not values of these parameters, or for other data.
+    """
+    reader = formats.choose_reader(source, format, lambda fmt: fmt.read_points)
+    file = Source(source)
+    if source is not None and _holds_draws(source, layout, format):
+        entries = _rows_of_draws(source, layout, format)
+    else:
+        wanted = Wanted(layout.of("parameter"), optional=(), naming=naming or Naming())
+        entries = reader(file, wanted)
+    if entries.labels is None:
+        if len(labels) != 1:
+            raise DataError(
+                f"expected a {entries.noun} dataset, as there are {len(labels)} data sets",
+                place=str(file),
+                hint="Say which data set each row is for.",
+            )
+        return np.zeros(count(entries.values), np.int64), entries.values
+    position = {label: i for i, label in enumerate(labels)}
+    for row, label in enumerate(entries.labels):
+        if label not in position:
+            raise DataError(
+                f"expected the label of a data set: {listing(labels)}; got {label}",
+                place=entries.place(row),
+            )
+    return np.array([position[label] for label in entries.labels]), entries.values
+
+
+def _holds_draws(source: Path, layout: Layout, format: str | None) -> bool:
+    """Whether a file has an axis of draws within each of its data sets. Tables have none."""
+    file = Source(source)
+    name = format or formats.sniff(source)
+    chosen = next((fmt for fmt in formats.FORMATS if fmt.name == name), None)
+    if chosen is None or chosen.styled or not (chosen.read_kind and chosen.read_shapes):
+        return False
+    kind = chosen.read_kind(file)
+    if kind != "draws or data sets":
+        return kind == "draws"
+    parameters = layout.of("parameter")
+    shapes = chosen.read_shapes(file, Asked([v.name for v in parameters]))
+    return all(shapes.get(v.name, ())[1:] == v.event and shapes.get(v.name) for v in parameters)
+
+
+def _rows_of_draws(source: Path, layout: Layout, format: str | None) -> Entries:
+    """Draws `(dataset, draw, …)` as rows, data set after data set."""
+    draws = formats.choose_reader(source, format, lambda fmt: fmt.read_draws)(Source(source))
+    values: Datasets = {}
+    for variable in layout.of("parameter"):
+        value = draws.values.get(variable.name)
+        if value is None or value.shape[2:] != variable.event:
+            found = "none" if value is None else str(value.shape[2:])
+            raise DataError(
+                f"expected draws of {variable.name} of shape {variable.event}; got {found}",
+                place=str(source),
+            )
+        values[variable.name] = value.reshape(-1, *variable.event).astype(np.float64)
+    each = count(values) // len(draws.labels)
+    labels = tuple(label for label in draws.labels for _ in range(each))
+
+    def place(row: int) -> str:
+        return f"{source}, draw {row % each} of data set {labels[row]}"
+
+    return Entries(labels, values, (), "array", place, lambda name, at: f"{place(at[0])}, {name}")

@@ -1,0 +1,15 @@
+"""How much memory this process has taken."""
+
+from __future__ import annotations
+
+import sys
+
+
+def peak() -> int:
+    """Bytes that it held at most so far; 0 where the system does not tell."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most  # macOS counts in bytes

@@ -1,0 +1,34 @@
+"""How a spec calls things: in files, the same for every command that reads one; for people."""
+
+from __future__ import annotations
+
+from abi_cli.data import Naming
+from abi_cli.data.meanings import Missing
+from abi_cli.spec import Spec
+from abi_cli.variables import Layout
+
+
+def naming_of(spec: Spec) -> Naming:
+    """What `data:` and the times of series say, for the readers of files."""
+    named = spec.data
+    return Naming(
+        dataset=named.dataset,
+        columns=named.columns,
+        categories=named.categories,
+        missing=Missing.of(named.missing),
+        prepare=named.prepare,
+        times=spec.times(),
+    )
+
+
+def titles_of(spec: Spec, layout: Layout) -> dict[str, str]:
+    """Name of a parameter's element → its label; those without one are left out."""
+    from abi_cli.diagnostics import element_labels  # with much that few commands need
+
+    titles: dict[str, str] = {}
+    for variable in layout.of("parameter"):
+        section = (spec.parameters or {}).get(variable.name)
+        if section is not None and section.labels:
+            labels = element_labels(variable.name, variable.event, section.labels)
+            titles |= zip(variable.elements(), labels, strict=True)
+    return titles
