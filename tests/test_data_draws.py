@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from abi_cli.data import DrawHeader, Draws, Style, collect, open_draws, read_draws, summarize
-from abi_cli.data.records import draws_in_text
+from abi_cli.data.record_texts import draws_in_text
 from abi_cli.errors import DataError, OutputError, UsageError
 from abi_cli.variables import DrawBlock, Variable
 from tests.data_examples import LINE, OF_DRAWS, draw_header, draw_values, in_blocks, some

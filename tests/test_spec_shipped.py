@@ -47,8 +47,7 @@ def test_the_regression_is_the_tutorial_with_our_optimizer_and_schedule():
         for name in ("tutorial", "regression", "regression_vectorised")
     )
     del tutorial["training"]["optimizer"], tutorial["training"]["learning_rate"]
-    networks = {"statistics": None, **tutorial["networks"]}
-    assert regression == {**tutorial, "name": "regression", "networks": networks}
+    assert regression == {**tutorial, "name": "regression"}
     assert vectorised["adapter"] == regression["adapter"]
     assert vectorised["networks"] == regression["networks"]
     assert vectorised["training"] == regression["training"]
