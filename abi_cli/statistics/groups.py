@@ -41,6 +41,7 @@ class Group:
         columns: Those that vary.
         few: Whether there are too few members to be looked at but one by one: scalars are alone.
         design: Whether what is given at each place is the same in all data sets.
+        length: How many members all data sets have, where it is one number; else 0.
     """
 
     names: tuple[str, ...]
@@ -50,11 +51,12 @@ class Group:
     columns: tuple[Column, ...]
     few: bool = False
     design: bool = False
+    length: int = 0
 
     def families(self) -> dict[str, Statistic]:
         """Name → statistics of members."""
         if self.few:
-            return {"values": partial(_values, columns=self.columns)}
+            return {"values": partial(_values, columns=self.columns, length=self.length)}
         some = self.columns[:MOST_COLUMNS]
         numbers = [c for c in some if len(c.levels) != 2]
         fine = [c for c in some if not c.levels]
@@ -80,7 +82,7 @@ class Group:
             for c in numbers[:4]:
                 found |= self._in_order(c)
         if self.fixed:
-            found["values"] = partial(_values, columns=self.columns)
+            found["values"] = partial(_values, columns=self.columns, length=self.length)
         return found
 
     def _in_order(self, column: Column) -> dict[str, Statistic]:
@@ -147,14 +149,26 @@ class Group:
         return found
 
 
-def _values(members: Members, columns: Sequence[Column]) -> np.ndarray:
-    """The numbers themselves, and bent where that says more, `(batch, obs × column)`."""
+def _values(members: Members, columns: Sequence[Column], length: int) -> np.ndarray:
+    """The numbers themselves, and bent where that says more, `(batch, length × column)`."""
     parts = []
     for column in columns:
-        parts.append(np.nan_to_num(column.scaled(members)))
+        parts.append(np.nan_to_num(_of_length(column.scaled(members), length)))
         if column.bends:
-            parts.append(np.nan_to_num(column.bent(members)))
+            parts.append(np.nan_to_num(_of_length(column.bent(members), length)))
     return np.concatenate(parts, axis=1)
+
+
+def _of_length(x: np.ndarray, length: int) -> np.ndarray:
+    """`x (batch, obs)` with as many places as the pilot's data sets have: gaps, or none beyond.
+
+    A data set of another size than all of training is answered, if not well, and that it is of
+    another size is told elsewhere.
+    """
+    if not length or x.shape[1] == length:
+        return x
+    lacking = max(length - x.shape[1], 0)
+    return np.pad(x[:, :length], ((0, 0), (0, lacking)), constant_values=np.nan)
 
 
 def _of_column(members: Members, of: Any, column: Column, *, bent: bool) -> np.ndarray:
@@ -175,7 +189,7 @@ def vectors_of(groups: Sequence[Group], data: Mapping[str, Value]) -> tuple[np.n
         for column in group.columns:
             if column.response or group.few:
                 of = column.bent if column.bends else column.scaled
-                values = np.concatenate([of(members) for members in pieces])
+                values = np.concatenate([_of_length(of(m), group.length) for m in pieces])
                 (drawn if column.response else taken).append(values)
     return np.concatenate(drawn, axis=1), np.nan_to_num(np.concatenate(taken, axis=1))
 
@@ -241,6 +255,7 @@ def _group(
         tuple(c for c in columns if c is not None),
         not ragged and max(lengths) < SHORTEST,
         len(lengths) == 1 and _designed(data, names, [c for c in columns if c is not None]),
+        max(lengths) if len(lengths) == 1 else 0,
     )
 
 
@@ -270,4 +285,5 @@ def from_config(config: Mapping[str, Any]) -> Group:
         columns,
         config.get("few", False),
         config.get("design", False),
+        config.get("length", 0),
     )
