@@ -101,20 +101,18 @@ class Approximator(keras.Model):
                 conditions += summary.summary_dim
                 statistics += self.summary_network.statistics_dim
             else:
-                width = sum(entries(shape) for shape in shapes.values())
-                conditions, statistics = conditions + width, statistics + width
+                conditions = statistics = statistics + sum(map(entries, shapes.values()))
             self.reader = None
             if self._reader is not None:
                 width = entries(shape_of(widths[SUMMARY_STATISTICS]))
                 self.reader = self._reader.build_for((width,))
                 conditions, statistics = conditions + self._reader.summary_dim, statistics + width
             self.inference_network = inference.build(adapter.dim, conditions, seed)
-        predicted = adapter.statistics is not None and len(adapter.statistics.predictions) > 1
-        stages = 2 if predicted else 1
-        self.standardization = ConditionalStandardization(dim=adapter.dim, stages=stages)
+        self.standardization = ConditionalStandardization.beside(
+            adapter.statistics, dim=adapter.dim, draws=inference.has_draws
+        )
         self.standardization.build((1, statistics))
-        self._ends = conditions, conditions + adapter.dim
-        self.built = True
+        self._ends, self.built = (conditions, conditions + adapter.dim), True
         self._tell = backend.compiled(self.tell)
         fused = self.inference_network.fuse_draws
         self._inverse = backend.compiled(self.inverse, fused=fused)
@@ -155,18 +153,18 @@ class Approximator(keras.Model):
     def log_density(self, theta: Any, told: Any) -> Any:
         """Log density `(batch,)` of adapted parameters `theta (batch, dim)`."""
         c, mean, log_sd = self._heard(told)
-        z = (theta - mean) * ops.exp(-log_sd)
-        return self.inference_network.log_prob(z, c) - ops.sum(log_sd, axis=-1)
+        z, log_det = self.standardization.standardized(theta, mean, log_sd)
+        return self.inference_network.log_prob(z, c) + log_det
 
     def inverse(self, z: Any, told: Any) -> Any:
         """Adapted parameters of noise `z (dataset, draw, noise)` given `told (dataset, 1, …)`."""
         c, mean, log_sd = self._heard(told)
-        return mean + ops.exp(log_sd) * self.inference_network.inverse(z, c)
+        return self.standardization.restored(self.inference_network.inverse(z, c), mean, log_sd)
 
     def conditions(self, inputs: Mapping[str, Any]) -> Any:
         """What the inference network is told of each data set, `(batch, conditions)`."""
-        said = self.reader and self.reader(inputs[SUMMARY_STATISTICS])
-        return self._with_conditions(inputs, self.summary_network, said)
+        told = self.reader and self.reader(inputs[SUMMARY_STATISTICS])
+        return self._with_conditions(inputs, self.summary_network, told)
 
     def objective(self, theta: Any, told: Any, noise: Any = None) -> Any:
         """What training maximizes, `(batch,)`: mostly `log_density`, in nats.
@@ -175,11 +173,9 @@ class Approximator(keras.Model):
             noise: `(batch, training_noise)`, for networks that learn from noised parameters.
         """
         c, mean, log_sd = self._heard(told)
-        z = (theta - mean) * ops.exp(-log_sd)
+        z, log_det = self.standardization.standardized(theta, mean, log_sd)
         objective = self.inference_network.objective(z, c, noise)
-        if not self.inference_network.loss_is_density:
-            return objective
-        return objective - ops.sum(log_sd, axis=-1)
+        return objective + log_det if self.inference_network.loss_is_density else objective
 
     def batch_loss(self, batch: Mapping[str, Any]) -> Any:
         """Mean negative objective of one batch, which has a `noise` where that is needed."""
@@ -259,15 +255,13 @@ class Approximator(keras.Model):
             chunk = network_inputs(take(adapted, slice(first, first + INITIAL_ROWS)))
             statistics.append(backend.to_numpy(compiled(chunk)))
             theta.append(chunk[INFERENCE_VARIABLES])
-        told = np.concatenate(statistics)
-        simple = np.ones(told.shape[1], bool)
-        if self.adapter.statistics is not None:
-            simple[: few[SUMMARY_STATISTICS].shape[1]] = self.adapter.statistics.simple
-        self.standardization.adapt(told, np.concatenate(theta), simple)
+        simple = self.adapter.statistics.simple if self.adapter.statistics else np.ones(0, bool)
+        self.standardization.adapt(np.concatenate(statistics), np.concatenate(theta), simple)
         if self.inference_network.adapts:
             told = backend.to_numpy(backend.compiled(self.tell)(few))
             c, mean, log_sd = self._heard(told)
-            self.inference_network.adapt((few[INFERENCE_VARIABLES] - mean) * np.exp(-log_sd), c)
+            z, _ = self.standardization.standardized(few[INFERENCE_VARIABLES], mean, log_sd)
+            self.inference_network.adapt(backend.to_numpy(z), c)
 
     def told(self, datasets: Mapping[str, Value]) -> np.ndarray:
         """What `tell` says of adapted data sets, `(dataset, told)`, float32."""

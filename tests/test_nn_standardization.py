@@ -71,3 +71,26 @@ def test_statistics_that_rounding_alone_changes_are_only_centred():
     scaled = backend.to_numpy(layer(statistics))
     assert np.abs(scaled[:, 0]).max() < 1e-6
     assert scaled[:, 1].std() == pytest.approx(1, rel=1e-5)
+
+
+def test_what_is_far_off_is_compressed_and_comes_back():
+    from keras import ops
+
+    from abi_cli.nn.standardization import FAR, ConditionalStandardization
+
+    layer = ConditionalStandardization(dim=1, stages=2, compresses=True)
+    theta = np.array([[-3e4], [-9.0], [-7.9], [0.3], [8.1], [500.0]], "float32")
+    mean, log_sd = np.zeros((6, 1), "float32"), np.full((6, 1), -0.2, "float32")
+    z, log_det = layer.standardized(theta, mean, log_sd)
+    back = backend.to_numpy(layer.restored(z, mean, log_sd))
+    np.testing.assert_allclose(back, theta, rtol=1e-4)
+    z, log_det = backend.to_numpy(z), backend.to_numpy(log_det)
+    plain = theta * np.exp(0.2)
+    near = np.abs(plain) < FAR
+    np.testing.assert_allclose(z[near], plain[near], rtol=1e-6)
+    assert np.abs(z).max() < FAR + 11
+    step = 1e-3 * np.abs(theta)
+    above, _ = layer.standardized(theta + step, mean, log_sd)
+    below, _ = layer.standardized(theta - step, mean, log_sd)
+    slope = backend.to_numpy(ops.subtract(above, below)) / (2 * step)
+    np.testing.assert_allclose(np.log(slope[:, 0]), log_det, atol=0.01)
