@@ -2,7 +2,7 @@
 
 A map of the package. A file imports only from lines below its own, or from its own folder:
 
-    cli, options, completing    the commands: signatures, help, exit codes; what shells offer
+    cli, options, ending, completing    the commands: signatures, help, exit codes, completion
     console/       what people and pipes see: tables, progress, errors, JSON
     workflow/      one function per command, values in, values out; the door from Python
     run, room, manifest, integrity    the run folder: written whole, in nobody's place, read back

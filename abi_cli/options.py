@@ -1,7 +1,7 @@
-"""The options that commands share, and how any command ends.
+"""The options that commands share.
 
 A command is a function of a `Console` and its own arguments; `command` gives it the options that
-every command has, and turns whatever leaves it into an exit code.
+every command has, and lets it end as `ending` says.
 """
 
 from __future__ import annotations
@@ -11,27 +11,19 @@ import enum
 import functools
 import inspect
 import os
-import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
-from abi_cli import completing, underway
+from abi_cli import completing
 from abi_cli.console import Console
+from abi_cli.ending import ending, terminable, watched
 from abi_cli.errors import (
-    AbiError,
-    Interrupted,
-    StoppedEarly,
-    Terminated,
     UsageError,
-    UserFunctionError,
 )
-from abi_cli.harmless import described
 
 
 class Progress(enum.StrEnum):
@@ -285,7 +277,7 @@ def command(body: Callable[..., None]) -> Callable[..., None]:
     def entry(**arguments: Any) -> None:
         console = _common(**{name: arguments.pop(name) for name in shared})
         _warn_of_misspelt(console)
-        with _terminable(), _ending(console), _watched(console):
+        with terminable(), ending(console), watched(console):
             body(console, **arguments)
             sys.stdout.flush()
 
@@ -302,101 +294,6 @@ def _warn_of_misspelt(console: Console) -> None:
             near = difflib.get_close_matches(name, _VARIABLES, n=1)
             if near:
                 console.warn(f"{name} in the environment has no effect: {near[0]} would have")
-
-
-@contextmanager
-def _watched(console: Console) -> Iterator[None]:
-    """Say which simulation takes long; end the command where nothing else ends that."""
-
-    def give_up(error: UserFunctionError) -> None:
-        console.error(error)
-        sys.stderr.flush()
-        if multiprocessing := sys.modules.get("multiprocessing"):
-            for child in multiprocessing.active_children():
-                child.kill()
-        underway.leave(error.exit_code)
-
-    with underway.heard_by(lambda text, hint: console.warn(text, hint=hint), give_up):
-        yield
-
-
-class Signalled(KeyboardInterrupt):
-    """A signal that ends work in the way that Ctrl-C does.
-
-    Arguments:
-        words: What it is called.
-        exit_code: Of the command.
-    """
-
-    def __init__(self, words: str, exit_code: int):
-        super().__init__(words)
-        self.words, self.exit_code = words, exit_code
-
-
-def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise Signalled("SIGTERM", Terminated.exit_code)
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """While a command runs, SIGTERM cleans up as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, _terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def to_a_reader() -> Iterator[None]:
-    """Show what may be read; a reader who has enough, as `head` soon has, changes nothing after it.
-
-    That is no failure, also under the shell's `pipefail`; a verdict that follows still counts.
-    """
-    try:
-        yield
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _mute()
-
-
-def _mute() -> None:
-    """Write to nobody from now on: Python flushes standard output at exit, failing loudly."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-@contextmanager
-def _ending(console: Console) -> Iterator[None]:
-    """Turn what leaves a command into a message and an exit code."""
-    try:
-        yield
-        console.farewell()
-    except typer.Exit:
-        raise
-    except BrokenPipeError:
-        _mute()
-        raise typer.Exit(0) from None
-    except StoppedEarly as stopped:
-        console.stopped(str(stopped))
-        raise typer.Exit(stopped.exit_code) from None
-    except AbiError as error:
-        console.error(error)
-        raise typer.Exit(error.exit_code) from None
-    except Signalled as signalled:
-        console.stopped(f"by {signalled.words}")
-        raise typer.Exit(signalled.exit_code) from None
-    except KeyboardInterrupt:
-        console.stopped("by Ctrl-C")
-        raise typer.Exit(Interrupted.exit_code) from None
-    except OSError as error:
-        console.failure(str(error))
-        raise typer.Exit(74) from None
-    except Exception as error:
-        console.bug(error)
-        raise typer.Exit(70) from None
-    except BaseException as error:  # such as SystemExit, which we raise nowhere below here
-        console.error(UserFunctionError(f"code of yours raised {described(error)}"))
-        raise typer.Exit(UserFunctionError.exit_code) from None
 
 
 def number_or_files(words: Sequence[str], *, usual: int = 1000) -> tuple[int, list[Path]]:

@@ -407,10 +407,10 @@ def test_ends_of_forks_and_other_threads_stay_ends():
 ENDED_AT_ONCE = """
 import os, signal
 os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), signal.SIGTERM))
-from abi_cli import options, underway
+from abi_cli import ending, underway
 from abi_cli.model import children
 children.prepare()
-signal.signal(signal.SIGTERM, options._terminate)
+signal.signal(signal.SIGTERM, ending._terminate)
 with underway.at_hand():
     child = os.fork()
     if not child:

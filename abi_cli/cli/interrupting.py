@@ -18,8 +18,8 @@ from types import FrameType
 
 from abi_cli import underway
 from abi_cli.console import Console
+from abi_cli.ending import Signalled
 from abi_cli.errors import Interrupted, StoppedEarly, Terminated, UsageError
-from abi_cli.options import Signalled
 from abi_cli.spec.durations import EXPECTED, seconds
 from abi_cli.training.stopping import Reason, Stop
 

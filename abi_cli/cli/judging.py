@@ -10,6 +10,7 @@ import typer
 from abi_cli import completing
 from abi_cli.cli.app import app, examples
 from abi_cli.console import Console
+from abi_cli.ending import to_a_reader
 from abi_cli.errors import UsageError
 from abi_cli.options import (
     BackendName,
@@ -25,7 +26,6 @@ from abi_cli.options import (
     command,
     number_or_files,
     said,
-    to_a_reader,
 )
 
 

@@ -11,6 +11,7 @@ import typer
 from abi_cli import completing
 from abi_cli.cli.app import app, examples
 from abi_cli.console import Console
+from abi_cli.ending import to_a_reader
 from abi_cli.errors import CheckFailed, UsageError
 from abi_cli.options import (
     BackendName,
@@ -34,7 +35,6 @@ from abi_cli.options import (
     command,
     from_environment,
     said,
-    to_a_reader,
 )
 
 

@@ -100,9 +100,8 @@ def fit(
         plain: `grams(u)`, where several parameters are fitted to the same statistics.
     """
     first = int(len(theta) * FITTED)
-    grams_ = grams(u) if plain is None else plain
     y, centre, unit = _standardized(theta, first)
-    chosen = _chosen(u, y, first, grams_, ledger)
+    chosen = _chosen(u, y, first, plain or grams(u), ledger)
     if chosen is None:
         return np.zeros(u.shape[1]), np.zeros(u.shape[1])
     mean, log_sd = _polished(u, y, *chosen)
@@ -131,7 +130,7 @@ def fit_twice(
         simple: Which statistics the first Gaussian may be restricted to, `(1 + statistic,)` bool.
     """
     first = int(len(theta) * FITTED)
-    all_grams = grams(u) if plain is None else plain
+    all_grams = plain or grams(u)
     y, centre, unit = _standardized(theta, first)
     found = []
     for columns in [np.arange(u.shape[1])] + ([] if simple.all() else [np.flatnonzero(simple)]):

@@ -83,7 +83,8 @@ class Statistics:
         chosen = tuple((group, tuple(group.families())) for group in groups)
         few, some = take(pilot, slice(0, SCREENED)), theta[:SCREENED]
         offered = Offer(chosen, _emulator(groups, few, some))
-        offer = cls._scaled(offered, offered.raw(few))._telling(few, some)
+        raw = offered.raw(few)
+        offer = cls._scaled(offered, raw)._telling(raw, offered.owners(few), some)
         raw = offer.raw(pilot)
         fitted = cls._scaled(offer, raw)
         u = said = fitted._units(raw)
@@ -110,12 +111,15 @@ class Statistics:
     def _units(self, raw: np.ndarray) -> np.ndarray:
         return tamed((raw - self.location) / self.scale, LINEAR)[:, self.kept]
 
-    def _telling(self, data: Datasets, theta: np.ndarray) -> Offer:
-        """The families that predict parameters."""
-        owner = self.offer.owners(data)[self.kept]
-        u = self._units(self.offer.raw(data))
+    def _telling(self, raw: np.ndarray, owners: np.ndarray, theta: np.ndarray) -> Offer:
+        """The families that predict parameters.
+
+        Arguments:
+            owners: Which family each raw statistic is of, `(raw statistic,)`.
+        """
+        u = self._units(raw)
         u = np.concatenate([np.ones((len(u), 1)), u], axis=1)
-        ledger = gaussian.Ledger(np.concatenate([[-1], owner]))
+        ledger = gaussian.Ledger(np.concatenate([[-1], owners[self.kept]]))
         plain = gaussian.grams(u)
         for t in theta.T:
             gaussian.fit(u, t, ledger, plain=plain)
