@@ -74,6 +74,54 @@ class Closeness:
         ]
 
 
+@dataclass(frozen=True)
+class Reference:
+    """Exact posteriors of a model's data sets.
+
+    Arguments:
+        row: Of `datasets_of`, `(dataset,)`.
+        mean, sd: `(dataset, parameter)`.
+        log_truth: log p(θ | y) of the truths, `(dataset,)`.
+        sure: Those that are worth enough effective draws, `(dataset,)`.
+    """
+
+    row: np.ndarray
+    mean: np.ndarray
+    sd: np.ndarray
+    log_truth: np.ndarray
+    sure: np.ndarray
+
+    @classmethod
+    def read(cls, name: str) -> Reference:
+        """What `panel_oracle` has kept of a model."""
+        file = KEPT / f"{name}.csv"
+        if not file.is_file():
+            sys.exit(f"{file} is not there; python -m tests.bench.panel_oracle {name} makes it")
+        table = np.genfromtxt(file, delimiter=",", names=True)
+        columns = [c for c in table.dtype.names if c.startswith("mean")]
+        mean = np.stack([table[c] for c in columns], axis=1)
+        sd = np.stack([table[c.replace("mean", "sd")] for c in columns], axis=1)
+        sure = table["effective"] >= EFFECTIVE
+        return cls(table["row"].astype(int), mean, sd, table["log_truth"], sure)
+
+    def closeness(self, error: np.ndarray, ratio: np.ndarray, log_q: np.ndarray) -> Closeness:
+        """Of approximate posteriors.
+
+        Arguments:
+            error: Posterior mean − exact mean, in exact sds, `(dataset, parameter)`.
+            ratio: Posterior sd ÷ exact sd, `(dataset, parameter)`.
+            log_q: Log densities of the truths, `(dataset,)`.
+        """
+        kl = (self.log_truth - log_q)[self.sure] / error.shape[1]
+        return Closeness(
+            float(kl.mean()),
+            float(kl.std() / np.sqrt(len(kl))),
+            np.abs(error[self.sure]),
+            ratio[self.sure],
+            int((~self.sure).sum()),
+        )
+
+
 def closeness(run: Path, name: str) -> Closeness:
     """Compare a run's posteriors with the exact ones."""
     from abi_cli import backend
@@ -82,16 +130,11 @@ def closeness(run: Path, name: str) -> Closeness:
 
     backend.select(os.environ.get("KERAS_BACKEND"), spec_backend=None, device=None, threads=None)
     networks = load_approximator(run / "model.keras")
-    file = KEPT / f"{name}.csv"
-    if not file.is_file():
-        sys.exit(f"{file} is not there; python -m tests.bench.panel_oracle {name} makes it")
-    reference = np.genfromtxt(file, delimiter=",", names=True)
+    reference = Reference.read(name)
     model, rows = datasets_of(name)
-    rows = take(rows, reference["row"].astype(int))
+    rows = take(rows, reference.row)
     parameters = [variable.name for variable in model.layout(rows).of("parameter")]
-    columns = [c for c in reference.dtype.names if c.startswith("mean")]
-    mean = np.stack([reference[c] for c in columns], axis=1)
-    sd = np.stack([reference[c.replace("mean", "sd")] for c in columns], axis=1)
+    mean, sd = reference.mean, reference.sd
     total, squares = np.zeros_like(mean), np.zeros_like(mean)
     for block in networks.sample(rows, draws=DRAWS, seed=3):
         number = len(next(iter(block.values.values())))
@@ -103,16 +146,8 @@ def closeness(run: Path, name: str) -> Closeness:
         squares[at] += (off**2).sum(axis=1)
     error = total / DRAWS
     ratio = np.sqrt(np.maximum(squares / DRAWS - error**2, 0))
-    sure = reference["effective"] >= EFFECTIVE
     log_q = networks.log_prob(rows, {n: rows[n] for n in parameters})
-    kl = (reference["log_truth"] - log_q)[sure] / mean.shape[1]
-    return Closeness(
-        float(kl.mean()),
-        float(kl.std() / np.sqrt(len(kl))),
-        np.abs(error[sure]),
-        ratio[sure],
-        int((~sure).sum()),
-    )
+    return reference.closeness(error, ratio, log_q)
 
 
 def trained(name: str, run: Path, *, seed: int, overrides: list[str]) -> float:
