@@ -172,7 +172,7 @@ def main() -> None:
         found = find_python((3, 12))
         if found is None:
             sys.exit("BayesFlow 2.1 needs Python 3.12 or 3.13, which is not there; install one")
-        python = environment(REPOSITORY / ".venv-peer", found, ["bayesflow==2.1.*", "jax"])
+        python = environment(REPOSITORY / ".venv-peer-jax", found, ["bayesflow==2.1.*", "jax"])
     print(HEADER, flush=True)
     for name in options.models:
         folder = options.runs / name
