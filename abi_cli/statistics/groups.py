@@ -11,6 +11,7 @@ import numpy as np
 
 from abi_cli.statistics import regressions, series, sets
 from abi_cli.statistics.columns import Column, column_of
+from abi_cli.statistics.components import components
 from abi_cli.statistics.members import Members, Statistic, chunks
 from abi_cli.statistics.regimes import regimes
 from abi_cli.variables import Ragged, Value, count, event_size
@@ -19,6 +20,9 @@ MOST_COLUMNS = 12
 """Columns beyond these only have their moments looked at."""
 
 MOST_SQUARED = 3
+MOST_DIVIDED = 2
+"""Columns that are looked at as mixtures."""
+
 MOST_VALUES = 128
 """A series of one length passes on its numbers themselves up to so many."""
 
@@ -67,6 +71,8 @@ class Group:
             found["moments"] = partial(sets.spread, columns=wide)
         if fine:
             found["order"] = partial(sets.ordered, columns=fine)
+            for c in fine[:MOST_DIVIDED]:
+                found |= self._components(c)
         if discrete:
             found["shares"] = partial(sets.shares, columns=discrete)
             others = [c for c in numbers if c not in discrete or len(c.levels) > 2]
@@ -83,6 +89,13 @@ class Group:
                 found |= self._in_order(c)
         if self.fixed:
             found["values"] = partial(_values, columns=self.columns, length=self.length)
+        return found
+
+    def _components(self, column: Column) -> dict[str, Statistic]:
+        found: dict[str, Statistic] = {}
+        for bent in (False, True) if column.bends else (False,):
+            name = f"components{column.place}" + "bent" * bent
+            found[name] = partial(_of_column, of=components, column=column, bent=bent)
         return found
 
     def _in_order(self, column: Column) -> dict[str, Statistic]:
