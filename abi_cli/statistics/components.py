@@ -161,7 +161,8 @@ def _told(bins: _Bins, two: _Two, centre: np.ndarray, unit: np.ndarray) -> list[
         axis=2,
     )
     information = np.einsum("bki,bk,bkj->bij", scores, bins.weight, scores) + 0.1 * np.eye(5)
-    errors = 0.5 * np.log(np.diagonal(np.linalg.inv(information), axis1=1, axis2=2))
+    variances = np.diagonal(np.linalg.inv(information), axis1=1, axis2=2)
+    errors = 0.5 * np.log(np.maximum(variances, FLOOR))
     fit = (bins.weight * (np.logaddexp(log_odds, 0) - 0.5 * below_square)).sum(axis=1) / bins.size
     return [
         centre + unit * low,
