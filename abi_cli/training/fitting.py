@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -14,6 +14,7 @@ from abi_cli.adapter.adapter import (
     INFERENCE_VARIABLES,
     SUMMARY_VARIABLES,
     Adapter,
+    sources,
     summarized,
 )
 from abi_cli.adapter.batches import network_inputs
@@ -70,7 +71,12 @@ def faults(spec: Spec, *, stored: int | None, fitted: Fitted | None = None) -> I
             yield from _lost(adapter, fitted.layout)
             yield from _told_of_parameters(adapter, few, adapted, fitted.layout)
             yield from _changed_on_the_way(adapter, few, adapted, fitted.layout)
-            asked.insert(0, partial(refuse_unfit, spec.networks, adapted))
+            series = {
+                name
+                for name in summarized(adapted)
+                if sources(adapter.fitted, name) & spec.series()
+            }
+            asked.insert(0, partial(refuse_unfit, spec.networks, adapted, series=series))
     except AbiError as error:
         yield error
     for refuse in asked:
@@ -166,11 +172,14 @@ def _equal(one: Value, other: Value) -> bool:
     return np.array_equal(one, other, equal_nan=True)
 
 
-def refuse_unfit(networks: NetworksSection, adapted: Mapping[str, Value]) -> None:
+def refuse_unfit(
+    networks: NetworksSection, adapted: Mapping[str, Value], *, series: Collection[str] = ()
+) -> None:
     """Refuse a summary network that can't take what there is to summarize, or that is missing.
 
     Arguments:
         adapted: What the adapter makes of data sets.
+        series: Those of its names whose members have an order.
 
     Errors:
         SpecError: As it says.
@@ -179,7 +188,7 @@ def refuse_unfit(networks: NetworksSection, adapted: Mapping[str, Value]) -> Non
     if networks.summary is not None:
         summary = registry.expected(networks.summary, SummaryNetwork)
     group = {
-        name.removeprefix(f"{SUMMARY_VARIABLES}."): adapted[name]
+        name.removeprefix(f"{SUMMARY_VARIABLES}."): _Input(name, adapted[name], name in series)
         for name in summarized(adapted)
         if name != SUMMARY_VARIABLES
     }
@@ -187,24 +196,61 @@ def refuse_unfit(networks: NetworksSection, adapted: Mapping[str, Value]) -> Non
         _refuse_unfused(summary, group)
         return
     if group:
+        members = ", ".join(f"{name}: {member.network}" for name, member in group.items())
         raise SpecError(
             f"Expected the summary network fusion for a group in {SUMMARY_VARIABLES}; "
             f"got {summary.name if summary else 'none'}",
-            hint=f"summary: {{fusion: {{networks: {{{next(iter(group))}: deep_set, …}}}}}}",
+            hint=f"summary: {{fusion: {{networks: {{{members}}}}}}}",
             place="networks.summary",
         )
-    value = adapted.get(SUMMARY_VARIABLES)
-    if isinstance(value, Ragged) and summary is None:
+    alone = _Input(SUMMARY_VARIABLES, adapted.get(SUMMARY_VARIABLES), SUMMARY_VARIABLES in series)
+    if alone.ragged and summary is None:
         raise SpecError(
-            "The sets in summary_variables need a summary network",
-            hint="networks:\n  summary: deep_set",
+            f"The {alone.nouns} in summary_variables need a summary network",
+            hint=f"networks:\n  summary: {alone.network}",
             place="networks.summary",
         )
     if summary is not None:
-        _refuse_unfit_to(summary, value, name=SUMMARY_VARIABLES, place="networks.summary")
+        _refuse_unfit_to(summary, alone, place="networks.summary")
 
 
-def _refuse_unfused(fusion: Fusion, group: Mapping[str, Value]) -> None:
+@dataclass(frozen=True)
+class _Input:
+    """What a summary network is to take.
+
+    Arguments:
+        value: None where there is nothing.
+        ordered: Whether members, if it has some, have an order.
+    """
+
+    name: str
+    value: Value | None
+    ordered: bool
+
+    @property
+    def ragged(self) -> bool:
+        """Whether the number of members varies."""
+        return isinstance(self.value, Ragged)
+
+    @property
+    def noun(self) -> str:
+        """The kind, for messages."""
+        return "series" if self.ordered else "set"
+
+    @property
+    def nouns(self) -> str:
+        """The same of several."""
+        return "series" if self.ordered else "sets"
+
+    @property
+    def network(self) -> str:
+        """A network that can take it."""
+        if not self.ragged:
+            return "mlp"
+        return "time_series" if self.ordered else "deep_set"
+
+
+def _refuse_unfused(fusion: Fusion, group: Mapping[str, _Input]) -> None:
     """Refuse a fusion whose networks are not those of the group's members."""
     for name in (*fusion.networks, *group):
         if name not in group or name not in fusion.networks:
@@ -214,39 +260,38 @@ def _refuse_unfused(fusion: Fusion, group: Mapping[str, Value]) -> None:
                 f"{', '.join(fusion.networks if name in group else group) or 'no group'}",
                 hint=f"- group: {{keys: [{', '.join(fusion.networks)}], into: {SUMMARY_VARIABLES}}}"
                 if name not in group
-                else f"Add {name}: deep_set (for a set) or mlp (for a vector).",
+                else f"Add {name}: {group[name].network}",
                 place="networks.summary.fusion.networks",
             )
     for name, part in fusion.networks.items():
         network = registry.expected(part, SummaryNetwork)
-        place = f"networks.summary.fusion.networks.{name}"
-        _refuse_unfit_to(network, group[name], name=f"{SUMMARY_VARIABLES}.{name}", place=place)
+        _refuse_unfit_to(network, group[name], place=f"networks.summary.fusion.networks.{name}")
 
 
-def _refuse_unfit_to(
-    summary: SummaryNetwork, value: Value | None, *, name: str, place: str
-) -> None:
-    ragged = isinstance(value, Ragged)
-    takes = summary.members if ragged else summary.also_fixed or not summary.members
+def _refuse_unfit_to(summary: SummaryNetwork, given: _Input, *, place: str) -> None:
+    value = given.value
+    takes = summary.members if given.ragged else summary.also_fixed or not summary.members
     if value is not None and takes:
         shape = event_of(value)
-        reason = summary.misfit((None, *shape) if ragged else shape or (1,))
+        reason = summary.misfit((None, *shape) if given.ragged else shape or (1,))
         if reason:
             raise SpecError(
-                f"The summary network {summary.name} can't take {name} of shape {shape}: {reason}",
+                f"The summary network {summary.name} can't take {given.name} of shape {shape}: "
+                f"{reason}",
                 place=f"{place}.{summary.name}",
             )
         return
-    found = "none" if value is None else "a set" if ragged else "a fixed shape"
-    hint = "For sets: deep_set or set_transformer; for series: time_series."
+    found = "none" if value is None else f"a {given.noun}" if given.ragged else "a fixed shape"
+    others = "convolutional" if given.ordered else "set_transformer"
+    hint = f"For {given.nouns}: {given.network} or {others}."
     if summary.members or value is None:
         hint = (
-            "Name the observables in as_set and concatenate them into summary_variables, or leave "
-            "networks.summary out."
+            "Name the observables in as_set or as_time_series and concatenate them into "
+            "summary_variables, or leave networks.summary out."
         )
     raise SpecError(
-        f"Expected {'a set' if summary.members else 'a fixed shape'} in {name} for the "
-        f"summary network {summary.name}; got {found}",
+        f"Expected {'a set or series' if summary.members else 'a fixed shape'} in {given.name} for "
+        f"the summary network {summary.name}; got {found}",
         hint=hint,
         place=place,
     )
