@@ -166,7 +166,7 @@ KEPT = ("given.nc", "rich.nc", "two.nc", "gaps.parquet", "given.parquet", "estim
 """Files as other versions of their libraries wrote them."""
 
 READERS: dict[str, Callable[[Path], object]] = {
-    "kind": read_kind,
+    "kind": lambda file: str(read_kind(file)),
     "shapes": lambda file: read_shapes(file, Asked()),
     "data": lambda file: _loaded(read_datasets(file, _layout(file), truths=True)),
     "simulations": lambda file: _loaded(read_simulations(file, _layout(file))),
@@ -222,7 +222,7 @@ def _streamed(file: Path, *, grouped: bool) -> object:
     part = Part(file)
     if not can_stream(part, grouped=grouped):
         return None
-    return [_loaded(loaded) for loaded in read_batches(part, _layout(file), grouped=grouped)]
+    return [_loaded(loaded) for loaded in read_batches(part, _layout(file))]
 
 
 def _answers(file: Path) -> object:

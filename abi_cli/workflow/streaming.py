@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from abi_cli.data import DrawHeader, Loaded, Naming, estimates_of, oddities
-from abi_cli.data.record_texts import draws_in_text, estimates_in_text
+from abi_cli.data.contents import EstimateHeader
+from abi_cli.data.record_texts import texts_of
 from abi_cli.data.requests import Line, lines_of, read_requests
 from abi_cli.data.statistics import parse
 from abi_cli.errors import AbiError, DataError
@@ -140,18 +141,15 @@ class Streaming:
         datasets = take(loaded.datasets, rows)
         labels = [loaded.labels[row] for row in rows]
         header = DrawHeader.of({}, layout, labels=labels, draws=self.draws, seed=self.seed)
-        texts: list[str] = []
+        in_text = texts_of(EstimateHeader(self.names) if self.names else header)
         with refusing(loaded, layout, of=rows[_padded(len(rows))]):
             if not self.warm:
                 self._warm_up(networks, datasets)
             blocks = self._blocks(networks, datasets, self.answered + int(rows[0]))
+            parts: Iterable[Any] = blocks
             if self.names:
-                for estimates in estimates_of(header, blocks, self.names):
-                    texts += estimates_in_text(estimates)
-            else:
-                append = draws_in_text(header, texts.append)
-                for block in blocks:
-                    append(block)
+                parts = estimates_of(header, blocks, self.names)
+            texts = [text for part in parts for text in in_text(part)]
         odd = self._warnings(datasets, labels)
         for text, warnings in zip(texts, odd, strict=True):
             more = f', "warnings": {json.dumps(warnings, ensure_ascii=False)}' if warnings else ""
