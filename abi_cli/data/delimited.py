@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -168,7 +168,8 @@ def _texts(column: Column, line: Callable[[Sequence[str]], str]) -> Iterator[str
     some = range(0, len(column.values), _WRITTEN_AT_ONCE)
     parts = (column.values[at : at + _WRITTEN_AT_ONCE] for at in some)
     if column.values.dtype == object:
-        texts: Iterator[str] = (line([text])[:-1] for text in chain.from_iterable(parts))
+        quoted = lru_cache(_WRITTEN_AT_ONCE)(lambda text: line([text])[:-1])
+        texts: Iterator[str] = map(quoted, chain.from_iterable(parts))
     else:
         texts = chain.from_iterable(map(column.text, parts))
     if column.times is None:

@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 
 from abi_cli.data.contents import Append, Content
 from abi_cli.data.files import Source
-from abi_cli.data.record_texts import texts_of
-from abi_cli.data.records import EXPECTED, Record, Records, parse, record
+from abi_cli.data.record_texts import EXPECTED, Record, parse, record, texts_of
+from abi_cli.data.records import Records
 from abi_cli.errors import DataError
 
 LONGEST_LINE = 1 << 28

@@ -1,4 +1,4 @@
-"""Data sets, draws and estimates as objects of JSON, in text: what `records` reads."""
+"""Objects of JSON in text: parsed, and made of data sets, draws and estimates."""
 
 from __future__ import annotations
 
@@ -10,8 +10,65 @@ import numpy as np
 
 from abi_cli.data.contents import Content, DataSets, EstimateHeader
 from abi_cli.data.draws import DrawHeader, Statistics, float32_text, gathering
-from abi_cli.data.entries import LABEL
+from abi_cli.data.entries import LABEL, half_character
+from abi_cli.errors import DataError
 from abi_cli.variables import DrawBlock, Ragged
+
+Record = tuple[str, dict[str, Any]]
+"""Where an object stands, and the object."""
+
+EXPECTED = 'Expected an object for each data set, such as {"dataset": "A", "x": [1.5, 2.5]}.'
+
+
+def parse(text: bytes, place: str) -> Any:
+    """What UTF-8 text says as JSON.
+
+    Errors:
+        DataError: It is neither; an object has a key twice; text has half a character, which
+            nobody could write again.
+    """
+    try:
+        value = json.loads(text.decode("utf-8-sig"), object_pairs_hook=unique)
+        if b"\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
+    except UnicodeDecodeError:
+        raise DataError("expected UTF-8 text; got other bytes", place=place) from None
+    except UnicodeEncodeError as error:
+        raise DataError(half_character(error), place=place) from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"expected JSON; {error}", place=place, hint=EXPECTED) from None
+
+
+def record(value: Any, place: str) -> Record:
+    """An object and its place.
+
+    Errors:
+        DataError: It is none.
+    """
+    if not isinstance(value, dict):
+        raise DataError(f"expected an object; got {excerpt(value)}", place=place, hint=EXPECTED)
+    return place, value
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, whose keys must differ.
+
+    Errors:
+        ValueError: They don't.
+    """
+    entry = dict(pairs)
+    if len(entry) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"got the key {twice!r} twice")
+    return entry
+
+
+def excerpt(value: Any) -> str:
+    """A value in a message."""
+    text = json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:37]}…"
 
 
 def texts_of(content: Content) -> Callable[[Any], Iterable[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,64 +10,15 @@ import numpy as np
 
 from abi_cli.data.contents import Kind
 from abi_cli.data.draws import Draws, Statistics, as_float32
-from abi_cli.data.entries import LABEL, Asked, Entries, Wanted, half_character
+from abi_cli.data.entries import LABEL, Asked, Entries, Wanted
 from abi_cli.data.files import Source
 from abi_cli.data.meanings import PLAIN, Meaning
+from abi_cli.data.record_texts import EXPECTED, Record, excerpt
 from abi_cli.data.sheets import Block, Sheet
 from abi_cli.data.statistics import gathered
 from abi_cli.data.tables import Table
 from abi_cli.errors import DataError
 from abi_cli.variables import Datasets, Ragged, Variable, element_names
-
-Record = tuple[str, dict[str, Any]]
-"""Where an object stands, and the object."""
-
-EXPECTED = 'Expected an object for each data set, such as {"dataset": "A", "x": [1.5, 2.5]}.'
-
-
-def parse(text: bytes, place: str) -> Any:
-    """What UTF-8 text says as JSON.
-
-    Errors:
-        DataError: It is neither; an object has a key twice; text has half a character, which
-            nobody could write again.
-    """
-    try:
-        value = json.loads(text.decode("utf-8-sig"), object_pairs_hook=unique)
-        if b"\\u" in text:
-            json.dumps(value, ensure_ascii=False).encode()
-        return value
-    except UnicodeDecodeError:
-        raise DataError("expected UTF-8 text; got other bytes", place=place) from None
-    except UnicodeEncodeError as error:
-        raise DataError(half_character(error), place=place) from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"expected JSON; {error}", place=place, hint=EXPECTED) from None
-
-
-def record(value: Any, place: str) -> Record:
-    """An object and its place.
-
-    Errors:
-        DataError: It is none.
-    """
-    if not isinstance(value, dict):
-        raise DataError(f"expected an object; got {_excerpt(value)}", place=place, hint=EXPECTED)
-    return place, value
-
-
-def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON, whose keys must differ.
-
-    Errors:
-        ValueError: They don't.
-    """
-    entry = dict(pairs)
-    if len(entry) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"got the key {twice!r} twice")
-    return entry
 
 
 @dataclass(frozen=True)
@@ -180,7 +130,7 @@ class Records:
                         continue
                     if not isinstance(found, dict):
                         raise DataError(
-                            f"expected estimates by name; got {_excerpt(found)}",
+                            f"expected estimates by name; got {excerpt(found)}",
                             place=f"{place}, {parameter}",
                         )
                     values = {
@@ -275,7 +225,7 @@ def _numbers_in(value: Any, place: str) -> np.ndarray:
     try:
         return np.asarray(value, np.float64)
     except (ValueError, TypeError, OverflowError):
-        raise DataError(f"expected numbers; got {_excerpt(value)}", place=place) from None
+        raise DataError(f"expected numbers; got {excerpt(value)}", place=place) from None
 
 
 def _shape_of(value: Any) -> tuple[int, ...]:
@@ -305,7 +255,7 @@ def _label(entry: dict[str, Any], place: str) -> str:
     if isinstance(label, list) and len(label) == 1:
         (label,) = label
     if isinstance(label, bool) or not isinstance(label, str | int) or label == "":
-        found = _excerpt(label) if LABEL in entry else "none"
+        found = excerpt(label) if LABEL in entry else "none"
         raise DataError(f"expected a label as {LABEL}, text or a number; got {found}", place=place)
     return str(label)
 
@@ -333,7 +283,7 @@ def _array(entry: dict[str, Any], variable: Variable, meaning: Meaning, place: s
     event = None if array is None else array.shape[int(variable.ragged) :]
     if array is None or event != variable.event or array.ndim < variable.ragged:
         raise DataError(
-            f"expected {_shape(variable)}; got {_excerpt(value)}",
+            f"expected {_shape(variable)}; got {excerpt(value)}",
             place=f"{place}, {name}",
             hint=_ROWS if variable.ragged and not isinstance(value, list) else None,
         )
@@ -373,12 +323,7 @@ def _refuse_non_numbers(
     elif not isinstance(value, int | float):
         words = [item for item in beside if isinstance(item, str)]
         hint = meaning.remedy(value, words) if isinstance(value, str) else None
-        raise DataError(f"expected a number; got {_excerpt(value)}", place=place, hint=hint)
-
-
-def _excerpt(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 40 else f"{text[:37]}…"
+        raise DataError(f"expected a number; got {excerpt(value)}", place=place, hint=hint)
 
 
 def _joined(
@@ -413,5 +358,5 @@ def _draws(value: Any, place: str) -> np.ndarray:
     except (ValueError, OverflowError):  # lists of different lengths, or numbers beyond any float
         draws = None
     if draws is None or not draws.ndim or not draws.size:
-        raise DataError(f"expected a list of draws; got {_excerpt(value)}", place=place)
+        raise DataError(f"expected a list of draws; got {excerpt(value)}", place=place)
     return draws

@@ -11,7 +11,8 @@ from abi_cli.data.datasets import Loaded, loaded_of, one_after_the_other, wanted
 from abi_cli.data.entries import Naming
 from abi_cli.data.files import Source
 from abi_cli.data.json_files import LONGEST_LINE
-from abi_cli.data.records import Records, parse, record
+from abi_cli.data.record_texts import parse, record
+from abi_cli.data.records import Records
 from abi_cli.errors import DataError
 from abi_cli.variables import Layout
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import queue
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +13,7 @@ import numpy as np
 
 from abi_cli.data import DrawHeader, Loaded, Naming, estimates_of, oddities
 from abi_cli.data.contents import EstimateHeader
+from abi_cli.data.files import ahead
 from abi_cli.data.record_texts import texts_of
 from abi_cli.data.requests import Line, lines_of, read_requests
 from abi_cli.data.statistics import parse
@@ -78,7 +77,8 @@ class Streaming:
 
         Whatever goes wrong with a line is its answer, and the others have theirs.
         """
-        batches = _lines(stream)  # read while the networks are loaded
+        # all that wait at a time, read while the networks are loaded
+        batches = ahead(lines_of(stream), SIZES[-1], room=_WAITING, patience=0)
         networks = self.networks()
         what = ", ".join(self.names) or f"{self.draws:,} draws"
         self.listener.note(
@@ -200,42 +200,6 @@ class Streaming:
 def _padded(number: int) -> np.ndarray:
     """Rows of so many data sets, again and again up to one of the `SIZES`."""
     return np.resize(np.arange(number), next(size for size in SIZES if size >= number))
-
-
-def _lines(stream: BinaryIO) -> Iterator[list[Line]]:
-    """Lines as they come: all that wait, at most the largest size; empty ones are passed over."""
-    waiting: queue.Queue[Line | BaseException | None] = queue.Queue(_WAITING)
-
-    def read() -> None:
-        try:
-            for line in lines_of(stream):
-                waiting.put(line)
-            waiting.put(None)
-        except BaseException as error:  # raised where the lines are asked for
-            waiting.put(error)
-
-    threading.Thread(target=read, daemon=True).start()
-    return _batches(waiting)
-
-
-def _batches(waiting: queue.Queue[Line | BaseException | None]) -> Iterator[list[Line]]:
-    end: Line | BaseException | None = None
-    ended = False
-    while not ended:
-        batch: list[Line] = []
-        while len(batch) < SIZES[-1]:
-            try:
-                item = waiting.get(block=not batch)
-            except queue.Empty:
-                break
-            if not isinstance(item, Line):
-                ended, end = True, item
-                break
-            batch.append(item)
-        if batch:
-            yield batch
-    if isinstance(end, BaseException):
-        raise end
 
 
 def stream(
