@@ -27,13 +27,15 @@ from abi_cli.variables import (
     element_names,
     take,
 )
-from abi_cli.workflow.findings import Finding, Severity, noise_findings, unused_findings, warnings
+from abi_cli.workflow.findings import Finding, Severity, noise_findings, warnings
 from abi_cli.workflow.pointing import (
     pointed,
     pointing,
     refuse_unknown_names,
     telling_of_names,
 )
+from abi_cli.workflow.prior import Prior
+from abi_cli.workflow.prior_findings import prior_findings, unused_findings
 from abi_cli.workflow.request import Compute, Model, completed, read_model
 from abi_cli.workflow.stored import stored_simulations
 from abi_cli.workflow.trying import Built, Trial, try_networks
@@ -144,25 +146,27 @@ def check(
     model = read_model(source, overrides=overrides)
     seed = model.spec.seed if seed is None else seed
     begun = time.perf_counter()
-    stored = None
+    whole = None
     if data is None:
         with telling_of_names(model, seed=seed):
             rows = _pilot(model.need_simulator(), seed=seed, listener=listener)
     else:
         whole = stored_simulations(data, model, seed=seed, listener=listener)
-        stored, rows = count(whole), take(whole, slice(0, _ROWS))
+        rows = take(whole, slice(0, _ROWS))
     seconds = time.perf_counter() - begun
     with pointing(model):
         layout = model.layout(rows)
         refuse_unknown_names(model.spec, layout)
         model.judged.refuse_unfit(layout)
-    steps, findings = _adapt(model, rows, layout, stored=stored)
+    prior = model.prior(layout, seed=seed, stored=whole)
+    stored = None if whole is None else count(whole)
+    steps, findings = _adapt(model, rows, layout, prior, stored=stored)
     if data is None:
-        findings = [*_rows_and_noise(model, rows, seed=seed), *findings]
+        findings = [*_rows_and_noise(model, rows, prior, seed=seed), *findings]
     built = None
     if build is not None and not any(f.severity is Severity.error for f in findings):
         each = seconds / count(rows) if data is None else 0.0
-        trial = Trial(completed(model, rows), rows, layout, each)
+        trial = Trial(completed(model, rows, prior), rows, layout, each)
         built = try_networks(trial, build, listener=listener)
     return Check(
         name=model.spec.name,
@@ -227,7 +231,7 @@ def _pilot(simulator: Simulator, *, seed: int, listener: Listener) -> Datasets:
     return concatenate(parts)
 
 
-def _rows_and_noise(model: Model, pilot: Datasets, *, seed: int) -> list[Finding]:
+def _rows_and_noise(model: Model, pilot: Datasets, prior: Prior, *, seed: int) -> list[Finding]:
     """Whether rows depend on anything but their number, and data on nothing but parameters."""
     simulator = model.need_simulator()
     try:
@@ -237,7 +241,7 @@ def _rows_and_noise(model: Model, pilot: Datasets, *, seed: int) -> list[Finding
     except UserFunctionError as error:
         return _findings(error)
     return [
-        *unused_findings(model.spec, simulator),
+        *unused_findings(model.spec, simulator, prior),
         *noise_findings(model.spec, simulator, seed=seed),
     ]
 
@@ -256,7 +260,7 @@ def _findings(error: AbiError) -> list[Finding]:
 
 
 def _adapt(
-    model: Model, data: Datasets, layout: Layout, *, stored: int | None
+    model: Model, data: Datasets, layout: Layout, prior: Prior, *, stored: int | None
 ) -> tuple[tuple[StepView, ...], list[Finding]]:
     """The way through the adapter and what is wrong on it.
 
@@ -273,8 +277,9 @@ def _adapt(
         steps.append(_changes(title, adapted, after))
         adapted = after
 
+    derived = model.spec.adapter is None
     try:
-        model = completed(model, data)
+        model = completed(model, data, prior)
         with pointing(model, layout):
             adapter = Adapter.fit(
                 model.spec.adapter or (), data, missing=layout.missing, watch=watch
@@ -285,9 +290,11 @@ def _adapt(
             for fault in faults(model.spec, stored=stored, fitted=fitted)
             for finding in _findings(_pointed(fault, model, layout))
         ]
+        findings += prior_findings(layout, prior, adapter, derived=derived)
     except AbiError as error:
         findings = _findings(error)
-    return tuple(steps), [*findings, *warnings(data, layout, model.spec, adapter)]
+    told = prior.told()
+    return tuple(steps), [*findings, *warnings(data, layout, model.spec, adapter, told=told)]
 
 
 def _pointed(fault: AbiError, model: Model, layout: Layout) -> AbiError:
