@@ -27,7 +27,7 @@ from abi_cli.variables import (
     element_names,
     take,
 )
-from abi_cli.workflow.findings import Finding, Severity, noise_findings, warnings
+from abi_cli.workflow.findings import Finding, Severity, noise_findings, warning, warnings
 from abi_cli.workflow.pointing import (
     pointed,
     pointing,
@@ -36,13 +36,17 @@ from abi_cli.workflow.pointing import (
 )
 from abi_cli.workflow.prior import Prior
 from abi_cli.workflow.prior_findings import prior_findings, unused_findings
-from abi_cli.workflow.request import Compute, Model, completed, read_model
+from abi_cli.workflow.request import Compute, Model, completed, read_model, usable_cores
 from abi_cli.workflow.stored import stored_simulations
 from abi_cli.workflow.trying import Built, Trial, try_networks
 
 _ROWS = 1024
 """Rows that a rehearsal simulates, unless a second is over before."""
 _QUANTITY_ROWS = 64
+_FEW = 32
+"""Data sets that show too little of a model."""
+_LONG = 1800.0
+"""Seconds of simulating for a training that a person wants to know of before."""
 _SECONDS = 1.0
 
 
@@ -162,7 +166,8 @@ def check(
     stored = None if whole is None else count(whole)
     steps, findings = _adapt(model, rows, layout, prior, stored=stored)
     if data is None:
-        findings = [*_rows_and_noise(model, rows, prior, seed=seed), *findings]
+        slow = _slowness(model, rows, layout, seconds=seconds)
+        findings = [*_rows_and_noise(model, rows, prior, seed=seed), *findings, *slow]
     built = None
     if build is not None and not any(f.severity is Severity.error for f in findings):
         each = seconds / count(rows) if data is None else 0.0
@@ -244,6 +249,44 @@ def _rows_and_noise(model: Model, pilot: Datasets, prior: Prior, *, seed: int) -
         *unused_findings(model.spec, simulator, prior),
         *noise_findings(model.spec, simulator, seed=seed),
     ]
+
+
+def _slowness(model: Model, rows: Datasets, layout: Layout, *, seconds: float) -> list[Finding]:
+    """What it means that simulating takes long: little was seen, and training takes longer."""
+    from abi_cli.training.derive import derived_training
+
+    found = []
+    seen = count(rows)
+    if seen < _FEW:
+        found.append(
+            warning(
+                f"only {seen} data sets could be simulated in {_time(seconds)}: what never "
+                "differs, has heavy tails or fails now and then does not show in so few",
+                "abi simulate SPEC -o FILE makes more of them, and check --data FILE reads those.",
+            )
+        )
+    told = [variable.name for variable in layout.of("given", "observable")]
+    training = derived_training(model.spec.training, rows, told)
+    number = training.epochs * training.num_batches * training.batch_size
+    total = number * seconds / seen / usable_cores()
+    if total > _LONG:
+        found.append(
+            warning(
+                f"training simulates {number:,} data sets: about {_time(total)} with "
+                f"{usable_cores()} processes",
+                "Let the likelihood make many at a time (an argument batch_size), learn from fewer "
+                "(-s training.num_batches=16), or simulate once, elsewhere too, and train --data "
+                "FILE.",
+            )
+        )
+    return found
+
+
+def _time(seconds: float) -> str:
+    """About how long, in words."""
+    if seconds < 90:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.0f} hours"
 
 
 def _findings(error: AbiError) -> list[Finding]:

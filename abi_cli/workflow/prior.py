@@ -18,8 +18,9 @@ from abi_cli.variables import Datasets, Layout
 _FIRST = 64
 """Draws after which it is first looked how long they take."""
 
-_SECONDS = 5.0
-"""That drawing may take: a prior that is slower is drawn less often, and nothing is certain."""
+_SECONDS, _WAIT = 5.0, 20.0
+"""Of this process, which is the same on a busy machine, and by the clock: what drawing may take. A
+prior that is slower is drawn less often, and nothing is certain."""
 
 _BYTES = 1 << 26
 """That the draws may take."""
@@ -67,8 +68,10 @@ def drawn_prior(simulator: Simulator, layout: Layout, *, seed: int) -> Prior:
         return Prior(declared=simulator.supports)
     names = _looked_at(layout)
     parts: list[Datasets] = []
-    began, start, size = time.perf_counter(), 0, 0
-    while start < ENOUGH and time.perf_counter() - began < _SECONDS and 2 * size < _BYTES:
+    start, size, began, clock = 0, 0, time.process_time(), time.perf_counter()
+    while start < ENOUGH and 2 * size < _BYTES:
+        if time.process_time() - began > _SECONDS or time.perf_counter() - clock > _WAIT:
+            break
         stop = min(max(2 * start, _FIRST, simulator.unit), max(ENOUGH, simulator.unit))
         try:
             drawn = simulator.without_data(seed=seed, start=start, stop=stop)
