@@ -27,7 +27,14 @@ from abi_cli.variables import (
     element_names,
     take,
 )
-from abi_cli.workflow.findings import Finding, Severity, noise_findings, warning, warnings
+from abi_cli.workflow.findings import (
+    Finding,
+    Severity,
+    noise_findings,
+    slowness_findings,
+    warnings,
+)
+from abi_cli.workflow.observing import Observed, observe
 from abi_cli.workflow.pointing import (
     pointed,
     pointing,
@@ -43,10 +50,6 @@ from abi_cli.workflow.trying import Built, Trial, try_networks
 _ROWS = 1024
 """Rows that a rehearsal simulates, unless a second is over before."""
 _QUANTITY_ROWS = 64
-_FEW = 32
-"""Data sets that show too little of a model."""
-_LONG = 1800.0
-"""Seconds of simulating for a training that a person wants to know of before."""
 _SECONDS = 1.0
 
 
@@ -100,6 +103,7 @@ class Check:
         quantities: Every scalar element of the quantities of interest, for some of the data sets.
         steps: The way through the adapter.
         built: The networks, where they were asked for and can be built.
+        observed: Real data, where they were asked for.
     """
 
     name: str
@@ -114,6 +118,7 @@ class Check:
     steps: tuple[StepView, ...]
     findings: tuple[Finding, ...]
     built: Built | None = None
+    observed: Observed | None = None
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
@@ -132,6 +137,7 @@ def check(
     data: Path | None = None,
     overrides: Sequence[str] = (),
     seed: int | None = None,
+    observed: Path | None = None,
     build: Compute | None = None,
     listener: Listener | None = None,
 ) -> Check:
@@ -139,11 +145,12 @@ def check(
 
     Arguments:
         data: Stored simulations, to be taken instead.
+        observed: Real data, to be held against simulated ones.
         build: Where to build and try the networks, too; None not to.
 
     Errors:
         SpecError: The spec can't be read at all.
-        DataError: Stored simulations can't.
+        DataError: Stored simulations, or real data, can't.
         UserFunctionError: A function raised or returned what it must not.
     """
     listener = listener or Listener()
@@ -164,10 +171,16 @@ def check(
         model.judged.refuse_unfit(layout)
     prior = model.prior(layout, seed=seed, stored=whole)
     stored = None if whole is None else count(whole)
-    steps, findings = _adapt(model, rows, layout, prior, stored=stored)
+    steps, findings, adapter = _adapt(model, rows, layout, prior, stored=stored)
     if data is None:
-        slow = _slowness(model, rows, layout, seconds=seconds)
+        slow = slowness_findings(
+            model.spec, rows, layout, seconds=seconds, processes=usable_cores()
+        )
         findings = [*_rows_and_noise(model, rows, prior, seed=seed), *findings, *slow]
+    beside = None
+    if observed is not None:
+        beside = observe(observed, model, layout, rows, adapter=adapter, listener=listener)
+        findings = [*findings, *beside.findings]
     built = None
     if build is not None and not any(f.severity is Severity.error for f in findings):
         each = seconds / count(rows) if data is None else 0.0
@@ -188,6 +201,7 @@ def check(
         steps=steps,
         findings=tuple(findings),
         built=built,
+        observed=beside,
     )
 
 
@@ -251,44 +265,6 @@ def _rows_and_noise(model: Model, pilot: Datasets, prior: Prior, *, seed: int) -
     ]
 
 
-def _slowness(model: Model, rows: Datasets, layout: Layout, *, seconds: float) -> list[Finding]:
-    """What it means that simulating takes long: little was seen, and training takes longer."""
-    from abi_cli.training.derive import derived_training
-
-    found = []
-    seen = count(rows)
-    if seen < _FEW:
-        found.append(
-            warning(
-                f"only {seen} data sets could be simulated in {_time(seconds)}: what never "
-                "differs, has heavy tails or fails now and then does not show in so few",
-                "abi simulate SPEC -o FILE makes more of them, and check --data FILE reads those.",
-            )
-        )
-    told = [variable.name for variable in layout.of("given", "observable")]
-    training = derived_training(model.spec.training, rows, told)
-    number = training.epochs * training.num_batches * training.batch_size
-    total = number * seconds / seen / usable_cores()
-    if total > _LONG:
-        found.append(
-            warning(
-                f"training simulates {number:,} data sets: about {_time(total)} with "
-                f"{usable_cores()} processes",
-                "Let the likelihood make many at a time (an argument batch_size), learn from fewer "
-                "(-s training.num_batches=16), or simulate once, elsewhere too, and train --data "
-                "FILE.",
-            )
-        )
-    return found
-
-
-def _time(seconds: float) -> str:
-    """About how long, in words."""
-    if seconds < 90:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.0f} hours"
-
-
 def _findings(error: AbiError) -> list[Finding]:
     """What an error says."""
     if isinstance(error, InvalidSpecError):
@@ -304,8 +280,8 @@ def _findings(error: AbiError) -> list[Finding]:
 
 def _adapt(
     model: Model, data: Datasets, layout: Layout, prior: Prior, *, stored: int | None
-) -> tuple[tuple[StepView, ...], list[Finding]]:
-    """The way through the adapter and what is wrong on it.
+) -> tuple[tuple[StepView, ...], list[Finding], Adapter | None]:
+    """The way through the adapter and what is wrong on it; the adapter, if it can be fitted.
 
     Arguments:
         stored: How many simulations were read; None where they were simulated.
@@ -337,7 +313,8 @@ def _adapt(
     except AbiError as error:
         findings = _findings(error)
     told = prior.told()
-    return tuple(steps), [*findings, *warnings(data, layout, model.spec, adapter, told=told)]
+    findings += warnings(data, layout, model.spec, adapter, told=told)
+    return tuple(steps), findings, adapter
 
 
 def _pointed(fault: AbiError, model: Model, layout: Layout) -> AbiError:

@@ -18,7 +18,8 @@ from abi_cli.model.simulator import Simulator
 from abi_cli.networks.network import SummaryNetwork
 from abi_cli.spec import Spec
 from abi_cli.spreads import almost_constant
-from abi_cli.variables import Datasets, Layout, Variable, array_of
+from abi_cli.training.derive import derived_training
+from abi_cli.variables import Datasets, Layout, Variable, array_of, count
 
 
 class Severity(StrEnum):
@@ -86,6 +87,56 @@ def noise_findings(spec: Spec, simulator: Simulator, *, seed: int) -> list[Findi
             f"there is to be no noise, say so: model: {{noise_free: [{listed}]}}",
         )
     ]
+
+
+_FEW = 32
+"""Data sets that show too little of a model."""
+
+_LONG = 1800.0
+"""Seconds of simulating for a training that a person wants to know of before."""
+
+
+def slowness_findings(
+    spec: Spec, rows: Datasets, layout: Layout, *, seconds: float, processes: int
+) -> list[Finding]:
+    """What it means that simulating takes long: little was seen, and training takes longer.
+
+    Arguments:
+        rows: Data sets that one process simulated in `seconds`.
+        processes: That would simulate for a training.
+    """
+    found: list[Finding] = []
+    seen = count(rows)
+    if seen < _FEW:
+        found.append(
+            warning(
+                f"only {seen} data sets could be simulated in {_time(seconds)}: what never "
+                "differs, has heavy tails or fails now and then does not show in so few",
+                "abi simulate SPEC -o FILE makes more of them, and check --data FILE reads those.",
+            )
+        )
+    told = [variable.name for variable in layout.of("given", "observable")]
+    training = derived_training(spec.training, rows, told)
+    number = training.epochs * training.num_batches * training.batch_size
+    total = number * seconds / seen / processes
+    if total > _LONG:
+        found.append(
+            warning(
+                f"training simulates {number:,} data sets: about {_time(total)} with "
+                f"{processes} processes",
+                "Let the likelihood make many at a time (an argument batch_size), learn from fewer "
+                "(-s training.num_batches=16), or simulate once, elsewhere too, and train --data "
+                "FILE.",
+            )
+        )
+    return found
+
+
+def _time(seconds: float) -> str:
+    """About how long, in words."""
+    if seconds < 90:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.0f} hours"
 
 
 def _constants(data: Datasets, layout: Layout) -> list[Finding]:
