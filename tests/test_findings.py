@@ -1,6 +1,7 @@
 """What a rehearsal warns of: constants and heavy tails, by element, with advice that fits."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -106,3 +107,24 @@ def test_data_that_differ_from_a_constant_of_training_are_told_of(warned, tmp_pa
     assert json.loads(streamed.stdout)["warnings"] == [
         "y[0] is 7999001 in data set 1: it was 7999000 in all simulations"
     ]
+
+
+def test_a_slow_simulator_is_told_with_what_it_means(tmp_path, monkeypatch):
+    """Ten hours of training, and next to nothing seen of the model."""
+    monkeypatch.setattr("abi_cli.workflow.checking.usable_cores", lambda: 2)
+    (tmp_path / "slow.yaml").write_text(
+        "name: slow\nmodel: {prior: {mu: {normal: {scale: 5}}}, likelihood: slow.py:likelihood}\n"
+        "training: {epochs: 30, num_batches: 128, batch_size: 64}\n"
+    )
+    (tmp_path / "slow.py").write_text(
+        "import time\ndef likelihood(mu, rng):\n"
+        "    time.sleep(0.6)\n    return {'y': rng.normal(mu, 1, size=3)}\n"
+    )
+    checked = abi("check", tmp_path / "slow.yaml", "--json")
+    assert checked.exit_code == 0, checked.output
+    found = [f["message"] for f in json.loads(checked.stdout)["findings"]]
+    few, long = (next(m for m in found if word in m) for word in ("only 2", "training simulates"))
+    assert few.startswith("only 2 data sets could be simulated in ")
+    assert re.fullmatch(
+        r"training simulates 245,760 data sets: about \d+ hours with 2 processes", long
+    )

@@ -18,7 +18,8 @@ def derived_steps(
     """Steps from the variables of a model to the inputs of the networks.
 
     Parameters go to `inference_variables`, each by its support: constrained where it has bounds (by
-    the logarithm where its tail is heavy), by log ratios where it is a simplex. Observables go to
+    the logarithm where its tail is heavy), by log ratios where it is a simplex, by the logarithms
+    of its gaps where it ascends. Observables go to
     `summary_variables`; where some are sets or series, those do, and the ones of fixed shape go to
     `inference_conditions` with the context. Everything is standardized but simplices, which have a
     scale, and counts of members: the width of a posterior goes with their square root, so that is
@@ -44,11 +45,9 @@ def derived_steps(
             _refuse_shape(variable)
     conditions = [*context, *(fixed if ragged else ())]
     counts = [variable for variable in context if variable.length_of]
-    simplices = [
-        variable.name
-        for variable in parameters
-        if variable.name in supports and supports[variable.name].kind == "simplex"
-    ]
+    kinds = {name: support.kind for name, support in supports.items()}
+    simplices = [name for name in _names(parameters) if kinds.get(name) == "simplex"]
+    ordered = [name for name in _names(parameters) if kinds.get(name) == "ordered"]
     standardized = [
         name
         for name in _names([*parameters, *summarized, *conditions])
@@ -59,6 +58,7 @@ def derived_steps(
         _step("as_time_series", keys=[name for name in _names(ragged) if name in series]),
         *_constraints(_names(parameters), supports),
         _step("as_simplex", keys=simplices),
+        _step("as_ordered", keys=ordered),
         {"standardize": {"include": standardized}},
         _step("sqrt", keys=_names(counts)),
         _step("concatenate", keys=_names(parameters), into=INFERENCE_VARIABLES),

@@ -57,6 +57,7 @@ class Names(enum.StrEnum):
         "abi check spec.yaml",
         "abi check spec.yaml -s model.chunk=1 --json",
         "abi check spec.yaml --data sims.npz",
+        "abi check spec.yaml --observed data.csv",
     )
 )
 @command
@@ -64,6 +65,10 @@ def check(
     console: Console,
     spec: SpecPath,
     data: Stored = None,
+    observed: Annotated[
+        Path | None,
+        typer.Option("--observed", metavar="FILE", help="Real data: do they fit, and how?"),
+    ] = None,
     overrides: Override = None,
     seed: Seed = None,
     strict: Annotated[bool, typer.Option("--strict", help="End with 1 for warnings, too.")] = False,
@@ -96,6 +101,7 @@ def check(
             data=data,
             overrides=overrides or (),
             seed=seed,
+            observed=observed,
             build=workflow.Compute(backend, device, jobs) if build else None,
             listener=console,
         )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from abi_cli.workflow import Check, Description, Receipt, Started, Target
     from abi_cli.workflow.checking import View
     from abi_cli.workflow.converting import Inspection
+    from abi_cli.workflow.observing import Observed
     from abi_cli.workflow.posterior import Densities
     from abi_cli.workflow.simulating import Written
     from abi_cli.workflow.trying import Built
@@ -65,6 +66,8 @@ def show_check(console: Console, check: Check) -> None:
             *((view.name, "quantity", *_cells(view)) for view in check.quantities),
         ],
     )
+    if check.observed is not None:
+        _show_observed(console, check.observed)
     console.heading("\nThe way to the networks")
     rows = []
     for step in check.steps:
@@ -93,6 +96,25 @@ def show_check(console: Console, check: Check) -> None:
             f"ok: it {'simulates' if check.data is None else 'reads'}, adapts, does without the "
             "parameters as inference must, and comes back"
         )
+
+
+def _show_observed(console: Console, observed: Observed) -> None:
+    """Real data beside simulated ones."""
+    sets = f"{observed.datasets:,} data set{'s'[: observed.datasets - 1]}"
+    console.heading(f"\n{sets} in {observed.file}, beside those simulated")
+    columns = ("variable", "members", "min", "max", "simulated min", "simulated max", "outside")
+    console.table(
+        columns,
+        [
+            (
+                one.name,
+                one.members,
+                *map(number, (one.low, one.high, one.simulated_low, one.simulated_high)),
+                f"{one.outside:.1%}",
+            )
+            for one in observed.elements
+        ],
+    )
 
 
 def show_findings(console: Console, check: Check) -> None:

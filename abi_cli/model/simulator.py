@@ -327,6 +327,10 @@ class Simulator:
         start, stop = unit * self.unit, (unit + 1) * self.unit
         return self._run(origin, start, stop, data=True, apart=apart)[0]
 
+    def without_data(self, *, seed: int, start: int, stop: int) -> Datasets:
+        """Rows of the pilot as far as the prior draws them."""
+        return self._run(Origin(seed, Purpose.PILOT, {}), start, stop, data=False)[0]
+
     def observables(self, datasets: Datasets) -> tuple[str, ...]:
         """Those of the variables of simulated data sets that the likelihood draws."""
         roles = self._roles(datasets)

@@ -14,7 +14,7 @@ class Support:
         lower, upper: Every element is between them, whatever the other variables are; None where
             there is no such bound. A bound itself has probability zero, unless `discrete`.
         kind: "simplex" where the elements of the last axis are positive and sum to one: then lower
-            and upper are 0 and 1.
+            and upper are 0 and 1; "ordered" where they ascend.
         heavy: Whether the tail falls more slowly than an exponential, so that values of very
             different size occur.
         discrete: Whether the values are whole numbers, or from a list.
@@ -22,6 +22,6 @@ class Support:
 
     lower: float | None
     upper: float | None
-    kind: Literal["real", "simplex"] = "real"
+    kind: Literal["real", "simplex", "ordered"] = "real"
     heavy: bool = False
     discrete: bool = False

@@ -27,14 +27,23 @@ from abi_cli.variables import (
     element_names,
     take,
 )
-from abi_cli.workflow.findings import Finding, Severity, noise_findings, unused_findings, warnings
+from abi_cli.workflow.findings import (
+    Finding,
+    Severity,
+    noise_findings,
+    slowness_findings,
+    warnings,
+)
+from abi_cli.workflow.observing import Observed, observe
 from abi_cli.workflow.pointing import (
     pointed,
     pointing,
     refuse_unknown_names,
     telling_of_names,
 )
-from abi_cli.workflow.request import Compute, Model, completed, read_model
+from abi_cli.workflow.prior import Prior
+from abi_cli.workflow.prior_findings import prior_findings, unused_findings
+from abi_cli.workflow.request import Compute, Model, completed, read_model, usable_cores
 from abi_cli.workflow.stored import stored_simulations
 from abi_cli.workflow.trying import Built, Trial, try_networks
 
@@ -94,6 +103,7 @@ class Check:
         quantities: Every scalar element of the quantities of interest, for some of the data sets.
         steps: The way through the adapter.
         built: The networks, where they were asked for and can be built.
+        observed: Real data, where they were asked for.
     """
 
     name: str
@@ -108,6 +118,7 @@ class Check:
     steps: tuple[StepView, ...]
     findings: tuple[Finding, ...]
     built: Built | None = None
+    observed: Observed | None = None
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
@@ -126,6 +137,7 @@ def check(
     data: Path | None = None,
     overrides: Sequence[str] = (),
     seed: int | None = None,
+    observed: Path | None = None,
     build: Compute | None = None,
     listener: Listener | None = None,
 ) -> Check:
@@ -133,36 +145,46 @@ def check(
 
     Arguments:
         data: Stored simulations, to be taken instead.
+        observed: Real data, to be held against simulated ones.
         build: Where to build and try the networks, too; None not to.
 
     Errors:
         SpecError: The spec can't be read at all.
-        DataError: Stored simulations can't.
+        DataError: Stored simulations, or real data, can't.
         UserFunctionError: A function raised or returned what it must not.
     """
     listener = listener or Listener()
     model = read_model(source, overrides=overrides)
     seed = model.spec.seed if seed is None else seed
     begun = time.perf_counter()
-    stored = None
+    whole = None
     if data is None:
         with telling_of_names(model, seed=seed):
             rows = _pilot(model.need_simulator(), seed=seed, listener=listener)
     else:
         whole = stored_simulations(data, model, seed=seed, listener=listener)
-        stored, rows = count(whole), take(whole, slice(0, _ROWS))
+        rows = take(whole, slice(0, _ROWS))
     seconds = time.perf_counter() - begun
     with pointing(model):
         layout = model.layout(rows)
         refuse_unknown_names(model.spec, layout)
         model.judged.refuse_unfit(layout)
-    steps, findings = _adapt(model, rows, layout, stored=stored)
+    prior = model.prior(layout, seed=seed, stored=whole)
+    stored = None if whole is None else count(whole)
+    steps, findings, adapter = _adapt(model, rows, layout, prior, stored=stored)
     if data is None:
-        findings = [*_rows_and_noise(model, rows, seed=seed), *findings]
+        slow = slowness_findings(
+            model.spec, rows, layout, seconds=seconds, processes=usable_cores()
+        )
+        findings = [*_rows_and_noise(model, rows, prior, seed=seed), *findings, *slow]
+    beside = None
+    if observed is not None:
+        beside = observe(observed, model, layout, rows, adapter=adapter, listener=listener)
+        findings = [*findings, *beside.findings]
     built = None
     if build is not None and not any(f.severity is Severity.error for f in findings):
         each = seconds / count(rows) if data is None else 0.0
-        trial = Trial(completed(model, rows), rows, layout, each)
+        trial = Trial(completed(model, rows, prior), rows, layout, each)
         built = try_networks(trial, build, listener=listener)
     return Check(
         name=model.spec.name,
@@ -179,6 +201,7 @@ def check(
         steps=steps,
         findings=tuple(findings),
         built=built,
+        observed=beside,
     )
 
 
@@ -227,7 +250,7 @@ def _pilot(simulator: Simulator, *, seed: int, listener: Listener) -> Datasets:
     return concatenate(parts)
 
 
-def _rows_and_noise(model: Model, pilot: Datasets, *, seed: int) -> list[Finding]:
+def _rows_and_noise(model: Model, pilot: Datasets, prior: Prior, *, seed: int) -> list[Finding]:
     """Whether rows depend on anything but their number, and data on nothing but parameters."""
     simulator = model.need_simulator()
     try:
@@ -237,7 +260,7 @@ def _rows_and_noise(model: Model, pilot: Datasets, *, seed: int) -> list[Finding
     except UserFunctionError as error:
         return _findings(error)
     return [
-        *unused_findings(model.spec, simulator),
+        *unused_findings(model.spec, simulator, prior),
         *noise_findings(model.spec, simulator, seed=seed),
     ]
 
@@ -256,9 +279,9 @@ def _findings(error: AbiError) -> list[Finding]:
 
 
 def _adapt(
-    model: Model, data: Datasets, layout: Layout, *, stored: int | None
-) -> tuple[tuple[StepView, ...], list[Finding]]:
-    """The way through the adapter and what is wrong on it.
+    model: Model, data: Datasets, layout: Layout, prior: Prior, *, stored: int | None
+) -> tuple[tuple[StepView, ...], list[Finding], Adapter | None]:
+    """The way through the adapter and what is wrong on it; the adapter, if it can be fitted.
 
     Arguments:
         stored: How many simulations were read; None where they were simulated.
@@ -273,8 +296,9 @@ def _adapt(
         steps.append(_changes(title, adapted, after))
         adapted = after
 
+    derived = model.spec.adapter is None
     try:
-        model = completed(model, data)
+        model = completed(model, data, prior)
         with pointing(model, layout):
             adapter = Adapter.fit(
                 model.spec.adapter or (), data, missing=layout.missing, watch=watch
@@ -285,9 +309,12 @@ def _adapt(
             for fault in faults(model.spec, stored=stored, fitted=fitted)
             for finding in _findings(_pointed(fault, model, layout))
         ]
+        findings += prior_findings(layout, prior, adapter, derived=derived)
     except AbiError as error:
         findings = _findings(error)
-    return tuple(steps), [*findings, *warnings(data, layout, model.spec, adapter)]
+    told = prior.told()
+    findings += warnings(data, layout, model.spec, adapter, told=told)
+    return tuple(steps), findings, adapter
 
 
 def _pointed(fault: AbiError, model: Model, layout: Layout) -> AbiError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,14 +13,13 @@ from abi_cli.adapter.adapter import INFERENCE_CONDITIONS, INFERENCE_VARIABLES, s
 from abi_cli.adapter.parts_sets import AsTimeSeries
 from abi_cli.adapter.parts_standardize import Scale
 from abi_cli.data.entries import listing
-from abi_cli.model.declared import Declared
-from abi_cli.model.functions import UserFunction
 from abi_cli.model.noise import without_noise
 from abi_cli.model.simulator import Simulator
 from abi_cli.networks.network import SummaryNetwork
 from abi_cli.spec import Spec
 from abi_cli.spreads import almost_constant
-from abi_cli.variables import Datasets, Layout, Variable, array_of
+from abi_cli.training.derive import derived_training
+from abi_cli.variables import Datasets, Layout, Variable, array_of, count
 
 
 class Severity(StrEnum):
@@ -46,13 +46,21 @@ class Finding:
     shown: str = ""
 
 
-def warnings(data: Datasets, layout: Layout, spec: Spec, adapter: Adapter | None) -> list[Finding]:
+def warnings(
+    data: Datasets,
+    layout: Layout,
+    spec: Spec,
+    adapter: Adapter | None,
+    *,
+    told: Collection[str] = (),
+) -> list[Finding]:
     """All that may be meant.
 
     Arguments:
         data: Simulated data sets.
         spec: Complete.
         adapter: Fitted; None where it can't be.
+        told: Parameters of whose bounds something is told already.
     """
     return [
         *_constants(data, layout),
@@ -60,33 +68,7 @@ def warnings(data: Datasets, layout: Layout, spec: Spec, adapter: Adapter | None
         *_order_ignored(spec),
         *(_narrow_summary(spec, adapter) if adapter is not None else ()),
         *(_large(data, adapter) if adapter is not None else ()),
-        *(_unbounded(data, layout, adapter) if adapter is not None else ()),
-    ]
-
-
-def unused_findings(spec: Spec, simulator: Simulator) -> list[Finding]:
-    """Parameters that the prior declares and that nothing is drawn by.
-
-    Of a prior that is one function it can't be told: it may draw some by others.
-    """
-    source = simulator.prior
-    if spec.model is None or not isinstance(source, Declared):
-        return []
-    taken = {name for other in simulator.sources.values() for name in other.arguments}
-    for variable in source.variables.values():
-        own = variable.arguments if isinstance(variable, UserFunction) else variable.references()
-        taken |= set(own if isinstance(own, tuple) else own.values())
-    inferred = spec.parameters or source.variables
-    unused = [name for name in source.variables if name in inferred and name not in taken]
-    if not unused:
-        return []
-    listed = ", ".join(unused)
-    return [
-        _warning(
-            f"{listed}: drawn by the prior, and no function takes "
-            f"{'it' if len(unused) == 1 else 'them'}: the data will say nothing of it",
-            "Name it among the arguments of the likelihood, or take it out of the prior",
-        )
+        *(_unbounded(data, layout, adapter, told) if adapter is not None else ()),
     ]
 
 
@@ -98,13 +80,63 @@ def noise_findings(spec: Spec, simulator: Simulator, *, seed: int) -> list[Findi
         return []
     listed = ", ".join(names)
     return [
-        _warning(
+        warning(
             f"{listed}: the same for the same parameters, as if without noise, or with the same "
             "noise in all data sets",
             "Draw from `rng` or np.random, not from a generator that a function seeds itself. If "
             f"there is to be no noise, say so: model: {{noise_free: [{listed}]}}",
         )
     ]
+
+
+_FEW = 32
+"""Data sets that show too little of a model."""
+
+_LONG = 1800.0
+"""Seconds of simulating for a training that a person wants to know of before."""
+
+
+def slowness_findings(
+    spec: Spec, rows: Datasets, layout: Layout, *, seconds: float, processes: int
+) -> list[Finding]:
+    """What it means that simulating takes long: little was seen, and training takes longer.
+
+    Arguments:
+        rows: Data sets that one process simulated in `seconds`.
+        processes: That would simulate for a training.
+    """
+    found: list[Finding] = []
+    seen = count(rows)
+    if seen < _FEW:
+        found.append(
+            warning(
+                f"only {seen} data sets could be simulated in {_time(seconds)}: what never "
+                "differs, has heavy tails or fails now and then does not show in so few",
+                "abi simulate SPEC -o FILE makes more of them, and check --data FILE reads those.",
+            )
+        )
+    told = [variable.name for variable in layout.of("given", "observable")]
+    training = derived_training(spec.training, rows, told)
+    number = training.epochs * training.num_batches * training.batch_size
+    total = number * seconds / seen / processes
+    if total > _LONG:
+        found.append(
+            warning(
+                f"training simulates {number:,} data sets: about {_time(total)} with "
+                f"{processes} processes",
+                "Let the likelihood make many at a time (an argument batch_size), learn from fewer "
+                "(-s training.num_batches=16), or simulate once, elsewhere too, and train --data "
+                "FILE.",
+            )
+        )
+    return found
+
+
+def _time(seconds: float) -> str:
+    """About how long, in words."""
+    if seconds < 90:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.0f} hours"
 
 
 def _constants(data: Datasets, layout: Layout) -> list[Finding]:
@@ -142,7 +174,7 @@ def _always(variable: Variable, elements: np.ndarray, flat: np.ndarray) -> Findi
         hint = "Nothing can be learned from it: of data that have another value there you are told."
     else:
         hint = "Nothing can be learned about it."
-    return _warning(message, hint)
+    return warning(message, hint)
 
 
 def _almost_always(
@@ -151,7 +183,7 @@ def _almost_always(
     if not len(elements):
         return None
     value = f"{np.nanmedian(flat[:, elements[0]]):.7g}"
-    return _warning(
+    return warning(
         f"{_listed(variable, elements)} almost always the same, "
         f"{_of(variable, elements, value)}: what they differ by, {spread:.3g}, is below what "
         "single precision tells",
@@ -173,7 +205,7 @@ def _heavy_tails(data: Datasets, layout: Layout) -> list[Finding]:
         names = [variable.elements()[place] for place in heavy]
         verb, whose = ("has", "it") if len(names) == 1 else ("have", names[0])
         found.append(
-            _warning(
+            warning(
                 f"{listing(names, most=_LISTED)} {verb} heavy tails: half of {whose} is between "
                 f"{low:.3g} and {high:.3g}, all of it between {np.nanmin(first):.3g} and "
                 f"{np.nanmax(first):.3g}",
@@ -233,7 +265,7 @@ def _large(data: Datasets, adapter: Adapter) -> list[Finding]:
             largest = float(np.nanmax(np.abs(array_of(value)), initial=0.0))
             if largest > _LARGE:
                 found.append(
-                    _warning(
+                    warning(
                         f"{name} has values up to {largest:.3g}: networks learn little from them",
                         "Is a variable left out of standardize?",
                     )
@@ -246,7 +278,7 @@ def _narrow_summary(spec: Spec, adapter: Adapter) -> list[Finding]:
     if not isinstance(network, SummaryNetwork) or network.summary_dim >= adapter.dim:
         return []
     return [
-        _warning(
+        warning(
             f"{adapter.dim} parameters are to be told from a summary of {network.summary_dim} "
             "numbers",
             f"Make it wider: -s networks.summary.{network.name}.summary_dim={2 * adapter.dim}",
@@ -263,32 +295,42 @@ def _order_ignored(spec: Spec) -> list[Finding]:
     if not series or not takes_sets or network is None:
         return []
     return [
-        _warning(
+        warning(
             f"{', '.join(series)}: a series, of which {network.name} ignores the order",
             "networks:\n  summary: time_series",
         )
     ]
 
 
-def _unbounded(data: Datasets, layout: Layout, adapter: Adapter) -> list[Finding]:
+def _unbounded(
+    data: Datasets, layout: Layout, adapter: Adapter, told: Collection[str]
+) -> list[Finding]:
     """Parameters that seem to be positive, but whose draws may be negative all the same."""
     parameters = {name: data[name] for name in data if name in adapter.parameters}
     found = []
     for name in (variable.name for variable in layout.of("parameter")):
-        if name not in parameters:
+        if name not in parameters or name in told:
             continue
         array = array_of(parameters[name])
-        near_zero = 0 < array.min() < 0.2 * array.std()
-        if near_zero and adapter.in_support({**parameters, name: -array}).all():
-            found.append(
-                _warning(
-                    f"{name} is always above 0, but nothing keeps its posterior draws there",
-                    f"If it can't be negative: - constrain: {{keys: {name}, lower: 0}}, or declare "
-                    "its prior in the spec instead of drawing it in a function.",
-                )
+        close = 0.2 * array.std()
+        if (
+            not 0 < array.min() < close
+            or not adapter.in_support({**parameters, name: -array}).all()
+        ):
+            continue
+        share = 0 < 1 - array.max() < close
+        where, bounds = ("between 0 and 1", ", upper: 1") if share else ("above 0", "")
+        never = "If it can't be anywhere else" if share else "If it can't be negative"
+        found.append(
+            warning(
+                f"{name} is always {where}, but nothing keeps its posterior draws there",
+                f"{never}: - constrain: {{keys: {name}, lower: 0{bounds}}}, or declare its prior "
+                "in the spec instead of drawing it in a function.",
             )
+        )
     return found
 
 
-def _warning(message: str, hint: str) -> Finding:
+def warning(message: str, hint: str) -> Finding:
+    """Something that may be meant."""
     return Finding(Severity.warning, message, hint)

@@ -32,6 +32,7 @@ from abi_cli.spec import (
     read_source,
 )
 from abi_cli.variables import Datasets, Layout, Ragged
+from abi_cli.workflow.prior import Prior, drawn_prior, stored_prior
 from abi_cli.workflow.stored import read_design, stored_layout
 
 STDIN = Path("-")
@@ -150,6 +151,13 @@ class Model:
         """
         return self.simulator.layout(rows) if self.simulator else stored_layout(self.spec, rows)
 
+    def prior(self, layout: Layout, *, seed: int, stored: Datasets | None = None) -> Prior:
+        """Draws of its parameters, where a function or `stored` simulations draw them."""
+        if stored is not None:
+            declared = self.simulator.supports if self.simulator else {}
+            return stored_prior(stored, layout, declared=declared)
+        return drawn_prior(self.need_simulator(), layout, seed=seed)
+
     def design(self) -> Path | None:
         """The file that says what data sets come with, if there is one."""
         given = self.spec.model and self.spec.model.given
@@ -215,11 +223,12 @@ def _pointing_at_functions(document: Document) -> Iterator[None]:
         raise InvalidSpecError([problem], name=document.source.name) from None
 
 
-def completed(model: Model, rows: Datasets) -> Model:
+def completed(model: Model, rows: Datasets, prior: Prior) -> Model:
     """The model with a spec that leaves nothing to be derived.
 
     Arguments:
         rows: Data sets that it simulated: they show what its variables are.
+        prior: Where its parameters can be.
 
     Errors:
         SpecError: What is left out of the spec does not follow from the variables.
@@ -231,8 +240,7 @@ def completed(model: Model, rows: Datasets) -> Model:
     spec = model.spec
     layout, steps, series = model.layout(rows), spec.adapter, spec.series()
     if steps is None:
-        supports = model.simulator.supports if model.simulator else {}
-        steps = derived_steps(layout, series=series, supports=supports)
+        steps = derived_steps(layout, series=series, supports=prior.supports())
         reaching = series
     elif "summary" in spec.networks.model_fields_set:
         reaching = None

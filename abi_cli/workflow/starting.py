@@ -165,11 +165,14 @@ def fill(
     )
     if not written and (model.spec.adapter is None or model.simulator is not None):
         seed = model.spec.seed if seed is None else seed
+        stored = None
         if data is not None:
-            rows = stored_simulations(data, model, seed=seed, listener=listener or Listener())
+            stored = stored_simulations(data, model, seed=seed, listener=listener or Listener())
+            rows = stored
         else:
             simulator = model.need_simulator()
             stop = max(64, 4 * simulator.unit)
             rows = simulator.simulate(seed=seed, purpose=Purpose.PILOT, start=0, stop=stop)
-        model = completed(model, rows)
+        prior = model.prior(model.layout(rows), seed=seed, stored=stored)
+        model = completed(model, rows, prior)
     return commented_spec(model.spec)

@@ -20,7 +20,7 @@ from abi_cli.spec import DesignSection, Spec, dump_spec
 from abi_cli.training.fitting import Fitted, refuse_untrainable
 from abi_cli.training.stopping import Stop
 from abi_cli.variables import Datasets, count, take
-from abi_cli.workflow.findings import noise_findings, unused_findings
+from abi_cli.workflow.findings import noise_findings
 from abi_cli.workflow.learning import (
     Job,
     Receipt,
@@ -34,6 +34,7 @@ from abi_cli.workflow.pointing import (
     refuse_unknown_names,
     telling_of_names,
 )
+from abi_cli.workflow.prior_findings import prior_findings, unused_findings
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
     USUAL_PLACE,
@@ -126,12 +127,13 @@ def _rehearse(
         layout = model.layout(few)
         refuse_unknown_names(model.spec, layout)
         model.judged.refuse_unfit(layout)
+    prior = model.prior(layout, seed=seed, stored=stored)
+    findings = []
     if stored is None:
         simulator = model.need_simulator()
-        findings = noise_findings(model.spec, simulator, seed=seed)
-        for finding in [*unused_findings(model.spec, simulator), *findings]:
-            listener.warn(finding.message, hint=finding.hint)
-    derived, model = model.spec.adapter is None, completed(model, few)
+        findings += unused_findings(model.spec, simulator, prior)
+        findings += noise_findings(model.spec, simulator, seed=seed)
+    derived, model = model.spec.adapter is None, completed(model, few, prior)
     if derived:
         listener.note("derived the adapter from the model's variables: `abi fill` writes it out")
     with pointing(model, layout):
@@ -141,6 +143,8 @@ def _rehearse(
             stored=None if stored is None else count(stored),
             fitted=Fitted(adapter, layout, few),
         )
+    for finding in [*findings, *prior_findings(layout, prior, adapter, derived=derived)]:
+        listener.warn(finding.message, hint=finding.hint)
     return model, stored
 
 
