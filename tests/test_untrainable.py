@@ -38,7 +38,7 @@ FAULTS = {
     "early stopping with validation": ((EARLY, "training.validation=8"), {}),
     "a network for sets": (
         (DEEP,),
-        dict.fromkeys(("fresh", "stored"), "E203: Expected a set in summary_variables"),
+        dict.fromkeys(("fresh", "stored"), "E203: Expected a set or series in summary_variables"),
     ),
     "too few to fill a batch": ((BIG,), {"stored": "Expected simulations for a batch of 512"}),
     "a parameter that is lost": (
