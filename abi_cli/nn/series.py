@@ -13,35 +13,29 @@ from typing import Any
 import keras
 from keras import ops
 
+from abi_cli.networks import parts_summary as words
 from abi_cli.nn.summary import StepsLayer
 
 
 class _Reading(StepsLayer):
-    """What both networks are made of.
+    """What both networks are made of."""
 
-    Arguments:
-        cell: gru or lstm.
-        bidirectional: Whether the series is read backwards, too.
-    """
-
-    def __init__(self, *, cell: str, bidirectional: bool, **layer: Any):
-        super().__init__(**layer)
-        self.cell, self.bidirectional = cell, bidirectional
+    options: words.Recurrent | words.TimeSeries
 
     def reader(self, inputs: int, *, sequences: bool = False) -> tuple[list[Any], int]:
         """Built recurrent layers, one for each direction, and the length of what they give."""
-        kind = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}[self.cell]
+        kind = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}[self.options.cell]
         made = []
-        for backwards in (False, True) if self.bidirectional else (False,):
+        for backwards in (False, True) if self.options.bidirectional else (False,):
             layer = kind(
-                self.width,
+                self.options.width,
                 return_sequences=sequences,
                 go_backwards=backwards,
                 dtype=self.dtype_policy,
             )
             layer.build((None, None, inputs))
             made.append(layer)
-        return made, self.width * len(made)
+        return made, self.options.width * len(made)
 
     def read(self, layers: list[Any], x: Any, mask: Any) -> Any:
         """Both directions together: last states `(batch, …)`, or sequences `(batch, time, …)`."""
@@ -52,80 +46,56 @@ class _Reading(StepsLayer):
             return ops.concatenate(read, axis=-1) * mask[:, :, None]
         return ops.concatenate(read, axis=-1)
 
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            **super().get_config(),
-            "cell": self.cell,
-            "bidirectional": self.bidirectional,
-        }
 
-
-@keras.saving.register_keras_serializable("abi")
 class Recurrent(_Reading):
     """Series `(batch, time, dim)` with a mask `(batch, time)` to summaries `(batch, summary_dim)`.
 
-    Arguments:
-        depth: Recurrent layers; the last states of the last one are the encoding.
+    The last states of the last recurrent layer are the encoding.
     """
 
-    def __init__(self, *, depth: int, **layer: Any):
-        super().__init__(**layer)
-        self.depth = depth
+    options: words.Recurrent
 
     def build_encoder(self, input_shape: tuple[int | None, ...]) -> tuple[int, int]:
         """Weights for steps of `input_shape[-1]` features."""
         dim = inputs = input_shape[-1] or 0
         self.readers = []
-        for number in range(self.depth):
-            layers, inputs = self.reader(inputs, sequences=number + 1 < self.depth)
+        for number in range(self.options.depth):
+            layers, inputs = self.reader(inputs, sequences=number + 1 < self.options.depth)
             self.readers += layers
         return inputs, self.moments_of(dim)
 
     def encode(self, x: Any, mask: Any) -> Any:
         """The last states, `(batch, width)` for each direction."""
-        h, directions = x, len(self.readers) // self.depth
+        h, directions = x, len(self.readers) // self.options.depth
         for first in range(0, len(self.readers), directions):
             h = self.read(self.readers[first : first + directions], h, mask)
         return h
 
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "depth": self.depth}
 
-
-@keras.saving.register_keras_serializable("abi")
 class TimeSeries(_Reading):
-    """Series `(batch, time, dim)` with a mask `(batch, time)` to summaries `(batch, summary_dim)`.
+    """Series `(batch, time, dim)` with a mask `(batch, time)` to summaries."""
 
-    Arguments:
-        kernel: Steps that the convolution sees at a time.
-        skip: The recurrent layer beside it sees every so many steps.
-    """
-
-    def __init__(self, *, kernel: int, skip: int, **layer: Any):
-        super().__init__(**layer)
-        self.kernel, self.skip_steps = kernel, skip
+    options: words.TimeSeries
 
     def build_encoder(self, input_shape: tuple[int | None, ...]) -> tuple[int, int]:
         """Weights for steps of `input_shape[-1]` features."""
         dim = input_shape[-1] or 0
         self.convolution = keras.layers.Conv1D(
-            self.width,
-            self.kernel,
+            self.options.width,
+            self.options.kernel,
             padding="same",
-            activation=self.activation,
+            activation=self.options.activation,
             dtype=self.dtype_policy,
         )
         self.convolution.build((None, None, dim))
-        self.all_steps, encoding = self.reader(self.width)
-        self.some_steps, further = self.reader(self.width)
+        self.all_steps, encoding = self.reader(self.options.width)
+        self.some_steps, further = self.reader(self.options.width)
         return encoding + further, self.moments_of(dim)
 
     def encode(self, x: Any, mask: Any) -> Any:
         """The last states of both readings."""
         h = self.convolution(x) * mask[:, :, None]
-        every = slice(None, None, self.skip_steps)
+        every = slice(None, None, self.options.skip)
         return ops.concatenate(
             [
                 self.read(self.all_steps, h, mask),
@@ -133,7 +103,3 @@ class TimeSeries(_Reading):
             ],
             axis=-1,
         )
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "kernel": self.kernel, "skip": self.skip_steps}

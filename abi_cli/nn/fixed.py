@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import keras
 from keras import ops
 
+from abi_cli.networks import parts_summary as words
 from abi_cli.nn.summary import SummaryLayer
 
 MOST_STATISTICS = 256
 """Longer vectors are not passed on entry by entry beside what is learned of them."""
 
 
-@keras.saving.register_keras_serializable("abi")
 class Perceptron(SummaryLayer):
     """Vectors `(batch, dim)` to summaries `(batch, summary_dim)`; of arrays, all their entries.
 
@@ -22,24 +21,19 @@ class Perceptron(SummaryLayer):
 
     The vector itself stands for its statistics as long as it is not too long (then: mean and log
     variance of its entries), so that a posterior mean that is linear in the data is found at once.
-
-    Arguments:
-        depth: Residual layers.
     """
 
-    def __init__(self, *, depth: int, **layer: Any):
-        super().__init__(**layer)
-        self.depth = depth
+    options: words.Perceptron
 
     def build_encoder(self, input_shape: tuple[int | None, ...]) -> tuple[int, int]:
-        """Weights for vectors of `input_shape[-1]` numbers."""
-        dim = input_shape[-1] or 0
-        self.first = self.dense(self.width, dim)
+        """Weights for arrays of `input_shape[1:]`."""
+        dim, width = math.prod(size or 0 for size in input_shape[1:]), self.options.width
+        self.first = self.dense(width, dim)
         self.layers = [
-            self.dense(self.width, self.width, activation=self.activation)
-            for _ in range(self.depth)
+            self.dense(width, width, activation=self.options.activation)
+            for _ in range(self.options.depth)
         ]
-        return self.width, dim if dim <= MOST_STATISTICS else 2
+        return width, dim if dim <= MOST_STATISTICS else 2
 
     def encode(self, x: Any, mask: Any) -> Any:  # noqa: ARG002  # there is none
         """The last layer, `(batch, width)`."""
@@ -55,10 +49,6 @@ class Perceptron(SummaryLayer):
             return x
         spread = ops.log(ops.var(x, axis=-1, keepdims=True) + 1e-10)
         return ops.concatenate([ops.mean(x, axis=-1, keepdims=True), spread], axis=-1)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "depth": self.depth}
 
 
 def _flat(x: Any) -> Any:
