@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from abi_cli.data import DrawHeader
+from abi_cli.data import DrawHeader, Kind
 from abi_cli.data.formats import FORMATS
 from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged, Value, Variable
 
-OF_DATASETS = tuple(f.name for f in FORMATS if f.read_datasets and f.write_datasets)
-OF_DRAWS = tuple(f.name for f in FORMATS if f.read_draws and f.write_draws)
+OF_DATASETS = tuple(f.name for f in FORMATS if f.read and Kind.DATA in f.holds)
+OF_DRAWS = tuple(f.name for f in FORMATS if f.read and Kind.DRAWS in f.holds)
+OF_ESTIMATES = tuple(f.name for f in FORMATS if f.read and Kind.ESTIMATES in f.holds)
 
 LINE = Layout(
     (

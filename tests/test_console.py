@@ -10,7 +10,7 @@ import pytest
 
 from abi_cli.console import Console, figures, progress
 from abi_cli.console.terminal import duration, to_json
-from abi_cli.data import Summary
+from abi_cli.data import Statistics
 from abi_cli.errors import DataError, UserFunctionError
 
 
@@ -120,8 +120,8 @@ def test_verbose_ends_with_time_and_memory(capsys):
 
 
 def test_labels_are_for_people_and_names_for_machines(capsys):
-    values = {"mean": np.array([[1.0, 2.0]])}
-    summary = Summary(("A",), ("beta[0]", "sigma"), values, {"beta[0]": "intercept"})
+    values = {"beta": np.array([[[1.0]]]), "sigma": np.array([[2.0]])}
+    summary = Statistics(("A",), ("mean",), values, {"beta[0]": "intercept"})
     figures.show_summary(Console(), summary)
     assert "intercept (beta[0])" in capsys.readouterr().out
     figures.show_summary(Console(), summary, format="markdown")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from abi_cli.data import DrawHeader, Draws, Style, collect, open_draws, read_draws, summarize
-from abi_cli.data.record_texts import draws_in_text
+from abi_cli.data.record_texts import texts_of
 from abi_cli.errors import DataError, OutputError, UsageError
 from abi_cli.variables import DrawBlock, Variable
 from tests.data_examples import LINE, OF_DRAWS, draw_header, draw_values, in_blocks, some
@@ -287,7 +287,7 @@ def test_netcdf_is_inference_data(tmp_path):
 def test_summaries_are_the_textbook_ones():
     values = np.array([[1, 2, 3, 4, 5], [10, 10, 10, 10, 60]], np.float32)
     summary = summarize(Draws(("a", "b"), {"mu": values, "theta": values[..., np.newaxis] * 2}))
-    assert summary.elements == ("mu", "theta[0]")
+    assert list(summary.elements()) == ["mu", "theta[0]"]
     rows = {(label, element): statistics for label, element, statistics in summary.rows()}
     assert rows["a", "mu"] == pytest.approx(
         {"mean": 3, "sd": 2.5**0.5, "mcse": 0.5**0.5, "median": 3, "q5": 1.2, "q95": 4.8}
@@ -299,8 +299,9 @@ def test_summaries_are_the_textbook_ones():
 
 def test_a_single_draw_has_no_spread():
     summary = summarize(Draws(("a",), {"mu": np.ones((1, 1), np.float32)}))
-    assert summary.values["mean"] == 1
-    assert np.isnan(summary.values["sd"])
+    statistics = dict(zip(summary.names, summary.values["mu"][0], strict=True))
+    assert statistics["mean"] == 1
+    assert np.isnan(statistics["sd"])
 
 
 def test_draws_of_others_that_are_not_finite_are_json_all_the_same():
@@ -308,7 +309,6 @@ def test_draws_of_others_that_are_not_finite_are_json_all_the_same():
     values = np.array([[1.5, np.nan, np.inf, -np.inf]], np.float32)
     parameter = Variable("a", "parameter", ragged=False, event=())
     header = DrawHeader(labels=["x"], parameters=(parameter,), draws=4, seed=None)
-    texts: list[str] = []
-    draws_in_text(header, texts.append)(DrawBlock(0, 0, {"a": values}))
+    texts = list(texts_of(header)(DrawBlock(0, 0, {"a": values})))
     assert texts == ['{"dataset": "x", "a": [1.5, null, 1e999, -1e999]}']
     assert json.loads(texts[0])["a"] == [1.5, None, np.inf, -np.inf]

@@ -13,6 +13,7 @@ from abi_cli.spec import parse_spec
 from abi_cli.training.derive import derived_training
 from abi_cli.variables import Layout, Ragged, Variable, take
 from tests.adapter_examples import step
+from tests.cli import abi
 
 SPEC = """
 name: any
@@ -131,3 +132,58 @@ def test_small_data_sets_are_trained_on_for_longer(numbers, written, epochs):
     section = parse_spec(SPEC + f"training: {written}\n" * bool(written)).training
     rows = {"y": np.zeros((3, numbers)), "other": np.zeros((3, 500))}
     assert derived_training(section, rows, ["y"]).epochs == epochs
+
+
+WRITTEN = """
+name: line
+model: {prior: line.py:prior, likelihood: line.py:likelihood}
+parameters: {m: {}}
+adapter:
+  - {kind}: y
+  - rename: {from: m, to: inference_variables}
+  - rename: {from: y, to: summary_variables}
+"""
+CODE = """
+def prior(rng): return {"m": rng.normal()}
+def likelihood(m, rng): return {"y": rng.normal(m, 1, rng.integers(3, 6))}
+"""
+
+
+@pytest.mark.parametrize("kind", ["set", "series"])
+def test_a_network_left_out_is_derived_as_it_is_without_an_adapter(kind, tmp_path):
+    (tmp_path / "line.py").write_text(CODE)
+    step = {"set": "as_set", "series": "as_time_series"}[kind]
+    (tmp_path / "with.yaml").write_text(WRITTEN.replace("{kind}", step))
+    without = WRITTEN.partition("adapter:")[0] + f"observables: {{y: {{kind: {kind}}}}}\n"
+    (tmp_path / "without.yaml").write_text(without)
+    filled = []
+    for name in ("with", "without"):
+        result = abi("fill", tmp_path / f"{name}.yaml")
+        assert result.exit_code == 0, result.output
+        filled.append(parse_spec(result.stdout).networks)
+        assert abi("check", tmp_path / f"{name}.yaml").exit_code == 0
+    assert filled[0] == filled[1]
+    assert filled[0].summary.name == {"set": "deep_set", "series": "convolutional"}[kind]
+
+
+@pytest.mark.parametrize(
+    ("step", "network"), [("as_set", "deep_set"), ("as_time_series", "time_series")]
+)
+def test_the_advice_follows_the_kind(step, network, tmp_path):
+    """Where somebody says that there is to be none."""
+    (tmp_path / "line.py").write_text(CODE)
+    (tmp_path / "line.yaml").write_text(WRITTEN.replace("{kind}", step))
+    refused = abi("check", tmp_path / "line.yaml", "-s", "networks.summary=null")
+    assert refused.exit_code == 1
+    noun = {"as_set": "sets", "as_time_series": "series"}[step]
+    assert f"The {noun} in summary_variables need a summary network" in refused.stdout
+    assert f"summary: {network}" in refused.stdout
+    grouped = WRITTEN.replace("rename: {from: y, to: s", "group: {keys: [y], into: s")
+    (tmp_path / "line.yaml").write_text(grouped.replace("{kind}", step))
+    refused = abi("check", tmp_path / "line.yaml")
+    advice = f"summary: {{fusion: {{networks: {{y: {network}}}}}}}"
+    assert advice in refused.stdout
+    (tmp_path / "line.yaml").write_text(
+        grouped.replace("{kind}", step) + f"networks: {{{advice}}}\n"
+    )
+    assert abi("check", tmp_path / "line.yaml").exit_code == 0

@@ -61,3 +61,21 @@ def test_sets_of_one_design_are_emulated_and_others_are_not():
         sets = {n: Ragged(v.reshape(-1), size) for n, v in seen.items()}
         found = Statistics.fit(sets, ["t", "y"], theta, given=["t"])
         assert (found.offer.emulator is not None) == emulated
+
+
+def test_noise_tells_of_its_own_parameter():
+    """y_j ~ N(a, exp(b)²) twenty times: the mode of b is that of a grid."""
+    theta = RNG.normal(size=(6_000, 2)) * [1.0, 0.5]
+    y = theta[:, :1] + np.exp(theta[:, 1:]) * RNG.normal(size=(6_000, 20))
+    emulator = Emulator.fit(y, np.zeros((6_000, 0)), theta)
+    told = emulator.statistics(y[:100], np.zeros((100, 0)))
+    a, b = np.meshgrid(np.linspace(-5, 5, 301), np.linspace(-2.5, 2.5, 201), indexing="ij")
+    for row in range(100):
+        square = ((y[row] - y[row].mean()) ** 2).sum() + 20 * (y[row].mean() - a) ** 2
+        log_p = -0.5 * square * np.exp(-2 * b) - 20 * b - 0.5 * a**2 - 2 * b**2
+        p = np.exp(log_p - log_p.max())
+        mean = (p * b).sum() / p.sum()
+        sd = np.sqrt((p * b**2).sum() / p.sum() - mean**2)
+        mode = b[np.unravel_index(log_p.argmax(), b.shape)]
+        assert abs(emulator.scale[1] * told[row, 1] + emulator.location[1] - mode) < 0.35 * sd
+        assert 0.75 < np.exp(told[row, 3]) * emulator.scale[1] / sd < 1.3

@@ -122,7 +122,7 @@ def estimate(
         listener=console,
     )
     if table:
-        figures.show_estimates(console, estimating.estimates(), estimating.titles)
+        figures.show_estimates(console, estimating.estimates())
     else:
         reports.show_written(console, estimating.write())
 

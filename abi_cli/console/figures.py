@@ -14,7 +14,7 @@ from abi_cli.harmless import cell, shown
 from abi_cli.workflow.request import Target
 
 if TYPE_CHECKING:
-    from abi_cli.data import Estimates, Summary
+    from abi_cli.data import Statistics
     from abi_cli.diagnostics.predictive import Check
 
 _SETS_SHOWN = 20
@@ -22,7 +22,7 @@ _SETS_SHOWN = 20
 
 def show_summary(
     console: Console,
-    summary: Summary,
+    summary: Statistics,
     *,
     format: str | None = None,
     target: Target | None = None,
@@ -45,11 +45,11 @@ def show_summary(
                 hint="Or say --format csv, json, markdown or latex.",
             )
     if format is None:
-        columns = [_title(name) for name in summary.values]
+        columns = [_title(name) for name in summary.names]
         shown_rows = rows if console.json else told
         _show_figures(console, "summary", columns, shown_rows, datasets=len(summary.labels))
         return
-    text = _WRITERS[format](tuple(summary.values), told if format in _FOR_PEOPLE else rows)
+    text = _WRITERS[format](summary.names, told if format in _FOR_PEOPLE else rows)
     where = Target() if target is None else target
     write_text(console, text, where, what=f"{len(rows):,} rows")
 
@@ -140,19 +140,11 @@ def _documented(rows: Sequence[Row], what: str = "parameter") -> list[dict[str, 
     return [{"dataset": label, what: element, **own} for label, element, own in rows]
 
 
-def show_estimates(console: Console, estimates: Estimates, titles: Mapping[str, str]) -> None:
-    """Point estimates in a table, one row per data set and scalar.
-
-    Arguments:
-        titles: Name of a scalar → its label.
-    """
+def show_estimates(console: Console, estimates: Statistics) -> None:
+    """Point estimates in a table, one row per data set and scalar."""
     rows = [
-        (
-            label,
-            element if console.json else _titled(element, titles),
-            dict(zip(estimates.names, map(float, values), strict=True)),
-        )
-        for label, element, values in estimates.rows()
+        (label, element if console.json else _titled(element, estimates.titles), own)
+        for label, element, own in estimates.rows()
     ]
     _show_figures(console, "estimates", estimates.names, rows, datasets=len(estimates.labels))
 

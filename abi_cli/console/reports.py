@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from abi_cli.console.terminal import Console, duration
 from abi_cli.harmless import cell
+from abi_cli.training.trend import trend
 
 if TYPE_CHECKING:
     from abi_cli.workflow import Check, Description, Receipt, Started, Target
@@ -161,7 +162,7 @@ def show_training(console: Console, receipt: Receipt) -> None:
             "learned": f"{receipt.weights:,} weights from {receipt.simulations:,} simulations",
             **_failed(receipt.failures),
             "time": f"{duration(total)}: {parts}",
-            "loss": _loss(receipt.history, receipt.loss_unit),
+            "loss": loss_told(receipt.history, receipt.loss_unit),
             **_next(receipt),
         },
         aside=True,
@@ -176,21 +177,21 @@ def _next(receipt: Receipt) -> dict[str, str]:
     return {"next": f"abi diagnose {path}", "": f"abi sample {path} DATA.csv -o draws.csv"}
 
 
-def _loss(history: Sequence[Mapping[str, float]], unit: str) -> str:
-    """The last loss and whether more training would lower it."""
-    losses = [row["loss"] for row in history]
+def loss_told(history: Sequence[Mapping[str, float]], unit: str) -> str:
+    """The last loss and whether more training would lower it.
+
+    Where there are validation data, their loss says so: that on simulations that are learned from
+    again and again falls for ever.
+    """
     last = history[-1]
     text = f"{last['loss']:.3f}"
     if "val_loss" in last:
         text += f", {last['val_loss']:.3f} on validation data"
-    tenth = max(1, len(losses) // 10)
     text = f"{text} {unit}".rstrip()
-    if len(losses) < 2 * tenth + 1:
-        return f"{text} after {len(losses)} epochs"
-    now, before = losses[-tenth:], losses[-2 * tenth : -tenth]
-    gain = sum(before) / tenth - sum(now) / tenth
-    trend = f"still falling by {gain:.3f}" if gain > 0.02 else "level"
-    return f"{text}, {trend} over the last {tenth} of {len(losses)} epochs"
+    found = trend([row.get("val_loss", row["loss"]) for row in history])
+    if found is None:
+        return f"{text} after {len(history)} epochs"
+    return f"{text}, {found} over the last {found.epochs} of {len(history)} epochs"
 
 
 def show_written(console: Console, written: Written) -> None:

@@ -2,27 +2,38 @@
 
 files      bytes in and out: files appear whole, standard streams
 hdf5, zips files of strangers, looked over before they are read
-entries    what every reader makes of a file
-text_rows, tables, cells   delimited text, column by column
-spelling, meanings   what names of columns and words in cells stand for
-delimited, jsonl, json_list, json_rows, npz, netcdf, parquet, stan     one format each
-long_tables, wide_tables, records, record_texts, arrays   what they share
-formats    their table: the only place that names them
+contents   what files hold, and what each of the three carriers gives:
+sheets, tables, wide_tables, table_rows      tables; read, and written
+records, record_texts                        objects of JSON
+arrays                                       named arrays
+delimited, text_rows, cells, parquet, stan   codecs of tables
+json_files, npz, netcdf                      codecs of the others
+formats    the table of all codecs: the only place that names them
+entries    what every carrier makes of data sets
+spelling, meanings, label_like   what names of columns and words in cells stand for
 datasets   data sets and simulations as a model's layout says
 several    data sets of several files
 points     values of parameters
 batches, requests    data sets as they come
 preparing  what is done with real data within each data set
 oddities   what they have that simulations had not
-draws      draws and what is known beforehand
-draw_files, chains   draws in and out, of any tool
+draws      draws, their statistics, and what is known beforehand
+answers    draws and estimates in and out
+chains     draws of any tool
 statistics what they are called and how they are computed
-summary    draws in a few numbers
-estimates  point estimates, in and out
 disagreement  of the members of an ensemble, from its draws
 """
 
+from abi_cli.data.answers import (
+    DrawWriter,
+    open_draws,
+    read_answers,
+    read_draws,
+    read_kind,
+    write_estimates,
+)
 from abi_cli.data.batches import can_stream, read_batches
+from abi_cli.data.contents import Kind
 from abi_cli.data.datasets import (
     Loaded,
     read_datasets,
@@ -33,14 +44,12 @@ from abi_cli.data.datasets import (
     write_simulations,
 )
 from abi_cli.data.disagreement import Disagreement, disagreement_told
-from abi_cli.data.draw_files import DrawWriter, open_draws, read_draws, read_kind
-from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style, collect
+from abi_cli.data.draws import DrawHeader, Draws, Statistics, Style, collect
 from abi_cli.data.entries import Asked, Naming
-from abi_cli.data.estimates import estimates_of, joined, read_answers, write_estimates
 from abi_cli.data.oddities import oddities
 from abi_cli.data.points import read_parameters
 from abi_cli.data.several import Part, read_several
-from abi_cli.data.summary import STATISTICS, Summary, summarize
+from abi_cli.data.statistics import STATISTICS, estimates_of, joined, summarize
 
 __all__ = [
     "STATISTICS",
@@ -49,12 +58,12 @@ __all__ = [
     "DrawHeader",
     "DrawWriter",
     "Draws",
-    "Estimates",
+    "Kind",
     "Loaded",
     "Naming",
     "Part",
+    "Statistics",
     "Style",
-    "Summary",
     "can_stream",
     "collect",
     "disagreement_told",

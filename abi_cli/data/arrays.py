@@ -2,37 +2,237 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from abi_cli.data.draws import Draws, as_float32
+from abi_cli.data.contents import Content, DataSets, EstimateHeader, Kind
+from abi_cli.data.draws import Draws, Statistics, as_float32
 from abi_cli.data.entries import LABEL, Asked, Entries, Wanted, check_labels
 from abi_cli.data.files import Source
 from abi_cli.data.meanings import PLAIN, Meaning
-from abi_cli.data.summary import Summary
-from abi_cli.errors import DataError
-from abi_cli.variables import Datasets, Layout, Ragged, Value, Variable, array_of, element_names
+from abi_cli.data.statistics import joined
+from abi_cli.errors import DataError, UsageError
+from abi_cli.variables import Ragged, Value, Variable, array_of
 
 ROW_SIZE = "row_size"
 SEED = "seed"
 ESTIMATE = "estimate"
 
-Arrays = Mapping[str, np.ndarray]
+Stored = Mapping[str, np.ndarray]
 """Name in the file → array, which may be read only when it is asked for."""
 
 
-def entries_of(stored: Arrays, wanted: Wanted, source: Source) -> Entries:
-    """One entry per data set, or per point.
+@dataclass(frozen=True)
+class Apart:
+    """Draws that a file keeps apart from data sets.
 
-    An observable with a leading axis of members is `(obs, *event)` with `row_size (dataset,)`, or
-    `row_size_NAME` where lengths differ between observables; or `(dataset, obs, *event)` where all
-    data sets have the same length; or `(obs, *event)` alone, one data set.
-
-    Errors:
-        DataError: Arrays of anything but numbers, shapes that don't fit.
+    Arguments:
+        there: Whether it has some.
+        read: Reads them.
     """
 
+    there: Callable[[], bool]
+    read: Callable[[], Draws]
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """A file of named arrays; see `contents.Carrier`.
+
+    Arguments:
+        stored: Reads them.
+        apart: Draws, where they are not among them.
+    """
+
+    source: Source
+    stored: Callable[[], Stored]
+    apart: Apart | None = None
+
+    def kind(self) -> Kind:
+        """What it holds, as the names in it say.
+
+        Errors:
+            DataError: There is nothing but labels.
+        """
+        if self.apart is not None:
+            return Kind.DRAWS if self.apart.there() else Kind.DATA
+        arrays = self.stored()
+        names = set(arrays) - {LABEL, SEED}
+        if not names:
+            raise DataError("expected arrays of numbers; got none", place=str(self.source))
+        if ESTIMATE in names:
+            return Kind.ESTIMATES
+        return Kind.DRAWS if SEED in arrays and LABEL in arrays else Kind.DATA
+
+    def shapes(self, asked: Asked) -> dict[str, tuple[int, ...]]:
+        """Event shape by variable.
+
+        Errors:
+            DataError: An array of anything but numbers, or words that stand for them.
+        """
+        stored = self.stored()
+        own = _with_sizes(list(stored), asked.naming.renamed(stored))
+        arrays = _Renamed(stored, dict(zip(own, stored, strict=True)))
+        names = [n for n in arrays if n not in {LABEL, SEED} and not n.startswith(ROW_SIZE)]
+        in_words = asked.naming.categories.keys() | asked.naming.times.values()
+        shapes = {
+            name: (arrays[name] if name in in_words else _numbers(arrays, name, self.source)).shape
+            for name in names
+        }
+        flat = {name for name in names if {ROW_SIZE, f"{ROW_SIZE}_{name}"}.intersection(arrays)}
+        return {
+            name: shape[1 if name in flat or name not in asked.ragged else 2 :]
+            for name, shape in shapes.items()
+        }
+
+    def sets(self) -> set[str]:
+        """The arrays with members of sets or series: those that come with a `row_size`.
+
+        Errors:
+            DataError: An array of anything but numbers.
+        """
+        arrays = self.stored()
+        own = {name for name in arrays if f"{ROW_SIZE}_{name}" in arrays}
+        if ROW_SIZE not in arrays:
+            return own
+        members = int(_numbers(arrays, ROW_SIZE, self.source).sum())
+        shared = set(arrays) - {LABEL, SEED, ROW_SIZE}
+        return own | {n for n in shared if _numbers(arrays, n, self.source).shape[:1] == (members,)}
+
+    def entries(self, wanted: Wanted) -> Entries:
+        """One entry per data set, or per point.
+
+        An observable with a leading axis of members is `(obs, *event)` with `row_size (dataset,)`,
+        or `row_size_NAME` where lengths differ between observables; or `(dataset, obs, *event)`
+        where all data sets have the same length; or `(obs, *event)` alone, one data set.
+
+        Errors:
+            DataError: Arrays of anything but numbers, shapes that don't fit.
+        """
+        return _entries(self.stored(), wanted, self.source)
+
+    points = entries
+
+    def batches(self, wanted: Wanted, _datasets: int) -> Iterator[Entries]:
+        """All data sets: they don't come one after the other."""
+        yield self.entries(wanted)
+
+    def draws(self) -> Draws:
+        """Draws `(dataset, draw, *event)`, with labels.
+
+        Errors:
+            DataError: No labels, arrays of another shape.
+        """
+        if self.apart is not None:
+            return self.apart.read()
+        arrays, source = self.stored(), self.source
+        if LABEL not in arrays:
+            raise DataError(f"expected draws, with an array {LABEL}", place=str(source))
+        labels = _labels(arrays, source)
+        names = [name for name in arrays if name not in {LABEL, SEED}]
+        values = {name: as_float32(_numbers(arrays, name, source)) for name in names}
+        shapes = {value.shape[:2] for value in values.values()}
+        if len(shapes) != 1 or min(map(len, shapes)) < 2 or min(shapes)[0] != len(labels):
+            found = ", ".join(f"{name} {value.shape}" for name, value in values.items())
+            raise DataError(f"expected draws (dataset, draw, …); got {found}", place=str(source))
+        seed = arrays[SEED] if SEED in arrays else np.zeros(0)
+        known = seed.ndim == 0 and seed.dtype.kind in "iu"
+        return Draws(labels, values, seed=int(seed) if known else None)
+
+    def estimates(self) -> Statistics:
+        """Estimates `(dataset, estimate, *event)` of parameters, with labels and names.
+
+        Errors:
+            DataError: There are none, or arrays of another shape.
+        """
+        arrays, source = self.stored(), self.source
+        if LABEL not in arrays or ESTIMATE not in arrays:
+            raise DataError(
+                f"expected estimates, with arrays {LABEL} and {ESTIMATE}", place=str(source)
+            )
+        labels, names = _labels(arrays, source), tuple(map(str, arrays[ESTIMATE].tolist()))
+        values = {}
+        for name in arrays:
+            if name in (LABEL, ESTIMATE, SEED):
+                continue
+            value = _numbers(arrays, name, source)
+            if value.shape[:2] != (len(labels), len(names)):
+                raise DataError(
+                    f"expected estimates ({len(labels)}, {len(names)}, …); got {value.shape}",
+                    place=f"{source}, {name}",
+                )
+            values[name] = value.astype(np.float64)
+        if not values:
+            raise DataError("expected estimates of parameters; got none", place=str(source))
+        return Statistics(labels, names, values)
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """Arrays on their way out.
+
+    Arguments:
+        grown: Name → shape of those that come in parts, one below the other, float32.
+        take: Part of a content → what it has of them.
+        others: The others, when all parts have come.
+    """
+
+    grown: Mapping[str, tuple[int, ...]]
+    take: Callable[[Any], Stored]
+    others: Callable[[], Iterable[tuple[str, np.ndarray]]]
+
+
+def arrays_of(content: Content) -> Leaving:
+    """A content as what `Arrays` reads."""
+    if isinstance(content, DataSets):
+        return Leaving({}, lambda _content: {}, lambda: _of_datasets(content))
+    if isinstance(content, EstimateHeader):
+        return _estimates_leaving(content)
+    known = np.array([] if content.seed is None else content.seed, np.int64)
+    # that there is a seed tells draws from data; it is empty where none is known
+    facts = {LABEL: np.array(content.labels, dtype="U"), SEED: known}
+    shapes = {variable.name: content.shape(variable) for variable in content.parameters}
+    return Leaving(shapes, lambda block: block.values, facts.items)
+
+
+def _of_datasets(content: DataSets) -> Iterator[tuple[str, np.ndarray]]:
+    """What is ragged flat with its `row_size`, everything else as it is."""
+    present = content.present()
+    sizes = {name: v.row_size for name, v in present.items() if isinstance(v, Ragged)}
+    common = len({size.tobytes() for size in sizes.values()}) <= 1
+    yield LABEL, np.array(content.labels, dtype="U")
+    for name, value in present.items():
+        yield name, array_of(value)
+    for name, size in list(sizes.items())[: 1 if common else None]:
+        yield ROW_SIZE if common else f"{ROW_SIZE}_{name}", size
+
+
+def _estimates_leaving(header: EstimateHeader) -> Leaving:
+    """Per parameter `(dataset, estimate, *event)`, and arrays `dataset` and `estimate` of names."""
+    parts: list[Statistics] = []
+
+    def take(part: Statistics) -> Stored:
+        if ESTIMATE in part.values:
+            raise UsageError(
+                f"expected no parameter called {ESTIMATE}, as NPZ calls the names of estimates",
+                hint="Choose another --format: csv and jsonl hold it.",
+            )
+        parts.append(part)
+        return {}
+
+    def others() -> Iterator[tuple[str, np.ndarray]]:
+        yield LABEL, np.array([label for part in parts for label in part.labels], dtype="U")
+        yield ESTIMATE, np.array(header.names, dtype="U")
+        for name, value in (joined(parts).values if parts else {}).items():
+            yield name, np.ascontiguousarray(value, "<f4")
+
+    return Leaving({}, take, others)
+
+
+def _entries(stored: Stored, wanted: Wanted, source: Source) -> Entries:
     def spell(variable: Variable) -> tuple[str, ...]:
         return (variable.name,)
 
@@ -72,119 +272,6 @@ def _with_sizes(originals: Sequence[str], names: Sequence[str]) -> list[str]:
     return [became.get(name, name) for name in names]
 
 
-def shapes_of(stored: Arrays, asked: Asked, source: Source) -> dict[str, tuple[int, ...]]:
-    """Event shape by variable.
-
-    Errors:
-        DataError: An array of anything but numbers, or words that stand for them.
-    """
-    own = _with_sizes(list(stored), asked.naming.renamed(stored))
-    arrays = _Renamed(stored, dict(zip(own, stored, strict=True)))
-    names = [n for n in arrays if n not in {LABEL, SEED} and not n.startswith(ROW_SIZE)]
-    in_words = asked.naming.categories.keys() | asked.naming.times.values()
-    shapes = {
-        name: (arrays[name] if name in in_words else _numbers(arrays, name, source)).shape
-        for name in names
-    }
-    flat = {name for name in names if {ROW_SIZE, f"{ROW_SIZE}_{name}"}.intersection(arrays)}
-    return {
-        name: shape[1 if name in flat or name not in asked.ragged else 2 :]
-        for name, shape in shapes.items()
-    }
-
-
-def sets_of(arrays: Arrays, source: Source) -> set[str]:
-    """The arrays with members of sets or series: those that come with a `row_size`.
-
-    Errors:
-        DataError: An array of anything but numbers.
-    """
-    own = {name for name in arrays if f"{ROW_SIZE}_{name}" in arrays}
-    if ROW_SIZE not in arrays:
-        return own
-    members = int(_numbers(arrays, ROW_SIZE, source).sum())
-    shared = set(arrays) - {LABEL, SEED, ROW_SIZE}
-    return own | {n for n in shared if _numbers(arrays, n, source).shape[:1] == (members,)}
-
-
-def draws_of(arrays: Arrays, source: Source) -> Draws:
-    """Draws `(dataset, draw, *event)`, with labels.
-
-    Errors:
-        DataError: No labels, arrays of another shape.
-    """
-    if LABEL not in arrays:
-        raise DataError(f"expected draws, with an array {LABEL}", place=str(source))
-    labels = _labels(arrays, source)
-    names = [name for name in arrays if name not in {LABEL, SEED}]
-    values = {name: as_float32(_numbers(arrays, name, source)) for name in names}
-    shapes = {value.shape[:2] for value in values.values()}
-    if len(shapes) != 1 or min(map(len, shapes)) < 2 or min(shapes)[0] != len(labels):
-        found = ", ".join(f"{name} {value.shape}" for name, value in values.items())
-        raise DataError(f"expected draws (dataset, draw, …); got {found}", place=str(source))
-    seed = arrays[SEED] if SEED in arrays else np.zeros(0)
-    known = seed.ndim == 0 and seed.dtype.kind in "iu"
-    return Draws(labels, values, seed=int(seed) if known else None)
-
-
-def estimates_of(arrays: Arrays, source: Source) -> Summary:
-    """Estimates `(dataset, estimate, *event)` of parameters, with labels and names.
-
-    Errors:
-        DataError: There are none, or arrays of another shape.
-    """
-    if LABEL not in arrays or ESTIMATE not in arrays:
-        raise DataError(
-            f"expected estimates, with arrays {LABEL} and {ESTIMATE}", place=str(source)
-        )
-    labels, names = _labels(arrays, source), tuple(map(str, arrays[ESTIMATE].tolist()))
-    elements: list[str] = []
-    columns: list[np.ndarray] = []
-    for name in arrays:
-        if name in (LABEL, ESTIMATE, SEED):
-            continue
-        value = _numbers(arrays, name, source)
-        if value.shape[:2] != (len(labels), len(names)):
-            raise DataError(
-                f"expected estimates ({len(labels)}, {len(names)}, …); got {value.shape}",
-                place=f"{source}, {name}",
-            )
-        elements += element_names(name, value.shape[2:])
-        columns.append(value.reshape(*value.shape[:2], -1))
-    if not columns:
-        raise DataError("expected estimates of parameters; got none", place=str(source))
-    table = np.concatenate(columns, axis=2).astype(np.float64)
-    return Summary(labels, tuple(elements), {n: table[:, i] for i, n in enumerate(names)})
-
-
-def kind_of(arrays: Arrays, source: Source) -> str:
-    """Draws, estimates or data sets, as `formats.Format` has it.
-
-    Errors:
-        DataError: There is nothing but labels.
-    """
-    names = set(arrays) - {LABEL, SEED}
-    if not names:
-        raise DataError("expected arrays of numbers; got none", place=str(source))
-    if ESTIMATE in names:
-        return "estimates"
-    return "draws" if SEED in arrays and LABEL in arrays else "data sets"
-
-
-def arrays_of(
-    datasets: Datasets, layout: Layout, labels: Sequence[str]
-) -> Iterator[tuple[str, np.ndarray]]:
-    """What `entries_of` reads: name and array, one after the other."""
-    present = [variable.name for variable in layout.variables if variable.name in datasets]
-    sizes = {n: v.row_size for n in present if isinstance(v := datasets[n], Ragged)}
-    common = len({size.tobytes() for size in sizes.values()}) <= 1
-    yield LABEL, np.array(labels, dtype="U")
-    for name in present:
-        yield name, array_of(datasets[name])
-    for name, size in list(sizes.items())[: 1 if common else None]:
-        yield ROW_SIZE if common else f"{ROW_SIZE}_{name}", size
-
-
 def _cell(name: str, value: Value, at: tuple[int, ...], source: Source) -> str:
     """Where the number at an index of a value is, such as `data.npz, y[3]`."""
     if not isinstance(value, Ragged):
@@ -211,7 +298,7 @@ class _Renamed(Mapping[str, np.ndarray]):
 
 
 def _value(
-    arrays: Arrays, variable: Variable, wanted: Wanted, meaning: Meaning, source: Source
+    arrays: Stored, variable: Variable, wanted: Wanted, meaning: Meaning, source: Source
 ) -> Value:
     name = variable.name
     array = _numbers(arrays, name, source, meaning)
@@ -244,7 +331,7 @@ def _value(
     return Ragged(array, sizes.astype(np.int64))
 
 
-def _numbers(arrays: Arrays, name: str, source: Source, meaning: Meaning = PLAIN) -> np.ndarray:
+def _numbers(arrays: Stored, name: str, source: Source, meaning: Meaning = PLAIN) -> np.ndarray:
     array = arrays[name]
     if array.dtype.kind == "U" and not meaning.is_plain:
         said = np.array([meaning.number(text) for text in array.ravel().tolist()], dtype=object)

@@ -24,36 +24,30 @@ def can_stream(part: Part, *, grouped: bool) -> bool:
         UsageError: No such format; `grouped`, and it is none whose rows come in groups.
     """
     if grouped:
-        formats.choose_reader(part.source, None, lambda fmt: fmt.read_grouped)
+        formats.for_reading(part.source, None, lambda codec: codec.groups)
         return True
     name = formats.sniff(part.source)
-    return any(fmt.name == name and fmt.read_batches is not None for fmt in formats.FORMATS)
+    return any(codec.name == name and codec.streams for codec in formats.FORMATS)
 
 
-def read_batches(
-    part: Part, layout: Layout, *, grouped: bool = False, naming: Naming | None = None
-) -> Iterator[Loaded]:
+def read_batches(part: Part, layout: Layout, *, naming: Naming | None = None) -> Iterator[Loaded]:
     """Read data sets for posteriors, as `read_datasets` does, some at a time.
 
     Arguments:
         part: A file of a format that comes so: see `can_stream`.
-        grouped: The rows of each data set follow each other in its table.
 
     Errors:
         DataError: The file is not there, or not data of this model; a data set comes again.
     """
     naming = naming or Naming()
-    reader = formats.choose_reader(
-        part.source, None, lambda fmt: fmt.read_grouped if grouped else fmt.read_batches
-    )
-    source = Source(part.source)
     place_of: dict[str, str] = {}
     labelled: bool | None = None
-    for entries in reader(source, wanted_of(layout, naming), DATASETS):
-        if labelled is None:
-            labelled = entries.labels is not None
-        entries = _labelled(entries, place_of, labelled=labelled)
-        yield loaded_of(entries, layout, naming, source)
+    with formats.opened(part.source) as file:
+        for entries in file.batches(wanted_of(layout, naming), DATASETS):
+            if labelled is None:
+                labelled = entries.labels is not None
+            entries = _labelled(entries, place_of, labelled=labelled)
+            yield loaded_of(entries, layout, naming, Source(part.source))
 
 
 def _labelled(entries: Entries, place_of: dict[str, str], *, labelled: bool) -> Entries:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from abi_cli.data.entries import LABEL
 from abi_cli.data.files import Source
 from abi_cli.data.meanings import Meaning
 from abi_cli.errors import DataError
@@ -48,7 +47,15 @@ def numbers_of(
     )
 
 
-def labels_of(texts: Sequence[str], number: np.ndarray, source: Source) -> list[str]:
+def comma_numbers_of(
+    texts: Sequence[str], number: np.ndarray, column: str, source: Source, meaning: Meaning
+) -> np.ndarray:
+    """As `numbers_of`, where 1,5 is a number."""
+    with_points = [text if "." in text else text.replace(",", ".") for text in texts]
+    return numbers_of(with_points, number, column, source, meaning)
+
+
+def labels_of(texts: Sequence[str], number: np.ndarray, column: str, source: Source) -> list[str]:
     """Labels of data sets, without the mark that keeps spreadsheets from running them.
 
     Errors:
@@ -58,7 +65,7 @@ def labels_of(texts: Sequence[str], number: np.ndarray, source: Source) -> list[
     if "" in labels:
         raise DataError(
             "expected the label of a data set; got an empty cell",
-            place=f"{source}, row {number[labels.index('')]}, column {LABEL}",
+            place=f"{source}, row {number[labels.index('')]}, column {column}",
         )
     return labels
 

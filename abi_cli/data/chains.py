@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from abi_cli.data import hdf5
-from abi_cli.data.draw_files import read_draws
+from abi_cli.data.answers import read_draws
 from abi_cli.data.draws import Draws
 from abi_cli.data.entries import LABEL
 from abi_cli.data.files import Source

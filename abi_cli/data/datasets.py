@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 
 from abi_cli.data import formats
+from abi_cli.data.contents import DataSets, Kind
 from abi_cli.data.entries import (
     ROW_NAMES,
     Asked,
@@ -20,7 +21,7 @@ from abi_cli.data.entries import (
     check_labels,
     listing,
 )
-from abi_cli.data.files import Source, output, output_errors
+from abi_cli.data.files import Source
 from abi_cli.data.preparing import in_order, prepared
 from abi_cli.errors import DataError
 from abi_cli.variables import Datasets, Layout, Ragged, Variable, concatenate, count
@@ -105,7 +106,8 @@ def read_shapes(
         UsageError: No such format.
         DataError: The file is not there, or can't be data of this format.
     """
-    return formats.choose_reader(source, format, lambda fmt: fmt.read_shapes)(Source(source), asked)
+    with formats.opened(source, format) as file:
+        return file.shapes(asked)
 
 
 def read_described(
@@ -128,8 +130,8 @@ def read_described(
         UsageError: No such format.
         DataError: The file is not there, or not data.
     """
-    reader = formats.choose_reader(source, format, lambda fmt: fmt.read_sets)
-    ragged = (reader(Source(source)) | set(sets)) - set(once)
+    with formats.opened(source, format) as file:
+        ragged = (file.sets() | set(sets)) - set(once)
     shapes = read_shapes(source, Asked(ragged=ragged), format=format)
     variables = tuple(
         Variable(name, "observable", ragged=name in ragged, event=shape)
@@ -165,8 +167,8 @@ def uncounted(variables: Sequence[Variable]) -> tuple[Variable, ...]:
 
 
 def _load(source: Path | None, layout: Layout, wanted: Wanted, format: str | None) -> Loaded:
-    reader = formats.choose_reader(source, format, lambda fmt: fmt.read_datasets)
-    entries = reader(Source(source), wanted)
+    with formats.opened(source, format) as file:
+        entries = file.entries(wanted)
     return loaded_of(entries, layout, wanted.naming, Source(source))
 
 
@@ -317,11 +319,9 @@ def write_simulations(
         UsageError: No such format, or one that can't hold these data sets.
         OutputError: The file can't be written.
     """
-    write = formats.choose(target, format, lambda fmt: fmt.write_datasets)
     if labels is None:
         labels = [str(i) for i in range(count(datasets))]
-    with output(target) as stream, output_errors(target):
-        write(stream, datasets, layout, labels)
+    _write(target, DataSets(datasets, layout, labels), format, Kind.DATA)
 
 
 def write_replicates(
@@ -338,6 +338,10 @@ def write_replicates(
         UsageError: No such format, or one that can't hold these data sets.
         OutputError: The file can't be written.
     """
-    write = formats.choose(target, format, lambda fmt: fmt.write_replicates)
-    with output(target) as stream, output_errors(target):
-        write(stream, datasets, layout, labels)
+    _write(target, DataSets(datasets, layout, labels), format, Kind.REPLICATES)
+
+
+def _write(target: Path | None, content: DataSets, format: str | None, kind: Kind) -> None:
+    codec = formats.for_writing(target, format, kind)
+    with formats.writing(target, codec, content) as append:
+        append(content)

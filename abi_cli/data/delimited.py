@@ -1,87 +1,159 @@
-"""CSV and TSV: data sets as long tables, one row per member; draws, one row per draw."""
+"""CSV and TSV: tables in text, read from the top and written row after row."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from dataclasses import replace
+from functools import lru_cache, partial
+from itertools import chain, islice, repeat
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from abi_cli.data.draws import DrawHeader, Estimates, Style, float32_text
-from abi_cli.data.entries import LABEL
-from abi_cli.data.long_tables import (
-    DRAW,
-    PARAMETER,
-    Tables,
-    common_row_size,
-    estimate_rows,
-    flat_draws,
-)
-from abi_cli.data.tables import read_groups, read_header, read_table, read_texts
+from abi_cli.data.cells import comma_numbers_of, numbers_of
+from abi_cli.data.contents import Append, Content
+from abi_cli.data.files import Source
+from abi_cli.data.sheets import Block, Sheet
+from abi_cli.data.table_rows import Column, rows_of
+from abi_cli.data.tables import Table
+from abi_cli.data.text_rows import EXPECTED, Rows, text_rows
+from abi_cli.errors import DataError
 from abi_cli.harmless import cell
-from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged, take
 
-_VALUE = "value"
-_DATASETS_AT_ONCE = 1_000
-
-
-def tables(delimiter: str) -> Tables:
-    """Tables of delimited text."""
-    return Tables(
-        partial(read_table, delimiter=delimiter),
-        partial(read_header, delimiter=delimiter),
-        partial(read_texts, delimiter=delimiter),
-        partial(read_groups, delimiter=delimiter),
-    )
+_ROWS_AT_ONCE = 512  # small enough to stay in the cache: half as fast with 16,384
+_CELLS_AT_ONCE = 2_000_000
+_WRITTEN_AT_ONCE = 4_096
 
 
-def write_datasets(
-    stream: BinaryIO,
-    datasets: Datasets,
-    layout: Layout,
-    labels: Sequence[str],
-    *,
-    delimiter: str,
-) -> None:
-    """One row per member; what a data set has once is repeated.
+@contextmanager
+def read(source: Source, *, delimiter: str) -> Iterator[Table]:
+    """A table.
 
     Errors:
-        UsageError: A data set's variables differ in length, or are empty: no rows can say that.
+        DataError: No text, or no header.
     """
-    variables = [variable for variable in layout.variables if variable.name in datasets]
-    row_size = common_row_size(datasets, labels)
+    with text_rows(source, delimiter) as rows:
+        yield Table(_sheet(rows, source, delimiter))
+
+
+def _sheet(rows: Rows, source: Source, delimiter: str) -> Sheet:
+    """The sheet whose header is the first row with any text."""
+    number, row = next(((n, row) for n, row in enumerate(rows, start=1) if any(row)), (0, []))
+    if not row:
+        raise DataError("the file is empty", place=str(source), hint=EXPECTED)
+    header = [name.strip() for name in row]
+    sheet = Sheet(
+        source,
+        header,
+        cells=partial(_cells, rows, number + 1, header, source),
+        numbers=comma_numbers_of if rows.separator == ";" else numbers_of,
+    )
+    _check_delimiter(header, source, delimiter)
+    return replace(sheet, groups=partial(_groups, rows, number + 1, sheet))
+
+
+def _check_delimiter(header: list[str], source: Source, delimiter: str) -> None:
+    other = next((mark for mark in ",\t" if mark != delimiter and mark in header[0]), None)
+    if len(header) == 1 and other is not None:
+        name = "csv" if other == "," else "tsv"
+        raise DataError(
+            f"expected columns separated by {delimiter!r}; got {other!r}",
+            place=f"{source}, row 1",
+            hint=f"Give the file the extension .{name}.",
+        )
+
+
+def _cells(
+    rows: Iterable[list[str]],
+    start: int,
+    header: Sequence[str],
+    source: Source,
+    names: Sequence[str],
+) -> Iterator[Block]:
+    """The cells of some columns; rows without any text are passed over.
+
+    Spreadsheets leave such rows at the end.
+
+    Errors:
+        DataError: No rows, or rows of another length than the header.
+    """
+    rows, width = iter(rows), len(header)
+    place = {name: at for at, name in enumerate(header)}
+    chosen = [place[name] for name in names]
+    at_once = max(1, min(_ROWS_AT_ONCE, _CELLS_AT_ONCE // width))
+    empty = True
+    while block := list(islice(rows, at_once)):
+        number = start + np.flatnonzero(np.fromiter(map(any, block), bool, len(block)))
+        start += len(block)
+        found = block if len(number) == len(block) else list(filter(any, block))
+        widths = list(map(len, found))
+        if widths.count(width) < len(widths):
+            row = next(i for i, other in enumerate(widths) if other != width)
+            raise DataError(
+                f"expected {width} cells, as in the header; got {widths[row]}",
+                place=f"{source}, row {number[row]}",
+                hint="R's write.table leaves row names without a header: use write.csv."
+                if widths.count(width + 1) == len(widths)
+                else "Put text that holds the separator in double quotes.",
+            )
+        if found:
+            columns = list(zip(*found, strict=True))
+            yield [columns[at] for at in chosen], number
+            empty = False
+    if empty:
+        raise DataError("there are no rows below the header", place=str(source), hint=EXPECTED)
+
+
+def _groups(
+    rows: Iterator[list[str]], start: int, sheet: Sheet, label: str, datasets: int
+) -> Iterator[Sheet]:
+    """Sheets of some data sets each, of which the rows follow each other.
+
+    A data set is whole when the next one begins, so no more than these are ever in memory.
+    """
+    at = sheet.header.index(label)
+    held: list[list[str]] = []
+    seen: set[str] = set()
+
+    def of_held() -> Sheet:
+        return replace(sheet, cells=partial(_cells, held, start, sheet.header, sheet.source))
+
+    for row in rows:
+        name = row[at].strip() if len(row) > at else ""
+        if name and name not in seen and len(seen) == datasets:
+            yield of_held()
+            start, held, seen = start + len(held), [], set()
+        if name:
+            seen.add(name)
+        held.append(row)
+    if any(map(any, held)) or not seen:
+        yield of_held()
+
+
+@contextmanager
+def write(
+    stream: BinaryIO, content: Content, _scratch: Path | None, *, delimiter: str
+) -> Iterator[Append]:
+    """A header and rows; text that a spreadsheet would run is marked, and read without the mark."""
+    rows = rows_of(content)
     line = _line_formatter(delimiter)
-    header = [name for variable in variables for name in variable.elements()]
-    stream.write(line([LABEL, *header]).encode())
-    for start in range(0, len(labels), _DATASETS_AT_ONCE):
-        part = slice(start, start + _DATASETS_AT_ONCE)
-        repeats = row_size[part]
-        names = np.array([line([label])[:-1] for label in labels[part]], dtype=object)
-        columns = [np.repeat(names, repeats).tolist()]
-        for value in take({v.name: datasets[v.name] for v in variables}, part).values():
-            if isinstance(value, Ragged):
-                members = value.values.reshape(len(value.values), -1)
-                columns += [list(map(repr, column)) for column in members.T.tolist()]
-            else:
-                once = value.reshape(len(value), -1)
-                columns += [
-                    np.repeat(np.array(list(map(repr, column)), dtype=object), repeats).tolist()
-                    for column in once.T.tolist()
-                ]
-        rows = map(delimiter.join, zip(*columns, strict=True))
-        stream.write("".join(f"{row}\n" for row in rows).encode())
+    stream.write(line(list(rows.types)).encode())
+
+    def append(part: Any) -> None:
+        columns = [_texts(column, line) for column in rows.columns(part)]
+        lines = map(delimiter.join, zip(*columns, strict=True))
+        while some := list(islice(lines, _WRITTEN_AT_ONCE)):
+            stream.write(("\n".join(some) + "\n").encode())
+
+    yield append
 
 
 def _line_formatter(delimiter: str) -> Callable[[Sequence[str]], str]:
-    """A function from cells to a line, with quotes where they are needed.
-
-    Text that a spreadsheet would run is marked (`harmless.cell`); the readers take that off again.
-    """
+    """A function from cells to a line, with quotes where they are needed."""
 
     def line(cells: Sequence[str]) -> str:
         text = io.StringIO()
@@ -91,65 +163,15 @@ def _line_formatter(delimiter: str) -> Callable[[Sequence[str]], str]:
     return line
 
 
-@contextmanager
-def write_draws(
-    stream: BinaryIO, header: DrawHeader, _scratch: Path | None, *, delimiter: str
-) -> Iterator[Callable[[DrawBlock], None]]:
-    """One row per draw: label, index of the draw, the elements of the parameters."""
-    line = _line_formatter(delimiter)
-    stream.write(line([LABEL, DRAW, *header.elements()]).encode())
-
-    def append(block: DrawBlock) -> None:
-        index = _index_texts(block, header)
-        for i, cells in enumerate(flat_draws(block, header)):
-            label = line([header.labels[block.first_dataset + i]])[:-1]
-            columns = ([label] * len(index), index, *float32_text(cells.T))
-            rows = map(delimiter.join, zip(*columns, strict=True))
-            stream.write(("\n".join(rows) + "\n").encode())
-
-    yield append
-
-
-@contextmanager
-def write_long_draws(
-    stream: BinaryIO, header: DrawHeader, _scratch: Path | None, *, delimiter: str
-) -> Iterator[Callable[[DrawBlock], None]]:
-    """One row per draw and element of a parameter: label, index of the draw, name, value."""
-    line = _line_formatter(delimiter)
-    stream.write(line([LABEL, DRAW, PARAMETER, _VALUE]).encode())
-    names = [line([name])[:-1] for name in header.elements()]
-
-    def append(block: DrawBlock) -> None:
-        index = [text for text in _index_texts(block, header) for _ in names]
-        own = names * block.shape[1]
-        for i, cells in enumerate(flat_draws(block, header)):
-            label = line([header.labels[block.first_dataset + i]])[:-1]
-            values = float32_text(cells.reshape(1, -1))[0]
-            rows = map(delimiter.join, zip([label] * len(own), index, own, values, strict=True))
-            stream.write(("\n".join(rows) + "\n").encode())
-
-    yield append
-
-
-def _index_texts(block: DrawBlock, header: DrawHeader) -> list[str]:
-    """The numbers of a block's draws."""
-    first = header.style.base + block.first_draw
-    return list(map(str, range(first, first + block.shape[1])))
-
-
-@contextmanager
-def write_estimates(
-    stream: BinaryIO, names: Sequence[str], style: Style, *, delimiter: str
-) -> Iterator[Callable[[Estimates], None]]:
-    """One row per data set and element of a parameter, one column per estimate."""
-    line = _line_formatter(delimiter)
-    stream.write(line([LABEL, PARAMETER, *names]).encode())
-
-    def append(estimates: Estimates) -> None:
-        elements, table = estimate_rows(estimates, style)
-        for label, cells in zip(estimates.labels, table, strict=True):
-            rows = zip(elements, float32_text(cells), strict=True)
-            text = "".join(line([label, element, *row]) for element, row in rows)
-            stream.write(text.encode())
-
-    yield append
+def _texts(column: Column, line: Callable[[Sequence[str]], str]) -> Iterator[str]:
+    """The cells of a column, made as they are asked for."""
+    some = range(0, len(column.values), _WRITTEN_AT_ONCE)
+    parts = (column.values[at : at + _WRITTEN_AT_ONCE] for at in some)
+    if column.values.dtype == object:
+        quoted = lru_cache(_WRITTEN_AT_ONCE)(lambda text: line([text])[:-1])
+        texts: Iterator[str] = map(quoted, chain.from_iterable(parts))
+    else:
+        texts = chain.from_iterable(map(column.text, parts))
+    if column.times is None:
+        return texts
+    return chain.from_iterable(map(repeat, texts, column.times.tolist()))

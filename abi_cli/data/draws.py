@@ -1,8 +1,8 @@
-"""Posterior draws: what is known before the first one, and all of them together."""
+"""Posterior draws: what is known before the first one, all of them, and their statistics."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,6 +26,15 @@ class Style:
         """Names of the scalars of a variable's event."""
         return element_names(name, event, base=self.base, dotted=self.dotted)
 
+    def scalars(self, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Name of a scalar → `(dataset, row)`, of variables `(dataset, row, *event)`."""
+        return {
+            element: flat[..., i]
+            for name, value in values.items()
+            for flat in [value.reshape(*value.shape[:2], -1)]
+            for i, element in enumerate(self.elements(name, value.shape[2:]))
+        }
+
 
 USUAL_STYLE = Style()
 
@@ -43,6 +52,7 @@ class DrawHeader:
         style: Of names and numbers, in formats that are tables, and of indices in netCDF.
         observed: The observables of the data sets, for formats that carry them.
         constant: Their context, likewise.
+        long: Whether a table has a row for each element of a draw.
     """
 
     labels: Sequence[str]
@@ -53,6 +63,7 @@ class DrawHeader:
     style: Style = USUAL_STYLE
     observed: Datasets | None = None
     constant: Datasets | None = None
+    long: bool = False
 
     @classmethod
     def of(
@@ -117,59 +128,62 @@ class Draws:
 
     def elements(self) -> dict[str, np.ndarray]:
         """Name of a scalar → its draws `(dataset, draw)`: `beta[0]`, `beta[1]`, `sigma`."""
-        return {
-            element: flat[..., i]
-            for name, value in self.values.items()
-            for flat in [value.reshape(*value.shape[:2], -1)]
-            for i, element in enumerate(element_names(name, value.shape[2:]))
-        }
+        return USUAL_STYLE.scalars(self.values)
 
 
 @dataclass(frozen=True)
-class Estimates:
-    """Of every parameter in every data set.
+class Statistics:
+    """Statistics of posteriors: of draws, or as a network estimates them.
 
     Arguments:
         labels: Of the data sets.
-        names: Of what is estimated: `mean`, `sd`, `q5`, `median`, ….
-        values: Parameter name → `(dataset, estimate, *event)`, float32, on the user's scale.
+        names: Of the statistics: `mean`, `sd`, `q5`, `median`, ….
+        values: Parameter name → `(dataset, statistic, *event)`, on the user's scale; float32 where
+            they are written to a file, float64 for people.
+        titles: Name of a scalar → what the spec wants people to read instead, if anything.
     """
 
     labels: tuple[str, ...]
     names: tuple[str, ...]
     values: dict[str, np.ndarray]
+    titles: Mapping[str, str] = field(default_factory=dict)
 
     def elements(self, style: Style = USUAL_STYLE) -> dict[str, np.ndarray]:
-        """Name of a scalar → its estimates `(dataset, estimate)`: `beta[0]`, `beta[1]`, `sigma`."""
-        return {
-            element: flat[..., i]
-            for name, value in self.values.items()
-            for flat in [value.reshape(*value.shape[:2], -1)]
-            for i, element in enumerate(style.elements(name, value.shape[2:]))
-        }
+        """Name of a scalar → `(dataset, statistic)`: `beta[0]`, `beta[1]`, `sigma`."""
+        return style.scalars(self.values)
 
-    def rows(self) -> Iterator[tuple[str, str, np.ndarray]]:
-        """Label, scalar and its estimates `(estimate,)`; data set after data set."""
+    def rows(self) -> Iterator[tuple[str, str, dict[str, float]]]:
+        """Label, scalar and its statistics; scalar after scalar, data set after data set."""
         elements = self.elements()
         for i, label in enumerate(self.labels):
             for element, values in elements.items():
-                yield label, element, values[i]
+                yield label, element, dict(zip(self.names, values[i].tolist(), strict=True))
+
+
+def gathering(header: DrawHeader) -> Callable[[DrawBlock], Draws | None]:
+    """A function that takes the next block and gives the draws of its data sets.
+
+    Of one whose draws come in parts it gives all of them with the last part, and None before that.
+    """
+    held: list[DrawBlock] = []
+
+    def add(block: DrawBlock) -> Draws | None:
+        held.append(block)
+        datasets, draws = block.shape
+        if block.first_draw + draws < header.draws:
+            return None
+        labels = tuple(header.labels[block.first_dataset : block.first_dataset + datasets])
+        names = [variable.name for variable in header.parameters]
+        values = {n: np.concatenate([part.values[n] for part in held], axis=1) for n in names}
+        held.clear()
+        return Draws(labels, values)
+
+    return add
 
 
 def whole_datasets(header: DrawHeader, blocks: Iterable[DrawBlock]) -> Iterator[Draws]:
     """The draws of a block's data sets at a time; of one whose draws come in parts, all of them."""
-    held: list[DrawBlock] = []
-    for block in blocks:
-        held.append(block)
-        datasets, draws = block.shape
-        if block.first_draw + draws < header.draws:
-            continue
-        labels = tuple(header.labels[block.first_dataset : block.first_dataset + datasets])
-        names = [variable.name for variable in header.parameters]
-        yield Draws(
-            labels, {n: np.concatenate([part.values[n] for part in held], axis=1) for n in names}
-        )
-        held = []
+    return filter(None, map(gathering(header), blocks))
 
 
 def collect(header: DrawHeader, blocks: Iterable[DrawBlock]) -> Draws:

@@ -71,7 +71,7 @@ class Source:
     def batches(self, items: Iterator[T], size: int) -> Iterator[list[T]]:
         """What is read of it, `size` at a time; of a pipe, fewer when no more come for a while."""
         if self.path is None and _is_pipe(sys.stdin):
-            yield from _as_they_come(items, size)
+            yield from ahead(items, size, room=2 * size, patience=_PATIENCE)
             return
         while batch := list(islice(items, size)):
             yield batch
@@ -161,39 +161,57 @@ def _is_pipe(stream: TextIO) -> bool:
         return False
 
 
-def _as_they_come(items: Iterator[T], size: int) -> Iterator[list[T]]:
+def ahead(items: Iterator[T], size: int, *, room: int, patience: float) -> Iterator[list[T]]:
     """Batches of `size`, or of what has come when no more does for a while.
 
-    They are read by a thread, so that what is read and what is made of it go on side by side.
+    They are read by a thread from now on, so that what is read and what is made of it go on side by
+    side.
+
+    Arguments:
+        room: How many may wait.
+        patience: Seconds for which a batch that has begun waits for more.
+
+    Errors:
+        BaseException: What reading raised, when the items before it were asked for.
     """
-    waiting: queue.Queue[T | BaseException | None] = queue.Queue(2 * size)
+    waiting: queue.Queue[T | _End] = queue.Queue(room)
 
     def read() -> None:
         try:
             for item in items:
                 waiting.put(item)
-            waiting.put(None)
+            waiting.put(_End())
         except BaseException as error:  # raised where the items are asked for
-            waiting.put(error)
+            waiting.put(_End(error))
 
     threading.Thread(target=read, daemon=True).start()
-    end: BaseException | None = None
-    ended = False
-    while not ended:
+    return _batches(waiting, size, patience)
+
+
+@dataclass(frozen=True)
+class _End:
+    """What stands after the last item, and why it is the last."""
+
+    error: BaseException | None = None
+
+
+def _batches(waiting: queue.Queue[T | _End], size: int, patience: float) -> Iterator[list[T]]:
+    end: _End | None = None
+    while end is None:
         batch: list[T] = []
-        while len(batch) < size and not ended:
+        while len(batch) < size and end is None:
             try:
-                item = waiting.get(timeout=_PATIENCE if batch else None)
+                item = waiting.get(timeout=patience if batch else None)
             except queue.Empty:
                 break
-            if item is None or isinstance(item, BaseException):
-                ended, end = True, item
+            if isinstance(item, _End):
+                end = item
             else:
                 batch.append(item)
         if batch:
             yield batch
-    if end is not None:
-        raise end
+    if end.error is not None:
+        raise end.error
 
 
 def peek(path: Path | None = None) -> bytes:

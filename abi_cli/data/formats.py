@@ -1,218 +1,180 @@
-"""The formats, by the name that is also their extension.
+"""The formats, by the name that is also their extension: the only place that names them.
 
-To add one, write its functions in a file of its own and name them here. Nothing else has to know.
+To add one, write its codec in a file of its own and name it here. Nothing else has to know.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import ModuleType
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
-from abi_cli.data import delimited, json_list, jsonl, long_tables, netcdf, npz, parquet, stan
-from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style
-from abi_cli.data.entries import Asked, Entries, Wanted
-from abi_cli.data.files import Source, is_pipe, peek
-from abi_cli.data.summary import Summary
+from abi_cli.data import delimited, json_files, netcdf, npz, parquet, stan
+from abi_cli.data.contents import Append, Carrier, Content, Kind
+from abi_cli.data.files import Source, is_pipe, output, output_errors, peek, scratch_folder
 from abi_cli.errors import UsageError
-from abi_cli.variables import Datasets, DrawBlock, Layout
 
-T = TypeVar("T")
-ReadShapes = Callable[[Source, Asked], dict[str, tuple[int, ...]]]
-ReadSets = Callable[[Source], set[str]]
-ReadEntries = Callable[[Source, Wanted], Entries]
-ReadBatches = Callable[[Source, Wanted, int], Iterator[Entries]]
-"""Entries of so many data sets at a time."""
-WriteDatasets = Callable[[BinaryIO, Datasets, Layout, Sequence[str]], None]
-WriteEstimates = Callable[
-    [BinaryIO, Sequence[str], Style], AbstractContextManager[Callable[[Estimates], None]]
-]
-"""A context that gives a function to append estimates of these names, of some data sets."""
-WriteDraws = Callable[
-    [BinaryIO, DrawHeader, Path | None], AbstractContextManager[Callable[[DrawBlock], None]]
-]
-"""A context that gives a function to append blocks of draws to a stream.
-
-The stream is written from front to back only; the path is a folder for temporary files.
-"""
+_HELD = frozenset({Kind.DATA, Kind.REPLICATES, Kind.DRAWS, Kind.ESTIMATES})
 
 
 @dataclass(frozen=True)
-class Format:
-    """What a format can do; None where it can't.
+class Codec:
+    """How files of a format are read and written.
 
     Arguments:
         name: As in `--format`, and as extension.
-        read_kind: `draws`, `long draws`, `estimates` or `data sets`; `draws or data sets` where a
-            file does not tell.
-        read_shapes: Event shape by variable.
-        read_sets: Variables that look like sets or series, where no model says which are.
-        read_datasets: One entry per data set.
-        read_batches: The same, some data sets at a time, as they come.
-        read_grouped: The same, where a file says that the rows of a data set follow each other.
-        read_points: One entry per row of points; their labels may repeat.
-        write_datasets: What `read_datasets` reads.
-        write_replicates: The same, of data sets whose labels come again and again.
-        read_draws: What `write_draws` writes.
-        read_estimates: What `write_estimates` writes.
-        write_draws: As blocks come, in bounded memory.
-        write_long_draws: The same with a row for each element.
-        write_estimates: Point estimates.
-        styled: Whether names and numbers of draws can be had in another style: it is a table.
+        read: A file → what it is, once it is opened; None for what is only written.
+        write: A stream, which is written from front to back only; what will be in it; and a folder
+            for temporary files → a function that takes its parts.
+        holds: What can be written.
+        table: Whether names and numbers of draws can be had in another style.
         counts_first: Whether it must know how many data sets there are before the first one.
+        streams: Whether data sets are read as they come.
+        groups: The same, where the rows of each data set follow each other.
     """
 
     name: str
-    read_kind: Callable[[Source], str] | None = None
-    read_shapes: ReadShapes | None = None
-    read_sets: ReadSets | None = None
-    read_datasets: ReadEntries | None = None
-    read_batches: ReadBatches | None = None
-    read_grouped: ReadBatches | None = None
-    read_points: ReadEntries | None = None
-    write_datasets: WriteDatasets | None = None
-    write_replicates: WriteDatasets | None = None
-    read_draws: Callable[[Source], Draws] | None = None
-    read_estimates: Callable[[Source], Summary] | None = None
-    write_draws: WriteDraws | None = None
-    write_long_draws: WriteDraws | None = None
-    write_estimates: WriteEstimates | None = None
-    styled: bool = False
+    read: Callable[[Source], AbstractContextManager[Carrier]] | None
+    write: Callable[[BinaryIO, Content, Path | None], AbstractContextManager[Append]]
+    holds: frozenset[Kind] = _HELD
+    table: bool = False
     counts_first: bool = False
+    streams: bool = False
+    groups: bool = False
+
+    def open(self, source: Source) -> AbstractContextManager[Carrier]:
+        """A file, to be read once."""
+        assert self.read is not None  # noqa: S101  # only what has one is chosen for reading
+        return self.read(source)
 
 
-def _delimited(name: str, delimiter: str) -> Format:
-    return replace(
-        _tables(name, delimited.tables(delimiter)),
-        read_grouped=partial(long_tables.read_batches, tables=delimited.tables(delimiter)),
-        write_datasets=partial(delimited.write_datasets, delimiter=delimiter),
-        write_replicates=partial(delimited.write_datasets, delimiter=delimiter),
-        write_draws=partial(delimited.write_draws, delimiter=delimiter),
-        write_long_draws=partial(delimited.write_long_draws, delimiter=delimiter),
-        write_estimates=partial(delimited.write_estimates, delimiter=delimiter),
-    )
-
-
-def _tables(name: str, tables: long_tables.Tables) -> Format:
-    """A format whose files are tables, for reading."""
-    return Format(
+def _delimited(name: str, delimiter: str) -> Codec:
+    return Codec(
         name,
-        read_kind=partial(long_tables.read_kind, tables=tables),
-        read_shapes=partial(long_tables.read_shapes, tables=tables),
-        read_sets=partial(long_tables.read_sets, tables=tables),
-        read_datasets=partial(long_tables.read_datasets, tables=tables),
-        read_points=partial(long_tables.read_points, tables=tables),
-        read_draws=partial(long_tables.read_draws, tables=tables),
-        read_estimates=partial(long_tables.read_estimates, tables=tables),
-        styled=True,
-    )
-
-
-def _records(name: str, module: ModuleType) -> Format:
-    return Format(
-        name,
-        read_kind=module.read_kind,
-        read_shapes=module.read_shapes,
-        read_sets=module.read_sets,
-        read_datasets=module.read_entries,
-        read_points=module.read_entries,
-        write_datasets=module.write_datasets,
-        write_replicates=module.write_datasets,
-        read_draws=module.read_draws,
-        read_estimates=module.read_estimates,
-        write_draws=module.write_draws,
-        write_estimates=module.write_estimates,
+        partial(delimited.read, delimiter=delimiter),
+        partial(delimited.write, delimiter=delimiter),
+        holds=_HELD | {Kind.LONG_DRAWS},
+        table=True,
+        groups=True,
     )
 
 
 FORMATS = (
     _delimited("csv", ","),
     _delimited("tsv", "\t"),
-    replace(_records("jsonl", jsonl), read_batches=jsonl.read_batches),
-    _records("json", json_list),
-    Format(
-        "npz",
-        read_kind=npz.read_kind,
-        read_shapes=npz.read_shapes,
-        read_sets=npz.read_sets,
-        read_datasets=npz.read_entries,
-        read_points=npz.read_entries,
-        write_datasets=npz.write_datasets,
-        write_replicates=npz.write_datasets,
-        read_draws=npz.read_draws,
-        read_estimates=npz.read_estimates,
-        write_draws=npz.write_draws,
-        write_estimates=npz.write_estimates,
-        counts_first=True,
-    ),
-    Format(
+    Codec("jsonl", json_files.read_lines, json_files.write_lines, streams=True),
+    Codec("json", json_files.read_list, json_files.write_list),
+    Codec("npz", npz.read, npz.write, counts_first=True),
+    Codec(
         "nc",
-        read_kind=netcdf.read_kind,
-        read_shapes=netcdf.read_shapes,
-        read_sets=netcdf.read_sets,
-        read_datasets=netcdf.read_entries,
-        read_points=netcdf.read_entries,
-        write_datasets=netcdf.write_datasets,
-        read_draws=netcdf.read_draws,
-        write_draws=netcdf.write_draws,
+        netcdf.read,
+        netcdf.write,
+        holds=frozenset({Kind.DATA, Kind.DRAWS}),
         counts_first=True,
     ),
-    replace(
-        _tables("parquet", parquet.TABLES),
-        write_datasets=parquet.write_datasets,
-        write_replicates=parquet.write_datasets,
-        write_draws=parquet.write_draws,
-        write_estimates=parquet.write_estimates,
-    ),
-    Format("stan", write_draws=stan.write_draws, counts_first=True),
+    Codec("parquet", parquet.read, parquet.write, table=True),
+    Codec("stan", None, stan.write, holds=frozenset({Kind.DRAWS}), counts_first=True),
 )
 """The first one is what standard input and standard output hold unless told otherwise."""
 
 
-def choose(path: Path | None, name: str | None, ability: Callable[[Format], T | None]) -> T:
-    """What a format named by `--format`, else by the extension of `path`, does.
+def choose(path: Path | None, name: str | None, able: Callable[[Codec], object]) -> Codec:
+    """The format named by `--format`, else by the extension of `path`.
 
     Arguments:
         path: None is a standard stream.
         name: Of the format; None where the extension decides.
-        ability: The function of a format that is needed.
+        able: Whether a format can do what is needed.
 
     Errors:
         UsageError: There is no such format, or it can't do this.
     """
-    able = {fmt.name: found for fmt in FORMATS if (found := ability(fmt)) is not None}
+    codecs = {codec.name: codec for codec in FORMATS if able(codec)}
     if name is None:
         named = path is not None and (path.suffix or not is_pipe(path))
-        name = path.suffix.lower().removeprefix(".") if path and named else next(iter(able))
-    if name in able:
-        return able[name]
-    known = ", ".join(able)
+        name = path.suffix.lower().removeprefix(".") if path and named else next(iter(codecs))
+    if name in codecs:
+        return codecs[name]
     raise UsageError(
-        f"expected one of the formats {known}; got {name or 'no extension'!r}",
+        f"expected one of the formats {', '.join(codecs)}; got {name or 'no extension'!r}",
         place=None if path is None else str(path),
         hint="The extension of a file says its format; --format says that of the output.",
     )
 
 
-def choose_reader(path: Path | None, name: str | None, ability: Callable[[Format], T | None]) -> T:
-    """As `choose`, for reading: what comes through a pipe is known by its first bytes.
+def for_writing(path: Path | None, name: str | None, kind: Kind) -> Codec:
+    """The format of a file that will hold this.
+
+    Errors:
+        UsageError: There is no such format, or it has no place for it.
+    """
+    return choose(path, name, lambda codec: kind in codec.holds)
+
+
+def _readable(codec: Codec) -> bool:
+    return codec.read is not None
+
+
+def for_reading(
+    path: Path | None, name: str | None, able: Callable[[Codec], bool] = _readable
+) -> Codec:
+    """The format of a file; what comes through a pipe is known by its first bytes.
 
     Errors:
         UsageError: There is no such format, or it can't do this.
     """
     if path is not None and name is None and not path.suffix and not _by_its_bytes(path):
-        known = ", ".join(fmt.name for fmt in FORMATS if ability(fmt) is not None)
+        known = ", ".join(codec.name for codec in FORMATS if able(codec))
         raise UsageError(
             f"expected one of the formats {known}; got 'no extension'",
             place=str(path),
             hint="A file's extension says its format. What comes through a pipe is read as -, and "
             "known by its first bytes.",
         )
-    return choose(path, sniff(path) if name is None and _by_its_bytes(path) else name, ability)
+    return choose(path, sniff(path) if name is None and _by_its_bytes(path) else name, able)
+
+
+@contextmanager
+def opened(path: Path | None, format: str | None = None) -> Iterator[Carrier]:
+    """A file, to be read once.
+
+    Arguments:
+        path: None is standard input.
+        format: A format's name; by default that of the extension, CSV for standard input.
+
+    Errors:
+        UsageError: No such format.
+        DataError: The file is not there, or is damaged.
+    """
+    with for_reading(path, format).open(Source(path)) as carrier:
+        yield carrier
+
+
+@contextmanager
+def writing(target: Path | None, codec: Codec, content: Content) -> Iterator[Append]:
+    """A function for the parts of a content; the file appears when the context ends well, whole.
+
+    Arguments:
+        target: None is standard output.
+
+    Errors:
+        OutputError: The file can't be written.
+        UsageError: The format has no place for this content.
+    """
+    with output(target) as stream, ExitStack() as stack:
+        with output_errors(target):
+            append = stack.enter_context(codec.write(stream, content, scratch_folder(target)))
+
+        def told(part: object) -> None:
+            with output_errors(target):
+                append(part)
+
+        yield told
+        with output_errors(target):
+            stack.close()
 
 
 def _by_its_bytes(path: Path | None) -> bool:

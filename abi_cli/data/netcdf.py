@@ -10,23 +10,24 @@ Data sets are read from the last three and from the file's own root, from any pr
 
 from __future__ import annotations
 
-import io
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from abi_cli.data import hdf5
-from abi_cli.data.arrays import ROW_SIZE, entries_of, sets_of, shapes_of
+from abi_cli.data.arrays import ROW_SIZE, Apart, Arrays
+from abi_cli.data.contents import Append, Content, DataSets
 from abi_cli.data.draws import DrawHeader, Draws, as_float32
-from abi_cli.data.entries import LABEL, Asked, Entries, Wanted
+from abi_cli.data.entries import LABEL
 from abi_cli.data.files import Source
 from abi_cli.errors import DataError
-from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged
+from abi_cli.variables import Datasets, DrawBlock, Ragged
 
 if TYPE_CHECKING:
     import h5netcdf
@@ -42,10 +43,8 @@ PROVENANCE = ("abi", "run", "model_sha256")
 
 
 @contextmanager
-def write_draws(
-    stream: BinaryIO, header: DrawHeader, scratch: Path | None
-) -> Iterator[Callable[[DrawBlock], None]]:
-    """Groups posterior, observed_data and constant_data; memory holds one block.
+def write(stream: BinaryIO, content: Content, scratch: Path | None) -> Iterator[Append]:
+    """Draws with what they are given, or data sets; of draws, memory holds one block.
 
     HDF5 writes here and there, so the file grows in a temporary one and is then copied.
     """
@@ -53,39 +52,56 @@ def write_draws(
 
     with tempfile.NamedTemporaryFile(dir=scratch, prefix=".abi-", suffix=".nc") as file:
         with h5netcdf.File(file.name, "w") as root:
-            for name, text in header.provenance.items():
-                root.attrs[name] = text
-            if header.seed is not None:
-                root.attrs["seed"] = header.seed
-            base = header.style.base
-            _write_given(root, "observed_data", header.observed, header.labels, base=base)
-            _write_given(root, "constant_data", header.constant, header.labels, base=base)
-            posterior = _group(root, "posterior", header.labels)
-            _index(posterior, "chain", range(1))
-            _index(posterior, "draw", range(header.draws))
-            for variable in header.parameters:
-                shape = (1, header.draws, len(header.labels), *variable.event)
-                dimensions = _event_dimensions(posterior, variable.name, variable.event, base)
-                posterior.create_variable(
-                    variable.name,
-                    ("chain", "draw", LABEL, *dimensions),
-                    np.dtype("<f4"),
-                    chunks=_chunks(shape),
-                )
-
-            def append(block: DrawBlock) -> None:
-                datasets, draws = block.shape
-                at = (
-                    0,
-                    slice(block.first_draw, block.first_draw + draws),
-                    slice(block.first_dataset, block.first_dataset + datasets),
-                )
-                for name, values in block.values.items():
-                    posterior[name][at] = np.swapaxes(values, 0, 1)
-
-            yield append
+            if isinstance(content, DrawHeader):
+                yield _draws_into(root, content)
+            else:
+                yield partial(_write_datasets, root)
         file.seek(0)
         shutil.copyfileobj(file, stream, 1 << 20)
+
+
+def _draws_into(root: h5netcdf.File, header: DrawHeader) -> Append:
+    """Groups observed_data, constant_data and posterior, which grows block by block."""
+    root.attrs.update(header.provenance)
+    if header.seed is not None:
+        root.attrs["seed"] = header.seed
+    base = header.style.base
+    _write_given(root, "observed_data", header.observed, header.labels, base=base)
+    _write_given(root, "constant_data", header.constant, header.labels, base=base)
+    posterior = _group(root, "posterior", header.labels)
+    _index(posterior, "chain", range(1))
+    _index(posterior, "draw", range(header.draws))
+    for variable in header.parameters:
+        shape = (1, header.draws, len(header.labels), *variable.event)
+        dimensions = _event_dimensions(posterior, variable.name, variable.event, base)
+        posterior.create_variable(
+            variable.name,
+            ("chain", "draw", LABEL, *dimensions),
+            np.dtype("<f4"),
+            chunks=_chunks(shape),
+        )
+
+    def append(block: DrawBlock) -> None:
+        datasets, draws = block.shape
+        at = (
+            0,
+            slice(block.first_draw, block.first_draw + draws),
+            slice(block.first_dataset, block.first_dataset + datasets),
+        )
+        for name, values in block.values.items():
+            posterior[name][at] = np.swapaxes(values, 0, 1)
+
+    return append
+
+
+def _write_datasets(root: h5netcdf.File, content: DataSets) -> None:
+    """Groups observed_data, constant_data and parameters."""
+    groups: dict[str, Datasets] = {name: {} for name in _DATA}
+    for name, value in content.present().items():
+        role = {"observable": 0, "context": 1, "given": 1}.get(content.layout[name].role, 2)
+        groups[_DATA[role]][name] = value
+    for name, values in groups.items():
+        _write_given(root, name, values, content.labels)
 
 
 def _chunks(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -149,66 +165,46 @@ def _write_given(
         group.create_variable(variable, (first, *dimensions), data=array)
 
 
-def write_datasets(
-    stream: BinaryIO, datasets: Datasets, layout: Layout, labels: Sequence[str]
-) -> None:
-    """Groups observed_data, constant_data and parameters."""
-    import h5netcdf
-
-    groups: dict[str, Datasets] = {name: {} for name in _DATA}
-    for variable in layout.variables:
-        if variable.name in datasets:
-            role = {"observable": 0, "context": 1, "given": 1}.get(variable.role, 2)
-            groups[_DATA[role]][variable.name] = datasets[variable.name]
-    whole = io.BytesIO()
-    with h5netcdf.File(whole, "w") as root:
-        for name, values in groups.items():
-            _write_given(root, name, values, labels)
-    stream.write(whole.getbuffer())
-
-
-def read_entries(source: Source, wanted: Wanted) -> Entries:
-    """One entry per data set; see `arrays.entries_of`.
-
-    Errors:
-        DataError: No netCDF file, variables of anything but numbers, shapes that don't fit.
-    """
-    return entries_of(_arrays(source), wanted, source)
-
-
-def read_shapes(source: Source, asked: Asked) -> dict[str, tuple[int, ...]]:
-    """Event shape by variable.
-
-    Errors:
-        DataError: No netCDF file, or a variable of anything but numbers.
-    """
-    return shapes_of(_arrays(source), asked, source)
-
-
-def read_sets(source: Source) -> set[str]:
-    """The variables with members of sets or series: those that come with a `row_size`.
-
-    Errors:
-        DataError: No netCDF file, or a variable of anything but numbers.
-    """
-    return sets_of(_arrays(source), source)
-
-
-def _arrays(source: Source) -> dict[str, np.ndarray]:
-    """What data sets consist of, as arrays by name, with `row_size` as in NPZ."""
+@contextmanager
+def read(source: Source) -> Iterator[Arrays]:
+    """What data sets consist of, as arrays; draws apart from them."""
     with source.open_seekable() as stream:
-        try:
-            with hdf5.opened(stream) as root:
-                found: dict[str, np.ndarray] = {}
-                for group in (root, *(hdf5.entry(root, name) for name in _DATA)):
-                    found |= {} if group is None else _arrays_of_group(group)
-        except hdf5.UNREADABLE as error:
-            raise DataError(f"expected data in netCDF; {error}", place=str(source)) from None
-    if not set(found) - {LABEL}:
-        raise DataError(
-            "expected data in netCDF: variables at its root, or in a group observed_data; got none",
-            place=str(source),
-        )
+
+        @contextmanager
+        def opened(expected: str) -> Iterator[Any]:
+            try:
+                with hdf5.opened(stream) as root:  # h5netcdf prints a traceback on other files
+                    yield root
+            except hdf5.UNREADABLE as error:
+                raise DataError(f"expected {expected}; {error}", place=str(source)) from None
+
+        def stored() -> dict[str, np.ndarray]:
+            with opened("data in netCDF") as root:
+                found = _data_in(root)
+            if not set(found) - {LABEL}:
+                raise DataError(
+                    "expected data in netCDF: variables at its root, or in a group observed_data; "
+                    "got none",
+                    place=str(source),
+                )
+            return found
+
+        def has_draws() -> bool:
+            with opened("netCDF") as root:
+                return hdf5.entry(root, "posterior") is not None
+
+        def draws() -> Draws:
+            with opened("draws in netCDF, in a group posterior") as root:
+                return _draws_in(root, source)
+
+        yield Arrays(source, stored, Apart(has_draws, draws))
+
+
+def _data_in(root: Any) -> dict[str, np.ndarray]:
+    """Arrays by name, with `row_size` as in NPZ."""
+    found: dict[str, np.ndarray] = {}
+    for group in (root, *(hdf5.entry(root, name) for name in _DATA)):
+        found |= {} if group is None else _arrays_of_group(group)
     return found
 
 
@@ -239,33 +235,25 @@ def _arrays_of_group(group: Any) -> dict[str, np.ndarray]:
     return arrays
 
 
-def read_draws(source: Source) -> Draws:
-    """Draws as `write_draws` leaves them.
+def _draws_in(root: Any, source: Source) -> Draws:
+    """Draws as `write` leaves them.
 
     Errors:
-        DataError: No netCDF file, or another layout.
+        DataError: Another layout.
+        ValueError: There are none.
     """
-    with source.open_seekable() as stream:
-        try:
-            with hdf5.opened(stream) as root:  # h5netcdf prints a traceback on other files
-                posterior = hdf5.entry(root, "posterior")
-                if posterior is None:
-                    raise ValueError("there is none")
-                _refuse_chains(posterior, source)
-                seed = np.ravel(root.attrs.get("seed", ()))
-                told = {name: str(root.attrs[name]) for name in PROVENANCE if name in root.attrs}
-                labels = tuple(hdf5.texts(posterior[LABEL]).tolist())
-                values = {
-                    name: np.ascontiguousarray(
-                        as_float32(np.swapaxes(hdf5.numbers(variable)[0], 0, 1))
-                    )
-                    for name, variable in hdf5.entries(posterior)
-                    if not variable.is_scale  # the coordinates are
-                }
-        except hdf5.UNREADABLE as error:
-            raise DataError(
-                f"expected draws in netCDF, in a group posterior; {error}", place=str(source)
-            ) from None
+    posterior = hdf5.entry(root, "posterior")
+    if posterior is None:
+        raise ValueError("there is none")
+    _refuse_chains(posterior, source)
+    seed = np.ravel(root.attrs.get("seed", ()))
+    told = {name: str(root.attrs[name]) for name in PROVENANCE if name in root.attrs}
+    labels = tuple(hdf5.texts(posterior[LABEL]).tolist())
+    values = {
+        name: np.ascontiguousarray(as_float32(np.swapaxes(hdf5.numbers(variable)[0], 0, 1)))
+        for name, variable in hdf5.entries(posterior)
+        if not variable.is_scale  # the coordinates are
+    }
     if any(value.shape[:1] != (len(labels),) for value in values.values()) or not values:
         raise DataError("expected draws (chain, draw, dataset, …)", place=str(source))
     known = int(seed[0]) if seed.size and seed.dtype.kind in "iu" else None
@@ -281,17 +269,3 @@ def _refuse_chains(posterior: Any, source: Source) -> None:
             place=str(source),
             hint="abi diagnose --draws reads draws of other tools; ArviZ summarizes chains.",
         )
-
-
-def read_kind(source: Source) -> str:
-    """What the file holds.
-
-    Errors:
-        DataError: No netCDF file.
-    """
-    with source.open_seekable() as stream:
-        try:
-            with hdf5.opened(stream) as root:
-                return "data sets" if hdf5.entry(root, "posterior") is None else "draws"
-        except hdf5.UNREADABLE as error:
-            raise DataError(f"expected netCDF; {error}", place=str(source)) from None

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from abi_cli.data import formats
+from abi_cli.data.contents import Kind
 from abi_cli.data.entries import Asked, Entries, Naming, Wanted, listing
 from abi_cli.data.files import Source
 from abi_cli.errors import DataError
@@ -39,18 +40,17 @@ def read_parameters(
         UsageError: No such format.
         DataError: The file is not there, or not values of these parameters, or for other data.
     """
-    reader = formats.choose_reader(source, format, lambda fmt: fmt.read_points)
-    file = Source(source)
     if source is not None and _holds_draws(source, layout, format):
         entries = _rows_of_draws(source, layout, format)
     else:
         wanted = Wanted(layout.of("parameter"), optional=(), naming=naming or Naming())
-        entries = reader(file, wanted)
+        with formats.opened(source, format) as file:
+            entries = file.points(wanted)
     if entries.labels is None:
         if len(labels) != 1:
             raise DataError(
                 f"expected a {entries.noun} dataset, as there are {len(labels)} data sets",
-                place=str(file),
+                place=str(Source(source)),
                 hint="Say which data set each row is for.",
             )
         return np.zeros(count(entries.values), np.int64), entries.values
@@ -66,22 +66,23 @@ def read_parameters(
 
 def _holds_draws(source: Path, layout: Layout, format: str | None) -> bool:
     """Whether a file has an axis of draws within each of its data sets. Tables have none."""
-    file = Source(source)
-    name = format or formats.sniff(source)
-    chosen = next((fmt for fmt in formats.FORMATS if fmt.name == name), None)
-    if chosen is None or chosen.styled or not (chosen.read_kind and chosen.read_shapes):
+    codec = formats.for_reading(source, format)
+    if codec.table:
         return False
-    kind = chosen.read_kind(file)
-    if kind != "draws or data sets":
-        return kind == "draws"
+    with codec.open(Source(source)) as file:
+        kind = file.kind()
+    if kind is not Kind.UNSURE:
+        return kind is Kind.DRAWS
     parameters = layout.of("parameter")
-    shapes = chosen.read_shapes(file, Asked([v.name for v in parameters]))
+    with codec.open(Source(source)) as file:
+        shapes = file.shapes(Asked([v.name for v in parameters]))
     return all(shapes.get(v.name, ())[1:] == v.event and shapes.get(v.name) for v in parameters)
 
 
 def _rows_of_draws(source: Path, layout: Layout, format: str | None) -> Entries:
     """Draws `(dataset, draw, …)` as rows, data set after data set."""
-    draws = formats.choose_reader(source, format, lambda fmt: fmt.read_draws)(Source(source))
+    with formats.opened(source, format) as file:
+        draws = file.draws()
     values: Datasets = {}
     for variable in layout.of("parameter"):
         value = draws.values.get(variable.name)

@@ -1,68 +1,134 @@
-"""Data sets, draws and estimates as objects of JSON, in text: what `records` reads."""
+"""Objects of JSON in text: parsed, and made of data sets, draws and estimates."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from abi_cli.data.draws import DrawHeader, Estimates, float32_text
-from abi_cli.data.entries import LABEL
-from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged
+from abi_cli.data.contents import Content, DataSets, EstimateHeader
+from abi_cli.data.draws import DrawHeader, Statistics, float32_text, gathering
+from abi_cli.data.entries import LABEL, half_character
+from abi_cli.errors import DataError
+from abi_cli.variables import DrawBlock, Ragged
+
+Record = tuple[str, dict[str, Any]]
+"""Where an object stands, and the object."""
+
+EXPECTED = 'Expected an object for each data set, such as {"dataset": "A", "x": [1.5, 2.5]}.'
 
 
-def datasets_in_text(datasets: Datasets, layout: Layout, labels: Sequence[str]) -> Iterator[str]:
-    """One object per data set, its variables as numbers and lists."""
-    columns: dict[str, list[Any]] = {LABEL: list(labels)}
-    for variable in layout.variables:
-        value = datasets.get(variable.name)
+def parse(text: bytes, place: str) -> Any:
+    """What UTF-8 text says as JSON.
+
+    Errors:
+        DataError: It is neither; an object has a key twice; text has half a character, which
+            nobody could write again.
+    """
+    try:
+        value = json.loads(text.decode("utf-8-sig"), object_pairs_hook=unique)
+        if b"\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
+    except UnicodeDecodeError:
+        raise DataError("expected UTF-8 text; got other bytes", place=place) from None
+    except UnicodeEncodeError as error:
+        raise DataError(half_character(error), place=place) from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"expected JSON; {error}", place=place, hint=EXPECTED) from None
+
+
+def record(value: Any, place: str) -> Record:
+    """An object and its place.
+
+    Errors:
+        DataError: It is none.
+    """
+    if not isinstance(value, dict):
+        raise DataError(f"expected an object; got {excerpt(value)}", place=place, hint=EXPECTED)
+    return place, value
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, whose keys must differ.
+
+    Errors:
+        ValueError: They don't.
+    """
+    entry = dict(pairs)
+    if len(entry) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"got the key {twice!r} twice")
+    return entry
+
+
+def excerpt(value: Any) -> str:
+    """A value in a message."""
+    text = json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:37]}…"
+
+
+def texts_of(content: Content) -> Callable[[Any], Iterable[str]]:
+    """Part of a content → one object per data set: its label, and each of its variables."""
+    if isinstance(content, DataSets):
+        return _of_datasets
+    return _of_estimates if isinstance(content, EstimateHeader) else _of_draws(content)
+
+
+def _of_datasets(content: DataSets) -> Iterator[str]:
+    """Variables as numbers and lists."""
+    columns: dict[str, list[Any]] = {LABEL: list(content.labels)}
+    for name, value in content.present().items():
         if isinstance(value, Ragged):
             members = np.split(value.values, np.cumsum(value.row_size)[:-1])
-            columns[variable.name] = [_plain(array) for array in members]
-        elif value is not None:
-            columns[variable.name] = _plain(value)
+            columns[name] = [_plain(array) for array in members]
+        else:
+            columns[name] = _plain(value)
     for entry in zip(*columns.values(), strict=True):
-        yield json.dumps(dict(zip(columns, entry, strict=True)), ensure_ascii=False)
+        yield _in_json(dict(zip(columns, entry, strict=True)))
 
 
-def draws_in_text(header: DrawHeader, write: Callable[[str], None]) -> Callable[[DrawBlock], None]:
-    """A function of blocks that writes one object per data set: label, lists over draws."""
-    held: list[DrawBlock] = []  # parts of the draws of one data set
+def _of_draws(header: DrawHeader) -> Callable[[DrawBlock], Iterator[str]]:
+    """Parameters as lists over draws, once the last draw of a data set has come."""
+    add = gathering(header)
 
-    def append(block: DrawBlock) -> None:
-        held.append(block)
-        datasets, draws = block.shape
-        if block.first_draw + draws < header.draws:
-            return
-        texts = [
-            _in_text(np.concatenate([part.values[v.name] for part in held], axis=1))
-            for v in header.parameters
-        ]
-        held.clear()
-        names = [json.dumps(v.name, ensure_ascii=False) for v in header.parameters]
-        for i in range(datasets):
-            label = json.dumps(header.labels[block.first_dataset + i], ensure_ascii=False)
-            fields = [f"{name}: {_list(text[i])}" for name, text in zip(names, texts, strict=True)]
-            write(f'{{"{LABEL}": {", ".join([label, *fields])}}}')
+    def texts(block: DrawBlock) -> Iterator[str]:
+        if draws := add(block):
+            values = {name: map(_list, _in_text(v)) for name, v in draws.values.items()}
+            yield from _objects(draws.labels, values)
 
-    return append
+    return texts
 
 
-def estimates_in_text(estimates: Estimates) -> Iterator[str]:
-    """One object per data set: its label, and per parameter an object of its estimates."""
-    texts = {
-        json.dumps(name, ensure_ascii=False): _in_text(value)
-        for name, value in estimates.values.items()
-    }
-    for i, label in enumerate(estimates.labels):
-        fields = [f'"{LABEL}": {json.dumps(label, ensure_ascii=False)}']
-        for key, text in texts.items():
-            pairs = zip(estimates.names, text[i], strict=True)
-            inside = ", ".join(f'"{name}": {_list(items)}' for name, items in pairs)
-            fields.append(f"{key}: {{{inside}}}")
-        yield f"{{{', '.join(fields)}}}"
+def _of_estimates(part: Statistics) -> Iterator[str]:
+    """Parameters as objects of their estimates."""
+
+    def inside(items: Any) -> str:
+        return _object(dict(zip(part.names, map(_list, items), strict=True)))
+
+    values = {name: map(inside, _in_text(value)) for name, value in part.values.items()}
+    return _objects(part.labels, values)
+
+
+def _objects(labels: Iterable[str], values: Mapping[str, Iterable[str]]) -> Iterator[str]:
+    """One object per data set.
+
+    Arguments:
+        values: Key → what an object has there, as JSON, data set after data set.
+    """
+    for label, *own in zip(labels, *values.values(), strict=True):
+        yield _object({LABEL: _in_json(label), **dict(zip(values, own, strict=True))})
+
+
+def _object(values: Mapping[str, str]) -> str:
+    return f"{{{', '.join(f'{_in_json(name)}: {text}' for name, text in values.items())}}}"
+
+
+def _in_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _in_text(values: np.ndarray) -> list[Any]:

@@ -2,78 +2,183 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from abi_cli.data.draws import Draws, as_float32
-from abi_cli.data.entries import LABEL, Asked, Entries, Wanted, half_character
+from abi_cli.data.contents import Kind
+from abi_cli.data.draws import Draws, Statistics, as_float32
+from abi_cli.data.entries import LABEL, Asked, Entries, Wanted
 from abi_cli.data.files import Source
 from abi_cli.data.meanings import PLAIN, Meaning
-from abi_cli.data.summary import Summary, summary_of
+from abi_cli.data.record_texts import EXPECTED, Record, excerpt
+from abi_cli.data.sheets import Block, Sheet
+from abi_cli.data.statistics import gathered
+from abi_cli.data.tables import Table
 from abi_cli.errors import DataError
 from abi_cli.variables import Datasets, Ragged, Variable, element_names
 
-Record = tuple[str, dict[str, Any]]
-"""Where an object stands, and the object."""
 
-EXPECTED = 'Expected an object for each data set, such as {"dataset": "A", "x": [1.5, 2.5]}.'
+@dataclass(frozen=True)
+class Records:
+    """A file of objects, which are read once; see `contents.Carrier`.
 
-
-def parse(text: bytes, place: str) -> Any:
-    """What UTF-8 text says as JSON.
-
-    Errors:
-        DataError: It is neither; an object has a key twice; text has half a character, which
-            nobody could write again.
+    Arguments:
+        objects: In order, perhaps as they come.
+        may_be_rows: Whether they may be the rows of a table.
     """
-    try:
-        value = json.loads(text.decode("utf-8-sig"), object_pairs_hook=unique)
-        if b"\\u" in text:
-            json.dumps(value, ensure_ascii=False).encode()
-        return value
-    except UnicodeDecodeError:
-        raise DataError("expected UTF-8 text; got other bytes", place=place) from None
-    except UnicodeEncodeError as error:
-        raise DataError(half_character(error), place=place) from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"expected JSON; {error}", place=place, hint=EXPECTED) from None
+
+    source: Source
+    objects: Iterable[Record]
+    may_be_rows: bool = False
+
+    def kind(self) -> Kind:
+        """Estimates or data sets; not sure where lists don't tell."""
+        sizes: set[int] = set()
+        for _place, entry in self.objects:
+            for name, value in entry.items():
+                if isinstance(value, dict):
+                    return Kind.ESTIMATES
+                if name != LABEL:
+                    sizes.add(len(value) if isinstance(value, list) else 0)
+        if not sizes:
+            raise self._nothing()
+        return Kind.UNSURE if len(sizes) == 1 and 0 not in sizes else Kind.DATA
+
+    def shapes(self, asked: Asked) -> dict[str, tuple[int, ...]]:
+        """Event shape by variable, judging by the first object."""
+        for _place, entry in self.objects:
+            named = zip(asked.naming.renamed(entry), entry.values(), strict=True)
+            shapes = {name: _shape_of(value) for name, value in named if name != LABEL}
+            return {name: shape[int(name in asked.ragged) :] for name, shape in shapes.items()}
+        raise self._nothing()
+
+    def sets(self) -> set[str]:
+        """The keys with members of sets or series: those whose lists vary in length."""
+        sizes: dict[str, set[int]] = {}
+        for _place, entry in self.objects:
+            for name, value in entry.items():
+                if isinstance(value, list):
+                    sizes.setdefault(name, set()).add(len(value))
+        return {name for name, found in sizes.items() if len(found) > 1}
+
+    def entries(self, wanted: Wanted) -> Entries:
+        """One entry per object: a data set, or a point.
+
+        Objects without lists, where sets or series are looked for, are the rows of a table.
+
+        Errors:
+            DataError: An object lacks a key that the first one has, holds anything but
+                numbers where a variable is, or numbers of another shape.
+        """
+        if self.may_be_rows and (objects := list(self.objects)) and _are_rows(objects, wanted):
+            return Table(_sheet(objects, self.source)).entries(wanted)
+        return _entries(self.objects, wanted, self.source)
+
+    points = entries
+
+    def batches(self, wanted: Wanted, datasets: int) -> Iterator[Entries]:
+        """As `entries`, so many at a time, or as many as have come when no more do."""
+        empty = True
+        for batch in self.source.batches(iter(self.objects), datasets):
+            empty = False
+            yield _entries(batch, wanted, self.source)
+        if empty:
+            raise self._nothing()
+
+    def draws(self) -> Draws:
+        """Draws as lists.
+
+        Errors:
+            DataError: As for data sets; a data set's draws have another shape than the first one's.
+        """
+        labels: list[str] = []
+        values: dict[str, list[np.ndarray]] = {}
+        for place, entry in self.objects:
+            labels.append(_label(entry, place))
+            for name in values or [key for key in entry if key != LABEL]:
+                if name not in entry:
+                    raise DataError(f"expected the key {name}, as in those before", place=place)
+                draws = _draws(entry[name], f"{place}, {name}")
+                others = values.setdefault(name, [])
+                if others and draws.shape != others[0].shape:
+                    raise DataError(
+                        f"expected draws of shape {others[0].shape}, as in those before; "
+                        f"got {draws.shape}",
+                        place=f"{place}, {name}",
+                    )
+                others.append(draws)
+        if not values:
+            raise DataError("the file holds no draws", place=str(self.source))
+        return Draws(tuple(labels), {name: np.stack(arrays) for name, arrays in values.items()})
+
+    def estimates(self) -> Statistics:
+        """Estimates by name.
+
+        Errors:
+            DataError: A parameter has anything but numbers by name, or lists of them.
+        """
+        places: list[str] = []
+
+        def parsed() -> Iterator[tuple[str, str, dict[str, float]]]:
+            for place, entry in self.objects:
+                label = _label(entry, place)
+                for parameter, found in entry.items():
+                    if parameter == LABEL:
+                        continue
+                    if not isinstance(found, dict):
+                        raise DataError(
+                            f"expected estimates by name; got {excerpt(found)}",
+                            place=f"{place}, {parameter}",
+                        )
+                    values = {
+                        name: _numbers_in(value, f"{place}, {parameter}")
+                        for name, value in found.items()
+                    }
+                    shape = next(iter(values.values())).shape if values else ()
+                    for at, element in enumerate(element_names(parameter, shape)):
+                        places.append(place)
+                        yield label, element, {n: float(v.ravel()[at]) for n, v in values.items()}
+
+        return gathered(
+            parsed(), lambda row: places[row] if row < len(places) else str(self.source)
+        )
+
+    def _nothing(self) -> DataError:
+        return DataError("there is no data set in it", place=str(self.source), hint=EXPECTED)
 
 
-def record(value: Any, place: str) -> Record:
-    """An object and its place.
-
-    Errors:
-        DataError: It is none.
-    """
-    if not isinstance(value, dict):
-        raise DataError(f"expected an object; got {_excerpt(value)}", place=place, hint=EXPECTED)
-    return place, value
+def _are_rows(objects: Sequence[Record], wanted: Wanted) -> bool:
+    """Whether objects are rows: where a set or series is looked for, none of them has a list."""
+    ragged = any(variable.ragged for variable in (*wanted.required, *wanted.optional))
+    return ragged and not any(
+        isinstance(value, list | dict) for _place, entry in objects for value in entry.values()
+    )
 
 
-def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON, whose keys must differ.
+def _sheet(objects: Sequence[Record], source: Source) -> Sheet:
+    """Rows as a table; a row may lack what is missing, as R leaves it out."""
+    header = list(dict.fromkeys(name for _place, entry in objects for name in entry))
 
-    Errors:
-        ValueError: They don't.
-    """
-    entry = dict(pairs)
-    if len(entry) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"got the key {twice!r} twice")
-    return entry
+    def cells(names: Sequence[str]) -> Iterator[Block]:
+        columns = [[_text(entry.get(name)) for _place, entry in objects] for name in names]
+        yield list(columns), np.arange(1, len(objects) + 1)
+
+    return Sheet(source, header, cells)
 
 
-def entries_of(records: Iterable[Record], wanted: Wanted, source: Source) -> Entries:
-    """One entry per object: a data set, or a point.
+def _text(value: Any) -> str:
+    """A cell as text."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(int(value))
+    return value if isinstance(value, str) else repr(value)
 
-    Errors:
-        DataError: An object lacks a key that the first one has, holds anything but
-            numbers where a variable is, or numbers of another shape.
-    """
+
+def _entries(objects: Iterable[Record], wanted: Wanted, source: Source) -> Entries:
     variables: tuple[Variable, ...] | None = None
     labelled = False
     found: dict[str, list[np.ndarray]] = {}
@@ -81,7 +186,7 @@ def entries_of(records: Iterable[Record], wanted: Wanted, source: Source) -> Ent
     places: list[str] = []
     keys: dict[str, None] = {}
     meanings = wanted.meanings(_spelled)
-    for place, found_there in records:
+    for place, found_there in objects:
         own = wanted.translated(list(found_there), spell=_spelled, place=place)
         entry = dict(zip(own, found_there.values(), strict=True))
         for name in meanings.keys() & entry.keys():
@@ -116,112 +221,11 @@ def entries_of(records: Iterable[Record], wanted: Wanted, source: Source) -> Ent
     )
 
 
-def shapes_of(
-    records: Iterable[Record], asked: Asked, source: Source
-) -> dict[str, tuple[int, ...]]:
-    """Event shape by variable, judging by the first object.
-
-    Errors:
-        DataError: There is none.
-    """
-    for _place, entry in records:
-        named = zip(asked.naming.renamed(entry), entry.values(), strict=True)
-        shapes = {name: _shape_of(value) for name, value in named if name != LABEL}
-        return {name: shape[int(name in asked.ragged) :] for name, shape in shapes.items()}
-    raise DataError("there is no data set in it", place=str(source), hint=EXPECTED)
-
-
-def sets_of(records: Iterable[Record]) -> set[str]:
-    """The keys with members of sets or series: those whose lists vary in length."""
-    sizes: dict[str, set[int]] = {}
-    for _place, entry in records:
-        for name, value in entry.items():
-            if isinstance(value, list):
-                sizes.setdefault(name, set()).add(len(value))
-    return {name for name, found in sizes.items() if len(found) > 1}
-
-
-def kind_of(records: Iterable[Record], source: Source) -> str:
-    """Estimates or data sets; "draws or data sets" where lists don't tell.
-
-    Errors:
-        DataError: There is no object.
-    """
-    sizes: set[int] = set()
-    for _place, entry in records:
-        for name, value in entry.items():
-            if isinstance(value, dict):
-                return "estimates"
-            if name != LABEL:
-                sizes.add(len(value) if isinstance(value, list) else 0)
-    if not sizes:
-        raise DataError("there is no data set in it", place=str(source), hint=EXPECTED)
-    return "draws or data sets" if len(sizes) == 1 and 0 not in sizes else "data sets"
-
-
-def draws_of(records: Iterable[Record], source: Source) -> Draws:
-    """Draws as `draws_in_text` puts them.
-
-    Errors:
-        DataError: As for data sets; a data set's draws have another shape than the first one's.
-    """
-    labels: list[str] = []
-    values: dict[str, list[np.ndarray]] = {}
-    for place, entry in records:
-        labels.append(_label(entry, place))
-        for name in values or [key for key in entry if key != LABEL]:
-            if name not in entry:
-                raise DataError(f"expected the key {name}, as in those before", place=place)
-            draws = _draws(entry[name], f"{place}, {name}")
-            others = values.setdefault(name, [])
-            if others and draws.shape != others[0].shape:
-                raise DataError(
-                    f"expected draws of shape {others[0].shape}, as in those before; "
-                    f"got {draws.shape}",
-                    place=f"{place}, {name}",
-                )
-            others.append(draws)
-    if not values:
-        raise DataError("the file holds no draws", place=str(source))
-    return Draws(tuple(labels), {name: np.stack(arrays) for name, arrays in values.items()})
-
-
-def estimates_of(records: Iterable[Record], source: Source) -> Summary:
-    """Estimates as `estimates_in_text` puts them.
-
-    Errors:
-        DataError: A parameter has anything but numbers by name, or lists of them.
-    """
-    places: list[str] = []
-
-    def parsed() -> Iterator[tuple[str, str, dict[str, float]]]:
-        for place, entry in records:
-            label = _label(entry, place)
-            for parameter, found in entry.items():
-                if parameter == LABEL:
-                    continue
-                if not isinstance(found, dict):
-                    raise DataError(
-                        f"expected estimates by name; got {_excerpt(found)}",
-                        place=f"{place}, {parameter}",
-                    )
-                values = {
-                    name: _numbers_in(value, f"{place}, {parameter}")
-                    for name, value in found.items()
-                }
-                shape = next(iter(values.values())).shape if values else ()
-                for at, element in enumerate(element_names(parameter, shape)):
-                    places.append(place)
-                    yield label, element, {n: float(v.ravel()[at]) for n, v in values.items()}
-
-    return summary_of(parsed(), lambda row: places[row] if row < len(places) else str(source))
-
-
 def _numbers_in(value: Any, place: str) -> np.ndarray:
     try:
         return np.asarray(value, np.float64)
     except (ValueError, TypeError, OverflowError):
-        raise DataError(f"expected numbers; got {_excerpt(value)}", place=place) from None
+        raise DataError(f"expected numbers; got {excerpt(value)}", place=place) from None
 
 
 def _shape_of(value: Any) -> tuple[int, ...]:
@@ -251,7 +255,7 @@ def _label(entry: dict[str, Any], place: str) -> str:
     if isinstance(label, list) and len(label) == 1:
         (label,) = label
     if isinstance(label, bool) or not isinstance(label, str | int) or label == "":
-        found = _excerpt(label) if LABEL in entry else "none"
+        found = excerpt(label) if LABEL in entry else "none"
         raise DataError(f"expected a label as {LABEL}, text or a number; got {found}", place=place)
     return str(label)
 
@@ -279,7 +283,7 @@ def _array(entry: dict[str, Any], variable: Variable, meaning: Meaning, place: s
     event = None if array is None else array.shape[int(variable.ragged) :]
     if array is None or event != variable.event or array.ndim < variable.ragged:
         raise DataError(
-            f"expected {_shape(variable)}; got {_excerpt(value)}",
+            f"expected {_shape(variable)}; got {excerpt(value)}",
             place=f"{place}, {name}",
             hint=_ROWS if variable.ragged and not isinstance(value, list) else None,
         )
@@ -319,12 +323,7 @@ def _refuse_non_numbers(
     elif not isinstance(value, int | float):
         words = [item for item in beside if isinstance(item, str)]
         hint = meaning.remedy(value, words) if isinstance(value, str) else None
-        raise DataError(f"expected a number; got {_excerpt(value)}", place=place, hint=hint)
-
-
-def _excerpt(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 40 else f"{text[:37]}…"
+        raise DataError(f"expected a number; got {excerpt(value)}", place=place, hint=hint)
 
 
 def _joined(
@@ -359,5 +358,5 @@ def _draws(value: Any, place: str) -> np.ndarray:
     except (ValueError, OverflowError):  # lists of different lengths, or numbers beyond any float
         draws = None
     if draws is None or not draws.ndim or not draws.size:
-        raise DataError(f"expected a list of draws; got {_excerpt(value)}", place=place)
+        raise DataError(f"expected a list of draws; got {excerpt(value)}", place=place)
     return draws

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import BinaryIO
 
-from abi_cli.data import records
 from abi_cli.data.datasets import Loaded, loaded_of, one_after_the_other, wanted_of
 from abi_cli.data.entries import Naming
 from abi_cli.data.files import Source
-from abi_cli.data.jsonl import LONGEST_LINE
+from abi_cli.data.json_files import LONGEST_LINE
+from abi_cli.data.record_texts import parse, record
+from abi_cli.data.records import Records
 from abi_cli.errors import DataError
 from abi_cli.variables import Layout
 
@@ -88,8 +89,8 @@ def _read(lines: Sequence[Line], layout: Layout, naming: Naming) -> Loaded:
                 f"expected an object; got a line of more than {LONGEST_LINE:,} bytes",
                 place=line.place,
             )
-    found = [records.record(records.parse(line.text, line.place), line.place) for line in lines]
-    entries = records.entries_of(found, wanted_of(layout, naming), _STREAM)
+    found = [record(parse(line.text, line.place), line.place) for line in lines]
+    entries = Records(_STREAM, found).entries(wanted_of(layout, naming))
     labels = entries.labels or tuple(str(line.number) for line in lines)
     # A label may come again, hours later or at once: what must not be called alike are files' sets.
     alike = len(set(labels)) < len(labels)

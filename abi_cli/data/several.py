@@ -145,8 +145,6 @@ def _read_part(part: Part, variables: tuple[Variable, ...], naming: Naming) -> E
     Errors:
         DataError: Nothing, or not the variable that it is for.
     """
-    reader = formats.choose_reader(part.source, None, lambda fmt: fmt.read_datasets)
-    source = Source(part.source)
     if part.variable is not None:
         named = (part.variable, naming.times.get(part.variable))
         own = tuple(variable for variable in variables if variable.name in named)
@@ -155,13 +153,15 @@ def _read_part(part: Part, variables: tuple[Variable, ...], naming: Naming) -> E
             raise UsageError(
                 f"expected FILE, or NAME=FILE with one of {known} as NAME; got {part.variable}"
             )
-        return reader(source, Wanted(own, optional=(), naming=naming))
-    entries = reader(source, Wanted((), optional=variables, naming=naming))
+        with formats.opened(part.source) as file:
+            return file.entries(Wanted(own, optional=(), naming=naming))
+    with formats.opened(part.source) as file:
+        entries = file.entries(Wanted((), optional=variables, naming=naming))
     if not entries.values:
         raise DataError(
             f"expected some of {', '.join(variable.name for variable in variables)}; "
             f"got {listing(entries.unused) or 'nothing'}",
-            place=str(source),
+            place=str(Source(part.source)),
         )
     return entries
 

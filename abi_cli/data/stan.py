@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from abi_cli.data.contents import Append, Content
 from abi_cli.data.draws import DrawHeader, Style, float32_text
-from abi_cli.data.long_tables import flat_draws
+from abi_cli.data.table_rows import flat_draws
 from abi_cli.errors import UsageError
 from abi_cli.variables import DrawBlock
 
@@ -41,14 +42,13 @@ _TIMES = """#
 
 
 @contextmanager
-def write_draws(
-    stream: BinaryIO, header: DrawHeader, _scratch: Path | None
-) -> Iterator[Callable[[DrawBlock], None]]:
+def write(stream: BinaryIO, header: Content, _scratch: Path | None) -> Iterator[Append]:
     """One row per draw: `lp__` and `accept_stat__`, which are 0, and `beta.1`, `beta.2`, `sigma`.
 
     Errors:
         UsageError: There are several data sets.
     """
+    assert isinstance(header, DrawHeader)  # noqa: S101  # it writes nothing else
     if len(header.labels) != 1:
         raise UsageError(
             f"expected one data set for CmdStan's CSV, which has no place for more; "
@@ -61,7 +61,7 @@ def write_draws(
     stream.write(f"{lines}{','.join(['lp__', 'accept_stat__', *names])}\n".encode())
 
     def append(block: DrawBlock) -> None:
-        cells = float32_text(flat_draws(block, header)[0])
+        cells = float32_text(flat_draws(block, header))
         stream.write("".join(f"0,0,{','.join(row)}\n" for row in cells).encode())
 
     yield append

@@ -1,4 +1,4 @@
-"""Statistics of draws, by the names that users give them.
+"""Statistics of draws, by the names that users give them, and of many draws as they come.
 
 `mean`, `sd` (divisor n − 1), `mcse` (the Monte Carlo standard error of the mean, sd / √n: draws are
 independent), `median`, `qP` (the quantile of P %: `q5`, `q97.5`) and `hdiP_low`, `hdiP_high` (the
@@ -8,11 +8,20 @@ shortest interval that holds P % of the draws).
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from abi_cli.errors import UsageError
+from abi_cli.data.draws import DrawHeader, Draws, Statistics, whole_datasets
+from abi_cli.data.spelling import elements_among
+from abi_cli.errors import DataError, UsageError
+from abi_cli.variables import DrawBlock, element_names
+
+STATISTICS = ("mean", "sd", "mcse", "median", "q5", "q95")
+"""What a summary for people has unless told otherwise."""
+
+OF_DRAWS = ("mean", "sd", "q5", "median", "q95")
+"""What is estimated of draws."""
 
 _PERCENT = r"(\d+(?:\.\d+)?)"
 _KNOWN = "mean, sd, mcse, median, and quantiles such as q5 or q97.5"
@@ -102,3 +111,85 @@ def _shortest(draws: np.ndarray, name: str) -> np.ndarray:
         return np.full_like(draws[:, 0], np.nan)
     both = array_stats.hdi(np.moveaxis(draws, 1, -1), prob=float(percent) / 100, axis=-1)
     return np.asarray(both[..., int(end == "high")])
+
+
+def summarize(draws: Draws, names: Sequence[str] = STATISTICS) -> Statistics:
+    """The statistics `names` of each scalar in each data set, float64."""
+    values = {}
+    for name, value in draws.values.items():
+        scalars = np.moveaxis(value.reshape(*value.shape[:2], -1), -1, 0)
+        each = [np.stack(statistics(scalar, names), axis=1) for scalar in scalars]
+        values[name] = np.stack(each, axis=-1).reshape(-1, len(names), *value.shape[2:])
+    return Statistics(draws.labels, tuple(names), values)
+
+
+def estimates_of(
+    header: DrawHeader, blocks: Iterable[DrawBlock], names: Sequence[str] = OF_DRAWS
+) -> Iterator[Statistics]:
+    """Statistics of draws, block after block, so that the draws are never all in memory."""
+    for draws in whole_datasets(header, blocks):
+        values = {
+            name: np.stack(statistics(value, names), axis=1).astype(np.float32)
+            for name, value in draws.values.items()
+        }
+        yield Statistics(draws.labels, tuple(names), values)
+
+
+def joined(parts: Iterable[Statistics]) -> Statistics:
+    """Those of all data sets together."""
+    parts = list(parts)
+    first = parts[0]
+    return Statistics(
+        tuple(label for part in parts for label in part.labels),
+        first.names,
+        {name: np.concatenate([part.values[name] for part in parts]) for name in first.values},
+    )
+
+
+def gathered(
+    rows: Iterable[tuple[str, str, Mapping[str, float]]], place: Callable[[int], str]
+) -> Statistics:
+    """Statistics that come one after the other: label, scalar, value by name.
+
+    Scalars that are called like the elements of a vector, `beta[0]`, `beta[1]`, are one.
+
+    Arguments:
+        place: Where the row of an index stands.
+
+    Errors:
+        DataError: One comes twice, or not for every data set; rows have other names than the first.
+    """
+    cells: dict[tuple[str, str], Mapping[str, float]] = {}
+    names: tuple[str, ...] = ()
+    for number, (label, scalar, values) in enumerate(rows):
+        names = names or tuple(values)
+        if (label, scalar) in cells or tuple(values) != names:
+            raise DataError(
+                "expected each parameter of each data set once, with the same estimates",
+                place=place(number),
+            )
+        cells[label, scalar] = values
+    labels = tuple(dict.fromkeys(label for label, _ in cells))
+    scalars = tuple(dict.fromkeys(scalar for _, scalar in cells))
+    if not names or len(cells) != len(labels) * len(scalars):
+        raise DataError(
+            "expected each parameter of each data set once, and a number at least", place=place(0)
+        )
+    by_label = [[list(cells[label, scalar].values()) for scalar in scalars] for label in labels]
+    table = np.swapaxes(np.array(by_label), 1, 2)
+    place_of = {scalar: at for at, scalar in enumerate(scalars)}
+    found = {}
+    for name, event in _parameters(scalars):
+        at = [place_of[element] for element in element_names(name, event)]
+        found[name] = table[..., at].reshape(len(labels), len(names), *event)
+    return Statistics(labels, names, found)
+
+
+def _parameters(scalars: Sequence[str]) -> Iterable[tuple[str, tuple[int, ...]]]:
+    """Name and event shape of each parameter among scalars, in order."""
+    parameter_of: dict[str, tuple[str, tuple[int, ...]]] = {name: (name, ()) for name in scalars}
+    for found in elements_among(scalars):
+        name, event = found.variable, found.event
+        if event and name not in scalars and element_names(name, event) == tuple(found.in_order()):
+            parameter_of |= dict.fromkeys(found.in_order(), (name, event))
+    return dict.fromkeys(parameter_of.values())

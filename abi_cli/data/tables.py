@@ -1,339 +1,326 @@
-"""Delimited text with a header, read column by column in bounded memory."""
+"""Tables, of whatever file: data sets with one row per member, draws with one row each."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from itertools import islice
-from types import MappingProxyType
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
-from abi_cli.data.cells import labels_of, numbers_of
-from abi_cli.data.entries import LABEL, ROW_NAMES
-from abi_cli.data.files import Source
-from abi_cli.data.label_like import Column
-from abi_cli.data.meanings import PLAIN, Meaning
-from abi_cli.data.text_rows import EXPECTED, rows_of
+from abi_cli.data.contents import Kind
+from abi_cli.data.draws import Draws, Statistics, as_float32
+from abi_cli.data.entries import LABEL, ROW_NAMES, Asked, Entries, Wanted
+from abi_cli.data.sheets import Columns, Sheet, read_columns
+from abi_cli.data.spelling import respelled, shapes_among
+from abi_cli.data.statistics import gathered
+from abi_cli.data.table_rows import DRAW, PARAMETER
+from abi_cli.data.wide_tables import narrowed, widened
 from abi_cli.errors import DataError
-
-_ROWS_AT_ONCE = 512  # small enough to stay in the cache: half as fast with 16,384
-_CELLS_AT_ONCE = 2_000_000
-
-MOST_COLUMNS = 100_000
-"""Of a table; what has more is no table that somebody meant."""
+from abi_cli.harmless import label
+from abi_cli.spec.dump import one_line
+from abi_cli.variables import Datasets, Ragged, Variable
 
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of numbers, with the data set that each row belongs to.
+    """A file that is a table; see `contents.Carrier`."""
 
-    Arguments:
-        source: Where it was read.
-        labels: The labels of the data sets, first seen first; None without a label column.
-        codes: `(row,)`, the index in `labels` of each row's; zeros without a label column.
-        columns: Column name → `(row,)` float64, finite.
-        unused: The columns that were not chosen.
-        numbers: `(row,)`, which row of the file it is; the header is row 1.
-        originals: What the file calls its columns.
-        label_like: Where there is no label column, those not chosen that repeat as one does.
-    """
+    sheet: Sheet
 
-    source: Source
-    labels: tuple[str, ...] | None
-    codes: np.ndarray
-    columns: dict[str, np.ndarray]
-    unused: tuple[str, ...]
-    numbers: np.ndarray
-    originals: Mapping[str, str]
-    label_like: tuple[str, ...] = ()
+    def kind(self) -> Kind:
+        """What it holds, as the names of its columns say it."""
+        header = set(self.sheet.header)
+        if {LABEL, PARAMETER} <= header:
+            return Kind.LONG_DRAWS if DRAW in header else Kind.ESTIMATES
+        return Kind.DRAWS if {LABEL, DRAW} <= header else Kind.DATA
 
-    def place(self, row: int, column: str | None = None) -> str:
-        """Where a row, or a cell of it, stands in the file."""
-        where = f"{self.source}, row {self.numbers[row]}"
-        return where if column is None else f"{where}, column {self.originals[column]}"
+    def shapes(self, asked: Asked) -> dict[str, tuple[int, ...]]:
+        """Event shape by variable, as its columns say it; a row has one member of a set.
 
+        Errors:
+            DataError: A vector of which elements are missing.
+        """
+        header = asked.naming.renamed(self.sheet.header)
+        names = [name for name in header if name != LABEL and name not in ROW_NAMES]
+        found = shapes_among(names, asked.names, str(self.sheet.source))
+        return {name: event for name, (event, _names) in found.items()}
 
-def read_table(
-    source: Source,
-    choose: Callable[[Sequence[str]], Sequence[str]],
-    *,
-    delimiter: str,
-    translate: Callable[[Sequence[str]], list[str]] = list,
-    meanings: Mapping[str, Meaning] = MappingProxyType({}),
-) -> Table:
-    """Read the columns that `choose` picks from the header; all of them hold numbers.
+    def sets(self) -> set[str]:
+        """The columns with members of sets or series: all, where a label has several rows."""
+        columns = read_columns(self.sheet, ())
+        if len(columns.codes) == len(columns.labels or ()):
+            return set()
+        names = [name for name in columns.unused if name not in ROW_NAMES]
+        return set(shapes_among(names, (), str(self.sheet.source)))
 
-    Arguments:
-        translate: The header in our words.
-        meanings: Column → what its cells may say beside numbers.
+    def entries(self, wanted: Wanted) -> Entries:
+        """One entry per label, first seen first; its rows may be anywhere in the file.
 
-    Rows without any text are skipped: spreadsheets leave them at the end.
+        Without a label column, all rows are one data set; where the model has neither sets nor
+        series, each is one.
 
-    Errors:
-        DataError: No text, no header or rows, rows of another length, cells that are no numbers.
-    """
-    with rows_of(source, delimiter) as rows:
-        header_number, originals = _header(rows, source, delimiter)
-        header = translate(originals)
-        chosen = tuple(choose(header))
-        comma = rows.separator == ";"
-        columns = Columns(source, header, originals, chosen, meanings, decimal_comma=comma)
-        blocks = _blocks(rows, header_number + 1, len(header), source)
-        return columns.table([columns.read(texts, number) for texts, number in blocks])
+        Errors:
+            DataError: As `read_columns`; a value differs within a data set that has one of it.
+        """
+        chosen = _Chosen(self.sheet, wanted)
+        return chosen.entries(chosen.read(self.sheet))
 
+    def points(self, wanted: Wanted) -> Entries:
+        """One entry per row; labels may repeat."""
+        chosen = _Chosen(self.sheet, wanted)
+        columns = chosen.read(self.sheet)
+        labels = columns.labels
+        return Entries(
+            labels=None if labels is None else tuple(labels[code] for code in columns.codes),
+            values=_by_row(wanted, chosen.variables, columns),
+            unused=columns.unused,
+            noun="column",
+            place=columns.place,
+            cell=partial(_cell_of, columns, chosen.variables),
+            notes=chosen.notes,
+        )
 
-def read_groups(
-    source: Source,
-    choose: Callable[[Sequence[str]], Sequence[str]],
-    *,
-    datasets: int,
-    delimiter: str,
-    translate: Callable[[Sequence[str]], list[str]] = list,
-    meanings: Mapping[str, Meaning] = MappingProxyType({}),
-) -> Iterator[Table]:
-    """As `read_table`, `datasets` data sets at a time, of which the rows follow each other.
+    def batches(self, wanted: Wanted, datasets: int) -> Iterator[Entries]:
+        """As `entries`, so many data sets at a time; the rows of each follow each other.
 
-    A data set is whole when the next one begins, so no more than these are ever in memory.
-
-    Errors:
-        DataError: As `read_table`; there are no labels.
-    """
-    with rows_of(source, delimiter) as rows:
-        header_number, originals = _header(rows, source, delimiter)
-        header = translate(originals)
-        chosen = tuple(choose(header))
-        comma = rows.separator == ";"
-        columns = Columns(source, header, originals, chosen, meanings, decimal_comma=comma)
-        if columns.label_at is None:
+        Errors:
+            DataError: There are no labels.
+        """
+        sheet, chosen = self.sheet, _Chosen(self.sheet, wanted)
+        own = dict(zip(chosen.header, sheet.header, strict=True)).get(LABEL)
+        if own is None or sheet.groups is None:
             raise DataError(
-                f"expected a column {LABEL} for --grouped; got {', '.join(originals)}",
-                place=f"{source}, row {header_number}",
+                f"expected a column {LABEL} for --grouped; got {', '.join(sheet.header)}",
+                place=f"{sheet.source}, row 1",
             )
-        whole = _whole_groups(rows, columns.label_at, datasets)
-        start, tables = header_number + 1, 0
-        for group in whole:
-            blocks = _blocks(iter(group), start, len(header), source)
-            table = columns.table([columns.read(texts, number) for texts, number in blocks])
-            _refuse_scattered(table)
-            yield table
-            start, tables = start + len(group), tables + 1
-        if not tables:
-            columns.table([])
+        for group in sheet.groups(own, datasets):
+            columns = chosen.read(group)
+            _refuse_scattered(columns)
+            yield chosen.entries(columns)
+
+    def draws(self) -> Draws:
+        """Draws in a row each, in any order.
+
+        Errors:
+            DataError: No columns dataset and draw; unequal numbers of draws.
+        """
+        header, source = self.sheet.header, self.sheet.source
+        if LABEL not in header or DRAW not in header:
+            raise DataError(
+                f"expected draws, with columns {LABEL} and {DRAW}; got {', '.join(header)}",
+                place=f"{source}, row 1",
+            )
+        names = [name for name in header if name != LABEL and name not in ROW_NAMES]
+        columns = read_columns(self.sheet, names)
+        labels = columns.labels or ()
+        draw = columns.values.pop(DRAW)
+        order = _in_order(columns, draw, str(source))
+        values = {}
+        for name, (event, elements) in shapes_among(list(columns.values), (), str(source)).items():
+            stacked = np.stack([as_float32(columns.values[e])[order] for e in elements], axis=-1)
+            values[name] = stacked.reshape(*order.shape, *event)
+        return Draws(labels, values)
+
+    def estimates(self) -> Statistics:
+        """Estimates in a row for each element of a parameter.
+
+        Errors:
+            DataError: No columns dataset and parameter; a cell that is no number.
+        """
+        sheet = self.sheet
+        header, (rows, number) = sheet.header, sheet.rows()
+        if {LABEL, PARAMETER} - set(header) or DRAW in header:
+            raise DataError(
+                f"expected estimates, with columns {LABEL} and {PARAMETER}; "
+                f"got {', '.join(header)}",
+                place=f"{sheet.source}, row 1",
+            )
+        names = [name for name in header if name not in (LABEL, PARAMETER, *ROW_NAMES)]
+
+        def place(row: int) -> str:
+            return f"{sheet.source}, row {number[min(row, len(number) - 1)]}"
+
+        def parsed() -> Iterator[tuple[str, str, dict[str, float]]]:
+            for at, row in enumerate(rows):
+                cells = dict(zip(header, row, strict=True))
+                try:
+                    values = {name: float(cells[name]) for name in names}
+                except ValueError:
+                    raise DataError("expected a number in every column", place=place(at)) from None
+                yield label(cells[LABEL]), label(cells[PARAMETER]), values
+
+        return gathered(parsed(), place)
 
 
-def _refuse_scattered(table: Table) -> None:
+class _Chosen:
+    """Which columns of a table are read, and what is made of them.
+
+    Attributes:
+        header: The names of the columns in our words.
+        variables: Those that the table has; of a wide table, as its rows have them.
+        notes: What was understood that was not written so.
+
+    Errors:
+        DataError: The table lacks some that are required.
+    """
+
+    def __init__(self, sheet: Sheet, wanted: Wanted):
+        spell = Variable.elements
+        self._place = f"{sheet.source}, row 1"
+        self._wanted = wanted
+        names = wanted.translated(sheet.header, spell=spell, place=self._place)
+        self._found = found = widened(wanted, names, self._place)
+        self.header, notes = respelled(names, found.required, found.optional, self._place)
+        self.notes = tuple(notes)
+        self._meanings = found.meanings(spell)
+        self.variables = found.found(self.header, noun="column", spell=spell, place=self._place)
+
+    def read(self, sheet: Sheet) -> Columns:
+        """The columns of their elements."""
+        names = [name for variable in self.variables for name in variable.elements()]
+        return read_columns(sheet, names, header=self.header, meanings=self._meanings)
+
+    def entries(self, columns: Columns) -> Entries:
+        """The data sets of some rows."""
+        pooled = columns.labels is None and any(variable.ragged for variable in self.variables)
+        if pooled and columns.label_like:
+            name = columns.label_like[0]
+            raise DataError(
+                f"expected a column {self._wanted.naming.dataset} with the labels of data sets; "
+                f"got none, but {name}, which repeats over rows as labels do",
+                place=self._place,
+                hint=f"Write `data: {{dataset: {one_line(name)}}}` into the spec (a run's, too), "
+                f"or call the column {LABEL}. If all rows are one data set, leave {name} out.",
+            )
+        entries = _datasets(self._found, self.variables, columns)
+        if self._found is not self._wanted:
+            entries = narrowed(entries, self._wanted)
+        return replace(entries, notes=self.notes)
+
+
+def _datasets(wanted: Wanted, variables: tuple[Variable, ...], columns: Columns) -> Entries:
+    by_row = _by_row(wanted, variables, columns)
+    if columns.labels is None and not any(variable.ragged for variable in variables):
+        own = partial(_cell_of, columns, variables)
+        return Entries(None, by_row, columns.unused, "column", columns.place, own)
+    order = np.argsort(columns.codes, kind="stable")
+    row_size = np.bincount(columns.codes)
+    starts = np.cumsum(row_size) - row_size
+    values: Datasets = {}
+    for variable in variables:
+        value = by_row[variable.name]
+        if isinstance(value, Ragged):
+            values[variable.name] = Ragged(value.values[order], row_size)
+        else:
+            rows = value[order]
+            values[variable.name] = rows[starts]
+            _check_constant(rows, variable, order, starts, row_size, columns)
+
+    def cell(name: str, at: tuple[int, ...]) -> str:
+        rows = order if isinstance(values[name], Ragged) else order[starts]
+        return _cell_of(columns, variables, name, (int(rows[at[0]]), *at[1:]))
+
+    return Entries(
+        labels=columns.labels,
+        values=values,
+        unused=columns.unused,
+        noun="column",
+        place=lambda dataset: columns.place(int(order[starts[dataset]])),
+        cell=cell,
+    )
+
+
+def _by_row(wanted: Wanted, variables: Sequence[Variable], columns: Columns) -> Datasets:
+    """Each row a data set; what is ragged has one member in each."""
+    values: Datasets = {}
+    for variable in variables:
+        names = variable.elements()
+
+        def place(at: tuple[int, ...], names: tuple[str, ...] = names) -> str:
+            return columns.place(at[0], names[at[1]])
+
+        cells = np.stack([columns.values[name] for name in names], axis=-1)
+        cells = wanted.checked(cells, variable, place)
+        rows = cells.reshape(len(cells), *variable.event)
+        values[variable.name] = (
+            Ragged(rows, np.ones(len(rows), np.int64)) if variable.ragged else rows
+        )
+    return values
+
+
+def _cell_of(
+    columns: Columns, variables: Sequence[Variable], name: str, at: tuple[int, ...]
+) -> str:
+    """Where a number of a variable is, its index being that of a row and of an event."""
+    variable = next(variable for variable in variables if variable.name == name)
+    element = int(np.ravel_multi_index(at[1:], variable.event)) if variable.event else 0
+    return columns.place(at[0], variable.elements()[element])
+
+
+def _check_constant(
+    rows: np.ndarray,
+    variable: Variable,
+    order: np.ndarray,
+    starts: np.ndarray,
+    row_size: np.ndarray,
+    columns: Columns,
+) -> None:
+    """Refuse a value `rows (row, *event)`, sorted by data set, that differs within one."""
+    first = np.repeat(starts, row_size)
+    same = (rows == rows[first]) | (np.isnan(rows) & np.isnan(rows[first]))
+    differs = ~same.reshape(len(rows), -1)
+    if not differs.any():
+        return
+    row, element = (int(i) for i in np.argwhere(differs)[0])
+    cells = rows.reshape(len(rows), -1)
+    label = "0" if columns.labels is None else columns.labels[columns.codes[order[row]]]
+    raise DataError(
+        f"expected one value in all rows of data set {label}; "
+        f"got {cells[row, element]:g} after {cells[first[row], element]:g}",
+        place=columns.place(int(order[row]), variable.elements()[element]),
+        hint=None
+        if columns.labels is not None
+        else f"Without a column {LABEL!r}, all rows are one data set.",
+    )
+
+
+def _refuse_scattered(columns: Columns) -> None:
     """Refuse rows of a data set that come after those of another; codes count up as they appear."""
-    back = np.flatnonzero(np.diff(table.codes) < 0)
+    back = np.flatnonzero(np.diff(columns.codes) < 0)
     if len(back):
         row = int(back[0]) + 1
-        label = (table.labels or ())[table.codes[row]]
+        label = (columns.labels or ())[columns.codes[row]]
         raise DataError(
             f"expected each data set once; got {label} here again",
-            place=table.place(row),
+            place=columns.place(row),
             hint="With --grouped the rows of a data set follow each other: leave it out to have "
             "them put together.",
         )
 
 
-def _whole_groups(
-    rows: Iterator[list[str]], label_at: int, datasets: int
-) -> Iterator[list[list[str]]]:
-    """Rows of some data sets at a time, empty ones included."""
-    held: list[list[str]] = []
-    seen: set[str] = set()
-    for row in rows:
-        name = row[label_at].strip() if len(row) > label_at else ""
-        if name and name not in seen and len(seen) == datasets:
-            yield held
-            held, seen = [], set()
-        if name:
-            seen.add(name)
-        held.append(row)
-    if any(map(any, held)):
-        yield held
-
-
-Cells = tuple[dict[str, np.ndarray], list[str] | None, np.ndarray]
-"""Of some rows: column → numbers, labels, numbers of the rows."""
-
-
-@dataclass(frozen=True)
-class Columns:
-    """What is read of each row.
-
-    Arguments:
-        header: In our words.
-        originals: In those of the file.
-        names: Of the columns that are read.
-        meanings: As in `read_table`.
-        decimal_comma: Whether 1,5 is a number.
-    """
-
-    source: Source
-    header: list[str]
-    originals: list[str]
-    names: tuple[str, ...]
-    meanings: Mapping[str, Meaning]
-    decimal_comma: bool = False
-
-    @property
-    def label_at(self) -> int | None:
-        """Which column names the data sets."""
-        return self.header.index(LABEL) if LABEL in self.header else None
-
-    @cached_property
-    def _others(self) -> dict[int, Column]:
-        """Place → columns among which the label may be, where none is called so."""
-        if self.label_at is not None:
-            return {}
-        return {
-            at: Column(original)
-            for at, original in enumerate(self.originals)
-            if self.header[at] not in self.names and original not in ROW_NAMES
-        }
-
-    def read(self, texts: list[tuple[str, ...]], number: np.ndarray) -> Cells:
-        """Cells, column by column, as numbers and labels."""
-        for at, column in self._others.items():
-            column.add(texts[at])
-        numbers = {}
-        for name in self.names:
-            at = self.header.index(name)
-            meaning = self.meanings.get(name, PLAIN)
-            cells: Sequence[str] = texts[at]
-            if self.decimal_comma:
-                cells = [text if "." in text else text.replace(",", ".") for text in cells]
-            numbers[name] = numbers_of(cells, number, self.originals[at], self.source, meaning)
-        label_at = self.label_at
-        labels = None if label_at is None else labels_of(texts[label_at], number, self.source)
-        return numbers, labels, number
-
-    def table(self, parts: list[Cells]) -> Table:
-        """All parts, one below the other.
-
-        Errors:
-            DataError: There are none.
-        """
-        if not parts:
-            raise _no_rows(self.source)
-        code_of: defaultdict[str, int] = defaultdict(lambda: len(code_of))
-        codes = [
-            np.zeros(len(number), np.int64)
-            if labels is None
-            else np.fromiter(map(code_of.__getitem__, labels), np.int64, len(labels))
-            for _, labels, number in parts
-        ]
-        spelled = dict(zip(self.header, self.originals, strict=True))
-        return Table(
-            source=self.source,
-            labels=None if self.label_at is None else tuple(code_of),
-            codes=np.concatenate(codes),
-            columns={
-                name: np.concatenate([cells[name] for cells, _, _ in parts]) for name in self.names
-            },
-            unused=tuple(
-                spelled[name] for name in self.header if name not in self.names and name != LABEL
-            ),
-            numbers=np.concatenate([number for _, _, number in parts]),
-            originals=spelled,
-            label_like=tuple(self.originals[at] for at, c in self._others.items() if c.is_label),
-        )
-
-
-def read_texts(
-    source: Source, *, delimiter: str
-) -> tuple[list[str], list[tuple[str, ...]], np.ndarray]:
-    """The names of the columns, the rows as they are, and the numbers `(row,)` of these.
+def _in_order(columns: Columns, draw: np.ndarray, place: str) -> np.ndarray:
+    """Rows of the draws of each data set, `(dataset, draw)`.
 
     Errors:
-        DataError: No text, no header or rows, rows of another length.
+        DataError: A data set has fewer draws than another, or one of them twice.
     """
-    with rows_of(source, delimiter) as rows:
-        start, header = _header(rows, source, delimiter)
-        blocks = list(_blocks(rows, start + 1, len(header), source))
-    if not blocks:
-        raise _no_rows(source)
-    cells = [row for texts, _ in blocks for row in zip(*texts, strict=True)]
-    return header, cells, np.concatenate([number for _, number in blocks])
-
-
-def _no_rows(source: Source) -> DataError:
-    return DataError("there are no rows below the header", place=str(source), hint=EXPECTED)
-
-
-def read_header(source: Source, *, delimiter: str) -> list[str]:
-    """The names of the columns.
-
-    Errors:
-        DataError: No text, or no header.
-    """
-    with rows_of(source, delimiter) as rows:
-        return _header(rows, source, delimiter)[1]
-
-
-def _header(rows: Iterator[list[str]], source: Source, delimiter: str) -> tuple[int, list[str]]:
-    """The first row with any text, and its number."""
-    number, row = next(((n, row) for n, row in enumerate(rows, start=1) if any(row)), (0, []))
-    if not row:
-        raise DataError("the file is empty", place=str(source), hint=EXPECTED)
-    header = [name.strip() for name in row]
-    check_header(header, source)
-    _check_delimiter(header, source, delimiter)
-    return number, header
-
-
-def _blocks(
-    rows: Iterator[list[str]], start: int, width: int, source: Source
-) -> Iterator[tuple[list[tuple[str, ...]], np.ndarray]]:
-    """Texts column by column, and the numbers `(row,)` of their rows, some rows at a time."""
-    at_once = max(1, min(_ROWS_AT_ONCE, _CELLS_AT_ONCE // width))
-    while block := list(islice(rows, at_once)):
-        number = start + np.flatnonzero(np.fromiter(map(any, block), bool, len(block)))
-        start += len(block)
-        cells = block if len(number) == len(block) else list(filter(any, block))
-        widths = list(map(len, cells))
-        if widths.count(width) < len(widths):
-            row = next(i for i, found in enumerate(widths) if found != width)
-            raise DataError(
-                f"expected {width} cells, as in the header; got {widths[row]}",
-                place=f"{source}, row {number[row]}",
-                hint="R's write.table leaves row names without a header: use write.csv."
-                if widths.count(width + 1) == len(widths)
-                else "Put text that holds the separator in double quotes.",
-            )
-        if cells:
-            yield list(zip(*cells, strict=True)), number
-
-
-def check_header(header: list[str], source: Source) -> None:
-    """Refuse columns of the same name, and more of them than any table has.
-
-    Errors:
-        DataError: There are some.
-    """
-    if len(header) > MOST_COLUMNS:
+    labels, sizes = columns.labels or (), np.bincount(columns.codes)
+    if (sizes != sizes[0]).any():
+        at = int(np.argmax(sizes != sizes[0]))
         raise DataError(
-            f"expected up to {MOST_COLUMNS:,} columns; got {len(header):,}",
-            place=f"{source}, row 1",
+            f"expected {sizes[0]} draws of data set {labels[at]}, as of {labels[0]}; "
+            f"got {sizes[at]}",
+            place=place,
         )
-    twice = [name for name, times in Counter(header).items() if times > 1]
-    if twice:
+    order = np.lexsort((draw, columns.codes)).reshape(len(sizes), sizes[0])
+    again = np.argwhere(np.diff(draw[order], axis=1) == 0)
+    if len(again):
+        row = int(order[tuple(again[0])])
         raise DataError(
-            f"expected each column once; got {twice[0]!r} {header.count(twice[0])} times",
-            place=f"{source}, row 1",
-            hint="Rename or remove the columns that are not meant.",
+            f"expected each draw of a data set once; got draw {draw[row]:g} of "
+            f"{labels[columns.codes[row]]} again",
+            place=columns.place(row),
+            hint="Replicated data have a row for each member: they are no draws.",
         )
-
-
-def _check_delimiter(header: list[str], source: Source, delimiter: str) -> None:
-    other = next((mark for mark in ",\t" if mark != delimiter and mark in header[0]), None)
-    if len(header) == 1 and other is not None:
-        name = "csv" if other == "," else "tsv"
-        raise DataError(
-            f"expected columns separated by {delimiter!r}; got {other!r}",
-            place=f"{source}, row 1",
-            hint=f"Give the file the extension .{name}.",
-        )
+    return order

@@ -36,7 +36,7 @@ class Rows(Iterator[list[str]]):
 
 
 @contextmanager
-def rows_of(source: Source, delimiter: str) -> Iterator[Rows]:
+def text_rows(source: Source, delimiter: str) -> Iterator[Rows]:
     """The rows of delimited text, as texts.
 
     Errors:

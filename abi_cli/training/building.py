@@ -22,7 +22,6 @@ from abi_cli.approximator import Approximator
 from abi_cli.networks.network import InferenceNetwork, SummaryNetwork
 from abi_cli.spec import Spec, TrainingSection
 from abi_cli.training.blocks import Block, BlockPlan
-from abi_cli.training.fitting import refuse_unfit
 from abi_cli.training.parts import Optimizer, Schedule
 from abi_cli.training.state import Shapes
 from abi_cli.variables import Datasets, Layout, Ragged, count, take
@@ -46,11 +45,7 @@ def adapter_for(spec: Spec, pilot: Datasets, layout: Layout) -> Adapter:
 def build(
     spec: Spec, adapter: Adapter, layout: Layout, adapted: Datasets, *, seed: int
 ) -> Approximator:
-    """The networks of a spec for adapted pilot data sets, scaled on them, ready to be trained.
-
-    Errors:
-        SpecError: The summary network can't take what there is to summarize.
-    """
+    """The networks of a spec for adapted pilot data sets, scaled on them, ready to be trained."""
     inputs = network_inputs(take(adapted, slice(0, 1)))
     widths: dict[str, int | list[int]] = {
         name: list(inputs[name].shape[1:])
@@ -64,7 +59,6 @@ def build(
     alone = adapted.get(SUMMARY_VARIABLES)
     named, reader = spec.networks.summary, spec.networks.statistics
     summary = None if named is None else registry.expected(named, SummaryNetwork)
-    refuse_unfit(spec.networks, adapted)
     buckets = bucket_sizes(alone.row_size) if isinstance(alone, Ragged) else ()
     approximator = Approximator(
         adapter,
@@ -185,11 +179,7 @@ class Rehearsal:
 def rehearse(
     spec: Spec, adapter: Adapter, layout: Layout, adapted: Datasets, *, seed: int
 ) -> Rehearsal:
-    """Build and compile the networks of a spec, and time a block of steps of every size.
-
-    Errors:
-        SpecError: As `build`.
-    """
+    """Build and compile the networks of a spec, and time a block of steps of every size."""
     began = time.perf_counter()
     approximator = build(spec, adapter, layout, adapted, seed=seed)
     plan = block_plan(spec.training, approximator, num_batches=spec.training.num_batches, seed=seed)

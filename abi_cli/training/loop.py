@@ -43,7 +43,7 @@ from abi_cli.training.building import (
     shapes_of,
 )
 from abi_cli.training.divergence import DivergenceGuard
-from abi_cli.training.fitting import refuse_unmonitored
+from abi_cli.training.fitting import Fitted, refuse_untrainable
 from abi_cli.training.keeping import Keeper, Keeping, Watched, restore_callbacks
 from abi_cli.training.parts import Callback
 from abi_cli.training.sources import Source
@@ -157,6 +157,8 @@ def _begun(plan: Plan, clock: _Clock) -> _Ready:
         pilot = plan.source.pilot()
         layout = plan.describe(pilot)
         adapter = adapter_for(plan.spec, pilot, layout)
+        fitted = Fitted(adapter, layout, pilot)
+        refuse_untrainable(plan.spec, stored=plan.source.stored, fitted=fitted)
         adapted = adapter.forward(pilot)
     with clock("networks"):
         approximator = build(plan.spec, adapter, layout, adapted, seed=plan.seed)
@@ -167,6 +169,7 @@ def _begun(plan: Plan, clock: _Clock) -> _Ready:
 
 def _resumed(plan: Plan, state: State, clock: _Clock) -> _Ready:
     """Networks as they were."""
+    refuse_untrainable(plan.spec, stored=plan.source.stored)
     plan.source.go_on(state.position.source)
     training = plan.spec.training
     with clock("networks"):
@@ -255,7 +258,6 @@ def _fit(
 ) -> list[dict[str, float]]:
     approximator, blocks, state = ready.approximator, ready.blocks, plan.state
     held_out = plan.source.validation(approximator.adapter)
-    refuse_unmonitored(plan.spec.training, validated=held_out is not None)
     start, callbacks = _start(plan, blocks), _callbacks(plan)
     guard = DivergenceGuard(plan.listener, ledger.block, start)
     left = blocks.epochs * blocks.num_batches - (state.step(blocks) if state else 0)

@@ -10,16 +10,16 @@ from typing import Any, Protocol
 import numpy as np
 
 from abi_cli.adapter.adapter import Adapter
-from abi_cli.errors import DataError
 from abi_cli.model.failures import NO_FAILURES, Failures
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.stage import Origin
 from abi_cli.model.streams import Purpose
 from abi_cli.model.workers import Workers
 from abi_cli.spec import TrainingSection
+from abi_cli.training.fitting import divided
 from abi_cli.variables import Datasets, Ragged, concatenate, count, take
 
-PILOT_ROWS = (10_000, 2_000, 500)
+PILOT_ROWS = (20_000, 10_000, 2_000, 500)
 """Simulations from which the adapter learns scales: the first number that `PILOT_SECONDS` allow."""
 
 PILOT_SECONDS = 20.0
@@ -27,9 +27,6 @@ TASK_ROWS = 1_024
 """Rows that a worker simulates at a time, where they take no longer than `TASK_SECONDS`."""
 
 TASK_SECONDS = 0.5
-HELD_OUT = 0.1
-"""Share of stored simulations that validates and is never learned from."""
-
 TASKS_AHEAD = 8
 
 
@@ -68,11 +65,13 @@ class Source(Protocol):
     Attributes:
         seconds: That simulating has taken so far, over all workers.
         num_batches: Batches of an epoch.
+        stored: How many simulations there are; None where they are drawn afresh.
         failures: Of simulations so far.
     """
 
     seconds: float
     num_batches: int
+    stored: int | None
     failures: Failures
 
     def pilot(self) -> Datasets:
@@ -112,6 +111,7 @@ class Fresh:
         self._validation = training.validation
         self._task_rows = TASK_ROWS
         self.num_batches = training.num_batches
+        self.stored: int | None = None
         self.seconds, self.failures = 0.0, NO_FAILURES
 
     def pilot(self) -> Datasets:
@@ -191,18 +191,13 @@ class Stored:
 
     def __init__(self, stored: Datasets, training: TrainingSection, *, seed: int):
         order = np.random.default_rng([seed, 0]).permutation(count(stored))
-        held_out = int(len(order) * HELD_OUT)
+        _, held_out = divided(len(order))
         self._held_out = take(stored, order[:held_out])
         self._learned = take(stored, order[held_out:])
         self._seed = seed
         self.num_batches = count(self._learned) // training.batch_size
+        self.stored: int | None = count(stored)
         self.seconds, self.failures = 0.0, NO_FAILURES
-        if not self.num_batches or not held_out:
-            raise DataError(
-                f"Expected simulations for a batch of {training.batch_size} and some to validate; "
-                f"got {count(stored)}",
-                hint="Store more simulations, or set training.batch_size lower.",
-            )
 
     def pilot(self) -> Datasets:
         """The first of those to learn from."""

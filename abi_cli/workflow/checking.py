@@ -9,15 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from abi_cli.adapter import Adapter, network_inputs
-from abi_cli.adapter.adapter import INFERENCE_CONDITIONS, summarized
-from abi_cli.errors import AbiError, TookTooLong, UserFunctionError
+from abi_cli.adapter import Adapter
+from abi_cli.errors import AbiError, SpecError, TookTooLong, UserFunctionError
 from abi_cli.listener import Listener
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.streams import Purpose
 from abi_cli.spec import InvalidSpecError
-from abi_cli.spreads import almost_constant
-from abi_cli.training.fitting import refuse_unfit, refuse_unmonitored
+from abi_cli.training.fitting import Fitted, faults
 from abi_cli.variables import (
     Datasets,
     Layout,
@@ -31,8 +29,8 @@ from abi_cli.variables import (
 )
 from abi_cli.workflow.findings import Finding, Severity, noise_findings, unused_findings, warnings
 from abi_cli.workflow.pointing import (
+    pointed,
     pointing,
-    refuse_lost_parameters,
     refuse_unknown_names,
     telling_of_names,
 )
@@ -44,8 +42,6 @@ _ROWS = 1024
 """Rows that a rehearsal simulates, unless a second is over before."""
 _QUANTITY_ROWS = 64
 _SECONDS = 1.0
-_ROUND_TRIP = 1e-5
-"""Largest error of a round trip through the adapter, in units of the variable's sd."""
 
 
 @dataclass(frozen=True)
@@ -148,18 +144,19 @@ def check(
     model = read_model(source, overrides=overrides)
     seed = model.spec.seed if seed is None else seed
     begun = time.perf_counter()
+    stored = None
     if data is None:
         with telling_of_names(model, seed=seed):
             rows = _pilot(model.need_simulator(), seed=seed, listener=listener)
     else:
-        stored = stored_simulations(data, model, seed=seed, listener=listener)
-        rows = take(stored, slice(0, _ROWS))
+        whole = stored_simulations(data, model, seed=seed, listener=listener)
+        stored, rows = count(whole), take(whole, slice(0, _ROWS))
     seconds = time.perf_counter() - begun
     with pointing(model):
         layout = model.layout(rows)
         refuse_unknown_names(model.spec, layout)
         model.judged.refuse_unfit(layout)
-    steps, findings = _adapt(model, rows, layout, begin="simulated" if data is None else "read")
+    steps, findings = _adapt(model, rows, layout, stored=stored)
     if data is None:
         findings = [*_rows_and_noise(model, rows, seed=seed), *findings]
     built = None
@@ -259,9 +256,14 @@ def _findings(error: AbiError) -> list[Finding]:
 
 
 def _adapt(
-    model: Model, data: Datasets, layout: Layout, *, begin: str
+    model: Model, data: Datasets, layout: Layout, *, stored: int | None
 ) -> tuple[tuple[StepView, ...], list[Finding]]:
-    """The way through the adapter and what is wrong on it."""
+    """The way through the adapter and what is wrong on it.
+
+    Arguments:
+        stored: How many simulations were read; None where they were simulated.
+    """
+    begin = "simulated" if stored is None else "read"
     steps = [StepView(begin, tuple(_view(name, value) for name, value in data.items()))]
     adapter = None
     adapted = data
@@ -277,17 +279,19 @@ def _adapt(
             adapter = Adapter.fit(
                 model.spec.adapter or (), data, missing=layout.missing, watch=watch
             )
-            network_inputs(adapted)
-            refuse_lost_parameters(adapter, layout)
-            refuse_unfit(model.spec.networks, adapted)
-            refuse_unmonitored(model.spec.training, validated=model.spec.training.validation > 0)
+        fitted = Fitted(adapter, layout, data)
         findings = [
-            *_without_parameters(adapter, data, adapted, layout),
-            *_round_trip(adapter, data, adapted, layout),
+            finding
+            for fault in faults(model.spec, stored=stored, fitted=fitted)
+            for finding in _findings(_pointed(fault, model, layout))
         ]
     except AbiError as error:
         findings = _findings(error)
     return tuple(steps), [*findings, *warnings(data, layout, model.spec, adapter)]
+
+
+def _pointed(fault: AbiError, model: Model, layout: Layout) -> AbiError:
+    return pointed(fault, model, layout) if isinstance(fault, SpecError) else fault
 
 
 def _changes(title: str, before: Mapping[str, Value], after: Mapping[str, Value]) -> StepView:
@@ -301,45 +305,6 @@ def _changes(title: str, before: Mapping[str, Value], after: Mapping[str, Value]
         tuple(_view(name, after[name]) for name in changed),
         tuple(name for name in before if name not in after),
     )
-
-
-def _without_parameters(
-    adapter: Adapter, data: Datasets, adapted: Mapping[str, Value], layout: Layout
-) -> list[Finding]:
-    """At inference there are no parameters: the networks must be told the same all the same."""
-    known = {variable.name for variable in layout.of("context", "given", "observable")}
-    told = adapter.forward({name: value for name, value in data.items() if name in known})
-    return [
-        Finding(
-            Severity.error,
-            f"{name} is not the same without the parameters, as it is at inference",
-            "A step makes it of a parameter.",
-        )
-        for name in (*summarized(adapted), INFERENCE_CONDITIONS)
-        if name in adapted and not (name in told and _equal(adapted[name], told[name]))
-    ]
-
-
-def _round_trip(
-    adapter: Adapter, data: Datasets, adapted: Mapping[str, Value], layout: Layout
-) -> list[Finding]:
-    """Draws go back through the adapter: parameters must come out as they went in."""
-    back = adapter.inverse({"inference_variables": adapted["inference_variables"]})
-    findings = []
-    for variable in layout.of("parameter"):
-        there, again = array_of(data[variable.name]), array_of(back.get(variable.name, np.zeros(0)))
-        if there.shape != again.shape:
-            problem = f"comes back with shape {again.shape[1:]} instead of {there.shape[1:]}"
-        else:
-            sd = 1.0 if almost_constant(there.ravel()) else float(np.std(there))
-            error = float(np.max(np.abs(again - there)) / sd)
-            if error <= _ROUND_TRIP:
-                continue
-            problem = f"comes back off by {error:.1g} of its sd"
-        findings.append(
-            Finding(Severity.error, f"{variable.name} {problem} after all steps and their inverse")
-        )
-    return findings
 
 
 def _equal(one: Value, other: Value) -> bool:

@@ -12,12 +12,10 @@ import numpy as np
 from abi_cli.data import (
     DrawHeader,
     Draws,
-    Estimates,
+    Kind,
     Loaded,
-    Summary,
     formats,
     open_draws,
-    read_answers,
     read_described,
     read_draws,
     read_kind,
@@ -30,8 +28,6 @@ from abi_cli.listener import Listener
 from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged, Value, Variable, array_of, count
 from abi_cli.workflow.request import STDIN, USUAL_PLACE, Target, need_piped
 from abi_cli.workflow.simulating import Written
-
-_UNSURE = "draws or data sets"
 
 
 @dataclass(frozen=True)
@@ -50,7 +46,7 @@ class Inspection:
     """
 
     path: Path
-    kind: str
+    kind: Kind
     format: str
     size: int
     datasets: int
@@ -69,7 +65,7 @@ def inspect(path: Path) -> Inspection:
     """
     kind = read_kind(path)
     format, size = formats.sniff(path), path.stat().st_size
-    if kind == "draws":
+    if kind is Kind.DRAWS:
         draws = read_draws(path)
         shapes = {name: value.shape[2:] for name, value in draws.values.items()}
         number = next(iter(draws.values.values())).shape[1]
@@ -85,14 +81,15 @@ def inspect(path: Path) -> Inspection:
             draws.seed,
             draws.provenance,
         )
-    if kind == "data sets":
+    if kind is Kind.DATA:
         loaded = read_data_sets(path)
         variables = {name: _shape(value) for name, value in loaded.datasets.items()}
         return Inspection(path, kind, format, size, len(loaded.labels), None, variables, None, {})
-    summary = read_answers(path) if kind == "estimates" else None
-    if isinstance(summary, Summary):
-        variables = dict.fromkeys(summary.elements, ", ".join(summary.values))
-        return Inspection(path, kind, format, size, len(summary.labels), None, variables, None, {})
+    if kind is Kind.ESTIMATES:
+        with formats.opened(path) as file:
+            found = file.estimates()
+        variables = dict.fromkeys(found.elements(), ", ".join(found.names))
+        return Inspection(path, kind, format, size, len(found.labels), None, variables, None, {})
     return Inspection(path, kind, format, size, 0, None, {}, None, {})
 
 
@@ -123,7 +120,7 @@ def read_data_sets(path: Path, *, sets: Collection[str] = (), once: Collection[s
         if isinstance(value, Ragged) and name not in sets and _is_repeated(value)
     ]
     several = any((v.row_size > 1).any() for v in loaded.datasets.values() if isinstance(v, Ragged))
-    if not repeated or not several or formats.sniff(path) not in ("csv", "tsv", "parquet"):
+    if not repeated or not several or not formats.for_reading(path, None).table:
         return loaded
     return read_described(path, sets=sets, once=(*once, *repeated))
 
@@ -159,28 +156,28 @@ def convert(
     need_piped(source)
     path = None if source == STDIN else source
     found = _kind(path, kind)
-    if found == "long draws":
+    if found is Kind.LONG_DRAWS:
         raise DataError(
             "expected draws with a column for each parameter; got a long table",
             place=str(source),
             hint="Write them without --long, and convert these.",
         )
-    if found == "draws":
+    if found is Kind.DRAWS:
         what = _convert_draws(read_draws(path), target, listener, source)
-    elif found == "estimates":
+    elif found is Kind.ESTIMATES:
         what = _convert_estimates(path, target)
     else:
         what = _convert_data(path, target, sets, once, listener)
     return Written(target.path, what, None, time.perf_counter() - begun)
 
 
-def _kind(path: Path | None, kind: str | None) -> str:
+def _kind(path: Path | None, kind: str | None) -> Kind:
     if kind is not None:
-        return {"draws": "draws", "data": "data sets"}[kind]
+        return {"draws": Kind.DRAWS, "data": Kind.DATA}[kind]
     if path is None:
         raise UsageError("expected --kind draws or data for what comes through a pipe")
     found = read_kind(path)
-    if found == _UNSURE:
+    if found is Kind.UNSURE:
         raise UsageError(
             "the file does not tell whether its lists are draws or data",
             place=str(path),
@@ -190,7 +187,7 @@ def _kind(path: Path | None, kind: str | None) -> str:
 
 
 def _convert_draws(draws: Draws, target: Target, listener: Listener, source: Path) -> str:
-    formats.choose(target.path, target.format, lambda fmt: fmt.write_draws)
+    formats.for_writing(target.path, target.format, Kind.DRAWS)
     target.claim()
     parameters = tuple(
         Variable(name, "parameter", ragged=False, event=value.shape[2:])
@@ -207,16 +204,11 @@ def _convert_draws(draws: Draws, target: Target, listener: Listener, source: Pat
 
 
 def _convert_estimates(path: Path | None, target: Target) -> str:
-    summary = read_answers(path)
-    if not isinstance(summary, Summary):
-        raise DataError("expected estimates; got draws", place=str(path))
+    with formats.opened(path) as file:
+        found = file.estimates()
     target.claim()
-    names = tuple(summary.values)
-    table = np.stack(list(summary.values.values()), axis=1).astype(np.float32)
-    values = {element: table[..., i] for i, element in enumerate(summary.elements)}
-    parts = [Estimates(summary.labels, names, values)]
-    write_estimates(target.path, names, parts, format=target.format)
-    return f"{', '.join(names)} of {len(summary.labels):,} data sets"
+    write_estimates(target.path, found.names, [found], format=target.format)
+    return f"{', '.join(found.names)} of {len(found.labels):,} data sets"
 
 
 def _convert_data(
@@ -228,7 +220,7 @@ def _convert_data(
 ) -> str:
     if path is None:
         raise UsageError("expected a file of data sets: they are read more than once; got a pipe")
-    formats.choose(target.path, target.format, lambda fmt: fmt.write_datasets)
+    formats.for_writing(target.path, target.format, Kind.DATA)
     loaded = read_data_sets(path, sets=sets, once=once)
     single = [name for name, v in loaded.datasets.items() if not isinstance(v, Ragged)]
     ragged = [name for name, v in loaded.datasets.items() if isinstance(v, Ragged)]

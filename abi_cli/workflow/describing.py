@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from abi_cli.data import STATISTICS, Summary, read_answers, summarize
+from abi_cli.data import STATISTICS, Draws, Statistics, read_answers, summarize
 from abi_cli.data.statistics import interval
 from abi_cli.errors import RunError
 from abi_cli.manifest import DIAGNOSTICS, METRICS
@@ -101,7 +101,7 @@ def _size(entry: Path) -> int:
     return sum(file.stat().st_size for file in files)
 
 
-def summary(draws: Path, *, mass: float = 0.9, kind: str = "eti") -> Summary:
+def summary(draws: Path, *, mass: float = 0.9, kind: str = "eti") -> Statistics:
     """Mean, sd, Monte Carlo error, median and an interval of a file of draws.
 
     A file of estimates, as `abi sample --points` and `abi estimate` write it, is what it is.
@@ -119,4 +119,4 @@ def summary(draws: Path, *, mass: float = 0.9, kind: str = "eti") -> Summary:
     need_piped(draws)
     source = None if draws == STDIN else draws
     found = read_answers(source)
-    return found if isinstance(found, Summary) else summarize(found, (*STATISTICS[:4], *ends))
+    return summarize(found, (*STATISTICS[:4], *ends)) if isinstance(found, Draws) else found

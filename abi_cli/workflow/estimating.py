@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -15,14 +15,15 @@ import numpy as np
 from abi_cli.data import (
     Disagreement,
     DrawHeader,
-    Estimates,
+    Kind,
     Loaded,
+    Statistics,
     estimates_of,
     formats,
     joined,
     write_estimates,
 )
-from abi_cli.data.estimates import OF_DRAWS
+from abi_cli.data.statistics import OF_DRAWS
 from abi_cli.errors import UsageError
 from abi_cli.listener import Listener
 from abi_cli.run import Run, open_run
@@ -105,7 +106,7 @@ class Estimating:
     target: Target = USUAL_PLACE
     titles: Mapping[str, str] = field(default_factory=dict)
 
-    def _begin(self) -> tuple[tuple[str, ...], Iterator[Estimates]]:
+    def _begin(self) -> tuple[tuple[str, ...], Iterator[Statistics]]:
         """Names of what is estimated, and the estimates, some data sets at a time."""
         first = next(self.data.parts)
         networks = self.networks()
@@ -117,18 +118,18 @@ class Estimating:
 
     def _given(
         self, networks: Approximator, names: tuple[str, ...], batches: Iterable[Loaded]
-    ) -> Iterator[Estimates]:
+    ) -> Iterator[Statistics]:
         """Those that the network gives."""
         with self.listener.task("estimating"):
             for loaded in batches:
                 with refusing(loaded, self.run.layout):
                     values = networks.estimate(loaded.datasets)
                 single = {name: value.astype(np.float32) for name, value in values.items()}
-                yield Estimates(tuple(loaded.labels), names, single)
+                yield Statistics(tuple(loaded.labels), names, single)
 
     def _of_draws(
         self, networks: Approximator, drawing: Drawing, batches: Iterable[Loaded]
-    ) -> Iterator[Estimates]:
+    ) -> Iterator[Statistics]:
         labels: list[str] = []
         watch = Disagreement(networks.members)
 
@@ -150,9 +151,9 @@ class Estimating:
         )
         return estimates_of(header, watched(blocks(), watch, labels, self.listener))
 
-    def estimates(self) -> Estimates:
+    def estimates(self) -> Statistics:
         """All of them."""
-        return joined(self._begin()[1])
+        return replace(joined(self._begin()[1]), titles=self.titles)
 
     def write(self) -> Written:
         """Write them to the target.
@@ -199,7 +200,7 @@ def estimate(
     """
     listener = listener or Listener()
     run = open_run(path)
-    formats.choose(target.path, target.format, lambda fmt: fmt.write_estimates)
+    formats.for_writing(target.path, target.format, Kind.ESTIMATES)
     spec = spec_of(run, trust_code=trust_code)
     wanted = drawing(run, spec, draws=draws, seed=seed, usual_seed=usual_seed)
     target.claim()

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from abi_cli.data import delimited
 from abi_cli.data.cells import numbers_of
 from abi_cli.data.entries import LABEL, ROW_NAMES
 from abi_cli.data.files import Source
 from abi_cli.data.label_like import Column
 from abi_cli.data.meanings import Meaning, Missing, as_date
-from abi_cli.data.tables import read_texts
 from abi_cli.errors import DataError
 from abi_cli.spec import refuse_variable_name
 
@@ -83,9 +83,8 @@ def looked_at(path: Path) -> Look:
             what no variable can be.
     """
     source = Source(path)
-    header, rows, number = read_texts(
-        source, delimiter="\t" if path.suffix.lower() == ".tsv" else ","
-    )
+    with delimited.read(source, delimiter="\t" if path.suffix.lower() == ".tsv" else ",") as table:
+        header, (rows, number) = table.sheet.header, table.sheet.rows()
     texts: dict[str, Sequence[str]] = {
         name: column
         for name, column in zip(header, zip(*rows, strict=True), strict=True)

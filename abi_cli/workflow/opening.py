@@ -114,7 +114,7 @@ def load_batches(
     alone = len(parts) == 1 and parts[0].variable is None and not files.each
     batches: Iterable[Loaded]
     if alone and can_stream(parts[0], grouped=files.grouped) and not whole:
-        batches = read_batches(parts[0], run.layout, grouped=files.grouped, naming=naming)
+        batches = read_batches(parts[0], run.layout, naming=naming)
     else:
         batches, whole = [read_several(parts, run.layout, each=files.each, naming=naming)], True
     return Batches(_told(batches, run, listener), whole)

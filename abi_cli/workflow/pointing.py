@@ -7,13 +7,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from abi_cli import registry
-from abi_cli.adapter import Adapter
 from abi_cli.adapter.step import AdapterError, Step
 from abi_cli.errors import SpecError, UserFunctionError
 from abi_cli.model.streams import Purpose
 from abi_cli.spec import Code, InvalidSpecError, Problem, Spec, nearest
 from abi_cli.spec.problems import Path
-from abi_cli.variables import Datasets, Layout, Role
+from abi_cli.variables import Layout, Role
 from abi_cli.workflow.request import Model
 
 _CODES = {
@@ -83,18 +82,6 @@ def pointed(error: SpecError, model: Model, layout: Layout | None = None) -> Spe
         notes=tuple(_origin(name, model, layout, int(step)) for name in origins if layout),
     )
     return InvalidSpecError([problem], name=document.source.name)
-
-
-def fitted_adapter(model: Model, data: Datasets, layout: Layout) -> Adapter:
-    """The adapter of a complete spec, fitted to simulated data sets.
-
-    Errors:
-        SpecError: A step can't take what reaches it, or a parameter is lost; pointed at.
-    """
-    with pointing(model, layout):
-        adapter = Adapter.fit(model.spec.adapter or (), data, missing=layout.missing)
-        refuse_lost_parameters(adapter, layout)
-    return adapter
 
 
 def refuse_unknown_names(spec: Spec, layout: Layout) -> None:
@@ -198,23 +185,6 @@ def _unknown(name: str, known: Sequence[str], place: str) -> AdapterError:
         place=place,
         variable=name,
     )
-
-
-def refuse_lost_parameters(adapter: Adapter, layout: Layout) -> None:
-    """Refuse an adapter that leaves a parameter out.
-
-    Errors:
-        AdapterError: It does.
-    """
-    for variable in layout.of("parameter"):
-        if variable.name not in adapter.parameters:
-            raise AdapterError(
-                f"the parameter {variable.name} does not reach inference_variables",
-                hint="Concatenate it with the others, or say under parameters: which are meant",
-                place="adapter",
-                variable="inference_variables",
-                origins=(variable.name,),
-            )
 
 
 def _origin(name: str, model: Model, layout: Layout | None, step: int) -> str:

@@ -16,8 +16,8 @@ import numpy as np
 from abi_cli.adapter.step import AdapterError
 from abi_cli.data import (
     Draws,
-    Estimates,
     Loaded,
+    Statistics,
     read_parameters,
 )
 from abi_cli.errors import DataError
@@ -174,7 +174,7 @@ class Posterior:
 
     def estimate(
         self, data: Path | str | Columns, *, draws: int | None = None, seed: int | None = None
-    ) -> Estimates:
+    ) -> Statistics:
         """Point estimates of the parameters of every data set.
 
         A `point` network gives those that it was trained for. Of others they are mean, sd and

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from abi_cli.data import Draws, Loaded, formats, read_draws, write_replicates
+from abi_cli.data import Draws, Kind, Loaded, formats, read_draws, write_replicates
 from abi_cli.diagnostics.predictive import Check, check, statistics_of, without_ends_of_binary
 from abi_cli.errors import DataError
 from abi_cli.listener import Listener
@@ -218,7 +218,7 @@ def predict(
     """
     listener = listener or Listener()
     run = open_run(path)
-    formats.choose(target.path, target.format, lambda fmt: fmt.write_replicates)
+    formats.for_writing(target.path, target.format, Kind.REPLICATES)
     spec = spec_of(run, trust_code=trust_code)
     if drawn is None:
         refuse_without_draws(run, spec)

@@ -11,13 +11,16 @@ from functools import partial
 from pathlib import Path
 
 from abi_cli import placing, room, run
-from abi_cli.errors import OutputError, SpecError, UsageError
+from abi_cli.adapter import Adapter
+from abi_cli.adapter.adapter import SUMMARY_VARIABLES, sources
+from abi_cli.errors import AbiError, OutputError, SpecError, UsageError
 from abi_cli.listener import Listener
 from abi_cli.model.density import LogDensity
 from abi_cli.model.functions import UnusableFunction, loaded_files
 from abi_cli.model.modules import load_parts
 from abi_cli.model.quantities import Quantities
 from abi_cli.model.simulator import Simulator
+from abi_cli.registry import Part
 from abi_cli.spec import (
     Code,
     DesignSection,
@@ -28,7 +31,7 @@ from abi_cli.spec import (
     parse_document,
     read_source,
 )
-from abi_cli.variables import Datasets, Layout
+from abi_cli.variables import Datasets, Layout, Ragged
 from abi_cli.workflow.stored import read_design, stored_layout
 
 STDIN = Path("-")
@@ -227,14 +230,38 @@ def completed(model: Model, rows: Datasets) -> Model:
 
     spec = model.spec
     layout, steps, series = model.layout(rows), spec.adapter, spec.series()
-    networks = derived_networks(spec.networks, layout, series=series, adapted=steps is not None)
     if steps is None:
         supports = model.simulator.supports if model.simulator else {}
         steps = derived_steps(layout, series=series, supports=supports)
+        reaching = series
+    elif "summary" in spec.networks.model_fields_set:
+        reaching = None
+    else:
+        reaching = _series_summarized(steps, rows, layout, series)
+    networks = derived_networks(
+        spec.networks, layout, series=reaching or (), adapted=reaching is None
+    )
     told = [variable.name for variable in layout.of("given", "observable")]
     training = derived_training(spec.training, rows, told)
     derived = {"adapter": steps, "networks": networks, "training": training}
     return replace(model, spec=spec.model_copy(update=derived))
+
+
+def _series_summarized(
+    steps: Sequence[Part], rows: Datasets, layout: Layout, series: frozenset[str]
+) -> frozenset[str] | None:
+    """The series among what the steps of a spec bring to the summary network.
+
+    None where that is no set or series, so that it needs none, or where the steps don't fit.
+    """
+    try:
+        adapter = Adapter.fit(steps, rows, missing=layout.missing)
+        adapted = adapter.forward(rows)
+    except AbiError:  # refused where they are pointed at
+        return None
+    if not isinstance(adapted.get(SUMMARY_VARIABLES), Ragged):
+        return None
+    return series & sources(adapter.fitted, SUMMARY_VARIABLES)
 
 
 def need_piped(source: Path) -> None:

@@ -15,10 +15,11 @@ from abi_cli.model.streams import Purpose
 from abi_cli.model.workers import Workers
 from abi_cli.run import Run
 from abi_cli.training.checkpoints import has_checkpoint, read_checkpoint
+from abi_cli.training.fitting import refuse_untrainable
 from abi_cli.training.parts import Callback
 from abi_cli.training.state import State
 from abi_cli.training.stopping import Stop
-from abi_cli.variables import Datasets, Layout
+from abi_cli.variables import Datasets, Layout, count
 from abi_cli.workflow.learning import (
     Job,
     Receipt,
@@ -77,6 +78,8 @@ def resume(
         manifest = folder.manifest
         model = read_model(path)
         stored = _stored(folder, model, data, listener)
+        with pointing(model):
+            refuse_untrainable(model.spec, stored=None if stored is None else count(stored))
         state = _state(folder)
         if accept_changed_code and state is not None:
             _refuse_other_variables(folder, model, state)

@@ -17,9 +17,10 @@ from abi_cli.data import (
     Disagreement,
     DrawHeader,
     Draws,
+    Kind,
     Loaded,
+    Statistics,
     Style,
-    Summary,
     collect,
     estimates_of,
     formats,
@@ -92,13 +93,11 @@ class Shape:
         """
         refuse_too_few(self.statistics(), draws)
 
-    def ability(self, format: formats.Format) -> object | None:
-        """What writes it in a format; None where that has no place for it."""
-        if self.style != USUAL_STYLE and not format.styled:
-            return None
-        if self.points is not None:
-            return format.write_estimates
-        return format.write_long_draws if self.long else format.write_draws
+    def fits(self, codec: formats.Codec) -> bool:
+        """Whether a format has a place for it."""
+        kind = Kind.LONG_DRAWS if self.long else Kind.DRAWS
+        wanted = kind if self.points is None else Kind.ESTIMATES
+        return wanted in codec.holds and (codec.table or self.style == USUAL_STYLE)
 
 
 def refuse_too_few(names: Sequence[str], draws: int) -> None:
@@ -199,7 +198,7 @@ class Sampling:
         draws = collect(header, blocks)
         return replace(draws, disagreement=watch.shares())
 
-    def summary(self) -> Summary:
+    def summary(self) -> Statistics:
         """The statistics that are asked for, or mean, sd and others, instead of draws."""
         found = summarize(self.collect(), self.shape.statistics() or STATISTICS)
         return replace(found, titles=self.titles)
@@ -259,13 +258,11 @@ def sample(
     listener = listener or Listener()
     run = open_run(path)
     shape.refuse_too_few(draws)
-    format = formats.choose(
-        target.path, target.format, lambda fmt: fmt if shape.ability(fmt) else None
-    )
+    codec = formats.choose(target.path, target.format, shape.fits)
     spec = spec_of(run, trust_code=trust_code)
     refuse_without_draws(run, spec)
     target.claim()
-    whole = format.counts_first and shape.points is None
+    whole = codec.counts_first and shape.points is None
     batches = load_batches(run, data, naming_of(spec), listener, whole=whole)
     seed = run.manifest.seed if seed is None else seed
     model = with_quantities(path, listener) if quantities else None

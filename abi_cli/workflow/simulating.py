@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from abi_cli.data import formats, write_simulations
+from abi_cli.data import Kind, formats, write_simulations
 from abi_cli.errors import UsageError
 from abi_cli.listener import Listener
 from abi_cli.model.simulator import Simulator
@@ -67,7 +67,7 @@ def simulate(
     if source.is_dir():
         tell_files(model, listener)
     simulator = model.need_simulator()
-    formats.choose(target.path, target.format, lambda fmt: fmt.write_datasets)
+    formats.for_writing(target.path, target.format, Kind.DATA)
     target.claim()
     seed = model.spec.seed if seed is None else seed
     simulated = simulate_rows(

@@ -150,7 +150,7 @@ def fill(
 ) -> str:
     """The complete spec: every default and what is derived, with a comment on each field.
 
-    Where the adapter is to be derived, a few data sets are simulated, which executes the user's
+    Where something is to be derived, a few data sets are simulated, which executes the user's
     functions.
 
     Arguments:
@@ -160,7 +160,10 @@ def fill(
         SpecError, DataError, UserFunctionError: As they say.
     """
     model = read_model(source, overrides=overrides)
-    if model.spec.adapter is None:
+    written = (
+        model.spec.adapter is not None and "statistics" in model.spec.networks.model_fields_set
+    )
+    if not written and (model.spec.adapter is None or model.simulator is not None):
         seed = model.spec.seed if seed is None else seed
         if data is not None:
             rows = stored_simulations(data, model, seed=seed, listener=listener or Listener())

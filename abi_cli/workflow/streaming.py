@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import queue
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from abi_cli.data import DrawHeader, Loaded, Naming, estimates_of, oddities
-from abi_cli.data.record_texts import draws_in_text, estimates_in_text
+from abi_cli.data.contents import EstimateHeader
+from abi_cli.data.files import ahead
+from abi_cli.data.record_texts import texts_of
 from abi_cli.data.requests import Line, lines_of, read_requests
 from abi_cli.data.statistics import parse
 from abi_cli.errors import AbiError, DataError
@@ -77,7 +77,8 @@ class Streaming:
 
         Whatever goes wrong with a line is its answer, and the others have theirs.
         """
-        batches = _lines(stream)  # read while the networks are loaded
+        # all that wait at a time, read while the networks are loaded
+        batches = ahead(lines_of(stream), SIZES[-1], room=_WAITING, patience=0)
         networks = self.networks()
         what = ", ".join(self.names) or f"{self.draws:,} draws"
         self.listener.note(
@@ -140,18 +141,15 @@ class Streaming:
         datasets = take(loaded.datasets, rows)
         labels = [loaded.labels[row] for row in rows]
         header = DrawHeader.of({}, layout, labels=labels, draws=self.draws, seed=self.seed)
-        texts: list[str] = []
+        in_text = texts_of(EstimateHeader(self.names) if self.names else header)
         with refusing(loaded, layout, of=rows[_padded(len(rows))]):
             if not self.warm:
                 self._warm_up(networks, datasets)
             blocks = self._blocks(networks, datasets, self.answered + int(rows[0]))
+            parts: Iterable[Any] = blocks
             if self.names:
-                for estimates in estimates_of(header, blocks, self.names):
-                    texts += estimates_in_text(estimates)
-            else:
-                append = draws_in_text(header, texts.append)
-                for block in blocks:
-                    append(block)
+                parts = estimates_of(header, blocks, self.names)
+            texts = [text for part in parts for text in in_text(part)]
         odd = self._warnings(datasets, labels)
         for text, warnings in zip(texts, odd, strict=True):
             more = f', "warnings": {json.dumps(warnings, ensure_ascii=False)}' if warnings else ""
@@ -202,42 +200,6 @@ class Streaming:
 def _padded(number: int) -> np.ndarray:
     """Rows of so many data sets, again and again up to one of the `SIZES`."""
     return np.resize(np.arange(number), next(size for size in SIZES if size >= number))
-
-
-def _lines(stream: BinaryIO) -> Iterator[list[Line]]:
-    """Lines as they come: all that wait, at most the largest size; empty ones are passed over."""
-    waiting: queue.Queue[Line | BaseException | None] = queue.Queue(_WAITING)
-
-    def read() -> None:
-        try:
-            for line in lines_of(stream):
-                waiting.put(line)
-            waiting.put(None)
-        except BaseException as error:  # raised where the lines are asked for
-            waiting.put(error)
-
-    threading.Thread(target=read, daemon=True).start()
-    return _batches(waiting)
-
-
-def _batches(waiting: queue.Queue[Line | BaseException | None]) -> Iterator[list[Line]]:
-    end: Line | BaseException | None = None
-    ended = False
-    while not ended:
-        batch: list[Line] = []
-        while len(batch) < SIZES[-1]:
-            try:
-                item = waiting.get(block=not batch)
-            except queue.Empty:
-                break
-            if not isinstance(item, Line):
-                ended, end = True, item
-                break
-            batch.append(item)
-        if batch:
-            yield batch
-    if isinstance(end, BaseException):
-        raise end
 
 
 def stream(

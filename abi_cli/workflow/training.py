@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from abi_cli import room, run
+from abi_cli.adapter import Adapter
 from abi_cli.listener import Listener
 from abi_cli.manifest import ORIGINAL
 from abi_cli.model.streams import Purpose
 from abi_cli.model.workers import Workers
 from abi_cli.registry import Part
 from abi_cli.spec import DesignSection, Spec, dump_spec
-from abi_cli.training.fitting import refuse_unfit, refuse_unmonitored
+from abi_cli.training.fitting import Fitted, refuse_untrainable
 from abi_cli.training.stopping import Stop
 from abi_cli.variables import Datasets, count, take
 from abi_cli.workflow.findings import noise_findings, unused_findings
@@ -29,7 +30,6 @@ from abi_cli.workflow.learning import (
     versions,
 )
 from abi_cli.workflow.pointing import (
-    fitted_adapter,
     pointing,
     refuse_unknown_names,
     telling_of_names,
@@ -134,11 +134,13 @@ def _rehearse(
     derived, model = model.spec.adapter is None, completed(model, few)
     if derived:
         listener.note("derived the adapter from the model's variables: `abi fill` writes it out")
-    adapted = fitted_adapter(model, few, layout).forward(few)
     with pointing(model, layout):
-        refuse_unfit(model.spec.networks, adapted)
-        validated = stored is not None or model.spec.training.validation > 0
-        refuse_unmonitored(model.spec.training, validated=validated)
+        adapter = Adapter.fit(model.spec.adapter or (), few, missing=layout.missing)
+        refuse_untrainable(
+            model.spec,
+            stored=None if stored is None else count(stored),
+            fitted=Fitted(adapter, layout, few),
+        )
     return model, stored
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from abi_cli import backend, memory
 from abi_cli.listener import Listener
 from abi_cli.variables import Datasets, Layout
-from abi_cli.workflow.pointing import pointing, refuse_lost_parameters
+from abi_cli.workflow.pointing import pointing
 from abi_cli.workflow.request import Compute, Model
 
 
@@ -62,7 +62,6 @@ def try_networks(trial: Trial, compute: Compute, *, listener: Listener) -> Built
         spec = trial.model.spec
         with pointing(trial.model, trial.layout):
             adapter = adapter_for(spec, trial.data, trial.layout)
-            refuse_lost_parameters(adapter, trial.layout)
             adapted = adapter.forward(trial.data)
             tried = rehearse(spec, adapter, trial.layout, adapted, seed=spec.seed)
     steps = spec.training.epochs * spec.training.num_batches
