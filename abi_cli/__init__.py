@@ -13,8 +13,8 @@ A map of the package. A file imports only from lines below its own, or from its 
     approximator   the networks behind one adapter: loss, sample, log_prob
     adapter/       invertible steps between the user's scale and the networks'; NumPy only
     model/         the generative model: user functions, seeds, simulating in many processes
-    networks/      the words for networks in a spec
-    nn/            the mathematics in Keras: shapes in, shapes out
+    nn/            the mathematics in Keras: what is computed by each word for a network
+    networks/      the words for networks in a spec, each with its options
     statistics/    what is said of data sets without weights to learn; NumPy and SciPy only
     spec/          reading YAML with positions, schema, overrides, defaults
     backend/       TensorFlow, JAX or PyTorch: the choice, and all that differs

@@ -42,6 +42,7 @@ from abi_cli.finite import refuse_not_finite
 from abi_cli.listener import Listener
 from abi_cli.model.streams import noise_of_datasets
 from abi_cli.networks.network import InferenceNetwork, SummaryNetwork, entries, shape_of
+from abi_cli.nn.build import inference_layer, summary_layer
 from abi_cli.nn.standardization import ConditionalStandardization
 from abi_cli.variables import Datasets, DrawBlock, Layout, Value, count, take
 
@@ -97,7 +98,7 @@ class Approximator(keras.Model):
             shapes = {name: shape_of(widths[name]) for name in summarized(widths)}
             if summary is not None:
                 alone = shapes.get(SUMMARY_VARIABLES)
-                self.summary_network = summary.build_for(alone or bare(shapes))
+                self.summary_network = summary_layer(summary, alone or bare(shapes))
                 conditions += summary.summary_dim
                 statistics += self.summary_network.statistics_dim
             else:
@@ -105,9 +106,9 @@ class Approximator(keras.Model):
             self.reader = None
             if self._reader is not None:
                 width = entries(shape_of(widths[SUMMARY_STATISTICS]))
-                self.reader = self._reader.build_for((width,))
+                self.reader = summary_layer(self._reader, (width,))
                 conditions, statistics = conditions + self._reader.summary_dim, statistics + width
-            self.inference_network = inference.build(adapter.dim, conditions, seed)
+            self.inference_network = inference_layer(inference, adapter.dim, conditions, seed)
         self.standardization = ConditionalStandardization.beside(
             adapter.statistics, dim=adapter.dim, draws=inference.has_draws
         )

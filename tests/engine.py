@@ -69,6 +69,14 @@ def approximator(
     return made
 
 
+def built(kind: str, config: dict, *arguments):
+    """The built layer of a network as a spec names it, by the arguments of `nn.build`."""
+    from abi_cli.nn.build import inference_layer, summary_layer
+
+    make = summary_layer if kind == "summary network" else inference_layer
+    return make(registry.from_config(kind, config), *arguments)
+
+
 def disturb(layer, *, seed: int = 0, scale: float = 0.1) -> None:
     """Random values for all weights that start at zero."""
     rng = np.random.default_rng(seed)

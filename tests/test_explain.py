@@ -18,6 +18,7 @@ from abi_cli.spec.explanations import EXPLANATIONS
 from abi_cli.spec.problems import Code
 from abi_cli.training.parts import Callback, Optimizer, Schedule
 from abi_cli.variables import Ragged
+from tests import engine
 from tests.cli import abi
 
 SPEC = """
@@ -116,10 +117,10 @@ def test_the_example_of_every_part_works(kind, name):
             mask = {"trials": np.ones((3, 4), np.float32), "age": None}
             shape = {"trials": (None, 2), "age": (2,)}
         assert not isinstance(shape, tuple) or part.misfit(shape) is None
-        summary = part.build_for(shape)(x, mask=mask)
+        summary = engine.built(kind, part.to_config(), shape)(x, mask=mask)
         assert summary.shape == (3, part.summary_dim)
     elif isinstance(part, InferenceNetwork):
-        layer = part.build(2, 3, 1)
+        layer = engine.built(kind, part.to_config(), 2, 3, 1)
         c = np.zeros((4, 3), np.float32)
         if not part.has_draws:
             assert layer.estimates(c).shape == (4, 2, len(layer.names))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -213,3 +215,20 @@ def test_what_is_meant_is_said():
     )
     assert made("normal", loc="mu").meaning() == "normal: loc mu, scale 1"
     assert made("half_cauchy", scale=2.0).meaning() == "half_cauchy: scale 2"
+
+
+def test_what_draws_and_what_is_shown_needs_no_scipy_stats():
+    """It takes half a second to import: it is for densities."""
+    code = (
+        "import sys, numpy as np\n"
+        "from abi_cli.registry import from_config\n"
+        f"for name, options in {[(name, e[0].options) for name, e in EXAMPLES.items()]!r}:\n"
+        "    made = from_config('distribution', {name: options})\n"
+        "    made.meaning(), made.support()\n"
+        "    made.sample_rows(np.random.default_rng(1), {}, 3)\n"
+        "print('scipy.stats' in sys.modules)\n"
+        "from_config('distribution', {'normal': {}}).log_density(np.zeros(1), {})\n"
+        "print('scipy.stats' in sys.modules)\n"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["False", "True"]

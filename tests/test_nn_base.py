@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from abi_cli import backend, registry
+from abi_cli import backend
 from tests import engine
 
 
@@ -34,14 +34,14 @@ def test_actnorm_begins_with_unit_scale_on_the_pilot():
     options = {"depth": 3, "width": 8, "actnorm": True, "permutation": "orthogonal"}
     theta, c = 3 + 5 * some((400, 2)) * [1, 0.1], some((400, 3), 1)
     config = {"ensemble": {"network": {"coupling_flow": options}, "members": 2}}
-    made = registry.from_config("inference network", config).build(2, 3, 1)
+    made = engine.built("inference network", config, 2, 3, 1)
     assert made.adapts
     made.adapt(theta.astype("float32"), c)
     for member in made.members:
         z = backend.to_numpy(member.forward(theta.astype("float32"), c)[0])
         np.testing.assert_allclose(z.mean(axis=0), 0, atol=1e-3)
         np.testing.assert_allclose(z.std(axis=0), 1, atol=1e-3)
-    plain = registry.from_config("inference network", {"coupling_flow": {}}).build(2, 3, 1)
+    plain = engine.built("inference network", {"coupling_flow": {}}, 2, 3, 1)
     assert not plain.adapts
 
 
@@ -55,18 +55,18 @@ def test_networks_adapt_to_standardized_parameters_of_the_pilot():
 
 def test_rotations_are_orthogonal_and_learned():
     config = {"coupling_flow": {"depth": 2, "width": 8, "permutation": "orthogonal"}}
-    flow = registry.from_config("inference network", config).build(4, 0, 1)
+    flow = engine.built("inference network", config, 4, 0, 1)
     rotations = backend.to_numpy(flow.fixed()[1])
     identity = rotations @ np.swapaxes(rotations, 1, 2)
     np.testing.assert_allclose(identity, np.broadcast_to(np.eye(4), (2, 4, 4)), atol=1e-5)
     assert np.abs(rotations).max() < 0.999
     assert flow.mirrors.trainable
-    alone = registry.from_config("inference network", config).build(1, 0, 1)
+    alone = engine.built("inference network", config, 1, 0, 1)
     assert not hasattr(alone, "mirrors")
 
 
 def test_halves_are_swapped():
-    from abi_cli.nn.coupling import swapped_masks
+    from abi_cli.nn.flow import swapped_masks
 
     expected = [[0, 0, 0], [1, 1, 0], [0, 0, 1], [1, 1, 0]]
     np.testing.assert_array_equal(swapped_masks(3, 4), expected)

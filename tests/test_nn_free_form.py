@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import yaml
 
-from abi_cli import backend, registry, workflow
+from abi_cli import backend, workflow
 from tests import engine
 
 backend.select()
@@ -103,7 +103,7 @@ class Exact:
     ],
 )
 def test_draws_and_densities_of_the_exact_field_are_exact(words):
-    made = registry.from_config("inference network", yaml.safe_load(words)).build(2, 1, 3)
+    made = engine.built("inference network", yaml.safe_load(words), 2, 1, 3)
     made.network = Exact()
     noise, c = some((3, 4_000, made.noise_dim)), np.array([[[0.0]], [[1.0]], [[-2.0]]], "float32")
     draws = backend.to_numpy(made.inverse(noise, c))
@@ -150,7 +150,7 @@ def test_transport_does_not_tell_conditions_apart_by_rounding():
 
 def test_an_untrained_network_draws_its_noise():
     for words in ("flow_matching", "diffusion"):
-        made = registry.get("inference network", words)().build(2, 1, 3)
+        made = engine.built("inference network", {words: {}}, 2, 1, 3)
         noise = some((1, 5, 2))
         np.testing.assert_array_equal(backend.to_numpy(made.inverse(noise, some((1, 1, 1)))), noise)
 
@@ -160,7 +160,7 @@ def test_an_untrained_network_draws_its_noise():
 def test_weights_are_those_of_what_is_predicted(schedule, prediction):
     """The weighted error of F is that of the prediction which follows from it."""
     words = {"diffusion": {"schedule": schedule, "prediction": prediction, "repeats": 1}}
-    made = registry.from_config("inference network", words).build(2, 0, 3)
+    made = engine.built("inference network", words, 2, 0, 3)
     x, noise = some((6, 2)), some((6, made.training_noise), 1)
     phi, _, z = (backend.to_numpy(part)[:, 0] for part in made.pairs(x, noise, None))
     y = np.cos(phi) * x + np.sin(phi) * z

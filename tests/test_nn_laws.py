@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import yaml
 
-from abi_cli import backend, registry
+from abi_cli import backend
 from tests import engine
 
 FLOWS = {
@@ -59,9 +59,7 @@ FIXED = {
 
 def built(kind, words, *arguments):
     """A network as a spec names it, with no weight left at zero."""
-    named = registry.from_config(kind, yaml.safe_load(words))
-    build = named.build_for if kind == "summary network" else named.build
-    made = build(*arguments)
+    made = engine.built(kind, yaml.safe_load(words), *arguments)
     engine.disturb(made)
     return made
 
@@ -173,7 +171,7 @@ def test_a_spline_is_the_identity_beyond_its_knots_and_has_an_inverse():
 
 
 def test_couplings_come_in_pairs_that_keep_what_the_other_changes():
-    from abi_cli.nn.coupling import coupling_masks, swapped_masks
+    from abi_cli.nn.flow import coupling_masks, swapped_masks
 
     for masks in (coupling_masks(5, 5, seed=1), swapped_masks(5, 5)):
         assert not masks[0].any()
@@ -182,11 +180,7 @@ def test_couplings_come_in_pairs_that_keep_what_the_other_changes():
 
 
 def test_a_coordinate_of_an_autoregressive_layer_depends_on_no_later_one():
-    from abi_cli.nn.autoregressive import AutoregressiveFlow
-
-    made = AutoregressiveFlow(dim=4, depth=1, width=12, activation="silu", seed=3)
-    made.build((None, 0))
-    engine.disturb(made)
+    made = built("inference network", "autoregressive_flow: {depth: 1, width: 12}", 4, 0, 3)
     x, c = some((1, 4)), np.zeros((1, 0), "float32")
     fixed = [mask[0] for mask in made.fixed()]
     weights = [w[0] for w in made.stacked()]
@@ -198,6 +192,26 @@ def test_a_coordinate_of_an_autoregressive_layer_depends_on_no_later_one():
         depends[:, i] = backend.to_numpy(made.step(moved, c, fixed, weights)[0])[0] != base
     assert depends.diagonal().all()
     assert sorted(depends.sum(axis=1)) == [1, 2, 3, 4]
+
+
+def test_a_word_of_your_own_makes_its_layer():
+    """Also where it is one of ours but for that; what has no layer at all is refused."""
+    from abi_cli.networks.network import InferenceNetwork
+    from abi_cli.networks.parts_inference import CouplingFlow
+    from abi_cli.nn.build import inference_layer
+
+    layer = object()
+
+    class Own(CouplingFlow):
+        def build(self, dim, conditions, seed):
+            return layer if (dim, conditions, seed) == (2, 1, 3) else None
+
+    class Nobodys(InferenceNetwork):
+        name = "nobodys"
+
+    assert inference_layer(Own(), 2, 1, 3) is layer
+    with pytest.raises(NotImplementedError, match="nobodys"):
+        inference_layer(Nobodys(), 2, 1, 3)
 
 
 @pytest.fixture(scope="module", params=[*SETS.values(), *SERIES.values()], ids=[*SETS, *SERIES])

@@ -184,8 +184,7 @@ def test_what_is_saved_comes_back_the_same(tmp_path):
 @pytest.mark.parametrize(("dim", "conditions"), [(1, 0), (1, 3), (2, 3), (10, 4)])
 @pytest.mark.parametrize("options", [POINT, {"estimates": []}, {"quantiles": [], "width": 8}])
 def test_shapes_and_each_data_set_by_itself(options, dim, conditions):
-    part = registry.from_config("inference network", {"point": options})
-    layer = part.build(dim, conditions, 1)
+    layer = engine.built("inference network", {"point": options}, dim, conditions, 1)
     engine.disturb(layer)
     rng = np.random.default_rng(1)
     theta, c = (rng.normal(size=(4, n)).astype("float32") for n in (dim, conditions))

@@ -139,7 +139,7 @@ class Distribution(Part):
 
     To add one, write a class in a module `parts_distributions*.py` of this package and an example
     of it in `tests/distribution_examples.py`; `tests/test_model_distributions.py` then checks what
-    follows:
+    follows. Where SciPy knows its density, a `Family` says all this by a `Law`.
 
     1. Decorate it with `@part("distribution", "its_name", example=…)`, NumPy's name if it has one.
        Its fields are its options, NumPy's arguments, and last of all `size: Size = SIZE`.

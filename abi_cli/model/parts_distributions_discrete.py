@@ -21,7 +21,7 @@ from abi_cli.model.distribution import (
     Whole,
     shaped,
 )
-from abi_cli.model.parts_distributions_bounded import refuse_low_high
+from abi_cli.model.family import Between, Family, Law, above_0
 from abi_cli.registry import part
 from abi_cli.spec.dump import one_line
 
@@ -41,27 +41,10 @@ Listed = Annotated[
 ]
 
 
-class _Discrete(Distribution):
-    """A distribution of whole numbers."""
-
-    discrete: ClassVar[bool] = True
-
-    def bounds(self, o: Options) -> tuple[Any, Any]:
-        """From 0 on."""
-        return 0.0, np.inf
-
-
-class _Range(_Discrete):
+class _Range(Between):
     """Whole numbers from low to high − 1."""
 
-    def check(self, o: Options) -> None:
-        """Low is below high."""
-        refuse_low_high(*self._ends(o))
-
-    def bounds(self, o: Options) -> tuple[Any, Any]:
-        """Low and high − 1."""
-        low, high = self._ends(o)
-        return low, high - 1
+    discrete: ClassVar[bool] = True
 
     def meaning(self) -> str:
         """Where they are: `integers: 5..14`."""
@@ -70,12 +53,13 @@ class _Range(_Discrete):
         low, high = (_listing(bound) for bound in self.bounds(self._constants()))
         return f"{self.name}: {low}..{high}"
 
-    def _ends(self, o: Options) -> tuple[Any, Any]:
-        return np.asarray(o["low"]), np.asarray(o["high"])
-
 
 def _listing(value: Any) -> str:
     return one_line(np.asarray(value).tolist())
+
+
+def _first_and_last(low: Any, high: Any) -> tuple[Any, Any]:
+    return np.asarray(low), np.asarray(high) - 1
 
 
 @part("distribution", "integers", example="integers: {low: 5, high: 15}")
@@ -86,18 +70,17 @@ class Integers(_Range):
     high: Whole = Field(description="One more than the largest.")
     size: Size = SIZE
 
-    def draw(self, rng: np.random.Generator, o: Options, size: Any) -> Any:
-        """As NumPy does."""
-        return rng.integers(o["low"], o["high"], size)
+    law: ClassVar[Law] = Law(
+        moments=lambda low, high: ((low + high - 1) / 2, np.sqrt(((high - low) ** 2 - 1) / 12)),
+        exact=lambda stats, low, high: stats.randint(low, high),
+        bounds=_first_and_last,
+    )
 
-    def log_prob(self, x: np.ndarray, o: Options) -> np.ndarray:
-        """−log(high − low)."""
-        return _at_whole(x, -np.log(o["high"] - o["low"]) + np.zeros_like(x))
 
-    def moments(self, o: Options) -> tuple[Any, Any]:
-        """(low + high − 1) / 2, and √((n² − 1) / 12) with n = high − low."""
-        low, high = self._ends(o)
-        return (low + high - 1) / 2, np.sqrt(((high - low) ** 2 - 1) / 12)
+def _draw_loguniform(rng: np.random.Generator, size: Any, low: Any, high: Any) -> Any:
+    """What is left of a log-uniform number without its fraction."""
+    x = np.floor(np.exp(rng.uniform(np.log(low), np.log(high), size)))
+    return np.clip(x, low, high - 1).astype(np.int64)
 
 
 @part("distribution", "loguniform_integers", example="loguniform_integers: {low: 5, high: 1000}")
@@ -111,25 +94,57 @@ class LogUniformIntegers(_Range):
     high: PositiveWhole = Field(description="One more than the largest.")
     size: Size = SIZE
 
-    def draw(self, rng: np.random.Generator, o: Options, size: Any) -> Any:
-        """What is left of a log-uniform number without its fraction."""
-        x = np.floor(np.exp(rng.uniform(np.log(o["low"]), np.log(o["high"]), size)))
-        return np.clip(x, o["low"], o["high"] - 1).astype(np.int64)
+    law: ClassVar[Law] = Law(
+        moments=lambda **_: (np.nan, np.nan),  # there is no short formula
+        draw=_draw_loguniform,
+        bounds=_first_and_last,
+    )
 
     def log_prob(self, x: np.ndarray, o: Options) -> np.ndarray:
-        """Log log(1 + 1/x) − log log(high/low)."""
-        return _at_whole(x, np.log(np.log1p(1 / x)) - np.log(np.log(o["high"] / o["low"])))
+        """Log log(1 + 1/x) − log log(high/low); −∞ between whole numbers."""
+        log_prob = np.log(np.log1p(1 / x)) - np.log(np.log(o["high"] / o["low"]))
+        return np.where(x % 1 == 0, log_prob, -np.inf)
 
-    def moments(self, o: Options) -> tuple[Any, Any]:
-        """There is no short formula."""
-        return np.nan, np.nan
+
+@part("distribution", "poisson", example="poisson: {lam: 4}")
+class Poisson(Family):
+    """Poisson: log P = x log lam − lam − log x!."""
+
+    discrete: ClassVar[bool] = True
+
+    lam: Positive = Field(1.0, description="Mean.")
+    size: Size = SIZE
+
+    law: ClassVar[Law] = Law(
+        moments=lambda lam: (lam, np.sqrt(lam)),
+        exact=lambda stats, lam: stats.poisson(lam),
+        bounds=above_0,
+    )
+
+
+@part("distribution", "binomial", example="binomial: {n: 20, p: 0.5}")
+class Binomial(Family):
+    """Binomial: how many of n succeed, each with probability p."""
+
+    discrete: ClassVar[bool] = True
+
+    n: PositiveWhole = Field(description="How many there are.")
+    p: Probability = Field(description="The probability of each.")
+    size: Size = SIZE
+
+    law: ClassVar[Law] = Law(
+        moments=lambda n, p: (n * p, np.sqrt(n * p * (1 - p))),
+        exact=lambda stats, n, p: stats.binom(n, p),
+        bounds=lambda n, **_: (0.0, n),
+    )
 
 
 @part("distribution", "choice", example="choice: {a: [10, 20, 50], p: [0.5, 0.3, 0.2]}")
-class Choice(_Discrete):
+class Choice(Distribution):
     """One number of a list, with these probabilities or each alike."""
 
     ranks: ClassVar[Mapping[str, int]] = {"a": 1, "p": 1}
+    discrete: ClassVar[bool] = True
 
     a: Listed = Field(description="The numbers.")
     p: Probability | None = Field(
@@ -179,60 +194,3 @@ class Choice(_Discrete):
 def _probabilities(o: Options) -> np.ndarray:
     count = np.shape(o["a"])[-1]
     return np.asarray(o["p"]) if "p" in o else np.full(count, 1 / count)
-
-
-@part("distribution", "poisson", example="poisson: {lam: 4}")
-class Poisson(_Discrete):
-    """Poisson: log P = x log lam − lam − log x!."""
-
-    lam: Positive = Field(1.0, description="Mean.")
-    size: Size = SIZE
-
-    def draw(self, rng: np.random.Generator, o: Options, size: Any) -> Any:
-        """As NumPy does."""
-        return rng.poisson(o["lam"], size)
-
-    def log_prob(self, x: np.ndarray, o: Options) -> np.ndarray:
-        """X log lam − lam − log x!."""
-        from scipy.special import gammaln, xlogy
-
-        return _at_whole(x, xlogy(x, o["lam"]) - o["lam"] - gammaln(x + 1))
-
-    def moments(self, o: Options) -> tuple[Any, Any]:
-        """Lam and √lam."""
-        return o["lam"], np.sqrt(o["lam"])
-
-
-@part("distribution", "binomial", example="binomial: {n: 20, p: 0.5}")
-class Binomial(_Discrete):
-    """Binomial: how many of n succeed, each with probability p."""
-
-    n: PositiveWhole = Field(description="How many there are.")
-    p: Probability = Field(description="The probability of each.")
-    size: Size = SIZE
-
-    def draw(self, rng: np.random.Generator, o: Options, size: Any) -> Any:
-        """As NumPy does."""
-        return rng.binomial(o["n"], o["p"], size)
-
-    def log_prob(self, x: np.ndarray, o: Options) -> np.ndarray:
-        """Log (n over x) + x log p + (n − x) log(1 − p)."""
-        from scipy.special import gammaln, xlog1py, xlogy
-
-        n, p = o["n"], o["p"]
-        ways = gammaln(n + 1) - gammaln(x + 1) - gammaln(n - x + 1)
-        return _at_whole(x, ways + xlogy(x, p) + xlog1py(n - x, -p))
-
-    def moments(self, o: Options) -> tuple[Any, Any]:
-        """N p, and √(n p (1 − p))."""
-        n, p = np.asarray(o["n"]), np.asarray(o["p"])
-        return n * p, np.sqrt(n * p * (1 - p))
-
-    def bounds(self, o: Options) -> tuple[Any, Any]:
-        """0 and n."""
-        return 0.0, o["n"]
-
-
-def _at_whole(x: np.ndarray, log_prob: np.ndarray) -> np.ndarray:
-    """The log-probability at whole numbers, −∞ between them."""
-    return np.where(x % 1 == 0, log_prob, -np.inf)

@@ -1,9 +1,15 @@
-"""What every network named in a spec must offer. Its mathematics lives in `abi_cli.nn`."""
+"""The contract of the words for networks in a spec.
+
+A word is a frozen config: its fields are the options of a network, and all that its layer in `nn`
+is constructed from, beside sizes and a seed. Words import no Keras. Which layer is whose is written
+in `nn.build`; to add a network, write a word in `parts_*.py` here, its layer in `nn`, and two lines
+there. A word of your own (`use:`, or an installed package) has a method `build` instead, which
+makes the layer, and imports Keras when it is called.
+"""
 
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -14,6 +20,8 @@ from abi_cli.registry import Part
 if TYPE_CHECKING:
     import keras
 
+
+Activation = Literal["elu", "gelu", "mish", "relu", "silu", "softplus", "tanh"]
 
 Count = Annotated[int, Field(ge=1, le=1_000)]
 """Of layers, components, members: more would take for ever, whoever asks for them."""
@@ -96,11 +104,11 @@ def _plain(value: Any) -> str:
 class SummaryNetwork(Network):
     """Turns the observables of a data set into a vector of fixed length.
 
-    The layer that `build` returns is a `nn.summary.SummaryLayer` or like one: it is called as
-    `layer(x, mask)` with `x (batch, obs, dim)` and `mask (batch, obs)`, or with `x (batch, *shape)`
-    and None, and gives `(batch, summary_dim)`. It has `adapt(x, mask)`, in which it may scale
-    itself on pilot data, and `statistics(x, mask) (batch, statistics_dim)`: what can be said of a
-    data set without any weights, by which the parameters are standardized (`nn.standardization`).
+    Its layer is a `nn.summary.SummaryLayer` or like one: it is called as `layer(x, mask)` with
+    `x (batch, obs, dim)` and `mask (batch, obs)`, or with `x (batch, *shape)` and None, and gives
+    `(batch, summary_dim)`. It has `adapt(x, mask)`, in which it may scale itself on pilot data, and
+    `statistics(x, mask) (batch, statistics_dim)`: what can be said of a data set without any
+    weights, by which the parameters are standardized (`nn.standardization`).
     """
 
     members: ClassVar[bool] = True
@@ -110,7 +118,7 @@ class SummaryNetwork(Network):
     """Whether it takes data of a fixed shape beside sets and series."""
 
     shaped: ClassVar[bool] = False
-    """Whether `build` is given a `Shape`, or else the number of features or entries."""
+    """Whether a `build` of your own is given a `Shape`, or else how many features or entries."""
 
     ordered: ClassVar[bool] = False
     """Whether the order of members matters: it is for series and not for sets."""
@@ -119,18 +127,14 @@ class SummaryNetwork(Network):
         16, description="Length of the summary; at least the number of parameters, better twice."
     )
 
-    @abstractmethod
-    def build(self, dim: Any) -> keras.Layer:
-        """The built layer for members of `dim` features, or for vectors of `dim` numbers.
+    def build(self, dim: Any) -> keras.Layer | None:  # noqa: ARG002  # ours make none
+        """The built layer, of a word of your own; None for the one that `nn.build` knows.
 
-        A network that is `shaped` is given a `Shape`; fusion, a mapping of those of its members.
+        Arguments:
+            dim: The number of features of members, or of numbers of vectors; a `Shape` where the
+                word is `shaped`; of a group, shapes by name.
         """
-
-    def build_for(self, shape: Shape | Mapping[str, Shape]) -> keras.Layer:
-        """The built layer for what is summarized, by its shape; of a group, by name."""
-        if self.shaped or isinstance(shape, Mapping):
-            return self.build(shape)
-        return self.build(entries(shape))
+        return None
 
     def misfit(self, shape: Shape) -> str | None:  # noqa: ARG002  # most take every shape
         """Why data of this shape can't be taken, in words; None where they can."""
@@ -140,8 +144,8 @@ class SummaryNetwork(Network):
 class InferenceNetwork(Network):
     """A conditional distribution of the parameters.
 
-    The layer that `build` returns is a `nn.inference.InferenceLayer`; where there are no draws, it
-    has `names`, `degrees` and `estimates` instead of `inverse`, as `nn.point.PointEstimates` does.
+    Its layer is a `nn.inference.InferenceLayer`; where there are no draws, it has `names`,
+    `degrees` and `estimates` instead of `inverse`, as `nn.point.PointEstimates` does.
     """
 
     has_draws: ClassVar[bool] = True
@@ -154,6 +158,12 @@ class InferenceNetwork(Network):
     loss_unit: ClassVar[str] = "nats"
     """Of what training minimizes."""
 
-    @abstractmethod
-    def build(self, dim: int, conditions: int, seed: int) -> keras.Layer:
-        """The built layer for `dim` parameters given so many conditions; `seed` of its choices."""
+    def build(self, dim: int, conditions: int, seed: int) -> keras.Layer | None:  # noqa: ARG002  # ours make none
+        """The built layer, of a word of your own; None for the one that `nn.build` knows.
+
+        Arguments:
+            dim: Number of parameters.
+            conditions: How many numbers they are given.
+            seed: Of its choices.
+        """
+        return None

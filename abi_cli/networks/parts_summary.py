@@ -1,23 +1,18 @@
-"""Summary networks that a spec can name."""
+"""The words for summary networks in a spec; their mathematics is in `nn`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from abi_cli.networks.network import Count, Shape, SummaryNetwork
+from abi_cli.networks.network import Activation, Count, Shape, SummaryNetwork
 from abi_cli.registry import Part, expected, get, part
 from abi_cli.spec.shorthand import PartOf
 
-if TYPE_CHECKING:
-    import keras
 
-Activation = Literal["elu", "gelu", "mish", "relu", "silu", "softplus", "tanh"]
-
-
-class _Learned(SummaryNetwork):
+class Learned(SummaryNetwork):
     """Options of all summary networks that learn."""
 
     SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -29,7 +24,7 @@ class _Learned(SummaryNetwork):
     activation: Activation = Field("silu", description="Nonlinearity.")
 
 
-class OfMembers(_Learned):
+class OfMembers(Learned):
     """Options of networks for sets and series."""
 
     moment_features: PositiveInt = Field(
@@ -39,7 +34,7 @@ class OfMembers(_Learned):
     )
 
 
-class _Attending(OfMembers):
+class Attending(OfMembers):
     """Options of networks whose members look at each other."""
 
     SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -52,7 +47,7 @@ class _Attending(OfMembers):
     seeds: Count = Field(2, description="Learned queries that pool what the blocks made.")
 
     @model_validator(mode="after")
-    def _heads_share_the_width(self) -> _Attending:
+    def _heads_share_the_width(self) -> Self:
         if self.width % self.heads:
             raise ValueError(
                 f"Expected a width that is a multiple of the heads; got {self.width} and "
@@ -73,17 +68,9 @@ class DeepSet(OfMembers):
 
     depth: Count = Field(2, description="Hidden layers of the member network.")
 
-    def build(self, dim: int) -> keras.Layer:
-        """The built layer for members of `dim` features."""
-        from abi_cli.nn.deep_set import DeepSet as Layer
-
-        layer = Layer(**self.model_dump())
-        layer.build((1, 1, dim))
-        return layer
-
 
 @part("summary network", "set_transformer", example="set_transformer: {inducing: 16}")
-class SetTransformer(_Attending):
+class SetTransformer(Attending):
     """For sets whose members have to be compared: clusters, mixtures, outliers. Slower to train.
 
     Its work grows with the square of the number of members, unless they look at each other through
@@ -93,14 +80,6 @@ class SetTransformer(_Attending):
     reference: ClassVar[str] = "Lee et al. 2019, Set transformer, arXiv:1810.00825"
 
     inducing: int = Field(0, ge=0, description="Points through which members attend; 0 for none.")
-
-    def build(self, dim: int) -> keras.Layer:
-        """The built layer for members of `dim` features."""
-        from abi_cli.nn.attention import SetTransformer as Layer
-
-        layer = Layer(**self.model_dump())
-        layer.build((1, 1, dim))
-        return layer
 
 
 @part("summary network", "time_series", example="time_series: {skip: 7}")
@@ -127,14 +106,6 @@ class TimeSeries(OfMembers):
     kernel: PositiveInt = Field(3, description="Steps that the convolution sees at a time.")
     skip: PositiveInt = Field(4, description="Steps between those that the other reading sees.")
 
-    def build(self, dim: int) -> keras.Layer:
-        """The built layer for steps of `dim` features."""
-        from abi_cli.nn.recurrent import TimeSeries as Layer
-
-        layer = Layer(**self.model_dump())
-        layer.build((1, 1, dim))
-        return layer
-
 
 @part("summary network", "recurrent", example="recurrent: {cell: lstm, depth: 2}")
 class Recurrent(OfMembers):
@@ -155,17 +126,9 @@ class Recurrent(OfMembers):
     bidirectional: bool = Field(True, description="Whether it is read backwards, too.")
     depth: Count = Field(1, description="Recurrent layers.")
 
-    def build(self, dim: int) -> keras.Layer:
-        """The built layer for steps of `dim` features."""
-        from abi_cli.nn.recurrent import Recurrent as Layer
-
-        layer = Layer(**self.model_dump())
-        layer.build((1, 1, dim))
-        return layer
-
 
 @part("summary network", "time_series_transformer", example="time_series_transformer: {depth: 3}")
-class TimeSeriesTransformer(_Attending):
+class TimeSeriesTransformer(Attending):
     """For series in which far steps depend on each other, or whose times are irregular.
 
     Steps know their place; irregular times are a variable that is concatenated with the others.
@@ -177,30 +140,77 @@ class TimeSeriesTransformer(_Attending):
 
     time_dim: PositiveInt = Field(8, description="Length of the vector that says a step's place.")
 
-    def build(self, dim: int) -> keras.Layer:
-        """The built layer for steps of `dim` features."""
-        from abi_cli.nn.attention import TimeSeriesTransformer as Layer
 
-        layer = Layer(**self.model_dump())
-        layer.build((1, 1, dim))
-        return layer
+@part("summary network", "convolutional", example="convolutional: {axes: 2}")
+class Convolutional(OfMembers):
+    """For signals, images and long series: residual convolutions at ever lower resolution.
+
+    It takes data of a fixed shape, `(length,)`, `(length, channels)` or `(height, width,
+    channels)`, and series of any length. Of two axes `axes` says whether the second one is that of
+    the channels of a signal (1) or the width of an image (2). It is faster than time_series on long
+    series, but sees no further than a stretch that doubles with each stage.
+
+    After 1,280 steps on damped waves of 128 steps the mean log density was 0.47 nats higher than
+    with mlp (with `size: small` 0.19; as series of unknown length 0.31), on images of a blob,
+    16 × 16, 0.40.
+
+    Images are standardized by their last axis: each channel, but of an image without channels each
+    column, unless the adapter says `standardize: {whole: image}`.
+    """
+
+    reference: ClassVar[str] = (
+        "He et al. 2016, Identity mappings in deep residual networks, arXiv:1603.05027"
+    )
+
+    SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "small": {"widths": (8, 16)},
+        "large": {"widths": (32, 64, 128), "width": 128, "summary_dim": 32},
+    }
+    ordered: ClassVar[bool] = True
+    also_fixed: ClassVar[bool] = True
+    shaped: ClassVar[bool] = True
+
+    widths: tuple[PositiveInt, ...] = Field(
+        (16, 32, 64),
+        min_length=1,
+        description="Channels of each stage; from one to the next the resolution halves.",
+    )
+    blocks: Count = Field(1, description="Residual blocks of each stage.")
+    kernel: PositiveInt = Field(
+        3, description="Places along each axis that a convolution sees at a time."
+    )
+    axes: Literal[1, 2] | None = Field(
+        None, description="1 for signals and 2 for images; none: told from the number of axes."
+    )
+
+    def misfit(self, shape: Shape) -> str | None:
+        """Why data of this shape can't be taken."""
+        if shape[0] is None:
+            return "axes: 2 is for images, not for series" if self.axes == 2 else None
+        if len(shape) == 2 and self.axes is None:
+            first, second = shape
+            return (
+                f"axes: 1 for a signal of {second} channels or axes: 2 for an image of "
+                f"{first} × {second} has to be said"
+            )
+        axes = self.axes_of(shape)
+        if len(shape) in (axes, axes + 1):
+            return None
+        kind = "signals have 1 axis" if axes == 1 else "images have 2 axes"
+        return f"{kind}, or {axes + 1} with channels"
+
+    def axes_of(self, shape: Shape) -> int:
+        """1 for data of this shape that are signals, 2 for images."""
+        return self.axes or (1 if len(shape) == 1 else 2)
 
 
 @part("summary network", "mlp", example="mlp: {depth: 3}")
-class Perceptron(_Learned):
+class Perceptron(Learned):
     """For data of a fixed length: vectors too long, or too bent, to be used as they are."""
 
     members: ClassVar[bool] = False
 
     depth: Count = Field(2, description="Residual layers.")
-
-    def build(self, dim: int) -> keras.Layer:
-        """The built layer for vectors of `dim` numbers."""
-        from abi_cli.nn.mlp import Perceptron as Layer
-
-        layer = Layer(**self.model_dump())
-        layer.build((1, dim))
-        return layer
 
 
 @part(
@@ -232,22 +242,9 @@ class Fusion(SummaryNetwork):
     )
 
     @model_validator(mode="after")
-    def _the_head_takes_a_vector(self) -> Fusion:
+    def _the_head_takes_a_vector(self) -> Self:
         if expected(self.head, SummaryNetwork).members:
             raise ValueError(
                 f"Expected a head that takes vectors, such as mlp; got {self.head.name}"
             )
         return self
-
-    def build(self, dim: Mapping[str, Shape]) -> keras.Layer:
-        """The built layer for a group whose members have these shapes."""
-        from abi_cli.nn.fusion import Fusion as Layer
-
-        parts = {name: expected(part, SummaryNetwork) for name, part in self.networks.items()}
-        head = expected(self.head, SummaryNetwork).model_copy(
-            update={"summary_dim": self.summary_dim}
-        )
-        return Layer(
-            members={name: part.build_for(dim[name]) for name, part in parts.items()},
-            head=head.build(sum(part.summary_dim for part in parts.values())),
-        )

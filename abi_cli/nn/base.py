@@ -50,8 +50,8 @@ class Normal:
 class BaseLayer(keras.Layer):
     """A base distribution with weights: the same as `Normal` otherwise."""
 
-    def __init__(self, *, dim: int, **layer: Any):
-        super().__init__(**layer)
+    def __init__(self, *, dim: int):
+        super().__init__()
         self.dim = self.noise_dim = dim
 
     @abstractmethod
@@ -62,12 +62,7 @@ class BaseLayer(keras.Layer):
     def draw(self, noise: Any) -> Any:
         """`(…, dim)` from noise `(…, noise_dim)`."""
 
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "dim": self.dim}
 
-
-@keras.saving.register_keras_serializable("abi")
 class StudentT(BaseLayer):
     """Independent Student's t for each coordinate, its degrees of freedom ν > 1 learned.
 
@@ -79,8 +74,8 @@ class StudentT(BaseLayer):
         z = n √((exp w − 1) / w),    w = (n² + m²) / ν.
     """
 
-    def __init__(self, *, dim: int, **layer: Any):
-        super().__init__(dim=dim, **layer)
+    def __init__(self, *, dim: int):
+        super().__init__(dim=dim)
         self.noise_dim = 2 * dim
         first = keras.initializers.Constant(math.log(FIRST_DEGREES - 1))
         self.log_degrees = self.add_weight(shape=(dim,), initializer=first, name="log_degrees")
@@ -103,7 +98,6 @@ class StudentT(BaseLayer):
         return n * ops.sqrt(ops.expm1(w) / w)
 
 
-@keras.saving.register_keras_serializable("abi")
 class NormalMixture(BaseLayer):
     """Σ_k π_k N(μ_k, diag σ_k²), all of it learned; the last number of the noise picks k.
 
@@ -112,9 +106,8 @@ class NormalMixture(BaseLayer):
         seed: Of the first means.
     """
 
-    def __init__(self, *, components: int, seed: int, **layer: Any):
-        super().__init__(**layer)
-        self.components, self.seed = components, seed
+    def __init__(self, *, dim: int, components: int, seed: int):
+        super().__init__(dim=dim)
         self.noise_dim = self.dim + 1
         shape = (components, self.dim)
         half = math.sqrt(0.5)  # of the variance lies between the means, half within
@@ -140,10 +133,6 @@ class NormalMixture(BaseLayer):
         number = ops.sum(ops.cast(level >= ends[:-1], "int32"), axis=-1)
         mean, log_sd = ops.take(self.means, number, axis=0), ops.take(self.log_sds, number, axis=0)
         return mean + ops.exp(log_sd) * noise[..., :-1]
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "components": self.components, "seed": self.seed}
 
 
 Base = Normal | BaseLayer

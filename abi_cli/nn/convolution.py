@@ -14,13 +14,13 @@ Of ragged series what is masked is zero before every convolution, and counts in 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
-from abi_cli.nn.mlp import MOST_STATISTICS
+from abi_cli.networks import parts_summary as words
+from abi_cli.nn.fixed import MOST_STATISTICS
 from abi_cli.nn.summary import StepsLayer, SummaryLayer
 
 FLOOR = 1e-10
@@ -31,20 +31,12 @@ LOW = -1e4
 
 
 class _Convolving(SummaryLayer):
-    """The encoder that both networks share.
+    """The encoder that both networks share."""
 
-    Arguments:
-        widths: Channels of each stage.
-        blocks: Residual blocks of each.
-        kernel: Places along each axis that a convolution sees at a time.
-    """
-
-    def __init__(self, *, widths: Sequence[int], blocks: int, kernel: int, **layer: Any):
-        super().__init__(**layer)
-        self.widths, self.blocks, self.kernel = tuple(widths), blocks, kernel
+    options: words.Convolutional
 
     def _convolution(self, axes: int, inputs: int, outputs: int) -> Any:
-        return self.dense(outputs, self.kernel**axes * inputs)
+        return self.dense(outputs, self.options.kernel**axes * inputs)
 
     def _norm(self, channels: int) -> Any:
         layer = keras.layers.LayerNormalization(dtype=self.dtype_policy)
@@ -55,19 +47,21 @@ class _Convolving(SummaryLayer):
         """Weights for so many axes and channels; the length of the encoding."""
         self.changes, self.norms, self.bends = [], [], []
         inputs = channels + axes
-        for width in self.widths:
+        for width in self.options.widths:
             self.changes.append(self._convolution(axes, inputs, width))
-            for _ in range(2 * self.blocks):
+            for _ in range(2 * self.options.blocks):
                 self.norms.append(self._norm(width))
                 self.bends.append(self._convolution(axes, width, width))
             inputs = width
         return 2 * inputs
 
     def _block(self, number: int, h: Any, seen: Any) -> Any:
-        act = keras.activations.get(self.activation)
+        act = keras.activations.get(self.options.activation)
         bent = h
         for half in (2 * number, 2 * number + 1):
-            bent = self.bends[half](windows(act(self.norms[half](bent)) * seen, self.kernel))
+            bent = self.bends[half](
+                windows(act(self.norms[half](bent)) * seen, self.options.kernel)
+            )
         return (h + bent) * seen
 
     def convolve(self, x: Any, seen: Any) -> Any:
@@ -82,23 +76,14 @@ class _Convolving(SummaryLayer):
         for stage, change in enumerate(self.changes):
             if stage:
                 h, seen = _halved(h, seen)
-            h = change(windows(h, self.kernel)) * seen
-            for number in range(stage * self.blocks, (stage + 1) * self.blocks):
+            h = change(windows(h, self.options.kernel)) * seen
+            for number in range(stage * self.options.blocks, (stage + 1) * self.options.blocks):
                 h = self._block(number, h, seen)
         space = tuple(range(1, 1 + axes))
         total = ops.sum(seen, axis=space)
         highest = ops.max(h + LOW * (1.0 - seen), axis=space) * ops.minimum(total, 1.0)
         mean = ops.sum(h, axis=space) / ops.maximum(total, 1.0)
         return ops.concatenate([mean, highest], axis=-1)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            **super().get_config(),
-            "widths": self.widths,
-            "blocks": self.blocks,
-            "kernel": self.kernel,
-        }
 
 
 def windows(x: Any, kernel: int) -> Any:
@@ -137,9 +122,10 @@ def _halved(h: Any, seen: Any) -> tuple[Any, Any]:
     return both[..., :-1] / ops.maximum(total, 1.0), ops.minimum(total, 1.0)
 
 
-@keras.saving.register_keras_serializable("abi")
 class SeriesConvolution(_Convolving, StepsLayer):
     """Series `(batch, time, dim)` with a mask `(batch, time)` to summaries."""
+
+    options: words.Convolutional
 
     def build_encoder(self, input_shape: tuple[int | None, ...]) -> tuple[int, int]:
         """Weights for steps of `input_shape[-1]` features."""
@@ -151,25 +137,20 @@ class SeriesConvolution(_Convolving, StepsLayer):
         return self.convolve(x, mask[:, :, None])
 
 
-@keras.saving.register_keras_serializable("abi")
 class GridConvolution(_Convolving):
     """Signals `(batch, length[, channels])` and images `(batch, height, width[, channels])`.
 
     Their statistics are the log variance of each channel, and the log mean squares of differences
     between neighbours along each axis, beside the entries themselves, or the channels' means where
-    those are too many.
 
-    Arguments:
+    Attributes:
         axes: 1 for signals, 2 for images.
     """
 
-    def __init__(self, *, axes: int, **layer: Any):
-        super().__init__(**layer)
-        self.axes = axes
-
     def build_encoder(self, input_shape: tuple[int | None, ...]) -> tuple[int, int]:
         """Weights for data of `input_shape[1:]`, all of it known."""
-        shape = [size or 0 for size in input_shape[1:]]
+        shape = tuple(size or 0 for size in input_shape[1:])
+        self.axes = self.options.axes_of(shape)
         channels = shape[self.axes] if len(shape) > self.axes else 1
         entries = math.prod(shape)
         level = entries if entries <= MOST_STATISTICS else channels
@@ -196,7 +177,3 @@ class GridConvolution(_Convolving):
         few = entries <= MOST_STATISTICS
         level = ops.reshape(x, (-1, entries)) if few else ops.mean(x, axis=space)
         return ops.concatenate([level, *(ops.log(square + FLOOR) for square in squares)], axis=-1)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "axes": self.axes}

@@ -14,14 +14,12 @@ from collections.abc import Sequence
 from statistics import NormalDist
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
 from abi_cli.nn.inference import InferenceLayer
 
 
-@keras.saving.register_keras_serializable("abi")
 class Ensemble(InferenceLayer):
     """Members `q_i` of the same dim; the last number of a draw's noise picks the member.
 
@@ -29,8 +27,8 @@ class Ensemble(InferenceLayer):
         members: Built layers.
     """
 
-    def __init__(self, *, members: Sequence[InferenceLayer], **layer: Any):
-        super().__init__(dim=members[0].dim, **layer)
+    def __init__(self, *, members: Sequence[InferenceLayer]):
+        super().__init__(dim=members[0].dim)
         self.members = list(members)
         self.noise_dim = members[0].noise_dim + 1
         self.training_noise = members[0].training_noise
@@ -71,14 +69,3 @@ class Ensemble(InferenceLayer):
         k = len(self.members)
         ends = [NormalDist().inv_cdf(number / k) for number in range(1, k)]
         return np.searchsorted(ends, z[..., -1], side="right")
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        members = [keras.saving.serialize_keras_object(member) for member in self.members]
-        return {"name": self.name, "members": members}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Ensemble:
-        """Back from `get_config`."""
-        members = [keras.saving.deserialize_keras_object(member) for member in config["members"]]
-        return cls(members=members, name=config["name"])

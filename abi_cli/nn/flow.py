@@ -7,8 +7,8 @@ Every layer changes coordinates x given others and the conditions c,
     y = RQS((x + S c + R x of others) exp(a) + b),    log |dy/dx| = Σ a + log RQS'
 
 where RQS is the identity or, with bins, a monotone spline (`nn.spline`), by which one layer can
-have several modes. Which others a layer sees makes it a coupling (`nn.coupling`) or autoregressive
-(`nn.autoregressive`).
+have several modes. Which others a layer sees makes it a coupling (`CouplingFlow`) or autoregressive
+(`AutoregressiveFlow`).
 
 The linear skips S c and R x act before the scaling, the bent shift b after it. Where the posterior
 is a hundred times narrower than the prior, exp(a) is large, and an error of the network in b is
@@ -28,15 +28,23 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
-from abi_cli.backend import scan_layers
+from abi_cli import backend
+from abi_cli.networks import parts_inference as words
 from abi_cli.nn import spline
-from abi_cli.nn.base import Base, Normal
+from abi_cli.nn.base import Base, Normal, NormalMixture, StudentT
 from abi_cli.nn.inference import InferenceLayer
 
 LOG_SCALE_LIMIT = 8.0
 """A: one layer scales by no more than exp(8) ≈ 3,000."""
+
+MOST_REFLECTIONS = 16
+"""As many as there are coordinates make every orthogonal matrix of their sign; more are slow."""
+
+LEAST_SD = 1e-6
+"""Coordinates that are constant over the pilot are not blown up without end."""
 
 Told = tuple[Any, Any, Any, Any]
 """Inner shift, log scale and outer shift, each `(…, dim)`; the spline's numbers or None."""
@@ -46,32 +54,15 @@ class Flow(InferenceLayer):
     """Density and draws of `theta (…, dim)` given `c (…, conditions)`.
 
     Arguments:
-        depth: Number of layers.
-        width: Width of the two hidden layers of each.
-        activation: Their nonlinearity.
-        bins: Of the spline of each coordinate; 0 for affine layers.
+        options: As the spec has them.
         seed: Of the choice of what each layer sees, and of the first weights.
-        base: Distribution of what parameters are turned into; None for standard normal noise.
     """
 
-    def __init__(
-        self,
-        *,
-        depth: int,
-        width: int,
-        activation: str,
-        seed: int,
-        bins: int = 0,
-        base: Base | None = None,
-        **layer: Any,
-    ):
-        super().__init__(**layer)
-        self.depth = depth
-        self.width = width
-        self.activation = activation
-        self.bins = bins
-        self.seed = seed
-        self.base = Normal(dim=self.dim) if base is None else base
+    def __init__(self, options: words.OfLayers, *, dim: int, seed: int):
+        super().__init__(dim=dim)
+        self.options, self.seed = options, seed
+        self.bins = (options.bins or 8) if options.transform == "spline" else 0
+        self.base = _base(options, dim, seed)
         self.noise_dim = self.base.noise_dim
 
     @abstractmethod
@@ -88,7 +79,8 @@ class Flow(InferenceLayer):
 
     def build(self, conditions_shape: tuple[int | None, ...]) -> None:
         """Make the stacked weights for `conditions_shape[-1]` conditions."""
-        L, D, W, C = self.depth, self.dim, self.width, conditions_shape[-1] or 0
+        L, D, W = self.options.depth, self.dim, self.options.width
+        C = conditions_shape[-1] or 0
 
         def weight(name: str, inputs: int, outputs: int, *, gain: float) -> Any:
             initializer = keras.initializers.RandomNormal(
@@ -131,7 +123,7 @@ class Flow(InferenceLayer):
     def told(self, seen: Any, c: Any, weights: Sequence[Any]) -> Told:
         """What the network of one layer makes of the coordinates that it sees, and of c."""
         w_x, w_c, b_1, w_2, b_2, w_a, w_b, b_a, b_b, skip_a, skip_s, skip_r, *bending = weights
-        act = keras.activations.get(self.activation)
+        act = keras.activations.get(self.options.activation)
         h = act(ops.matmul(seen, w_x) + (ops.matmul(c, w_c) + b_1))
         h = act(ops.matmul(h, w_2) + b_2)
         a = ops.matmul(h, w_a) + (ops.matmul(c, skip_a) + b_a)
@@ -157,7 +149,7 @@ class Flow(InferenceLayer):
 
         carry = (theta, ops.zeros_like(theta[..., 0]))
         stacked = [ops.convert_to_tensor(w) for w in [*fixed, *self.stacked()]]
-        z, log_det = scan_layers(layer, carry, stacked, c)
+        z, log_det = backend.scan_layers(layer, carry, stacked, c)
         return z, log_det
 
     def backward(self, z: Any, c: Any) -> Any:
@@ -169,7 +161,7 @@ class Flow(InferenceLayer):
             return (self.step_back(carry[0], c, stacked[:many], stacked[many:]),)
 
         stacked = [ops.flip(ops.convert_to_tensor(w), axis=0) for w in [*fixed, *self.stacked()]]
-        return scan_layers(layer, (z,), stacked, c)[0]
+        return backend.scan_layers(layer, (z,), stacked, c)[0]
 
     def log_prob(self, theta: Any, c: Any) -> Any:
         """Log density `(batch,)` of `theta (batch, dim)` given `c (batch, conditions)`."""
@@ -180,25 +172,12 @@ class Flow(InferenceLayer):
         """Parameters `(dataset, draw, dim)` from noise `(dataset, draw, noise_dim)`."""
         return self.backward(self.base.draw(z), c)
 
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            **super().get_config(),
-            "depth": self.depth,
-            "width": self.width,
-            "activation": self.activation,
-            "bins": self.bins,
-            "seed": self.seed,
-            "base": None
-            if isinstance(self.base, Normal)
-            else keras.saving.serialize_keras_object(self.base),
-        }
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Flow:
-        """Back from `get_config`."""
-        base = config.get("base")
-        return cls(**{**config, "base": base and keras.saving.deserialize_keras_object(base)})
+def _base(options: words.OfLayers, dim: int, seed: int) -> Base:
+    """The distribution of what parameters are turned into."""
+    if options.base == "mixture":
+        return NormalMixture(dim=dim, components=options.components or 4, seed=seed)
+    return StudentT(dim=dim) if options.base == "student_t" else Normal(dim=dim)
 
 
 def changed(x: Any, told: Told) -> tuple[Any, Any]:
@@ -216,3 +195,194 @@ def changed_back(y: Any, told: Told) -> Any:
     s, a, b, numbers = told
     x = y if numbers is None else spline.inverse(y, numbers)
     return (x - b) * ops.exp(-a) - s
+
+
+def coupling_masks(dim: int, depth: int, seed: int) -> np.ndarray:
+    """Which coordinates each coupling keeps, `(depth, dim)` of 0 and 1."""
+    rng = np.random.default_rng(seed)
+    masks = np.zeros((depth, dim), "float32")
+    for first in range(1, depth, 2):
+        kept = rng.permutation(dim)[: (dim + 1) // 2 if dim > 1 else 0]
+        masks[first, kept] = 1.0
+        if first + 1 < depth and dim > 1:
+            masks[first + 1] = 1.0 - masks[first]
+    return masks
+
+
+def swapped_masks(dim: int, depth: int) -> np.ndarray:
+    """Those of the first and the last half by turns, `(depth, dim)`, after the empty one."""
+    masks = np.zeros((depth, dim), "float32")
+    if dim > 1:
+        masks[1::2, : (dim + 1) // 2] = 1.0
+        masks[2::2, (dim + 1) // 2 :] = 1.0
+    return masks
+
+
+class CouplingFlow(Flow):
+    """A flow whose layers keep the coordinates of a mask m and change the others given those
+
+        y = m x + (1 − m) changed(x | m x, c)
+
+    (Dinh et al. 2017, arXiv:1605.08803). The first coupling has an empty mask, so it moves and
+    scales every coordinate given c alone; the others come in pairs of complementary masks, over
+    random halves or over the first and the last. With one parameter all masks are empty, and there
+    is nothing to permute.
+
+    `permutation: orthogonal` rotates (and mirrors) coordinates before each layer by an orthogonal
+    matrix that is learned, a product of reflections 1 − 2 v vᵀ / |v|² (Tomczak & Welling 2016,
+    arXiv:1611.09630), of which the log-determinant is 0. `actnorm` before that moves and scales
+    each coordinate, y = (x − μ) exp(−a), to begin with to mean 0 and sd 1 over the pilot (Kingma &
+    Dhariwal 2018, arXiv:1807.03039).
+    """
+
+    options: words.CouplingFlow
+
+    def __init__(self, options: words.CouplingFlow, *, dim: int, seed: int):
+        super().__init__(options, dim=dim, seed=seed)
+        swaps = options.permutation == "swap"
+        self.masks = (
+            swapped_masks(dim, options.depth) if swaps else coupling_masks(dim, options.depth, seed)
+        )
+        self._rotates = options.permutation == "orthogonal" and dim > 1
+        self.adapts = options.actnorm
+
+    def build(self, conditions_shape: tuple[int | None, ...]) -> None:
+        """Make the stacked weights for `conditions_shape[-1]` conditions."""
+        L, D = self.options.depth, self.dim
+        if self._rotates:
+            self.mirrors = self.add_weight(
+                shape=(L, min(D, MOST_REFLECTIONS), D),
+                initializer=keras.initializers.RandomNormal(stddev=1.0, seed=self.seed),
+                name="mirrors",
+            )
+        if self.options.actnorm:
+            self.shift = self.add_weight(shape=(L, 1, D), initializer="zeros", name="shift")
+            self.log_scale = self.add_weight(shape=(L, 1, D), initializer="zeros", name="log_scale")
+        super().build(conditions_shape)
+
+    def _rotations(self) -> Any:
+        """The orthogonal matrix of each layer, `(layer, dim, dim)`."""
+        mirrors = ops.convert_to_tensor(self.mirrors)
+        squares = ops.sum(ops.square(mirrors), axis=-1, keepdims=True)
+        units = mirrors / ops.sqrt(squares + 1e-12)
+        rotation = ops.zeros_like(mirrors[:, :1, :]) + ops.eye(self.dim)
+        for number in range(mirrors.shape[1]):
+            v = units[:, number : number + 1, :]
+            along = ops.sum(rotation * v, axis=-1, keepdims=True)
+            rotation = rotation - 2.0 * along * v
+        return rotation
+
+    def fixed(self) -> list[Any]:
+        """The masks, `(layer, 1, dim)`, rotations, `(layer, dim, dim)`, shifts and log scales."""
+        fixed: list[Any] = [self.masks[:, None, :]]
+        if self._rotates:
+            fixed.append(self._rotations())
+        if self.options.actnorm:
+            fixed += [self.shift, self.log_scale]
+        return fixed
+
+    def step(self, x: Any, c: Any, fixed: Sequence[Any], weights: Sequence[Any]) -> tuple[Any, Any]:
+        """One coupling."""
+        m, *before = fixed
+        if self.options.actnorm:
+            *before, shift, log_scale = before
+            x = (x - shift) * ops.exp(-log_scale)
+        if self._rotates:
+            x = ops.matmul(x, before[0])
+        kept = x * m
+        y, log_slope = changed(x, self.told(kept, c, weights))
+        log_slope = (1 - m) * log_slope
+        return kept + (1 - m) * y, log_slope - log_scale if self.options.actnorm else log_slope
+
+    def step_back(self, y: Any, c: Any, fixed: Sequence[Any], weights: Sequence[Any]) -> Any:
+        """One coupling undone."""
+        m, *before = fixed
+        kept = y * m
+        x = kept + (1 - m) * changed_back(y, self.told(kept, c, weights))
+        if self._rotates:
+            x = ops.matmul(x, ops.transpose(before[0]))
+        if self.options.actnorm:
+            *_, shift, log_scale = before
+            x = x * ops.exp(log_scale) + shift
+        return x
+
+    def adapt(self, theta: np.ndarray, c: np.ndarray) -> None:
+        """Let each layer's coordinates begin with mean 0 and sd 1 over pilot data sets.
+
+        Arguments:
+            theta: `(dataset, dim)`, standardized.
+            c: `(dataset, conditions)`.
+        """
+        x: Any = theta
+        shift, log_scale = np.zeros((2, self.options.depth, 1, self.dim), np.float32)
+        for number in range(self.options.depth):
+            seen = backend.to_numpy(x)
+            shift[number] = seen.mean(axis=0)
+            log_scale[number] = np.log(seen.std(axis=0) + LEAST_SD)
+            self.shift.assign(shift)
+            self.log_scale.assign(log_scale)
+            fixed, weights = (
+                [ops.convert_to_tensor(w)[number] for w in those]
+                for those in (self.fixed(), self.stacked())
+            )
+            x, _ = self.step(x, c, fixed, weights)
+
+
+def orders(dim: int, depth: int, seed: int) -> np.ndarray:
+    """The place of each coordinate in each layer, `(depth, dim)` of 1 … dim.
+
+    The first is random, and every other one is the reverse of the one before.
+    """
+    first = np.random.default_rng(seed).permutation(dim) + 1
+    return np.array([first if layer % 2 == 0 else dim + 1 - first for layer in range(depth)])
+
+
+class AutoregressiveFlow(Flow):
+    """A flow whose layers change each coordinate given all those before it, in one pass
+
+        y_i = changed(x_i | x of lower order, c)
+
+    by a network whose weights are masked, so that no path leads from a coordinate to one of lower
+    order (Papamakarios et al. 2017, "Masked autoregressive flow", arXiv:1705.07057; Germain et al.
+    2015, arXiv:1502.03509). The order is turned round from layer to layer. Densities take one pass;
+    drawing takes one for each coordinate, in the same compiled loop.
+    """
+
+    def __init__(self, options: words.AutoregressiveFlow, *, dim: int, seed: int):
+        super().__init__(options, dim=dim, seed=seed)
+        depth, width = options.depth, options.width
+        order = orders(dim, depth, seed)
+        # A hidden unit of degree g sees coordinates up to g, and tells those beyond.
+        degree = np.arange(width) % dim
+        sees = degree >= order[:, :, None]
+        tells = np.moveaxis(order[:, :, None] > degree, 1, 2)
+        hidden = np.broadcast_to(degree[None, :] >= degree[:, None], (depth, width, width))
+        before = order[:, None, :] > order[:, :, None]
+        self.seen = [mask.astype("float32") for mask in (sees, hidden, tells, before)]
+
+    def fixed(self) -> list[Any]:
+        """Masks of the weights, `(layer, inputs, outputs)`."""
+        return self.seen
+
+    def _masked(self, fixed: Sequence[Any], weights: Sequence[Any]) -> list[Any]:
+        sees, hidden, tells, before = fixed
+        w_x, w_c, b_1, w_2, b_2, w_a, w_b, b_a, b_b, skip_a, skip_s, skip_r, *bending = weights
+        masked = [w_x * sees, w_c, b_1, w_2 * hidden, b_2, w_a * tells, w_b * tells, b_a, b_b]
+        masked += [skip_a, skip_s, skip_r * before]
+        if bending:
+            w_k, b_k, skip_k = bending
+            numbers = spline.numbers_of(self.bins)
+            masked += [w_k * ops.repeat(tells, numbers, axis=-1), b_k, skip_k]
+        return masked
+
+    def step(self, x: Any, c: Any, fixed: Sequence[Any], weights: Sequence[Any]) -> tuple[Any, Any]:
+        """One layer."""
+        return changed(x, self.told(x, c, self._masked(fixed, weights)))
+
+    def step_back(self, y: Any, c: Any, fixed: Sequence[Any], weights: Sequence[Any]) -> Any:
+        """One layer undone: each pass makes the next coordinate right."""
+        masked = self._masked(fixed, weights)
+        x = ops.zeros_like(y)
+        for _ in range(self.dim):
+            x = changed_back(y, self.told(x, c, masked))
+        return x

@@ -17,7 +17,6 @@ from keras import ops
 from abi_cli import backend
 
 
-@keras.saving.register_keras_serializable("abi")
 class Fusion(keras.Layer):
     """Groups `{name: (batch, …)}` with masks `{name: (batch, obs) or None}` to summaries.
 
@@ -26,8 +25,8 @@ class Fusion(keras.Layer):
         head: A built summary layer for vectors as long as their summaries together.
     """
 
-    def __init__(self, *, members: Mapping[str, Any], head: Any, **layer: Any):
-        super().__init__(**layer)
+    def __init__(self, *, members: Mapping[str, Any], head: Any):
+        super().__init__()
         self.names = sorted(members)
         self.networks = [members[name] for name in self.names]
         self.head = head

@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from abi_cli.networks import parts_inference as words
+
 
 class InferenceLayer(keras.Layer):
     """A distribution of `theta (…, dim)` given `c (…, conditions)`.
@@ -30,8 +32,8 @@ class InferenceLayer(keras.Layer):
     has_density: bool = True
     fuse_draws: bool = False
 
-    def __init__(self, *, dim: int, **layer: Any):
-        super().__init__(**layer)
+    def __init__(self, *, dim: int):
+        super().__init__()
         self.dim = self.noise_dim = dim
 
     @abstractmethod
@@ -57,6 +59,47 @@ class InferenceLayer(keras.Layer):
         """
         return self.log_prob(theta, c)
 
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "dim": self.dim}
+
+class NumbersLayer(InferenceLayer):
+    """A distribution that is told by numbers: a perceptron of the conditions, and a linear skip.
+
+        numbers = W h(c) + b + S c,    W and S zero to begin with
+
+    Arguments:
+        options: As the spec has them.
+    """
+
+    def __init__(self, options: words.GaussianMixture | words.Point, *, dim: int):
+        super().__init__(dim=dim)
+        self.options = options
+
+    def build_numbers(self, conditions: int, first: np.ndarray) -> None:
+        """Make the weights.
+
+        Arguments:
+            first: The numbers to begin with, b.
+        """
+        width = self.options.width
+        self.hidden = []
+        for inputs in [conditions, *[width] * (self.options.depth - 1)]:
+            layer = keras.layers.Dense(
+                width, activation=self.options.activation, dtype=self.dtype_policy
+            )
+            layer.build((None, inputs))
+            self.hidden.append(layer)
+        self.out = keras.layers.Dense(
+            len(first), kernel_initializer="zeros", dtype=self.dtype_policy
+        )
+        self.out.build((None, width))
+        self.out.bias.assign(first)
+        self.skip = keras.layers.Dense(
+            len(first), use_bias=False, kernel_initializer="zeros", dtype=self.dtype_policy
+        )
+        self.skip.build((None, conditions))
+
+    def numbers(self, c: Any) -> Any:
+        """The numbers `(…, number)` of conditions `(…, conditions)`."""
+        h = c
+        for layer in self.hidden:
+            h = layer(h)
+        return self.out(h) + self.skip(c)

@@ -11,13 +11,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
-from abi_cli.nn.inference import InferenceLayer
-
-LOG_2PI = math.log(2 * math.pi)
+from abi_cli.networks import parts_inference as words
+from abi_cli.nn.base import LOG_2PI
+from abi_cli.nn.inference import NumbersLayer
 
 SPREAD = 1.0
 """Sd of the components' first means, in standardized parameters: they begin as different ones."""
@@ -26,75 +25,38 @@ LOG_PRECISION_LIMIT = 12.0
 """No component is narrower than exp(−12) standardized sds."""
 
 
-@keras.saving.register_keras_serializable("abi")
-class GaussianMixture(InferenceLayer):
+class GaussianMixture(NumbersLayer):
     """Density and draws of `theta (…, dim)` given `c (…, conditions)`.
-
-    Arguments:
-        components: Of the mixture.
-        depth: Hidden layers.
-        width: Of each.
-        activation: Their nonlinearity.
-        seed: Of the components' first means.
 
     Attributes:
         noise_dim: Length of the noise of a draw: its last number picks the component.
     """
 
-    def __init__(
-        self,
-        *,
-        components: int,
-        depth: int,
-        width: int,
-        activation: str,
-        seed: int,
-        **layer: Any,
-    ):
-        super().__init__(**layer)
-        self.components, self.seed = components, seed
-        self.depth, self.width, self.activation = depth, width, activation
-        self.noise_dim = self.dim + 1
-        self._row, self._column = np.tril_indices(self.dim, -1)
+    options: words.GaussianMixture
+
+    def __init__(self, options: words.GaussianMixture, *, dim: int, seed: int):
+        super().__init__(options, dim=dim)
+        self.seed = seed
+        self.noise_dim = dim + 1
+        self._row, self._column = np.tril_indices(dim, -1)
 
     def build(self, conditions_shape: tuple[int | None, ...]) -> None:
         """Make the weights for `conditions_shape[-1]` conditions."""
-        conditions = conditions_shape[-1] or 0
-        K, D = self.components, self.dim
-        self.hidden = []
-        for inputs in [conditions, *[self.width] * (self.depth - 1)]:
-            layer = keras.layers.Dense(
-                self.width, activation=self.activation, dtype=self.dtype_policy
-            )
-            layer.build((None, inputs))
-            self.hidden.append(layer)
+        K, D = self.options.components, self.dim
         self.sizes = [K, K * D, K * D, K * len(self._row)]
-        outputs = sum(self.sizes)
-        first = np.zeros(outputs, np.float32)
+        first = np.zeros(sum(self.sizes), np.float32)
         if K > 1:
             means = np.random.default_rng(self.seed).normal(size=K * D) * SPREAD
             first[K : K + K * D] = means
-        self.out = keras.layers.Dense(
-            outputs, kernel_initializer="zeros", bias_initializer="zeros", dtype=self.dtype_policy
-        )
-        self.out.build((None, self.width))
-        self.out.bias.assign(first)
-        self.skip = keras.layers.Dense(
-            outputs, use_bias=False, kernel_initializer="zeros", dtype=self.dtype_policy
-        )
-        self.skip.build((None, conditions))
+        self.build_numbers(conditions_shape[-1] or 0, first)
         super().build(conditions_shape)
 
     def _components(self, c: Any) -> tuple[Any, Any, Any, Any]:
         """Log weights `(…, K)`, means, log diagonals `(…, K, D)`, and T below them."""
-        h = c
-        for layer in self.hidden:
-            h = layer(h)
-        told = self.out(h) + self.skip(c)
         logits, means, log_diagonal, below = ops.split(
-            told, np.cumsum(self.sizes)[:-1].tolist(), axis=-1
+            self.numbers(c), np.cumsum(self.sizes)[:-1].tolist(), axis=-1
         )
-        lead, K, D = ops.shape(c)[:-1], self.components, self.dim
+        lead, K, D = ops.shape(c)[:-1], self.options.components, self.dim
         limit = LOG_PRECISION_LIMIT
         log_diagonal = limit * ops.tanh(log_diagonal / limit)
         return (
@@ -138,14 +100,3 @@ class GaussianMixture(InferenceLayer):
                 left = left - below[..., number] * centred[self._column[number]]
             centred.append(left * ops.exp(-log_diagonal[..., i]))
         return mean + ops.stack(centred, axis=-1)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            **super().get_config(),
-            "components": self.components,
-            "depth": self.depth,
-            "width": self.width,
-            "activation": self.activation,
-            "seed": self.seed,
-        }

@@ -29,11 +29,11 @@ from collections.abc import Sequence
 from statistics import NormalDist
 from typing import Any, NoReturn
 
-import keras
 import numpy as np
 from keras import ops
 
-from abi_cli.nn.inference import InferenceLayer
+from abi_cli.networks import parts_inference as words
+from abi_cli.nn.inference import NumbersLayer
 
 LOG_VARIANCE_LIMIT = 24.0
 """No variance is beyond exp(±24), of standardized parameters."""
@@ -44,17 +44,10 @@ def _name(letter: str, level: float) -> str:
     return "median" if letter == "q" and level == 0.5 else f"{letter}{100 * level:.10g}"
 
 
-@keras.saving.register_keras_serializable("abi")
-class PointEstimates(InferenceLayer):
+class PointEstimates(NumbersLayer):
     """Functionals of the distribution of `theta (…, dim)` given `c (…, conditions)`.
 
-    Arguments:
-        moments: Which of mean, sd and variance.
-        quantiles: Levels between 0 and 1, ascending.
-        expectiles: Likewise.
-        depth: Hidden layers.
-        width: Of each.
-        activation: Their nonlinearity.
+    The median is one of the quantiles.
 
     Attributes:
         names: Of the functionals, in the order of `estimates`.
@@ -64,22 +57,15 @@ class PointEstimates(InferenceLayer):
     loss_is_density = False
     has_density = False
 
-    def __init__(
-        self,
-        *,
-        moments: Sequence[str],
-        quantiles: Sequence[float],
-        expectiles: Sequence[float],
-        depth: int,
-        width: int,
-        activation: str,
-        **layer: Any,
-    ):
-        super().__init__(**layer)
+    options: words.Point
+
+    def __init__(self, options: words.Point, *, dim: int):
+        super().__init__(options, dim=dim)
         self.noise_dim = 0
-        self.moments = tuple(moments)
-        self.quantiles, self.expectiles = tuple(quantiles), tuple(expectiles)
-        self.depth, self.width, self.activation = depth, width, activation
+        self.moments = tuple(name for name in options.estimates if name != "median")
+        median = {0.5} if "median" in options.estimates else set()
+        self.quantiles = tuple(sorted({*options.quantiles, *median}))
+        self.expectiles = tuple(sorted(options.expectiles))
         self.names = (
             *self.moments,
             *(_name("q", level) for level in self.quantiles),
@@ -87,37 +73,20 @@ class PointEstimates(InferenceLayer):
         )
         self.degrees = np.array([{"sd": 1, "variance": 2}.get(name, 0) for name in self.names])
         spread = bool({"sd", "variance"} & {*self.moments})
-        self.sizes = [int(bool(self.moments)), int(spread), len(quantiles), len(expectiles)]
+        levels = len(self.quantiles), len(self.expectiles)
+        self.sizes = [int(bool(self.moments)), int(spread), *levels]
 
     def build(self, conditions_shape: tuple[int | None, ...]) -> None:
         """Make the weights for `conditions_shape[-1]` conditions; at first all are the normal's."""
-        conditions = conditions_shape[-1] or 0
-        self.hidden = []
-        for inputs in [conditions, *[self.width] * (self.depth - 1)]:
-            layer = keras.layers.Dense(
-                self.width, activation=self.activation, dtype=self.dtype_policy
-            )
-            layer.build((None, inputs))
-            self.hidden.append(layer)
-        outputs = self.dim * sum(self.sizes)
-        self.out = keras.layers.Dense(outputs, kernel_initializer="zeros", dtype=self.dtype_policy)
-        self.out.build((None, self.width))
         first = [np.zeros(sum(self.sizes[:2])), _first(self.quantiles), _first(self.expectiles)]
-        self.out.bias.assign(np.tile(np.concatenate(first), self.dim))
-        self.skip = keras.layers.Dense(
-            outputs, use_bias=False, kernel_initializer="zeros", dtype=self.dtype_policy
-        )
-        self.skip.build((None, conditions))
+        self.build_numbers(conditions_shape[-1] or 0, np.tile(np.concatenate(first), self.dim))
         super().build(conditions_shape)
 
     def _functionals(self, c: Any) -> list[Any]:
         """Mean, log variance, quantiles and expectiles, `(batch, dim, of this kind)`."""
-        h = c
-        for layer in self.hidden:
-            h = layer(h)
-        told = ops.reshape(self.out(h) + self.skip(c), (-1, self.dim, sum(self.sizes)))
+        numbers = ops.reshape(self.numbers(c), (-1, self.dim, sum(self.sizes)))
         mean, log_variance, quantiles, expectiles = ops.split(
-            told, np.cumsum(self.sizes)[:-1].tolist(), axis=-1
+            numbers, np.cumsum(self.sizes)[:-1].tolist(), axis=-1
         )
         log_variance = LOG_VARIANCE_LIMIT * ops.tanh(log_variance / LOG_VARIANCE_LIMIT)
         return [
@@ -165,18 +134,6 @@ class PointEstimates(InferenceLayer):
     def inverse(self, z: Any, c: Any) -> NoReturn:
         """There are none."""
         raise NotImplementedError("point estimates have no draws")
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            **super().get_config(),
-            "moments": list(self.moments),
-            "quantiles": list(self.quantiles),
-            "expectiles": list(self.expectiles),
-            "depth": self.depth,
-            "width": self.width,
-            "activation": self.activation,
-        }
 
 
 def _middle(levels: Sequence[float]) -> int:

@@ -63,7 +63,6 @@ def expanded(z: Any) -> Any:
     return ops.sign(z) * (ops.minimum(ops.abs(z), FAR) + ops.expm1(beyond))
 
 
-@keras.saving.register_keras_serializable("abi")
 class Scaling(keras.Layer):
     """Statistics `(batch, statistics)` brought to mean 0 and sd 1 over the pilot, and tamed."""
 
@@ -89,7 +88,6 @@ class Scaling(keras.Layer):
         return tamed((statistics - self.location) / self.scale)
 
 
-@keras.saving.register_keras_serializable("abi")
 class ConditionalStandardization(keras.Layer):
     """Mean and log sd of parameters given statistics of the data, each `(batch, dim)`.
 
@@ -101,8 +99,8 @@ class ConditionalStandardization(keras.Layer):
             as they are.
     """
 
-    def __init__(self, *, dim: int, stages: int = 1, compresses: bool = False, **layer: Any):
-        super().__init__(**layer)
+    def __init__(self, *, dim: int, stages: int = 1, compresses: bool = False):
+        super().__init__()
         self.dim = dim
         self.stages = stages
         self.compresses = compresses
@@ -191,8 +189,3 @@ class ConditionalStandardization(keras.Layer):
     def restored(self, z: Any, mean: Any, log_sd: Any) -> Any:
         """Parameters of what `standardized` gave."""
         return mean + ops.exp(log_sd) * (expanded(z) if self.compresses else z)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        own = {"dim": self.dim, "stages": self.stages, "compresses": self.compresses}
-        return {**super().get_config(), **own}

@@ -16,6 +16,7 @@ import numpy as np
 from keras import ops
 
 from abi_cli import backend
+from abi_cli.networks import parts_summary as words
 from abi_cli.nn.moments import regressions, spreads, spreads_of, statistics_of
 from abi_cli.nn.standardization import Scaling
 
@@ -27,17 +28,13 @@ class SummaryLayer(keras.Layer):
     for them.
 
     Arguments:
-        summary_dim: Length of the summary.
-        width: Width of the head's hidden layer, and of the encoder's.
-        activation: Nonlinearity of both.
+        options: As the spec has them.
     """
 
-    def __init__(self, *, summary_dim: int, width: int, activation: str, **layer: Any):
-        super().__init__(**layer)
+    def __init__(self, options: words.Learned):
+        super().__init__()
+        self.options = options
         self.supports_masking = True
-        self.summary_dim = summary_dim
-        self.width = width
-        self.activation = activation
 
     @abstractmethod
     def build_encoder(self, input_shape: tuple[int | None, ...]) -> tuple[int, int]:
@@ -67,9 +64,10 @@ class SummaryLayer(keras.Layer):
         pooled = encoding + self.statistics_dim
         self.scaling = Scaling(dtype=self.dtype_policy)
         self.scaling.build((1, pooled))
-        self.hidden = self.dense(self.width, pooled, activation=self.activation)
-        self.bend = self.dense(self.summary_dim, self.width)
-        self.skip = self.dense(self.summary_dim, pooled)
+        width, length = self.options.width, self.options.summary_dim
+        self.hidden = self.dense(width, pooled, activation=self.options.activation)
+        self.bend = self.dense(length, width)
+        self.skip = self.dense(length, pooled)
         super().build(input_shape)
 
     def _pooled(self, x: Any, mask: Any) -> Any:
@@ -93,45 +91,25 @@ class SummaryLayer(keras.Layer):
         mask_shape: tuple[int | None, ...] | None = None,  # noqa: ARG002  # as `call` takes it
     ) -> tuple[int | None, ...]:
         """`(batch, summary_dim)`."""
-        return (input_shape[0], self.summary_dim)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            **super().get_config(),
-            "summary_dim": self.summary_dim,
-            "width": self.width,
-            "activation": self.activation,
-        }
+        return (input_shape[0], self.options.summary_dim)
 
 
 class MembersLayer(SummaryLayer):
-    """Sets `(batch, obs, dim)` with a mask `(batch, obs)`: their pooled regressions and size.
+    """Sets `(batch, obs, dim)` with a mask `(batch, obs)`: their pooled regressions and size."""
 
-    Arguments:
-        moment_features: Up to so many features of a member are regressed on each other; of more
-            only means and variances are pooled.
-    """
-
-    def __init__(self, *, moment_features: int, **layer: Any):
-        super().__init__(**layer)
-        self.moment_features = moment_features
+    options: words.OfMembers
 
     def moments_of(self, features: int) -> int:
         """How many statistics members of so many features have."""
-        regressed = features <= self.moment_features
+        regressed = features <= self.options.moment_features
         return (statistics_of(features) if regressed else spreads_of(features)) + 1
 
     def statistics(self, x: Any, mask: Any) -> Any:
         """Regressions, or means and variances, and the log of the size."""
-        regressed = x.shape[-1] <= self.moment_features
+        regressed = x.shape[-1] <= self.options.moment_features
         moments = regressions(x, mask) if regressed else spreads(x, mask)
         size = ops.log(ops.sum(mask, axis=1, keepdims=True) + 1.0)
         return ops.concatenate([moments, size], axis=-1)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "moment_features": self.moment_features}
 
 
 class StepsLayer(MembersLayer):

@@ -31,8 +31,8 @@ class TimeNetwork(keras.Layer):
         seed: Of the first weights.
     """
 
-    def __init__(self, *, dim: int, depth: int, width: int, seed: int, **layer: Any):
-        super().__init__(**layer)
+    def __init__(self, *, dim: int, depth: int, width: int, seed: int):
+        super().__init__()
         self.dim, self.depth, self.width, self.seed = dim, depth, width, seed
 
     def build(self, conditions_shape: tuple[int | None, ...]) -> None:
@@ -93,16 +93,6 @@ class TimeNetwork(keras.Layer):
             h, dh = h + ops.silu(a), dh + _silu_slope(a)[..., None, :] * da
         trace = ops.sum(dh * ops.transpose(ops.convert_to_tensor(self.w_out)), axis=(-2, -1))
         return ops.matmul(h, self.w_out) + self.b_out, trace
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            **super().get_config(),
-            "dim": self.dim,
-            "depth": self.depth,
-            "width": self.width,
-            "seed": self.seed,
-        }
 
 
 def _harmonics(phi: Any) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 
 from abi_cli.adapter import Adapter
 from abi_cli.adapter.adapter import INFERENCE_CONDITIONS, INFERENCE_VARIABLES, summarized
-from abi_cli.adapter.parts_sets import AsTimeSeries
+from abi_cli.adapter.parts_shapes import AsTimeSeries
 from abi_cli.adapter.parts_standardize import Scale
 from abi_cli.data.entries import listing
 from abi_cli.model.noise import without_noise

@@ -1,0 +1,94 @@
+"""Distributions as rows of a table: options, NumPy's draws, moments, SciPy's density.
+
+`scipy.stats`, which takes half a second to import, is imported at the first density: what draws and
+what shows a model needs none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from abi_cli.model.distribution import Distribution, Options
+
+
+def everywhere(**_options: Any) -> tuple[float, float]:
+    """The bounds of the whole line."""
+    return -np.inf, np.inf
+
+
+def above_0(**_options: Any) -> tuple[float, float]:
+    """The bounds of the half-line above 0."""
+    return 0.0, np.inf
+
+
+@dataclass(frozen=True)
+class Law:
+    """What is known of a family: functions that take its options by name.
+
+    Arguments:
+        moments: Mean and sd of each element; NaN or infinite where there are none.
+        exact: The distribution in `scipy.stats`, which it is given; None where there is none, so
+            that the class has a `log_prob` of its own.
+        draw: Draws, given a generator and the size; None for NumPy's method of the same name.
+        bounds: Between which elements are.
+    """
+
+    moments: Callable[..., tuple[Any, Any]]
+    exact: Callable[..., Any] | None = None
+    draw: Callable[..., Any] | None = None
+    bounds: Callable[..., tuple[Any, Any]] = everywhere
+
+
+class Family(Distribution):
+    """A distribution whose law is written in a table."""
+
+    law: ClassVar[Law]
+
+    def draw(self, rng: np.random.Generator, o: Options, size: Any) -> Any:
+        """As the law says, or as NumPy does."""
+        if self.law.draw is None:
+            return getattr(rng, self.name)(**o, size=size)
+        return self.law.draw(rng, size, **o)
+
+    def log_prob(self, x: np.ndarray, o: Options) -> np.ndarray:
+        """SciPy's."""
+        if self.law.exact is None:
+            raise NotImplementedError(f"Expected SciPy's {self.name} or a log_prob; got neither")
+        from scipy import stats
+
+        exact = self.law.exact(stats, **o)
+        log_prob: np.ndarray = exact.logpmf(x) if self.discrete else exact.logpdf(x)
+        return log_prob
+
+    def moments(self, o: Options) -> tuple[Any, Any]:
+        """As the law says, in float64."""
+        with np.errstate(all="ignore"):
+            return self.law.moments(**{name: np.asarray(o[name], np.float64) for name in o})
+
+    def bounds(self, o: Options) -> tuple[Any, Any]:
+        """As the law says."""
+        return self.law.bounds(**o)
+
+
+class Between(Family):
+    """A family between two bounds, `low` and `high`."""
+
+    def check(self, o: Options) -> None:
+        """Low is below high."""
+        refuse_low_high(o["low"], o["high"])
+
+
+def refuse_low_high(low: Any, high: Any) -> None:
+    """Refuse bounds between which there is nothing.
+
+    Errors:
+        ValueError: There isn't.
+    """
+    low, high = np.broadcast_arrays(low, high)
+    wrong = low >= high
+    if wrong.any():
+        raise ValueError(f"Expected low below high; got {low[wrong][0]:g} and {high[wrong][0]:g}")
