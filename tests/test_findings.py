@@ -73,6 +73,21 @@ def test_heavy_tails_of_data_and_of_parameters_get_their_own_advice(warned):
     assert "for a positive parameter" in hint
 
 
+def test_heavy_tails_that_a_step_has_brought_in_are_no_news(warned, tmp_path):
+    spec = tmp_path / "odd.yaml"
+    warned("np.array([np.exp(rng.normal() * 9)])", prior="np.exp(rng.uniform(-30, -10))")
+    steps = [
+        "constrain: {keys: r, lower: 0, method: log}",
+        "log: y",
+        "standardize: {}",
+        "rename: {from: r, to: inference_variables}",
+        "rename: {from: y, to: summary_variables}",
+    ]
+    for some, heavy in ((steps[2:], True), (steps, False)):
+        spec.write_text(SPEC + "adapter:\n" + "".join(f"  - {step}\n" for step in some))
+        assert ("heavy tails" in abi("check", spec).stdout) == heavy
+
+
 def test_inputs_that_nothing_brings_to_a_scale_are_named(warned, tmp_path):
     spec = tmp_path / "odd.yaml"
     warned("np.array([8e6 * r])")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,7 +11,8 @@ import numpy as np
 from abi_cli.adapter import Adapter
 from abi_cli.adapter.adapter import INFERENCE_CONDITIONS, INFERENCE_VARIABLES, summarized
 from abi_cli.adapter.parts_shapes import AsTimeSeries
-from abi_cli.adapter.parts_standardize import Scale
+from abi_cli.adapter.parts_standardize import Scale, Standardize
+from abi_cli.adapter.step import event_of
 from abi_cli.data.entries import listing
 from abi_cli.model.noise import without_noise
 from abi_cli.model.simulator import Simulator
@@ -19,7 +20,7 @@ from abi_cli.networks.network import SummaryNetwork
 from abi_cli.spec import Spec
 from abi_cli.spreads import almost_constant
 from abi_cli.training.derive import derived_training
-from abi_cli.variables import Datasets, Layout, Variable, array_of, count
+from abi_cli.variables import Datasets, Layout, Value, Variable, array_of, count
 
 
 class Severity(StrEnum):
@@ -64,7 +65,7 @@ def warnings(
     """
     return [
         *_constants(data, layout),
-        *_heavy_tails(data, layout),
+        *_heavy_tails(data, layout, adapter),
         *_order_ignored(spec),
         *(_narrow_summary(spec, adapter) if adapter is not None else ()),
         *(_large(data, adapter) if adapter is not None else ()),
@@ -192,13 +193,18 @@ def _almost_always(
     )
 
 
-def _heavy_tails(data: Datasets, layout: Layout) -> list[Finding]:
-    """Elements whose sd says nothing of where most values are."""
+def _heavy_tails(data: Datasets, layout: Layout, adapter: Adapter | None) -> list[Finding]:
+    """Elements whose sd says nothing of where most values are, unless a step has seen to that."""
+    arriving = _before_standardize(data, adapter) if adapter is not None else data
     found = []
     for variable in layout.variables:
         flat = _by_element(data, variable)
         heavy = np.flatnonzero(Scale.of(flat, flat.shape[1:]).heavy)
-        if not len(heavy):
+        arrived = arriving.get(variable.name)
+        tamed = (
+            arrived is not None and not Scale.of(array_of(arrived), event_of(arrived)).heavy.any()
+        )
+        if not len(heavy) or tamed:
             continue
         first = flat[:, heavy[0]]
         low, high = np.nanquantile(first, [0.25, 0.75])
@@ -213,6 +219,15 @@ def _heavy_tails(data: Datasets, layout: Layout) -> list[Finding]:
             )
         )
     return found
+
+
+def _before_standardize(data: Datasets, adapter: Adapter) -> Mapping[str, Value]:
+    """Data as the first step finds them that brings them to a scale."""
+    for step, state in adapter.fitted:
+        if isinstance(step, Standardize):
+            break
+        data = step.forward(data, state)
+    return data
 
 
 def _advice(variable: Variable, low: float) -> str:
