@@ -114,7 +114,10 @@ def write_draws(
 def write_long_draws(
     stream: BinaryIO, header: DrawHeader, _scratch: Path | None, *, delimiter: str
 ) -> Iterator[Callable[[DrawBlock], None]]:
-    """One row per draw and element of a parameter: label, index of the draw, name, value."""
+    """One row per draw and element of a parameter: label, index of the draw, name, value.
+
+    What a data set does not have (see `Draws`) has no rows.
+    """
     line = _line_formatter(delimiter)
     stream.write(line([LABEL, DRAW, PARAMETER, _VALUE]).encode())
     names = [line([name])[:-1] for name in header.elements()]
@@ -125,7 +128,8 @@ def write_long_draws(
         for i, cells in enumerate(flat_draws(block, header)):
             label = line([header.labels[block.first_dataset + i]])[:-1]
             values = float32_text(cells.reshape(1, -1))[0]
-            rows = map(delimiter.join, zip([label] * len(own), index, own, values, strict=True))
+            cells_of = zip([label] * len(own), index, own, values, strict=True)
+            rows = [delimiter.join(row) for row in cells_of if row[-1] != "nan"]
             stream.write(("\n".join(rows) + "\n").encode())
 
     yield append

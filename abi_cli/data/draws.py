@@ -103,7 +103,8 @@ class Draws:
 
     Arguments:
         labels: Of the data sets.
-        values: Parameter name → `(dataset, draw, *event)`, float32.
+        values: Parameter name → `(dataset, draw, *event)`, float32. What a data set does not have
+            (a quantity with a value for each of its groups) is NaN, in all of its draws.
         disagreement: Of an ensemble: name of a scalar → the share of its posterior variance that
             lies between members, `(dataset,)`; see `diagnostics.disagreement`.
         seed, provenance: What a file says of where they come from.
@@ -182,6 +183,16 @@ def collect(header: DrawHeader, blocks: Iterable[DrawBlock]) -> Draws:
             draws = slice(block.first_draw, block.first_draw + part.shape[1])
             whole[datasets, draws] = part
     return Draws(tuple(header.labels), values)
+
+
+def absent_in_part(values: np.ndarray, *, axis: int) -> np.ndarray:
+    """Where some draws lack a value that others have, in the shape of `values` without its axis.
+
+    Arguments:
+        axis: Of draws.
+    """
+    gone = np.isnan(values)
+    return np.asarray(gone.any(axis=axis) & ~gone.all(axis=axis))
 
 
 def as_float32(values: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style, as_float32
+from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style, absent_in_part, as_float32
 from abi_cli.data.entries import LABEL, ROW_NAMES, Asked, Entries, Wanted
 from abi_cli.data.files import Source
 from abi_cli.data.meanings import Meaning
@@ -272,8 +272,10 @@ def read_draws(source: Source, *, tables: Tables) -> Draws:
     """Draws as `write_draws` leaves them, their rows in any order.
 
     Errors:
-        DataError: As `Tables.read`; no columns dataset and draw; unequal numbers of draws.
+        DataError: As `Tables.read`; no columns dataset and draw; unequal numbers of draws; a value
+            that some draws of a data set lack.
     """
+    meanings: dict[str, Meaning] = {}
 
     def choose(header: Sequence[str]) -> list[str]:
         if LABEL not in header or DRAW not in header:
@@ -281,9 +283,11 @@ def read_draws(source: Source, *, tables: Tables) -> Draws:
                 f"expected draws, with columns {LABEL} and {DRAW}; got {', '.join(header)}",
                 place=f"{source}, row 1",
             )
-        return [name for name in header if name != LABEL and name not in ROW_NAMES]
+        names = [name for name in header if name != LABEL and name not in ROW_NAMES]
+        meanings.update({name: Meaning(gaps=True) for name in names if name != DRAW})
+        return names
 
-    table = tables.read(source, choose)
+    table = tables.read(source, choose, meanings=meanings)
     labels = table.labels or ()
     sizes = np.bincount(table.codes)
     if (sizes != sizes[0]).any():
@@ -307,6 +311,13 @@ def read_draws(source: Source, *, tables: Tables) -> Draws:
     values = {}
     for name, (event, elements) in shapes_among(list(table.columns), (), str(source)).items():
         stacked = np.stack([as_float32(table.columns[e])[order] for e in elements], axis=-1)
+        if (gaps := absent_in_part(stacked, axis=1)).any():
+            dataset, element = map(int, np.argwhere(gaps)[0])
+            draw_of = int(np.isnan(stacked[dataset, :, element]).argmax())
+            raise DataError(
+                "expected a number; got none, where other draws of this data set have one",
+                place=table.place(int(order[dataset, draw_of]), elements[element]),
+            )
         values[name] = stacked.reshape(*order.shape, *event)
     return Draws(labels, values)
 

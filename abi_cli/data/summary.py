@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -32,10 +33,15 @@ class Summary:
     titles: Mapping[str, str] = field(default_factory=dict)
 
     def rows(self) -> Iterator[tuple[str, str, dict[str, float]]]:
-        """Label, element and its statistics; element after element, data set after data set."""
+        """Label, element and its statistics; element after element, data set after data set.
+
+        Elements that a data set does not have, of which all statistics are NaN, are left out.
+        """
         for i, label in enumerate(self.labels):
             for j, element in enumerate(self.elements):
-                yield label, element, {name: float(v[i, j]) for name, v in self.values.items()}
+                own = {name: float(v[i, j]) for name, v in self.values.items()}
+                if not all(map(math.isnan, own.values())):
+                    yield label, element, own
 
 
 def summary_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -49,6 +49,9 @@ class Inputs:
             is not known.
         log_density: Of the truths, as the network has it, `(dataset,)`; None where it has none.
         notes: What is known besides.
+        computed: Names of `estimates` that are no parameters but were computed from them: what is
+            not a finite number everywhere among these is left out.
+        skipped: What was left out before, and why.
         unsure: Why nothing can be told, if so: then that is the verdict.
         limits: What is tolerated.
         source: Where the draws come from.
@@ -68,6 +71,8 @@ class Inputs:
     summaries: Summaries | None = None
     log_density: np.ndarray | None = None
     notes: Sequence[str] = ()
+    computed: Collection[str] = ()
+    skipped: Mapping[str, str] = field(default_factory=dict)
     unsure: str | None = None
     limits: Limits = DEFAULT_LIMITS
     source: Provenance = UNKNOWN
@@ -87,7 +92,10 @@ def diagnose(inputs: Inputs, out: Path, *, listener: Listener, pdf: bool = False
         SpecError: A wrong number of labels.
         OutputError: A file can't be written.
     """
-    scalars = flatten(inputs.estimates, inputs.truths, labels=inputs.labels)
+    scalars = flatten(
+        inputs.estimates, inputs.truths, labels=inputs.labels, computed=inputs.computed
+    )
+    scalars = replace(scalars, skipped={**inputs.skipped, **scalars.skipped})
     datasets = scalars.truths.shape[1]
     if not 0 <= inputs.shown < datasets:
         raise DataError(f"Expected a data set between 0 and {datasets - 1}; got {inputs.shown}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,9 +15,10 @@ from abi_cli.diagnostics import diagnose as measure
 from abi_cli.errors import UsageError
 from abi_cli.listener import Listener
 from abi_cli.manifest import DIAGNOSTICS
+from abi_cli.model.quantities import OF_TRUTHS
 from abi_cli.placing import replacing
 from abi_cli.run import Run, open_run
-from abi_cli.variables import Datasets, DrawBlock, Variable, count
+from abi_cli.variables import Datasets, count
 from abi_cli.workflow.naming import naming_of
 from abi_cli.workflow.opening import (
     load_data,
@@ -35,6 +36,8 @@ from abi_cli.workflow.request import (
     Target,
     tell_files,
 )
+from abi_cli.workflow.sampling import computing
+from abi_cli.workflow.selecting import USUAL_SELECTION, Selection
 from abi_cli.workflow.validation import (
     USUAL_VALIDATION,
     Validation,
@@ -64,6 +67,7 @@ def diagnose(
     draws: int = 1000,
     seed: int | None = None,
     observed: Path | None = None,
+    selection: Selection = USUAL_SELECTION,
     shown: str | None = None,
     pdf: bool = False,
     target: Target = USUAL_PLACE,
@@ -81,6 +85,7 @@ def diagnose(
         draws: How many posterior draws of each.
         seed: Of both; the run's by default.
         observed: Real data, to be held against simulated ones.
+        selection: Quantities beside those of the spec, or some of them to leave out.
         shown: The data set whose posterior is shown, counted from 0.
         pdf: Write figures as PDF, too.
         target: A folder; RUN/diagnostics by default, which is replaced.
@@ -92,7 +97,7 @@ def diagnose(
     listener = listener or Listener()
     run = open_run(path)
     seed = run.manifest.seed if seed is None else seed
-    model = model_of(run)
+    model = selection.of(model_of(run), run.layout)
     refuse_without_draws(run, model.spec)
     target.claim()
     tell_files(model, listener)
@@ -125,6 +130,8 @@ def diagnose(
                 summaries=_summaries(approximator, simulated, real),
                 log_density=answers.log_density,
                 notes=answers.notes,
+                computed=model.judged.functions,
+                skipped=dict.fromkeys(selection.skipped, "--skip"),
                 limits=Limits(**dict(model.spec.diagnostics)),
                 source=provenance(run, model.spec, seed=seed),
             ),
@@ -169,17 +176,15 @@ def _answers(
     density = density_of(approximator, simulated, truths, listener)
     watch = Disagreement(approximator.members)
     drawn = approximator.sample(simulated, draws=draws, seed=seed, listener=listener)
-    blocks: Iterable[DrawBlock] = watch.watching(drawn)
-    more: list[Variable] = []
-    if model.judged:
-        more = model.judged.variables(truths, simulated)
-        blocks = model.judged.added(blocks, simulated)
-        at_truth = {name: value[:, None] for name, value in truths.items()}
-        values = model.judged.of(at_truth, simulated)
-        truths = truths | {name: value[:, 0] for name, value in values.items()}
     labels = tuple(map(str, range(count(simulated))))
-    header = DrawHeader.of(simulated, run.layout, labels=labels, draws=draws, seed=seed, more=more)
-    estimates = collect(header, blocks).values
+    header = DrawHeader.of(simulated, run.layout, labels=labels, draws=draws, seed=seed)
+    estimates = collect(header, watch.watching(drawn)).values
+    if model.judged:
+        at_truth = {name: value[:, None] for name, value in truths.items()}
+        values = model.judged.of(at_truth, simulated, first_draw=OF_TRUTHS, seed=seed)
+        truths = truths | {name: value[:, 0] for name, value in values.items()}
+        with computing(model.judged, draws * count(simulated), listener) as progress:
+            estimates |= model.judged.of(estimates, simulated, seed=seed, advance=progress.advance)
     if model.judged.density is not None:
         _bring_to_earth(model.judged.density.name, estimates, truths, listener)
     shares = watch.shares()
