@@ -123,6 +123,8 @@ class Variable:
             simulations as far as single precision tells, each with its smallest and largest value.
         most_missing: The largest share of its values that a pilot simulation lacks; None in runs of
             before this was kept.
+        ranges: Of a parameter the smallest and largest value of each element of an event, in C
+            order; empty in runs of before this was kept.
     """
 
     name: str
@@ -136,6 +138,7 @@ class Variable:
     missing: bool = False
     constants: tuple[tuple[int, float, float], ...] = ()
     most_missing: float | None = None
+    ranges: tuple[tuple[float, float], ...] = ()
 
     def elements(self) -> tuple[str, ...]:
         """Names of the scalar elements of one event: `sigma`, or `beta[0]`, `beta[1]`, …"""
@@ -230,6 +233,9 @@ class Layout:
                             (int(place), float(low), float(high))
                             for place, low, high in entry.get("constants", ())
                         ),
+                        "ranges": tuple(
+                            (float(low), float(high)) for low, high in entry.get("ranges", ())
+                        ),
                     }
                 )
                 for entry in config
@@ -258,7 +264,16 @@ def _judged(name: str, value: Value, *, role: Role, datasets: Datasets, missing:
         missing=missing,
         constants=_constants(values),
         most_missing=float(share_missing(value).max(initial=0.0)),
+        ranges=_ranges(values) if role == "parameter" else (),
     )
+
+
+def _ranges(values: np.ndarray) -> tuple[tuple[float, float], ...]:
+    """Smallest and largest of `(row, *event)`, element after element."""
+    flat = values.reshape(len(values), -1)
+    if not len(flat):
+        return ()
+    return tuple(zip(*(map(float, f(flat, axis=0)) for f in (np.min, np.max)), strict=True))
 
 
 def _constants(values: np.ndarray) -> tuple[tuple[int, float, float], ...]:

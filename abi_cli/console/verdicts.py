@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree  # written, never read
 
+from abi_cli.diagnostics.page import fixed
 from abi_cli.errors import CheckFailed
 
 if TYPE_CHECKING:
     from abi_cli.console.terminal import Console
-    from abi_cli.diagnostics import ElementVerdict, Metrics
+    from abi_cli.diagnostics import ElementMetrics, ElementVerdict, Metrics
     from abi_cli.workflow import Comparison, Diagnosis
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -38,9 +39,9 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis, *, format: str | None
         rows.append(
             (
                 name if label == name else f"{label} ({name})",
-                f"{element.nrmse:.3f}",
-                f"{element.contraction:.3f}",
-                f"{element.z_score_mean:+.2f} ± {element.z_score_sd:.2f}".replace("-", "−"),
+                _error(element),
+                fixed(element.contraction),
+                f"{fixed(element.z_score_mean, 2, sign='+')} ± {fixed(element.z_score_sd, 2)}",
                 f"{element.calibration_error:.3f}",
                 f"{element.uniformity.p:.3f}",
                 f"{element.given_data.p_location:.3f}" if element.given_data else "",
@@ -83,6 +84,12 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis, *, format: str | None
         )
     console.text(f"\n{metrics.verdict.outcome.value}: {metrics.verdict.sentence}")
     console.note(f"read {diagnosis.folder / 'report.html'}; numbers and pictures are beside it")
+
+
+def _error(element: ElementMetrics) -> str:
+    """NRMSE, and the same by medians where a few posteriors rule it."""
+    told = fixed(element.nrmse)
+    return f"{told} (by medians {fixed(element.nrmse_robust)})" if element.ruled else told
 
 
 def show_comparison(console: Console, comparison: Comparison) -> None:

@@ -16,6 +16,7 @@ from matplotlib.patches import Patch
 
 from abi_cli.diagnostics import style
 from abi_cli.diagnostics.bands import Band, ecdf_at, ecdf_band
+from abi_cli.diagnostics.reach import beyond, reach, told
 from abi_cli.diagnostics.scalars import Summary
 
 MOST_INTERVALS = 60
@@ -156,6 +157,11 @@ def intervals(summary: Summary, labels: Sequence[str], *, remark: str = "") -> F
         axes.vlines(place, low, high, color=style.LIGHT_BLUE, linewidth=1.6, alpha=0.8)
         for chosen, color in ((~missed, style.INK), (missed, style.VERMILION)):
             axes.plot(place[chosen], truth[chosen], ".", color=color, markersize=4)
+        least, most = reach(np.concatenate([low, high, truth]))
+        pad = 0.04 * (most - least) or 0.5
+        axes.set_ylim(least - pad, most + pad)
+        if lost := beyond((least, most), low, high, truth):
+            style.note(axes, told(lost).strip())
         style.plain_ticks(axes)
         axes.set_xticks([])
     handles = [

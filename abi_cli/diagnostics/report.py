@@ -22,6 +22,7 @@ from abi_cli.diagnostics.verdict import DEFAULT_LIMITS, Limits, Outcome
 from abi_cli.errors import DataError, OutputError
 from abi_cli.harmless import cell
 from abi_cli.listener import Listener
+from abi_cli.ranges import Range
 from abi_cli.variables import Value
 
 METRICS, FIGURES, REPORT = "metrics.json", "figures", "report.html"
@@ -48,6 +49,7 @@ class Inputs:
         summaries: What the network makes of these data sets, and of observed ones; None where that
             is not known.
         log_density: Of the truths, as the network has it, `(dataset,)`; None where it has none.
+        ranges: Element name → what the prior gave of it in training; empty where that is not known.
         notes: What is known besides.
         computed: Names of `estimates` that are no parameters but were computed from them: what is
             not a finite number everywhere among these is left out.
@@ -70,6 +72,7 @@ class Inputs:
     disagreement: Mapping[str, np.ndarray] = field(default_factory=dict)
     summaries: Summaries | None = None
     log_density: np.ndarray | None = None
+    ranges: Mapping[str, Range] = field(default_factory=dict)
     notes: Sequence[str] = ()
     computed: Collection[str] = ()
     skipped: Mapping[str, str] = field(default_factory=dict)
@@ -113,6 +116,7 @@ def diagnose(inputs: Inputs, out: Path, *, listener: Listener, pdf: bool = False
         joint_ranks=joint_ranks,
         log_density=inputs.log_density,
         context=inputs.context,
+        ranges=inputs.ranges,
         limits=inputs.limits,
     )
     observed = inputs.summaries.typicality() if inputs.summaries else {}

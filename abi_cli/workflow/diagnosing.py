@@ -17,6 +17,7 @@ from abi_cli.listener import Listener
 from abi_cli.manifest import DIAGNOSTICS
 from abi_cli.model.quantities import OF_TRUTHS
 from abi_cli.placing import replacing
+from abi_cli.ranges import ranges_of
 from abi_cli.run import Run, open_run
 from abi_cli.variables import Datasets, count
 from abi_cli.workflow.naming import naming_of
@@ -129,6 +130,7 @@ def diagnose(
                 disagreement=answers.disagreement,
                 summaries=_summaries(approximator, simulated, real),
                 log_density=answers.log_density,
+                ranges=ranges_of(run.layout),
                 notes=answers.notes,
                 computed=model.judged.functions,
                 skipped=dict.fromkeys(selection.skipped, "--skip"),

@@ -148,7 +148,7 @@ class Estimating:
         header = DrawHeader.of(
             {}, self.run.layout, labels=labels, draws=drawing.draws, seed=drawing.seed
         )
-        return estimates_of(header, watched(blocks(), watch, labels, self.listener))
+        return estimates_of(header, watched(blocks(), watch, labels, self.run, self.listener))
 
     def estimates(self) -> Estimates:
         """All of them."""

@@ -166,7 +166,7 @@ class Sampling:
         watch = Disagreement(networks.members)
         events = {variable.name: variable.event for variable in more}
         drawn = self._drawn(networks, first, labels, events)
-        return header, watched(drawn, watch, labels, self.listener), watch
+        return header, watched(drawn, watch, labels, self.run, self.listener), watch
 
     def _drawn(
         self,
