@@ -155,7 +155,7 @@ def diagnose(
         diagnosis = workflow.diagnose(
             run,
             validation=workflow.Validation(datasets, data, context or ()),
-            draws=number,
+            draws=number if draws else None,
             seed=seed,
             observed=observed,
             selection=workflow.Selection(more or (), skip or ()),

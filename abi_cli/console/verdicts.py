@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree  # written, never read
 
 from abi_cli.diagnostics.page import fixed
+from abi_cli.diagnostics.points import PointMetrics
 from abi_cli.errors import CheckFailed
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis, *, format: str | None
         document = metrics.to_config()
         del document["schema"]
         console.document("metrics", {**document, "folder": str(diagnosis.folder)})
+        return
+    if isinstance(metrics, PointMetrics):
+        _show_points(console, metrics, diagnosis)
         return
     rows = []
     for name, element in metrics.parameters.items():
@@ -75,8 +79,7 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis, *, format: str | None
     console.table(columns, [*rows, exact])
     for name, why in metrics.skipped.items():
         console.note(f"{name} is left out: {why}")
-    if losses := [row["loss"] for row in diagnosis.history]:
-        console.text(f"loss {curve(losses)} {losses[0]:.4g} to {losses[-1]:.4g}")
+    _show_loss(console, diagnosis)
     for name, own in metrics.joint.items():
         console.text(
             f"jointly, {name}: mean score {signed(own.ranks.mean_score)}, "
@@ -84,6 +87,37 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis, *, format: str | None
         )
     console.text(f"\n{metrics.verdict.outcome.value}: {metrics.verdict.sentence}")
     console.note(f"read {diagnosis.folder / 'report.html'}; numbers and pictures are beside it")
+
+
+def _show_points(console: Console, metrics: PointMetrics, diagnosis: Diagnosis) -> None:
+    """How each estimate of each scalar does."""
+    names = list(dict.fromkeys(which for own in metrics.parameters.values() for which in own))
+    rows = []
+    for name, own in metrics.parameters.items():
+        label = metrics.labels[name]
+        found = [f"{fixed(own[which].found)}" if which in own else "" for which in names]
+        verdict = metrics.verdict.parameters[name].outcome.value
+        title = name if label == name else f"{label} ({name})"
+        rows.append((title, fixed(metrics.nrmse[name]), *found, verdict))
+    first = next(iter(metrics.parameters.values()))
+    exact = [f"{first[which].expected:.3g}" if which in first else "" for which in names]
+    console.heading(
+        f"{metrics.datasets:,} data sets: of quantiles the share of true values below, of the mean "
+        "how far the truth lies above it in posterior sds, of sds the share of the right one"
+    )
+    console.table(
+        ("parameter", "NRMSE", *names, ""), [*rows, ("exact estimates give", "", *exact, "")]
+    )
+    for name, why in metrics.skipped.items():
+        console.note(f"{name} is left out: {why}")
+    _show_loss(console, diagnosis)
+    console.text(f"\n{metrics.verdict.outcome.value}: {metrics.verdict.sentence}")
+    console.note(f"numbers and pictures are in {diagnosis.folder}")
+
+
+def _show_loss(console: Console, diagnosis: Diagnosis) -> None:
+    if losses := [row["loss"] for row in diagnosis.history]:
+        console.text(f"loss {curve(losses)} {losses[0]:.4g} to {losses[-1]:.4g}")
 
 
 def _error(element: ElementMetrics) -> str:
@@ -137,7 +171,7 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
         console.text(f"{name}: {verdict.outcome.value}: {verdict.sentence}")
 
 
-def gate(metrics: Metrics) -> None:
+def gate(metrics: Metrics | PointMetrics) -> None:
     """Refuse to go on where posteriors can't be trusted.
 
     Errors:
@@ -174,13 +208,13 @@ def signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
 
 
-def _cases(metrics: Metrics) -> list[tuple[str, ElementVerdict]]:
+def _cases(metrics: Metrics | PointMetrics) -> list[tuple[str, ElementVerdict]]:
     """Everything that is judged, by name."""
     joint = {f"jointly, {name}": own for name, own in metrics.verdict.joint.items()}
     return list({**metrics.verdict.parameters, **joint}.items())
 
 
-def junit(metrics: Metrics) -> str:
+def junit(metrics: Metrics | PointMetrics) -> str:
     """A test suite as XML: failures fail, "cannot tell" is skipped, warnings are on system-out."""
     cases = _cases(metrics)
     count = {
@@ -205,7 +239,7 @@ def junit(metrics: Metrics) -> str:
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
 
 
-def github(metrics: Metrics) -> str:
+def github(metrics: Metrics | PointMetrics) -> str:
     """Workflow commands of GitHub Actions: a line for each finding, then the verdict."""
     level = {"fail": "error", "warn": "warning", "cannot tell": "notice"}
     lines = [

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from abi_cli.diagnostics.features import features_of
 from abi_cli.diagnostics.joint import joint_pits
 from abi_cli.diagnostics.metrics import Metrics, measure
 from abi_cli.diagnostics.page import UNKNOWN, Provenance, write_page
-from abi_cli.diagnostics.pictures import Picture, pictures
+from abi_cli.diagnostics.pictures import Picture, pictures, point_pictures
+from abi_cli.diagnostics.points import PointMetrics
 from abi_cli.diagnostics.scalars import flatten, summarize
 from abi_cli.diagnostics.summaries import UNLIKE, Summaries
 from abi_cli.diagnostics.verdict import DEFAULT_LIMITS, Limits, Outcome
@@ -132,22 +134,49 @@ def diagnose(inputs: Inputs, out: Path, *, listener: Listener, pdf: bool = False
     for note in metrics.notes:
         listener.note(note)
 
-    text = json.dumps(metrics.to_config(), indent=2, ensure_ascii=False, allow_nan=False)
     shown = list(pictures(inputs, scalars, summary, metrics, joint_ranks))
+    with _writing(out):
+        _write_metrics(metrics, out)
+        _draw_all(shown, out / FIGURES, pdf=pdf, listener=listener)
+        write_page(out / REPORT, metrics, shown, out / FIGURES, inputs.source)
+    return metrics
+
+
+def diagnose_points(
+    metrics: PointMetrics, out: Path, *, listener: Listener, pdf: bool = False
+) -> None:
+    """Write `metrics.json` and a picture of point estimates into the folder `out`.
+
+    Errors:
+        OutputError: A file can't be written.
+    """
+    with _writing(out):
+        _write_metrics(metrics, out)
+        _draw_all(list(point_pictures(metrics)), out / FIGURES, pdf=pdf, listener=listener)
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    """While files are written into a folder.
+
+    Errors:
+        OutputError: One can't be.
+    """
     try:
-        figures = out / FIGURES
-        figures.mkdir(parents=True, exist_ok=True)
-        part = out / f".{METRICS}.part"
-        part.write_text(text + "\n", encoding="utf-8")
-        part.replace(out / METRICS)
-        _draw_all(shown, figures, pdf=pdf, listener=listener)
-        write_page(out / REPORT, metrics, shown, figures, inputs.source)
+        (out / FIGURES).mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as error:
         raise OutputError(
             f"Expected to write into {out}; got: {error.strerror or error}",
             hint="Is the disk full, or the folder read-only?",
         ) from error
-    return metrics
+
+
+def _write_metrics(metrics: Metrics | PointMetrics, out: Path) -> None:
+    text = json.dumps(metrics.to_config(), indent=2, ensure_ascii=False, allow_nan=False)
+    part = out / f".{METRICS}.part"
+    part.write_text(text + "\n", encoding="utf-8")
+    part.replace(out / METRICS)
 
 
 def _unlike(observed: Mapping[str, float]) -> list[str]:

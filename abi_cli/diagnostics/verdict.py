@@ -177,18 +177,35 @@ def judge(
         )
         for name, element in elements.items()
     }
-    together = {
+    joint_verdicts = {
         name: _judge_joint(name, own, level=level, limits=limits)
         for name, own in (joint or {}).items()
     }
+    return together(verdicts, joint_verdicts, datasets=datasets, limits=limits)
+
+
+def together(
+    parameters: Mapping[str, ElementVerdict],
+    joint: Mapping[str, ElementVerdict],
+    *,
+    datasets: int,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Verdict:
+    """The verdict on all, from that on each.
+
+    Arguments:
+        parameters: Element name → its own.
+        joint: Quantity of the joint distribution → the verdict by it.
+        datasets: How many data sets they rest on.
+    """
     order = list(Outcome)
-    worst = max((v.outcome for v in (*verdicts.values(), *together.values())), key=order.index)
-    guilty = {name: v.reason for name, v in verdicts.items() if v.outcome is worst}
-    more = [v.reason for v in together.values() if v.outcome is worst]
+    worst = max((v.outcome for v in (*parameters.values(), *joint.values())), key=order.index)
+    guilty = {name: v.reason for name, v in parameters.items() if v.outcome is worst}
+    more = [v.reason for v in joint.values() if v.outcome is worst]
     guilty |= {"the joint posterior": " and ".join(more)} if more else {}
-    strays = any(Kind.BEYOND in v.faults[0].kinds for v in verdicts.values() if v.faults)
+    strays = any(Kind.BEYOND in v.faults[0].kinds for v in parameters.values() if v.faults)
     sentence = _sentence(worst, guilty, datasets=datasets, strays=strays, limits=limits)
-    return Verdict(worst, sentence, verdicts, together, limits)
+    return Verdict(worst, sentence, parameters, joint, limits)
 
 
 def datasets_needed(limits: Limits) -> int:
