@@ -108,6 +108,7 @@ class Draws:
         disagreement: Of an ensemble: name of a scalar → the share of its posterior variance that
             lies between members, `(dataset,)`; see `diagnostics.disagreement`.
         seed, provenance: What a file says of where they come from.
+        chains: How many Markov chains they are, laid end to end; 0 for independent draws.
     """
 
     labels: tuple[str, ...]
@@ -115,6 +116,7 @@ class Draws:
     disagreement: dict[str, np.ndarray] = field(default_factory=dict)
     seed: int | None = None
     provenance: dict[str, str] = field(default_factory=dict)
+    chains: int = 0
 
     def elements(self) -> dict[str, np.ndarray]:
         """Name of a scalar → its draws `(dataset, draw)`: `beta[0]`, `beta[1]`, `sigma`."""

@@ -13,7 +13,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import BinaryIO, TypeVar
 
-from abi_cli.data import delimited, json_list, jsonl, long_tables, netcdf, npz, parquet, stan
+from abi_cli.data import (
+    delimited,
+    draw_tables,
+    json_list,
+    jsonl,
+    long_tables,
+    netcdf,
+    npz,
+    parquet,
+    stan,
+)
 from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style
 from abi_cli.data.entries import Asked, Entries, Wanted
 from abi_cli.data.files import Source, is_pipe, peek
@@ -106,7 +116,7 @@ def _tables(name: str, tables: long_tables.Tables) -> Format:
         read_sets=partial(long_tables.read_sets, tables=tables),
         read_datasets=partial(long_tables.read_datasets, tables=tables),
         read_points=partial(long_tables.read_points, tables=tables),
-        read_draws=partial(long_tables.read_draws, tables=tables),
+        read_draws=partial(draw_tables.read_draws, tables=tables),
         read_estimates=partial(long_tables.read_estimates, tables=tables),
         styled=True,
     )

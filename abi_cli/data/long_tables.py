@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from abi_cli.data.draws import DrawHeader, Draws, Estimates, Style, absent_in_part, as_float32
+from abi_cli.data.draws import DrawHeader, Estimates, Style, as_float32
 from abi_cli.data.entries import LABEL, ROW_NAMES, Asked, Entries, Wanted
 from abi_cli.data.files import Source
 from abi_cli.data.meanings import Meaning
@@ -266,60 +266,6 @@ def _check_constant(
         if table.labels is not None
         else f"Without a column {LABEL!r}, all rows are one data set.",
     )
-
-
-def read_draws(source: Source, *, tables: Tables) -> Draws:
-    """Draws as `write_draws` leaves them, their rows in any order.
-
-    Errors:
-        DataError: As `Tables.read`; no columns dataset and draw; unequal numbers of draws; a value
-            that some draws of a data set lack.
-    """
-    meanings: dict[str, Meaning] = {}
-
-    def choose(header: Sequence[str]) -> list[str]:
-        if LABEL not in header or DRAW not in header:
-            raise DataError(
-                f"expected draws, with columns {LABEL} and {DRAW}; got {', '.join(header)}",
-                place=f"{source}, row 1",
-            )
-        names = [name for name in header if name != LABEL and name not in ROW_NAMES]
-        meanings.update({name: Meaning(gaps=True) for name in names if name != DRAW})
-        return names
-
-    table = tables.read(source, choose, meanings=meanings)
-    labels = table.labels or ()
-    sizes = np.bincount(table.codes)
-    if (sizes != sizes[0]).any():
-        at = int(np.argmax(sizes != sizes[0]))
-        raise DataError(
-            f"expected {sizes[0]} draws of data set {labels[at]}, as of {labels[0]}; "
-            f"got {sizes[at]}",
-            place=str(source),
-        )
-    draw = table.columns.pop(DRAW)
-    order = np.lexsort((draw, table.codes)).reshape(len(sizes), sizes[0])
-    again = np.argwhere(np.diff(draw[order], axis=1) == 0)
-    if len(again):
-        row = int(order[tuple(again[0])])
-        raise DataError(
-            f"expected each draw of a data set once; got draw {draw[row]:g} of "
-            f"{labels[table.codes[row]]} again",
-            place=table.place(row),
-            hint="Replicated data have a row for each member: they are no draws.",
-        )
-    values = {}
-    for name, (event, elements) in shapes_among(list(table.columns), (), str(source)).items():
-        stacked = np.stack([as_float32(table.columns[e])[order] for e in elements], axis=-1)
-        if (gaps := absent_in_part(stacked, axis=1)).any():
-            dataset, element = map(int, np.argwhere(gaps)[0])
-            draw_of = int(np.isnan(stacked[dataset, :, element]).argmax())
-            raise DataError(
-                "expected a number; got none, where other draws of this data set have one",
-                place=table.place(int(order[dataset, draw_of]), elements[element]),
-            )
-        values[name] = stacked.reshape(*order.shape, *event)
-    return Draws(labels, values)
 
 
 def read_estimates(source: Source, *, tables: Tables) -> Summary:

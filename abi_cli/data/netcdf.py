@@ -37,8 +37,8 @@ _CHUNK = 1 << 18
 _DATA = ("observed_data", "constant_data", "parameters")
 """Groups that hold data sets."""
 
-PROVENANCE = ("abi", "run", "model_sha256")
-"""Attributes that say where draws come from."""
+PROVENANCE = ("abi", "run", "model_sha256", "labels")
+"""Attributes that say where draws come from, and what people call them."""
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """Statistics of draws, by the names that users give them.
 
 `mean`, `sd` (divisor n − 1), `mcse` (the Monte Carlo standard error of the mean, sd / √n: draws are
-independent), `median`, `qP` (the quantile of P %: `q5`, `q97.5`) and `hdiP_low`, `hdiP_high` (the
-shortest interval that holds P % of the draws).
+independent; of Markov chains, n is the number of independent draws that they are worth), `median`,
+`qP` (the quantile of P %: `q5`, `q97.5`) and `hdiP_low`, `hdiP_high` (the shortest interval that
+holds P % of the draws).
 """
 
 from __future__ import annotations
@@ -102,3 +103,41 @@ def _shortest(draws: np.ndarray, name: str) -> np.ndarray:
         return np.full_like(draws[:, 0], np.nan)
     both = array_stats.hdi(np.moveaxis(draws, 1, -1), prob=float(percent) / 100, axis=-1)
     return np.asarray(both[..., int(end == "high")])
+
+
+def worth(draws: np.ndarray, chains: int) -> np.ndarray:
+    """How many independent draws those of Markov chains are worth, `(dataset,)`.
+
+    By the autocorrelation within chains and what parts them (Vehtari et al. 2021,
+    arXiv:1903.08008). What does not move is taken for independent.
+
+    Arguments:
+        draws: `(dataset, draw)`, chain after chain.
+    """
+    from arviz_stats.base import array_stats
+
+    wide = draws.astype(np.float64).reshape(len(draws), chains, -1)
+    size = array_stats.ess(wide, chain_axis=1, draw_axis=2, method="mean")
+    return np.where(np.isfinite(size), size, draws.shape[1])
+
+
+CLOSE = 0.3
+"""Correlation of each draw with the next from which on draws look like a chain."""
+
+FEW = 50
+"""Draws below which chance alone may look like one."""
+
+_LOOKED_AT = 50
+
+
+def looks_like_a_chain(draws: np.ndarray) -> bool:
+    """Whether draws `(dataset, draw)` that are taken as independent follow each other closely."""
+    number = draws.shape[1]
+    if number < FEW:
+        return False
+    wide = draws[:_LOOKED_AT].astype(np.float64)
+    wide = wide - wide.mean(axis=1, keepdims=True)
+    square = np.square(wide).sum(axis=1)
+    moves = square > 0
+    along = (wide[:, 1:] * wide[:, :-1]).sum(axis=1)[moves] / square[moves]
+    return bool((along > max(CLOSE, 6 / np.sqrt(number))).any())

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from abi_cli.data.draws import Draws
-from abi_cli.data.statistics import statistics
+from abi_cli.data.statistics import statistics, worth
 from abi_cli.errors import DataError
 
 STATISTICS = ("mean", "sd", "mcse", "median", "q5", "q95")
@@ -79,13 +79,19 @@ def summary_of(
 
 
 def summarize(draws: Draws, names: Sequence[str] = STATISTICS) -> Summary:
-    """The statistics `names` of each scalar in each data set."""
-    per_element = [statistics(element, names) for element in draws.elements().values()]
-    return Summary(
-        draws.labels,
-        tuple(draws.elements()),
-        {
-            name: np.stack(own, axis=1)
-            for name, own in zip(names, zip(*per_element, strict=True), strict=True)
-        },
-    )
+    """The statistics `names` of each scalar in each data set.
+
+    Of Markov chains `mcse` counts what their draws are worth, and `ess`, which says that, is added.
+    """
+    elements = draws.elements()
+    per_element = [statistics(element, names) for element in elements.values()]
+    values = {
+        name: np.stack(own, axis=1)
+        for name, own in zip(names, zip(*per_element, strict=True), strict=True)
+    }
+    if draws.chains and "mcse" in names:
+        size = np.stack([worth(element, draws.chains) for element in elements.values()], axis=1)
+        number = next(iter(elements.values())).shape[1]
+        values["mcse"] = values["mcse"] * np.sqrt(number / size)
+        values["ess"] = size
+    return Summary(draws.labels, tuple(elements), values)

@@ -131,15 +131,16 @@ def diagnose(
     folder = target.path or run.path / DIAGNOSTICS
     labels = {name: section.labels for name, section in (model.spec.parameters or {}).items()}
     limits = Limits(**dict(model.spec.diagnostics))
-    summaries = _summaries(approximator, simulated, real)
+    with blaming_the_run(run, data=validation.data):
+        summaries = _summaries(approximator, simulated, real)
     if not drawn:
-        points = _points(approximator, run, simulated, labels, limits)
+        points = _points(approximator, run, simulated, validation.data, labels, limits)
         points = replace(points, observed=summaries.typicality())
         with replacing(folder) as place:
             diagnose_points(points, place, listener=listener, pdf=pdf)
         return Diagnosis(points, folder, run.history())
     draws = draws or USUAL_DRAWS
-    with blaming_the_run(run):
+    with blaming_the_run(run, data=validation.data):
         answers = _answers(
             approximator,
             run,
@@ -182,11 +183,12 @@ def _points(
     approximator: Approximator,
     run: Run,
     simulated: Datasets,
+    data: Path | None,
     labels: Mapping[str, Sequence[str]],
     limits: Limits,
 ) -> PointMetrics:
     """How the estimates of a network without draws do."""
-    with blaming_the_run(run):
+    with blaming_the_run(run, data=data):
         estimates = approximator.estimate(simulated)
     names = approximator.inference_network.names
     truths = parameters_of(simulated, run)

@@ -36,7 +36,7 @@ from abi_cli.model.quantities import Quantities
 from abi_cli.model.streams import Purpose
 from abi_cli.run import MODEL, Run, open_run
 from abi_cli.variables import Datasets, DrawBlock, Variable, count
-from abi_cli.workflow.naming import naming_of, titles_of
+from abi_cli.workflow.naming import naming_of, titles_of, told_labels
 from abi_cli.workflow.opening import (
     Batches,
     DataFiles,
@@ -158,6 +158,7 @@ class Sampling:
                 "abi": __version__,
                 "run": self.run.manifest.name,
                 "model_sha256": self.run.manifest.hashes[MODEL],
+                **told_labels(self.titles),
             },
             more=more,
             style=self.shape.style,
