@@ -12,7 +12,7 @@ such a dict that a run keeps, so that later commands can read data without the u
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from typing import Any, Literal, get_args
 
@@ -204,6 +204,23 @@ class Layout:
         ]
         return cls(tuple(sorted(variables, key=lambda variable: ROLES.index(variable.role))))
 
+    def reaching(self, values: Mapping[str, Value]) -> Layout:
+        """The same, with ranges that hold these values too: what training goes on to see."""
+        return Layout(
+            tuple(
+                replace(
+                    variable,
+                    low=float(np.nanmin([np.nan if variable.low is None else variable.low, *own])),
+                    high=float(
+                        np.nanmax([np.nan if variable.high is None else variable.high, *own])
+                    ),
+                )
+                if variable.name in values and len(own := _ends(values[variable.name]))
+                else variable
+                for variable in self.variables
+            )
+        )
+
     def parameters_of(
         self, values: Mapping[str, Value], shape: tuple[int, ...]
     ) -> dict[str, np.ndarray]:
@@ -266,6 +283,13 @@ def _judged(name: str, value: Value, *, role: Role, datasets: Datasets, missing:
         most_missing=float(share_missing(value).max(initial=0.0)),
         ranges=_ranges(values) if role == "parameter" else (),
     )
+
+
+def _ends(value: Value) -> list[float]:
+    """The smallest and the largest number of a value; none where all are missing."""
+    numbers = array_of(value).astype(np.float64)
+    there = numbers[~np.isnan(numbers)]
+    return [float(there.min()), float(there.max())] if there.size else []
 
 
 def _ranges(values: np.ndarray) -> tuple[tuple[float, float], ...]:

@@ -11,6 +11,8 @@ Data sets are read from the last three and from the file's own root, from any pr
 from __future__ import annotations
 
 import io
+import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from abi_cli import placing
 from abi_cli.data import hdf5
 from abi_cli.data.arrays import ROW_SIZE, entries_of, sets_of, shapes_of
 from abi_cli.data.draws import DrawHeader, Draws, as_float32
@@ -37,6 +40,23 @@ _CHUNK = 1 << 18
 _DATA = ("observed_data", "constant_data", "parameters")
 """Groups that hold data sets."""
 
+
+@contextmanager
+def _full_disk_said() -> Iterator[None]:
+    """HDF5 tells of a disk that is full by a RuntimeError, where that shows as the file is closed.
+
+    Errors:
+        OSError: Instead.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        found = re.search(r"errno = (\d+)", str(error))
+        if found is None:
+            raise
+        raise OSError(int(found[1]), os.strerror(int(found[1]))) from error
+
+
 PROVENANCE = ("abi", "run", "model_sha256", "labels")
 """Attributes that say where draws come from, and what people call them."""
 
@@ -51,8 +71,8 @@ def write_draws(
     """
     import h5netcdf
 
-    with tempfile.NamedTemporaryFile(dir=scratch, prefix=".abi-", suffix=".nc") as file:
-        with h5netcdf.File(file.name, "w") as root:
+    with tempfile.NamedTemporaryFile(dir=scratch, prefix=placing.mark(), suffix=".nc") as file:
+        with _full_disk_said(), h5netcdf.File(file.name, "w") as root:
             for name, text in header.provenance.items():
                 root.attrs[name] = text
             if header.seed is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from abi_cli import placing
 from abi_cli.data import Disagreement, DrawHeader, Loaded, collect, disagreement_told
 from abi_cli.diagnostics import (
     Inputs,
@@ -24,7 +25,6 @@ from abi_cli.errors import UsageError
 from abi_cli.listener import Listener
 from abi_cli.manifest import DIAGNOSTICS
 from abi_cli.model.quantities import OF_TRUTHS
-from abi_cli.placing import replacing
 from abi_cli.ranges import ranges_of
 from abi_cli.run import Run, open_run
 from abi_cli.variables import Datasets, count
@@ -121,6 +121,8 @@ def diagnose(
         }
         _refuse_draws(run, model.spec.networks.inference.name, asked)
     target.claim()
+    folder = target.path or run.path / DIAGNOSTICS
+    placing.refuse_locked(folder)
     tell_files(model, listener)
     simulated = validation.simulations(model, seed=seed, compute=compute, listener=listener)
     last = count(simulated) - 1
@@ -128,7 +130,6 @@ def diagnose(
         raise UsageError(f"Expected --show 0 to {last}; got {shown}")
     real = load_data(run, observed, naming_of(model.spec), listener) if observed else None
     approximator = open_approximator(run, compute, listener)
-    folder = target.path or run.path / DIAGNOSTICS
     labels = {name: section.labels for name, section in (model.spec.parameters or {}).items()}
     limits = Limits(**dict(model.spec.diagnostics))
     with blaming_the_run(run, data=validation.data):
@@ -136,7 +137,7 @@ def diagnose(
     if not drawn:
         points = _points(approximator, run, simulated, validation.data, labels, limits)
         points = replace(points, observed=summaries.typicality())
-        with replacing(folder) as place:
+        with placing.replacing(folder) as place:
             diagnose_points(points, place, listener=listener, pdf=pdf)
         return Diagnosis(points, folder, run.history())
     draws = draws or USUAL_DRAWS
@@ -150,7 +151,7 @@ def diagnose(
             seed=seed,
             listener=listener,
         )
-    with replacing(folder) as place:
+    with placing.replacing(folder) as place:
         metrics = measure(
             Inputs(
                 estimates=answers.estimates,

@@ -95,6 +95,7 @@ class Target:
                 f"can't write {self.path}: there is no folder {self.path.parent}",
                 hint=f"mkdir -p {self.path.parent}",
             )
+        placing.refuse_locked(self.path)
         with placing.writing(self.path):
             placing.back_up(self.path)
 
