@@ -90,7 +90,7 @@ def test_a_folder_that_may_not_be_written_is_refused_before_any_work(
     small_run, tmp_path, monkeypatch
 ):
     """The owner of all may write everywhere: so it is the question that is answered otherwise."""
-    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(os, "access", lambda _path, mode: not mode & os.W_OK)
     target = tmp_path / "draws.csv"
     for command in (("sample", small_run, ANSCOMBE, "-o", target), ("diagnose", small_run)):
         refused = abi(*command)

@@ -19,7 +19,7 @@ from abi_cli.diagnostics.page import UNKNOWN, Provenance, write_page
 from abi_cli.diagnostics.pictures import Picture, pictures, point_pictures
 from abi_cli.diagnostics.points import PointMetrics
 from abi_cli.diagnostics.scalars import flatten, summarize
-from abi_cli.diagnostics.summaries import UNLIKE, Summaries
+from abi_cli.diagnostics.summaries import Summaries, likeness
 from abi_cli.diagnostics.verdict import DEFAULT_LIMITS, Limits, Outcome
 from abi_cli.errors import DataError, OutputError
 from abi_cli.harmless import cell
@@ -124,7 +124,7 @@ def diagnose(inputs: Inputs, out: Path, *, listener: Listener, pdf: bool = False
     observed = inputs.summaries.typicality() if inputs.summaries else {}
     metrics = replace(
         metrics,
-        notes=(*metrics.notes, *_unlike(observed), *inputs.notes),
+        notes=(*metrics.notes, *likeness(observed), *inputs.notes),
         observed=observed,
         disagreement={name: float(np.median(share)) for name, share in inputs.disagreement.items()},
     )
@@ -177,17 +177,6 @@ def _write_metrics(metrics: Metrics | PointMetrics, out: Path) -> None:
     part = out / f".{METRICS}.part"
     part.write_text(text + "\n", encoding="utf-8")
     part.replace(out / METRICS)
-
-
-def _unlike(observed: Mapping[str, float]) -> list[str]:
-    """What to know of observed data that the model does not make."""
-    found = [f"{label} (p = {p:.1g})" for label, p in observed.items() if p < UNLIKE]
-    if not found:
-        return []
-    return [
-        f"Observed data unlike those that the model makes: {', '.join(found)}. The network was not "
-        "trained on such data, and what is said here does not hold for their posteriors."
-    ]
 
 
 def _draw_all(shown: Sequence[Picture], folder: Path, *, pdf: bool, listener: Listener) -> None:

@@ -21,6 +21,7 @@ from abi_cli.diagnostics import (
     measure_points,
 )
 from abi_cli.diagnostics import diagnose as measure
+from abi_cli.diagnostics.summaries import likeness
 from abi_cli.errors import UsageError
 from abi_cli.listener import Listener
 from abi_cli.manifest import DIAGNOSTICS
@@ -137,6 +138,8 @@ def diagnose(
     if not drawn:
         points = _points(approximator, run, simulated, validation.data, labels, limits)
         points = replace(points, observed=summaries.typicality())
+        for note in likeness(points.observed):
+            listener.note(note)
         with placing.replacing(folder) as place:
             diagnose_points(points, place, listener=listener, pdf=pdf)
         return Diagnosis(points, folder, run.history())
