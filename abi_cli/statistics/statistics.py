@@ -16,7 +16,7 @@ from abi_cli.statistics.offer import Offer
 from abi_cli.statistics.prediction import Prediction
 from abi_cli.variables import Datasets, Value, count, take
 
-PILOT = 10_000
+PILOT = 20_000
 """Data sets that decide."""
 
 LINEAR = 10.0
@@ -82,7 +82,7 @@ class Statistics:
             return None
         chosen = tuple((group, tuple(group.families())) for group in groups)
         few, some = take(pilot, slice(0, SCREENED)), theta[:SCREENED]
-        offered = Offer(chosen, _emulator(groups, few, some))
+        offered = Offer(chosen, _emulator(groups, pilot, theta))
         raw = offered.raw(few)
         offer = cls._scaled(offered, raw)._telling(raw, offered.owners(few), some)
         raw = offer.raw(pilot)

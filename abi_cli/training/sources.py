@@ -19,7 +19,7 @@ from abi_cli.model.workers import Workers
 from abi_cli.spec import TrainingSection
 from abi_cli.variables import Datasets, Ragged, concatenate, count, take
 
-PILOT_ROWS = (10_000, 2_000, 500)
+PILOT_ROWS = (20_000, 10_000, 2_000, 500)
 """Simulations from which the adapter learns scales: the first number that `PILOT_SECONDS` allow."""
 
 PILOT_SECONDS = 20.0

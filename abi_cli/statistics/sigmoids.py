@@ -1,0 +1,179 @@
+"""Choices along one regressor as a curve with two ends that are neither 0 nor 1.
+
+    y_i ~ Binomial(m_i, p_i),    p = g + (1 − g − l) F((x − c) exp(κ)),    F normal or logistic
+
+is the psychometric function with guesses g and lapses l (Wichmann & Hill 2001, Perception &
+Psychophysics 63:1293), or a bioassay with natural mortality. Its mode under weak normal priors of
+logit g, logit l, c and κ is found by damped Fisher scoring from the likeliest of some curves. A
+logistic regression, which has ends at 0 and 1, is drawn away from the middle by each lapse.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+from scipy.special import expit, ndtr
+
+from abi_cli.statistics.columns import Column
+from abi_cli.statistics.members import Members, mean_of
+
+CENTRE = np.array([-2.5, -2.5, 0.0, 1.0])
+"""Of the priors of logit g, logit l, c and κ, for x of unit scale."""
+
+PRECISION = 1 / np.array([1.2, 1.2, 2.0, 1.5]) ** 2
+
+STEPS = 10
+LONGEST = 1.0
+LEAST_SHARE = 1e-4
+"""A probability is no nearer to 0 or 1."""
+
+AWAY = 1.5
+"""Standard errors from the mode at which it is seen how the density falls."""
+
+Link = Literal["normal", "logistic"]
+
+
+class _Trials(NamedTuple):
+    """Of members: where x is, how many trials there were, how many succeeded, `(batch, obs)`."""
+
+    x: np.ndarray
+    m: np.ndarray
+    y: np.ndarray
+    falls: np.ndarray
+    """Whether fewer succeed at larger x, `(batch, 1)`; then it is −x that is meant."""
+
+
+def sigmoid(
+    members: Members, response: Column, regressor: Column, trials: Column | None, *, link: Link
+) -> np.ndarray:
+    """Ends, middle and steepness, log standard errors, both corrected, and how good the fit is.
+
+    Arguments:
+        trials: Column of the numbers of trials; None where each member is one.
+    """
+    of = _trials(members, response, regressor, trials)
+    theta, cost = _likeliest(of, link)
+    damping = np.zeros(len(theta))
+    information, score = _around(theta, of, link)
+    for _ in range(STEPS):
+        curved = information * (1 + damping[:, None, None] * np.eye(4))
+        step = np.linalg.solve(curved, score[:, :, None])[:, :, 0]
+        tried = theta + np.clip(step, -LONGEST, LONGEST)
+        its = _cost(tried, of, link)
+        better = its <= cost
+        theta, cost = np.where(better[:, None], tried, theta), np.where(better, its, cost)
+        damping = np.where(better, damping / 4, damping * 4 + 0.5)
+        information, score = _around(theta, of, link)
+    covariance = np.linalg.inv(information)
+    errors = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+    shift, width = _bent(theta, cost, covariance / errors[:, None, :], of, link)
+    p, _ = _curve(theta, of, link)
+    there = (of.m > 0).astype(np.float64)
+    pearson = (of.y - of.m * p) ** 2 / np.maximum(of.m * p * (1 - p), 1e-9)
+    spread = mean_of(pearson, there)
+    overdispersed = mean_of((pearson - 1) * np.maximum(of.m - 1, 0), there)
+    overdispersed = overdispersed / np.maximum(mean_of(np.maximum(of.m - 1, 0) ** 2, there), 1e-9)
+    sign = np.where(of.falls[:, 0], -1.0, 1.0)
+    middle, moved = theta.copy(), theta + errors * shift
+    middle[:, 2], moved[:, 2] = middle[:, 2] * sign, moved[:, 2] * sign
+    n = np.maximum(there.sum(axis=1), 1.0)
+    rest = [
+        expit(moved[:, 0]),
+        expit(moved[:, 1]),
+        np.exp(-np.clip(moved[:, 3], -5, 5)),
+        sign,
+        np.log(spread + 1e-3),
+        np.log(spread * n / np.maximum(n - 3, 1.0) + 1e-3)
+        - np.log(np.maximum(of.m.max(axis=1), 1)),
+        np.arcsinh(20 * overdispersed),
+        cost / n,
+        np.log(of.m.sum(axis=1) + 1),
+    ]
+    told = [middle, np.log(errors), moved, np.log(errors) + width, np.stack(rest, axis=1)]
+    return np.concatenate(told, axis=1)
+
+
+def _trials(
+    members: Members, response: Column, regressor: Column, trials: Column | None
+) -> _Trials:
+    x, y = regressor.scaled(members), members[response.place]
+    if len(response.levels) == 2:
+        y = np.where(np.isfinite(y), y == response.levels[1], np.nan)
+    m = np.ones_like(y) if trials is None else members[trials.place]
+    there = np.isfinite(x) & np.isfinite(y) & np.isfinite(m)
+    x, m, y = (np.where(there, a, 0.0) for a in (x, m, y))
+    m = np.maximum(m, 0.0)
+    y = np.clip(y, 0.0, m)
+    centre = (m * x).sum(axis=1, keepdims=True) / np.maximum(m.sum(axis=1, keepdims=True), 1e-9)
+    share = y.sum(axis=1, keepdims=True) / np.maximum(m.sum(axis=1, keepdims=True), 1e-9)
+    falls = ((x - centre) * (y - m * share)).sum(axis=1, keepdims=True) < 0
+    return _Trials(np.where(falls, -x, x), m, y, falls)
+
+
+def _likeliest(of: _Trials, link: Link) -> tuple[np.ndarray, np.ndarray]:
+    """Of some curves the one that fits best, `(batch, 4)`, and its cost."""
+    best = np.tile(CENTRE, (len(of.x), 1))
+    cost = _cost(best, of, link)
+    for c in np.linspace(-1.5, 1.5, 7):
+        for kappa in (-0.5, 1.0, 2.5):
+            tried = np.tile([-2.5, -2.5, c, kappa], (len(of.x), 1))
+            its = _cost(tried, of, link)
+            best = np.where((its < cost)[:, None], tried, best)
+            cost = np.minimum(its, cost)
+    return best, cost
+
+
+def _curve(theta: np.ndarray, of: _Trials, link: Link) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities `(batch, obs)`, and F there."""
+    g, lapse = expit(theta[:, :2]).T[:, :, None]
+    eta = (of.x - theta[:, 2:3]) * np.exp(np.clip(theta[:, 3:4], -5, 5))
+    inner = ndtr(eta) if link == "normal" else expit(eta)
+    return np.clip(g + (1 - g - lapse) * inner, LEAST_SHARE, 1 - LEAST_SHARE), inner
+
+
+def _cost(theta: np.ndarray, of: _Trials, link: Link) -> np.ndarray:
+    """−2 log density, `(batch,)`."""
+    p, _ = _curve(theta, of, link)
+    fit = (of.y * np.log(p) + (of.m - of.y) * np.log1p(-p)).sum(axis=1)
+    return np.asarray(-2 * fit + ((theta - CENTRE) ** 2 * PRECISION).sum(axis=1))
+
+
+def _around(theta: np.ndarray, of: _Trials, link: Link) -> tuple[np.ndarray, np.ndarray]:
+    """Information `(batch, 4, 4)` and score `(batch, 4)`."""
+    p, inner = _curve(theta, of, link)
+    g, lapse = expit(theta[:, :2]).T[:, :, None]
+    steep = np.exp(np.clip(theta[:, 3:4], -5, 5))
+    eta = (of.x - theta[:, 2:3]) * steep
+    density = (
+        np.exp(-0.5 * eta**2) / np.sqrt(2 * np.pi) if link == "normal" else inner * (1 - inner)
+    )
+    density = (1 - g - lapse) * density
+    slopes = np.stack(
+        [
+            g * (1 - g) * (1 - inner),
+            -lapse * (1 - lapse) * inner,
+            -density * steep,
+            density * eta,
+        ],
+        axis=1,
+    )
+    variance = p * (1 - p)
+    weighted = slopes * (of.m / variance)[:, None, :]
+    information = weighted @ slopes.transpose(0, 2, 1) + np.diag(PRECISION)
+    rest = (of.y - of.m * p) / variance
+    score = (slopes @ rest[:, :, None])[:, :, 0] - (theta - CENTRE) * PRECISION
+    return information, score
+
+
+def _bent(
+    theta: np.ndarray, cost: np.ndarray, along: np.ndarray, of: _Trials, link: Link
+) -> tuple[np.ndarray, np.ndarray]:
+    """As of `emulator.Emulator`: shift of the mean and log width, in standard errors."""
+    rise = np.empty((2, *theta.shape))
+    for k in range(4):
+        for side, z in enumerate((-AWAY, AWAY)):
+            its = _cost(theta + z * along[:, :, k], of, link)
+            rise[side, :, k] = np.clip(its - cost, 0.1 * AWAY**2, 10 * AWAY**2)
+    shift = -3 * (rise[1] - rise[0]) / (4 * AWAY**3)
+    return np.clip(shift, -0.5, 0.5), -0.5 * np.log((rise[0] + rise[1]) / (2 * AWAY**2))
