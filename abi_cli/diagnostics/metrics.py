@@ -26,7 +26,7 @@ import numpy as np
 from abi_cli.diagnostics.bands import ecdf_band
 from abi_cli.diagnostics.context import BinMetrics, bins_of, measure_bins
 from abi_cli.diagnostics.scalars import Scalars, Summary
-from abi_cli.diagnostics.strays import strays_of
+from abi_cli.diagnostics.strays import error_by_medians, strays_of
 from abi_cli.diagnostics.uniformity import Uniformity, uniformity
 from abi_cli.diagnostics.verdict import DEFAULT_LIMITS, Limits, Verdict, judge
 from abi_cli.ranges import Range
@@ -55,8 +55,7 @@ class ElementMetrics:
         rank_histogram: How many true values rank in each tenth of the draws.
         nrmse_normaliser: What `nrmse` divides by, in words.
         nrmse_robust: The same by medians: no single posterior rules it.
-        outside: Share of all draws that lie outside what the prior gave in training; None where
-            that is not known.
+        outside: Share of draws outside what the prior gave in training; None where that is unknown.
         far: Data sets with draws far outside of that.
         contraction_scale: On which `contraction` is taken, see `Summary.scale`.
     """
@@ -307,15 +306,9 @@ def nrmse(summary: Summary) -> np.ndarray:
 
 
 def nrmse_robust(summary: Summary) -> np.ndarray:
-    """What `nrmse` is for normal errors and priors, but by medians, `(element,)`.
-
-    median |m̃ₙ − θₙ| / median |θₙ − median θ|, with posterior medians m̃ₙ. A few posteriors thrown
-    far out don't change it. As `nrmse` where half of the true values are the same.
-    """
-    error = np.median(np.abs(summary.median - summary.truth), axis=1)
-    centre = np.median(summary.truth, axis=1, keepdims=True)
-    spread = np.median(np.abs(summary.truth - centre), axis=1)
-    return np.asarray(np.where(spread > 0, error / np.where(spread > 0, spread, 1), nrmse(summary)))
+    """`nrmse` by medians, `(element,)`; itself where half of the true values are the same."""
+    found = error_by_medians(summary)
+    return np.where(np.isnan(found), nrmse(summary), found)
 
 
 def contractions(summary: Summary) -> np.ndarray:

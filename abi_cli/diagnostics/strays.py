@@ -59,3 +59,15 @@ def _strays(draws: np.ndarray, own: Range, light: bool) -> Strays:
     if share > MANY:
         return Strays(share, datasets, f"outside {never}, in {100 * share:.1f} % of the draws")
     return Strays(share, datasets, None)
+
+
+def error_by_medians(summary: Summary) -> np.ndarray:
+    """What `nrmse` is for normal errors and priors, `(element,)`; no few posteriors rule it.
+
+    median |m̃ₙ − θₙ| / median |θₙ − median θ|, with posterior medians m̃ₙ; NaN where half of the
+    true values are the same.
+    """
+    error = np.median(np.abs(summary.median - summary.truth), axis=1)
+    centre = np.median(summary.truth, axis=1, keepdims=True)
+    spread = np.median(np.abs(summary.truth - centre), axis=1)
+    return np.asarray(error / np.where(spread > 0, spread, np.nan))
