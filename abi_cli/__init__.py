@@ -19,7 +19,7 @@ A map of the package. A file imports only from lines below its own, or from its 
     spec/          reading YAML with positions, schema, overrides, defaults
     backend/       TensorFlow, JAX or PyTorch: the choice, and all that differs
     underway      what a person's code is doing in this process; what ends it, if nothing else does
-    registry, variables, spreads, listener, placing, locks
+    registry, variables, spreads, ranges, listener, placing, locks
     digests, hashing, harmless, finite, memory, errors
 
 and data goes one way:

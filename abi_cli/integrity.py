@@ -233,6 +233,8 @@ def refuse_odd(layout: Layout) -> None:
             raise ValueError(f"expected each variable once, by a name; got {variable.name!r}")
         if min(sizes, default=0) < 0 or math.prod(sizes) > MOST_ELEMENTS:
             raise ValueError(f"expected the shape of {variable.name}; got {_told(sizes)}")
+        if len(variable.ranges) not in (0, math.prod(sizes)):
+            raise ValueError(f"expected a range for each element of {variable.name}")
 
 
 def _told(sizes: Iterable[int]) -> str:

@@ -134,6 +134,19 @@ Override = Annotated[
         autocompletion=completing.keys,
     ),
 ]
+MoreQuantities = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        "-s",
+        metavar="KEY=VALUE",
+        help="Compute a quantity, too: model.quantities.NAME=FILE.py:FUNCTION.",
+    ),
+]
+Skip = Annotated[
+    list[str] | None,
+    typer.Option("--skip", metavar="NAME", help="Leave a quantity of the spec out."),
+]
 Output = Annotated[
     Path | None,
     typer.Option("--output", "-o", metavar="PATH", help="Where to; - is standard output."),

@@ -5,10 +5,64 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import socket
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from zlib import crc32
 
 from abi_cli.errors import OutputError
+
+_MARK = ".abi-"
+"""What names of temporaries begin with; the machine and the process that made them follow."""
+
+
+def mark() -> str:
+    """The beginning of the names of this process's temporaries."""
+    return f"{_machine()}{os.getpid()}-"
+
+
+def beside(target: Path) -> Path:
+    """A temporary place beside `target`, of the same suffix; its name is short whatever that is.
+
+    What processes that were killed have left there goes.
+    """
+    sweep(target.parent, os.getpid())
+    suffix = target.suffix if len(target.suffix) <= 10 else ""
+    return target.with_name(f"{mark()}{crc32(target.name.encode()):08x}{suffix}")
+
+
+@cache
+def sweep(folder: Path, _process: int) -> None:
+    """Remove the temporaries of processes of this machine that are no more; once in a process."""
+    with contextlib.suppress(OSError):
+        for entry in [one for one in os.scandir(folder) if one.name.startswith(_machine())]:
+            process = entry.name[len(_machine()) :].partition("-")[0]
+            if process.isdecimal() and not _lives(int(process)):
+                remove(Path(entry.path))
+
+
+def remove(place: Path) -> None:
+    """Remove a file, or a folder and all in it, if it is there."""
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            place.unlink(missing_ok=True)
+
+
+def _machine() -> str:
+    return f"{_MARK}{crc32(socket.gethostname().encode()):08x}-"
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def write_text(file: Path, text: str) -> None:
@@ -17,13 +71,30 @@ def write_text(file: Path, text: str) -> None:
         place.write_text(text, encoding="utf-8")
 
 
+def refuse_locked(target: Path) -> None:
+    """Refuse a place in a folder where nothing may be written, before there is anything to write.
+
+    Pipes and devices, such as a shell's `>(…)`, take what comes.
+
+    Errors:
+        OutputError: It is one.
+    """
+    if target.exists() and not (target.is_file() or target.is_dir()):
+        return
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise OutputError(
+            f"can't write {target}: nothing may be written in {target.parent}",
+            hint="Look at its permissions, or write elsewhere with -o.",
+        )
+
+
 @contextlib.contextmanager
 def replacing(target: Path) -> Iterator[Path]:
     """A place beside `target`, of the same suffix, that takes its name when the work is done.
 
     `target` may be a file or a folder; what was there is replaced, and stays where the work fails.
     """
-    place = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")
+    place = beside(target)
     try:
         with writing(target):
             yield place
@@ -31,10 +102,7 @@ def replacing(target: Path) -> Iterator[Path]:
                 shutil.rmtree(target)
             place.replace(target)
     finally:
-        if place.is_dir():
-            shutil.rmtree(place, ignore_errors=True)
-        else:
-            place.unlink(missing_ok=True)
+        remove(place)
 
 
 def back_up(target: Path) -> Path | None:
@@ -53,7 +121,7 @@ def back_up(target: Path) -> Path | None:
         target.rename(backup)
         return backup
     if target.is_file():
-        place = backup.with_name(f".{backup.name}.{os.getpid()}")
+        place = beside(backup)
         shutil.copy2(target, place)
         place.replace(backup)
     return None

@@ -39,7 +39,7 @@ from abi_cli.manifest import (
     Accepted,
     Manifest,
 )
-from abi_cli.placing import replacing, write_text, writing
+from abi_cli.placing import mark, replacing, sweep, write_text, writing
 from abi_cli.room import (
     clear,
     give_back,
@@ -200,7 +200,8 @@ def begin(
     with contextlib.ExitStack() as locks:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            first = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+            sweep(path.parent, os.getpid())
+            first = Path(tempfile.mkdtemp(prefix=mark(), dir=path.parent))
             displaced = False
             try:
                 manifest = _write_first(first, manifest, files)

@@ -12,7 +12,7 @@ such a dict that a run keeps, so that later commands can read data without the u
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from typing import Any, Literal, get_args
 
@@ -123,6 +123,8 @@ class Variable:
             simulations as far as single precision tells, each with its smallest and largest value.
         most_missing: The largest share of its values that a pilot simulation lacks; None in runs of
             before this was kept.
+        ranges: Of a parameter the smallest and largest value of each element of an event, in C
+            order; empty in runs of before this was kept.
     """
 
     name: str
@@ -136,6 +138,7 @@ class Variable:
     missing: bool = False
     constants: tuple[tuple[int, float, float], ...] = ()
     most_missing: float | None = None
+    ranges: tuple[tuple[float, float], ...] = ()
 
     def elements(self) -> tuple[str, ...]:
         """Names of the scalar elements of one event: `sigma`, or `beta[0]`, `beta[1]`, …"""
@@ -201,6 +204,23 @@ class Layout:
         ]
         return cls(tuple(sorted(variables, key=lambda variable: ROLES.index(variable.role))))
 
+    def reaching(self, values: Mapping[str, Value]) -> Layout:
+        """The same, with ranges that hold these values too: what training goes on to see."""
+        return Layout(
+            tuple(
+                replace(
+                    variable,
+                    low=float(np.nanmin([np.nan if variable.low is None else variable.low, *own])),
+                    high=float(
+                        np.nanmax([np.nan if variable.high is None else variable.high, *own])
+                    ),
+                )
+                if variable.name in values and len(own := _ends(values[variable.name]))
+                else variable
+                for variable in self.variables
+            )
+        )
+
     def parameters_of(
         self, values: Mapping[str, Value], shape: tuple[int, ...]
     ) -> dict[str, np.ndarray]:
@@ -230,6 +250,9 @@ class Layout:
                             (int(place), float(low), float(high))
                             for place, low, high in entry.get("constants", ())
                         ),
+                        "ranges": tuple(
+                            (float(low), float(high)) for low, high in entry.get("ranges", ())
+                        ),
                     }
                 )
                 for entry in config
@@ -258,7 +281,23 @@ def _judged(name: str, value: Value, *, role: Role, datasets: Datasets, missing:
         missing=missing,
         constants=_constants(values),
         most_missing=float(share_missing(value).max(initial=0.0)),
+        ranges=_ranges(values) if role == "parameter" else (),
     )
+
+
+def _ends(value: Value) -> list[float]:
+    """The smallest and the largest number of a value; none where all are missing."""
+    numbers = array_of(value).astype(np.float64)
+    there = numbers[~np.isnan(numbers)]
+    return [float(there.min()), float(there.max())] if there.size else []
+
+
+def _ranges(values: np.ndarray) -> tuple[tuple[float, float], ...]:
+    """Smallest and largest of `(row, *event)`, element after element."""
+    flat = values.reshape(len(values), -1)
+    if not len(flat):
+        return ()
+    return tuple(zip(*(map(float, f(flat, axis=0)) for f in (np.min, np.max)), strict=True))
 
 
 def _constants(values: np.ndarray) -> tuple[tuple[int, float, float], ...]:

@@ -93,6 +93,16 @@ def of_many(header: DrawHeader) -> Iterator[DrawBlock]:
     return in_blocks(values, datasets=2)
 
 
+def _absent(file: Path, *, long: bool = False) -> None:
+    """Draws of which the first data set lacks a parameter, and the third an element of one."""
+    known = header(3, 4)
+    values = draw_values(known)
+    values["sigma"][0], values["beta"][2, :, 1] = np.nan, np.nan
+    with open_draws(file, known, long=long) as writer:
+        for block in in_blocks(values, datasets=2):
+            writer.write(block)
+
+
 def _drawn(
     file: Path,
     number: int = 5,
@@ -147,6 +157,8 @@ CONTENTS: dict[str, Callable[[Path], None]] = {
     "given": _given,
     "long": lambda file: _drawn(file, long=True),
     "long parts": lambda file: _drawn(file, 2, 7, cut=3, long=True, style=Style(base=1)),
+    "absent": _absent,
+    "long absent": lambda file: _absent(file, long=True),
     "estimates": _estimated,
     "styled estimates": lambda file: _estimated(file, Style(base=1, dotted=True)),
 }
@@ -174,7 +186,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "batches": lambda file: _streamed(file, grouped=False),
     "grouped": lambda file: _streamed(file, grouped=True),
     "points": lambda file: read_parameters(file, LINE, LABELS),
-    "draws": lambda file: vars(read_draws(file)),
+    "draws": lambda file: _drawn_there(file),
     "answers": lambda file: _answers(file),
 }
 
@@ -223,6 +235,12 @@ def _streamed(file: Path, *, grouped: bool) -> object:
     if not can_stream(part, grouped=grouped):
         return None
     return [_loaded(loaded) for loaded in read_batches(part, _layout(file))]
+
+
+def _drawn_there(file: Path) -> object:
+    draws = vars(read_draws(file))
+    chains = draws.pop("chains")  # which came when the others had been frozen
+    return {**draws, "chains": chains} if chains else draws
 
 
 def _answers(file: Path) -> object:

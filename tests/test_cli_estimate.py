@@ -128,8 +128,8 @@ TRANSCRIPT = {
     ("log-prob", "DATA", "--at", "DATA"): "error: RUN has no posterior density: its network, "
     "point, has none\nhint: Train it with another network, such as "
     "-s networks.inference=coupling_flow\n",
-    ("diagnose",): "error: RUN has no posterior draws: its network, point, gives estimates "
-    "alone\nhint: abi estimate RUN DATA; for draws, train it with another network, such as "
+    ("diagnose", "-n", "5"): "error: expected no --draws: point, the network of RUN, has no draws, "
+    "and its estimates are judged\nhint: For draws, train it with another network, such as "
     "-s networks.inference=coupling_flow\n",
     ("estimate", "DATA", "-n", "5"): "error: point, the network of RUN, estimates without draws, "
     "and has no use for their number or seed\nhint: Leave out --draws and --seed.\n",

@@ -161,3 +161,9 @@ def test_a_run_keeps_its_design_and_is_trained_again_from_it(tmp_path):
     assert losses[0] == losses[1]
     shown = abi("check", run)
     assert "x from code/sets.csv, one of its 4 data sets at random" in shown.stdout
+
+
+def test_all_of_a_file_counts_as_seen_in_training(tmp_path):
+    simulator = model(tmp_path, file="sets.csv")
+    x = simulator.layout(rows(simulator, 0, 1))["x"]
+    assert (x.low, x.high) == (1.5, 10.5)

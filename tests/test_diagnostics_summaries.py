@@ -6,6 +6,7 @@ import json
 import numpy as np
 
 from abi_cli.diagnostics import Inputs, Summaries, diagnose
+from abi_cli.diagnostics.summaries import likeness
 from abi_cli.listener import Listener
 from tests.cli import abi
 from tests.diagnostics_examples import posterior
@@ -44,9 +45,10 @@ def test_unlike_data_are_said_and_shown(tmp_path):
     inputs = Inputs({"theta": draws}, {"theta": truth}, summaries=seen)
     metrics = diagnose(inputs, tmp_path, listener=Listener())
     assert metrics.observed["odd"] < 0.01 < metrics.observed["good"]
-    assert any("odd" in note and "good" not in note for note in metrics.notes)
+    (told,) = [note for note in metrics.notes if note.startswith("Observed data are unlike")]
+    assert "1 of 2 data sets have p < 0.01, chance alone gives 0.02 of 2: odd (p = 0.002)." in told
     page = (tmp_path / "report.html").read_text()
-    assert "unlike those that the model makes: odd" in page
+    assert "Observed data are unlike those that the model makes: 1 of 2 data sets" in page
     assert f"<tr><td>good</td><td>{metrics.observed['good']:.3f}</td></tr>" in page
     with (tmp_path / "figures" / "summary_map.csv").open() as stream:
         rows = list(csv.DictReader(stream))
@@ -55,6 +57,30 @@ def test_unlike_data_are_said_and_shown(tmp_path):
         [[float(r["first"]), float(r["second"])] for r in rows if r["what"] == "simulated"]
     )
     np.testing.assert_allclose(simulated_map.std(axis=0), 1, rtol=1e-6)
+
+
+def test_what_is_told_of_observed_data_is_one_line_and_held_against_chance():
+    rng = np.random.default_rng(1)
+    usual = {str(n): p for n, p in enumerate(rng.uniform(0.0005, 1, size=8_526))}
+    few = sum(p < 0.01 for p in usual.values())
+    assert likeness(usual) == (
+        f"Observed data are like those that the model makes: {few} of 8,526 data sets have "
+        "p < 0.01; chance alone gives 85 of 8,526.",
+    )
+    (told,) = likeness({**usual, **{f"odd{n}": 0.001 for n in range(400)}})
+    assert told.startswith(
+        f"Observed data are unlike those that the model makes: {few + 400} of 8,926 data sets have "
+        "p < 0.01, chance alone gives 89 of 8,926: "
+    )
+    assert f"and {few + 397} more, in metrics.json. The network was not trained on" in told
+    assert len(told) < 400
+    assert likeness({}) == ()
+    assert likeness({"a": 0.5}) == (
+        "Observed data are like those that the model makes: 0 of 1 data sets have p < 0.01; chance "
+        "alone gives 0.01 of 1.",
+    )
+    assert "unlike" in likeness({"a": 0.001})[0]
+    assert "unlike" not in likeness({**dict.fromkeys("bcdefghijk", 0.5), "a": 0.009})[0]
 
 
 def test_a_run_is_asked_about_real_data(small_run, tmp_path):

@@ -31,6 +31,9 @@ def highest(x):
 
 def shifted(x, mu):
     return np.mean(x) - mu
+
+def doubled(mu):
+    return 2 * mu
 """
 
 SPEC = """
@@ -39,7 +42,8 @@ model:
   meta: model.py:meta
   prior: model.py:prior
   likelihood: model.py:likelihood
-  quantities: {highest: model.py:highest, shifted: model.py:shifted}
+  quantities: {highest: model.py:highest, shifted: model.py:shifted,
+    doubled: model.py:doubled}
 observables: {x: {kind: set}}
 """
 
@@ -59,7 +63,17 @@ def test_data_follow_from_their_draws(batched):
     result = abi("predict", batched / "run", batched / "data.csv", "-n", 40, "-q", "-j", 0)
     assert result.exit_code == 0, result.stderr
     rows = list(csv.DictReader(result.stdout.splitlines()))
-    assert list(rows[0]) == ["dataset", "draw", "N", "mu", "tau", "highest", "shifted", "x"]
+    assert list(rows[0]) == [
+        "dataset",
+        "draw",
+        "N",
+        "mu",
+        "tau",
+        "highest",
+        "shifted",
+        "doubled",
+        "x",
+    ]
     assert [len([r for r in rows if r["dataset"] == label]) for label in "ab"] == [120, 160]
     for row in rows:
         assert float(row["x"]) == pytest.approx(float(row["mu"]), abs=0.01)
@@ -96,6 +110,7 @@ def test_checks_show_what_the_model_cannot_generate(batched):
     assert rows["a", "sd of x"]["p"] == 0.0  # members differ by 0.001 in the model, 0.1 here
     assert {name for _, name in rows} >= {"mean of x", "max of x", "highest", "shifted"}
     assert rows["a", "highest"]["observed"] == pytest.approx(1.2)
+    assert "doubled" not in {name for _, name in rows}  # nothing is observed of it
 
 
 def test_one_draw_functions_and_formats(small_run, tmp_path):

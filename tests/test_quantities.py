@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 
 import numpy as np
@@ -12,8 +13,8 @@ import pytest
 
 import abi_cli
 from abi_cli.errors import SpecError, UserFunctionError
-from abi_cli.model.quantities import Quantities
-from abi_cli.variables import DrawBlock, Layout, Ragged, Variable
+from abi_cli.model.quantities import OF_TRUTHS, Quantities
+from abi_cli.variables import DrawBlock, Layout, Ragged, Variable, take
 from tests.cli import ANSCOMBE, abi
 
 CODE = """
@@ -39,6 +40,9 @@ def unknown(betta):
 def shapes(N):
     return np.zeros(N)
 
+def turns(N):
+    return np.zeros((1, 4) if N == 2 else (4, 1))
+
 def nothing(sigma):
     return float("nan")
 
@@ -47,6 +51,18 @@ def endless(sigma):
 
 def words(sigma):
     return "one"
+
+def groups(beta, N):
+    return beta[0] + np.arange(N)
+
+def sometimes(sigma):
+    return np.inf if sigma > 4 else sigma
+
+def noisy(beta, rng):
+    return rng.normal(beta[0])
+
+def noisily(beta, rng, batch_size):
+    return beta[:, 0] + np.random.normal(size=batch_size)
 """
 SPEC = """
 name: quantities
@@ -109,15 +125,60 @@ def test_blocks_carry_them_beside_the_parameters(folder):
     ("function", "said"),
     [
         ("raises", r"raises raised ValueError: no \(draw 0 of data set 0, beta = "),
-        ("shapes", "must have one shape in all data sets"),
+        ("turns", r"must have one shape in all data sets, .* got \(1, 4\) and \(4, 1\)"),
         ("nothing", "is not a number"),
-        ("endless", "is infinite for some draws"),
         ("words", "must be a number or an array"),
     ],
 )
 def test_what_can_not_be_used_is_refused(function, said, folder):
     with pytest.raises(UserFunctionError, match=said):
         quantities(folder, q=function).of(PARAMETERS, DATA)
+
+
+def test_data_sets_have_values_for_their_own_groups(folder):
+    values = quantities(folder, q="groups").of(PARAMETERS, DATA)["q"]
+    beta = PARAMETERS["beta"][..., :1]
+    np.testing.assert_allclose(values[0, :, :2], beta[0] + [0, 1], rtol=1e-6)
+    np.testing.assert_allclose(values[1], beta[1] + np.arange(4), rtol=1e-6)
+    assert np.isnan(values[0, :, 2:]).all()
+    block = DrawBlock(0, 0, {name: value[:1] for name, value in PARAMETERS.items()})
+    (more,) = quantities(folder, q="groups").added([block], DATA, events={"q": (4,)})
+    np.testing.assert_array_equal(more.values["q"], values[:1])
+
+
+@pytest.mark.parametrize("function", ["noisy", "noisily"])
+def test_what_they_draw_depends_on_seed_data_set_and_draw_alone(function, folder):
+    def of(rows=slice(None), name="q", **where):
+        given = {n: value[rows] for n, value in PARAMETERS.items()}
+        return quantities(folder, **{name: function}).of(given, take(DATA, rows), **where)[name]
+
+    whole = of()
+    np.testing.assert_array_equal(of(slice(1, 2), first=1), whole[1:])
+    assert len(np.unique(whole - PARAMETERS["beta"][..., 0])) == whole.size
+    for other in (of(seed=2), of(name="p"), of(first_draw=OF_TRUTHS)):
+        assert (other != whole).all()
+
+
+def test_each_draw_is_told_as_it_is_done(folder):
+    told = []
+    quantities(folder, a="effect", b="fitted").of(PARAMETERS, DATA, advance=told.append)
+    assert sum(told) == 2 * 6
+    assert quantities(folder, a="fitted").slow(10**6) is None
+    assert quantities(folder, a="effect").slow(999) is None
+    assert quantities(folder, a="effect", b="fitted").slow(200_000) == (
+        "effect is called for each of 200,000 draws: with an argument batch_size, and an axis of "
+        "draws in what it takes and gives, for a thousand at once"
+    )
+
+
+def test_an_infinite_one_is_refused_where_it_would_be_written(folder):
+    own = quantities(folder, q="endless")
+    with pytest.raises(UserFunctionError) as error:
+        own.refuse_infinite(own.of(PARAMETERS, DATA), first=7)
+    assert error.value.message == (
+        "q is infinite for 6 of 6 draws, in single precision: draw 0 of data set 7 is the first"
+    )
+    assert error.value.hint == "Give its logarithm, or leave it out: --skip q."
 
 
 def test_names_and_arguments_must_fit_the_model(folder):
@@ -164,6 +225,82 @@ def test_a_diagnosis_judges_them(folder):
     assert diagnosed.exit_code in (0, 1), diagnosed.output
     metrics = json.loads((folder / "run" / "diagnostics" / "metrics.json").read_text())
     assert {"effect", "fitted[0]", "fitted[1]"} <= set(metrics["parameters"])
+
+
+def test_a_diagnosis_leaves_out_what_it_cannot_rank_and_says_so(folder, tmp_path):
+    code = folder / "model.py"
+    more = ("groups", "sometimes", "noisy")
+    added = [w for n in more for w in ("-s", f"model.quantities.{n}={code}:{n}")]
+    out = tmp_path / "diagnostics"
+    diagnosed = abi(
+        *("diagnose", folder / "run", "--datasets", 30, "-n", 20, "-o", out),
+        *(*added, "--skip", "effect"),
+    )
+    assert diagnosed.exit_code == 0, diagnosed.output
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert {"noisy", "fitted[0]", "groups[4]"} <= set(metrics["parameters"])
+    assert not {"effect", "sometimes"} & set(metrics["parameters"])
+    assert metrics["skipped"]["effect"] == "--skip"
+    assert re.fullmatch(
+        r"infinite in \d+ of 30 data sets, data set \d+ first; its logarithm may not be",
+        metrics["skipped"]["sometimes"],
+    )
+    assert re.fullmatch(r"not there in \d+ of 30 data sets", metrics["skipped"]["groups[9]"])
+    for name, why in metrics["skipped"].items():
+        assert f"note: {name} is left out: {why}" in diagnosed.stderr
+
+
+def test_what_is_added_is_a_quantity_and_what_is_skipped_is_there(folder):
+    sample = ("sample", folder / "run", ANSCOMBE, "-n", 2)
+    refused = abi(*sample, "-s", "training.epochs=5")
+    assert refused.exit_code == 2
+    assert (
+        "expected -s model.quantities.NAME=FILE.py:FUNCTION, since all else was learned and stays "
+        "as it is; got training.epochs=5" in refused.stderr
+    )
+    code = folder / "model.py"
+    refused = abi(*sample, "-s", f"model.quantities.q={code}:efect")
+    assert refused.exit_code == 2
+    assert "expected a function efect" in refused.stderr
+    assert "Did you mean effect?" in refused.stderr
+    refused = abi(*sample, "-s", f"model.quantities.q={code}:unknown")
+    assert refused.exit_code == 3
+    assert "takes betta, which is no variable of the model" in refused.stderr
+    refused = abi(*sample, "--quantities", "--skip", "efect")
+    assert refused.exit_code == 2
+    assert "expected a quantity to skip, of effect, fitted; got efect" in refused.stderr
+    refused = abi(*sample, "--skip", "effect")
+    assert refused.exit_code == 2
+    assert "expected --skip with --quantities; got it alone" in refused.stderr
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "json", "npz", "nc", "parquet"])
+def test_ragged_ones_are_written_and_read_again(suffix, folder, tmp_path):
+    data = tmp_path / "data.csv"
+    data.write_text("dataset,x,y\nA,0,1\nA,1,2\nB,0,1\nB,2,5\nB,3,5\n")
+    out = tmp_path / f"draws.{suffix}"
+    added = ("-s", f"model.quantities.q={folder / 'model.py'}:groups")
+    sampled = abi("sample", folder / "run", data, "-n", 3, "-o", out, *added, "--skip", "effect")
+    assert sampled.exit_code == 0, sampled.output
+    found = json.loads(abi("summary", out, "--json").stdout)["rows"]
+    named = [(row["dataset"], row["parameter"]) for row in found if row["parameter"][0] == "q"]
+    assert named == [("A", "q[0]"), ("A", "q[1]"), ("B", "q[0]"), ("B", "q[1]"), ("B", "q[2]")]
+    mean = {(row["dataset"], row["parameter"]): row["mean"] for row in found}
+    assert mean["B", "q[2]"] == pytest.approx(mean["B", "beta[0]"] + 2, abs=1e-5)
+
+
+def test_draws_that_lack_a_value_now_and_then_are_refused(tmp_path):
+    (tmp_path / "draws.csv").write_text("dataset,draw,a,b\nA,0,1,\nA,1,2,3\nB,0,4,\nB,1,4,\n")
+    refused = abi("summary", tmp_path / "draws.csv")
+    assert refused.exit_code == 4
+    assert (
+        f"{tmp_path / 'draws.csv'}, row 2, column b: expected a number; got none, where other "
+        "draws of this data set have one" in refused.stderr
+    )
+    (tmp_path / "draws.jsonl").write_text('{"dataset": "A", "a": [1, 2], "b": [null, 3]}\n')
+    refused = abi("summary", tmp_path / "draws.jsonl")
+    assert refused.exit_code == 4
+    assert "b[0]: expected a number; got null" in refused.stderr
 
 
 def test_a_run_without_any_says_so(small_run):

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 import abi_cli
+from abi_cli.adapter.step import AdapterError
 from abi_cli.data import Loaded
 from abi_cli.data.datasets import read_datasets
 from abi_cli.data.several import Part, read_several
 from abi_cli.errors import DataError
 from abi_cli.variables import Layout
+from abi_cli.workflow.refusing import refusing
 from tests.cli import abi
 from tests.data_examples import LINE
 
@@ -145,3 +147,23 @@ def test_cells_are_those_of_the_file_whatever_their_order(tmp_path):
     each = read_several([Part(tmp_path / "B.csv"), Part(tmp_path / "A.csv")], LINE, each=True)
     assert cells(each)["y", 4.0].endswith("A.csv, row 3, column y")
     assert cells(each)["x", 5.0].endswith("B.csv, row 2, column x")
+
+
+def test_what_a_step_refuses_is_the_fault_of_the_data():
+    loaded = Loaded([*"ab"], {}, (), place=lambda row: f"d.csv, row {row}", cell=lambda *_: "")
+    with pytest.raises(DataError) as found, refusing(loaded, Layout(())):
+        raise AdapterError("Expected 2 axes; got 3", place="adapter.0")
+    assert (found.value.exit_code, found.value.place) == (4, "d.csv, row 0")
+
+
+@pytest.mark.parametrize("command", [("diagnose", "-n", 20), ("compare",)], ids=lambda c: c[0])
+def test_a_file_of_simulations_is_to_blame_for_what_is_in_it(small_run, tmp_path, command):
+    sims = tmp_path / "sims.csv"
+    rows = [f"{k},1,1,1,0.{x},{x}" for k in range(4) for x in range(5)]
+    rows[7] = f"1,1,1,1,0.1,{FILL}"
+    sims.write_text("dataset,beta[0],beta[1],sigma,x,y\n" + "\n".join(rows) + "\n")
+    name, *options = command
+    runs = [small_run] * (2 if name == "compare" else 1)
+    result = abi(name, *runs, "--data", sims, *options, "-q")
+    assert result.exit_code == 4, result.output
+    assert str(sims) in result.stderr

@@ -21,10 +21,12 @@ from abi_cli.options import (
     Force,
     Grouped,
     Jobs,
+    MoreQuantities,
     Output,
     Override,
     RunPath,
     Seed,
+    Skip,
     SpecPath,
     TableOrArrays,
     TrustCode,
@@ -151,6 +153,8 @@ def predict(
     ] = None,
     seed: Seed = None,
     each: Each = False,
+    more: MoreQuantities = None,
+    skip: Skip = None,
     format: TableOrArrays = None,
     backend: BackendName = None,
     device: Device = None,
@@ -179,6 +183,7 @@ def predict(
         target=workflow.Target(output, force=force, format=format),
         compute=workflow.Compute(backend, device, jobs),
         trust_code=trust_code,
+        selection=workflow.Selection(more or (), skip or ()),
         listener=console,
     )
     if table:
@@ -270,17 +275,23 @@ def summary(
             "--format", metavar="csv|json|markdown|latex", help="Instead of a table for people."
         ),
     ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option("--run", metavar="RUN", help="The run whose labels parameters get."),
+    ] = None,
     output: Output = None,
     force: Force = False,
 ) -> None:
     """Mean, sd, Monte Carlo error, median and an interval of posterior draws.
 
     A table of statistics, which `abi sample --points` and `abi estimate` write, is shown as it is.
+    Of Markov chains in netCDF (ArviZ), or in a table with a column chain, the Monte Carlo error is
+    by their effective sample size.
     """
     from abi_cli import workflow
     from abi_cli.console import figures
 
-    found = workflow.summary(draws, mass=ci, kind=kind.value)
+    found = workflow.summary(draws, mass=ci, kind=kind.value, run=run, listener=console)
     figures.show_summary(
         console,
         found,

@@ -20,7 +20,9 @@ from abi_cli.options import (
     Folder,
     Force,
     Jobs,
+    MoreQuantities,
     Seed,
+    Skip,
     Stored,
     VerdictFormat,
     command,
@@ -36,6 +38,7 @@ from abi_cli.options import (
         "abi diagnose runs/regression --context N=10 --show 3",
         "abi diagnose runs/regression --data held_out.npz --json",
         "abi diagnose runs/regression --observed data.csv",
+        "abi diagnose runs/regression -s model.quantities.effect=effects.py:effect",
         "abi diagnose --draws mcmc.nc --truth truth.csv --data data.csv",
     )
 )
@@ -79,6 +82,8 @@ def diagnose(
         Path | None,
         typer.Option("--observed", metavar="FILE", help="Real data: are they like simulated ones?"),
     ] = None,
+    more: MoreQuantities = None,
+    skip: Skip = None,
     show: Annotated[
         str | None,
         typer.Option("--show", metavar="ID", help="Data set whose posterior is pictured."),
@@ -120,6 +125,8 @@ def diagnose(
             "datasets": "--datasets",
             "context": "--context",
             "observed": "--observed",
+            "more": "-s",
+            "skip": "--skip",
             "backend": "--backend",
             "device": "--device",
             "jobs": "--jobs",
@@ -148,9 +155,10 @@ def diagnose(
         diagnosis = workflow.diagnose(
             run,
             validation=workflow.Validation(datasets, data, context or ()),
-            draws=number,
+            draws=number if draws else None,
             seed=seed,
             observed=observed,
+            selection=workflow.Selection(more or (), skip or ()),
             shown=show,
             pdf=pdf,
             target=target,

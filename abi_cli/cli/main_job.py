@@ -24,11 +24,13 @@ from abi_cli.options import (
     Format,
     Grouped,
     Jobs,
+    MoreQuantities,
     Output,
     Override,
     Points,
     RunPath,
     Seed,
+    Skip,
     SpecPath,
     Stored,
     TrustCode,
@@ -288,6 +290,8 @@ def sample(
         bool,
         typer.Option("--quantities", help="Compute those of the spec, too, by the run's own code."),
     ] = False,
+    more: MoreQuantities = None,
+    skip: Skip = None,
     force: Force = False,
 ) -> None:
     """Draw from the posterior of every data set in DATA.
@@ -312,6 +316,7 @@ def sample(
         compute=workflow.Compute(backend, device),
         trust_code=trust_code,
         quantities=quantities,
+        selection=workflow.Selection(more or (), skip or ()),
         listener=console,
     )
     if table:

@@ -183,9 +183,12 @@ def _show_figures(
     if console.json:
         console.document(schema, {"rows": _documented(rows, what)})
         return
+    first = list(dict.fromkeys(label for label, _, _ in rows))[:_SETS_SHOWN]
     table = []
     previous = None
-    for label, element, figures in rows[: _SETS_SHOWN * (len(rows) // datasets)]:
+    for label, element, figures in rows:
+        if label not in first:
+            break
         table.append(("" if label == previous else label, element, *map(number, figures.values())))
         previous = label
     console.table(("data set", what, *columns), table)

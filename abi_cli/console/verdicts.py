@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree  # written, never read
 
+from abi_cli.diagnostics.page import fixed
+from abi_cli.diagnostics.points import PointMetrics
 from abi_cli.errors import CheckFailed
 
 if TYPE_CHECKING:
     from abi_cli.console.terminal import Console
-    from abi_cli.diagnostics import ElementVerdict, Metrics
+    from abi_cli.diagnostics import ElementMetrics, ElementVerdict, Metrics
     from abi_cli.workflow import Comparison, Diagnosis
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -32,15 +34,18 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis, *, format: str | None
         del document["schema"]
         console.document("metrics", {**document, "folder": str(diagnosis.folder)})
         return
+    if isinstance(metrics, PointMetrics):
+        _show_points(console, metrics, diagnosis)
+        return
     rows = []
     for name, element in metrics.parameters.items():
         label = metrics.labels[name]
         rows.append(
             (
                 name if label == name else f"{label} ({name})",
-                f"{element.nrmse:.3f}",
-                f"{element.contraction:.3f}",
-                f"{element.z_score_mean:+.2f} ± {element.z_score_sd:.2f}".replace("-", "−"),
+                _error(element),
+                fixed(element.contraction),
+                f"{fixed(element.z_score_mean, 2, sign='+')} ± {fixed(element.z_score_sd, 2)}",
                 f"{element.calibration_error:.3f}",
                 f"{element.uniformity.p:.3f}",
                 f"{element.given_data.p_location:.3f}" if element.given_data else "",
@@ -74,8 +79,7 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis, *, format: str | None
     console.table(columns, [*rows, exact])
     for name, why in metrics.skipped.items():
         console.note(f"{name} is left out: {why}")
-    if losses := [row["loss"] for row in diagnosis.history]:
-        console.text(f"loss {curve(losses)} {losses[0]:.4g} to {losses[-1]:.4g}")
+    _show_loss(console, diagnosis)
     for name, own in metrics.joint.items():
         console.text(
             f"jointly, {name}: mean score {signed(own.ranks.mean_score)}, "
@@ -83,6 +87,43 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis, *, format: str | None
         )
     console.text(f"\n{metrics.verdict.outcome.value}: {metrics.verdict.sentence}")
     console.note(f"read {diagnosis.folder / 'report.html'}; numbers and pictures are beside it")
+
+
+def _show_points(console: Console, metrics: PointMetrics, diagnosis: Diagnosis) -> None:
+    """How each estimate of each scalar does."""
+    names = list(dict.fromkeys(which for own in metrics.parameters.values() for which in own))
+    rows = []
+    for name, own in metrics.parameters.items():
+        label = metrics.labels[name]
+        found = [f"{fixed(own[which].found)}" if which in own else "" for which in names]
+        verdict = metrics.verdict.parameters[name].outcome.value
+        title = name if label == name else f"{label} ({name})"
+        rows.append((title, fixed(metrics.nrmse[name]), *found, verdict))
+    first = next(iter(metrics.parameters.values()))
+    exact = [f"{first[which].expected:.3g}" if which in first else "" for which in names]
+    console.heading(
+        f"{metrics.datasets:,} data sets: of quantiles the share of true values below, of the mean "
+        "how far the truth lies above it in posterior sds, of sds the share of the right one"
+    )
+    console.table(
+        ("parameter", "NRMSE", *names, ""), [*rows, ("exact estimates give", "", *exact, "")]
+    )
+    for name, why in metrics.skipped.items():
+        console.note(f"{name} is left out: {why}")
+    _show_loss(console, diagnosis)
+    console.text(f"\n{metrics.verdict.outcome.value}: {metrics.verdict.sentence}")
+    console.note(f"numbers and pictures are in {diagnosis.folder}")
+
+
+def _show_loss(console: Console, diagnosis: Diagnosis) -> None:
+    if losses := [row["loss"] for row in diagnosis.history]:
+        console.text(f"loss {curve(losses)} {losses[0]:.4g} to {losses[-1]:.4g}")
+
+
+def _error(element: ElementMetrics) -> str:
+    """NRMSE, and the same by medians where a few posteriors rule it."""
+    told = fixed(element.nrmse)
+    return f"{told} (by medians {fixed(element.nrmse_robust)})" if element.ruled else told
 
 
 def show_comparison(console: Console, comparison: Comparison) -> None:
@@ -130,7 +171,7 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
         console.text(f"{name}: {verdict.outcome.value}: {verdict.sentence}")
 
 
-def gate(metrics: Metrics) -> None:
+def gate(metrics: Metrics | PointMetrics) -> None:
     """Refuse to go on where posteriors can't be trusted.
 
     Errors:
@@ -167,13 +208,13 @@ def signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
 
 
-def _cases(metrics: Metrics) -> list[tuple[str, ElementVerdict]]:
+def _cases(metrics: Metrics | PointMetrics) -> list[tuple[str, ElementVerdict]]:
     """Everything that is judged, by name."""
     joint = {f"jointly, {name}": own for name, own in metrics.verdict.joint.items()}
     return list({**metrics.verdict.parameters, **joint}.items())
 
 
-def junit(metrics: Metrics) -> str:
+def junit(metrics: Metrics | PointMetrics) -> str:
     """A test suite as XML: failures fail, "cannot tell" is skipped, warnings are on system-out."""
     cases = _cases(metrics)
     count = {
@@ -198,7 +239,7 @@ def junit(metrics: Metrics) -> str:
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
 
 
-def github(metrics: Metrics) -> str:
+def github(metrics: Metrics | PointMetrics) -> str:
     """Workflow commands of GitHub Actions: a line for each finding, then the verdict."""
     level = {"fail": "error", "warn": "warning", "cannot tell": "notice"}
     lines = [

@@ -3,9 +3,9 @@
 files      bytes in and out: files appear whole, standard streams
 hdf5, zips files of strangers, looked over before they are read
 contents   what files hold, and what each of the three carriers gives:
-sheets, tables, wide_tables, table_rows      tables; read, and written
-records, record_texts                        objects of JSON
-arrays                                       named arrays
+sheets, tables, wide_tables, draw_tables, table_rows   tables; read, and written
+records, record_texts   objects of JSON
+arrays     named arrays
 delimited, text_rows, cells, parquet, stan   codecs of tables
 json_files, npz, netcdf                      codecs of the others
 formats    the table of all codecs: the only place that names them
@@ -22,6 +22,7 @@ answers    draws and estimates in and out
 chains     draws of any tool
 statistics what they are called and how they are computed
 disagreement  of the members of an ensemble, from its draws
+beyond     draws outside all that the prior gave
 """
 
 from abi_cli.data.answers import (

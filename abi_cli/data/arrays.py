@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from abi_cli.data.contents import Content, DataSets, EstimateHeader, Kind
-from abi_cli.data.draws import Draws, Statistics, as_float32
+from abi_cli.data.draws import Draws, Statistics, as_float32, refuse_absent_in_part
 from abi_cli.data.entries import LABEL, Asked, Entries, Wanted, check_labels
 from abi_cli.data.files import Source
 from abi_cli.data.meanings import PLAIN, Meaning
@@ -124,7 +124,7 @@ class Arrays:
         """Draws `(dataset, draw, *event)`, with labels.
 
         Errors:
-            DataError: No labels, arrays of another shape.
+            DataError: No labels, arrays of another shape; some draws of a data set lack a value.
         """
         if self.apart is not None:
             return self.apart.read()
@@ -138,6 +138,7 @@ class Arrays:
         if len(shapes) != 1 or min(map(len, shapes)) < 2 or min(shapes)[0] != len(labels):
             found = ", ".join(f"{name} {value.shape}" for name, value in values.items())
             raise DataError(f"expected draws (dataset, draw, …); got {found}", place=str(source))
+        refuse_absent_in_part(values, str(source))
         seed = arrays[SEED] if SEED in arrays else np.zeros(0)
         known = seed.ndim == 0 and seed.dtype.kind in "iu"
         return Draws(labels, values, seed=int(seed) if known else None)

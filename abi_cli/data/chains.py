@@ -206,6 +206,39 @@ def _shares(weights: np.ndarray, *, log: bool) -> np.ndarray:
     return np.asarray(weights / total)
 
 
+def is_ours(file: Path) -> bool:
+    """Whether a netCDF file of draws is one that abi wrote, whose draws are independent.
+
+    Errors:
+        DataError: It is no such file.
+    """
+    try:
+        return _looked_over(file)
+    except hdf5.UNREADABLE as error:
+        raise DataError(f"expected draws in netCDF; {error}", place=str(file)) from None
+
+
+def read_chains(file: Path) -> Draws:
+    """Draws of a netCDF file of any tool, with the number of its chains.
+
+    Errors:
+        DataError: It can't be read as draws; they are weighted.
+    """
+    chains = _read_netcdf(file, alone=True)
+    if weighted := set(WEIGHTS) & chains.values.keys():
+        raise DataError(
+            f"expected draws that count alike; got {', '.join(sorted(weighted))}",
+            place=str(file),
+            hint="abi diagnose --draws takes weights into account; or resample by them.",
+        )
+    values = {
+        name: np.moveaxis(value.reshape(-1, *value.shape[2:]), 0, 1)
+        for name, value in chains.values.items()
+    }
+    number = 0 if chains.independent else next(iter(chains.values.values())).shape[0]
+    return Draws(chains.labels, values, chains=number)
+
+
 def _effective(values: dict[str, np.ndarray]) -> np.ndarray:
     """The smallest effective sample size of any parameter, `(dataset,)`."""
     from arviz_stats.base import array_stats

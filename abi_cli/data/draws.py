@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from abi_cli.errors import DataError
 from abi_cli.variables import Datasets, DrawBlock, Layout, Variable, element_names
 
 
@@ -114,10 +115,12 @@ class Draws:
 
     Arguments:
         labels: Of the data sets.
-        values: Parameter name → `(dataset, draw, *event)`, float32.
+        values: Parameter name → `(dataset, draw, *event)`, float32. What a data set does not have
+            (a quantity with a value for each of its groups) is NaN, in all of its draws.
         disagreement: Of an ensemble: name of a scalar → the share of its posterior variance that
             lies between members, `(dataset,)`; see `diagnostics.disagreement`.
         seed, provenance: What a file says of where they come from.
+        chains: How many Markov chains they are, laid end to end; 0 for independent draws.
     """
 
     labels: tuple[str, ...]
@@ -125,6 +128,7 @@ class Draws:
     disagreement: dict[str, np.ndarray] = field(default_factory=dict)
     seed: int | None = None
     provenance: dict[str, str] = field(default_factory=dict)
+    chains: int = 0
 
     def elements(self) -> dict[str, np.ndarray]:
         """Name of a scalar → its draws `(dataset, draw)`: `beta[0]`, `beta[1]`, `sigma`."""
@@ -153,11 +157,15 @@ class Statistics:
         return style.scalars(self.values)
 
     def rows(self) -> Iterator[tuple[str, str, dict[str, float]]]:
-        """Label, scalar and its statistics; scalar after scalar, data set after data set."""
+        """Label, scalar and its statistics; scalar after scalar, data set after data set.
+
+        Scalars that a data set does not have, of which all statistics are NaN, are left out.
+        """
         elements = self.elements()
         for i, label in enumerate(self.labels):
             for element, values in elements.items():
-                yield label, element, dict(zip(self.names, values[i].tolist(), strict=True))
+                if not np.isnan(values[i]).all():
+                    yield label, element, dict(zip(self.names, values[i].tolist(), strict=True))
 
 
 def gathering(header: DrawHeader) -> Callable[[DrawBlock], Draws | None]:
@@ -196,6 +204,34 @@ def collect(header: DrawHeader, blocks: Iterable[DrawBlock]) -> Draws:
             draws = slice(block.first_draw, block.first_draw + part.shape[1])
             whole[datasets, draws] = part
     return Draws(tuple(header.labels), values)
+
+
+def absent_in_part(values: np.ndarray, *, axis: int) -> np.ndarray:
+    """Where some draws lack a value that others have, in the shape of `values` without its axis.
+
+    Arguments:
+        axis: Of draws.
+    """
+    gone = np.isnan(values)
+    return np.asarray(gone.any(axis=axis) & ~gone.all(axis=axis))
+
+
+def refuse_absent_in_part(values: Mapping[str, np.ndarray], place: str) -> None:
+    """Refuse draws by name, `(dataset, draw, *event)`, of which some lack what others have.
+
+    Errors:
+        DataError: There are some.
+    """
+    for name, value in values.items():
+        gaps = absent_in_part(value, axis=1)
+        if gaps.any():
+            dataset, *element = map(int, np.argwhere(gaps)[0])
+            draws = np.isnan(np.moveaxis(value, 1, -1)[(dataset, *element)])
+            at = [dataset, int(draws.argmax()), *element]
+            raise DataError(
+                "expected a number; got none, where other draws of this data set have one",
+                place=f"{place}, {name}{at}",
+            )
 
 
 def as_float32(values: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, TextIO, TypeVar, cast
 
+from abi_cli import placing
 from abi_cli.errors import DataError, OutputError
 
 T = TypeVar("T")
@@ -106,7 +107,7 @@ def output(target: Path | None) -> Iterator[BinaryIO]:
     with output_errors(target):
         whole = not is_pipe(target)
         path = target.resolve() if whole else target  # what a shell's >(…) resolves to has no place
-        written = path.with_name(f".{path.name}.{os.getpid()}.tmp") if whole else path
+        written = placing.beside(path) if whole else path
         stream = written.open("wb")
     try:
         yield stream

@@ -10,6 +10,8 @@ Data sets are read from the last three and from the file's own root, from any pr
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -20,10 +22,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from abi_cli import placing
 from abi_cli.data import hdf5
 from abi_cli.data.arrays import ROW_SIZE, Apart, Arrays
 from abi_cli.data.contents import Append, Content, DataSets
-from abi_cli.data.draws import DrawHeader, Draws, as_float32
+from abi_cli.data.draws import DrawHeader, Draws, as_float32, refuse_absent_in_part
 from abi_cli.data.entries import LABEL
 from abi_cli.data.files import Source
 from abi_cli.errors import DataError
@@ -38,8 +41,25 @@ _CHUNK = 1 << 18
 _DATA = ("observed_data", "constant_data", "parameters")
 """Groups that hold data sets."""
 
-PROVENANCE = ("abi", "run", "model_sha256")
-"""Attributes that say where draws come from."""
+
+PROVENANCE = ("abi", "run", "model_sha256", "labels")
+"""Attributes that say where draws come from, and what people call them."""
+
+
+@contextmanager
+def _full_disk_said() -> Iterator[None]:
+    """HDF5 tells of a disk that is full by a RuntimeError, where that shows as the file is closed.
+
+    Errors:
+        OSError: Instead.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        found = re.search(r"errno = (\d+)", str(error))
+        if found is None:
+            raise
+        raise OSError(int(found[1]), os.strerror(int(found[1]))) from error
 
 
 @contextmanager
@@ -50,8 +70,8 @@ def write(stream: BinaryIO, content: Content, scratch: Path | None) -> Iterator[
     """
     import h5netcdf
 
-    with tempfile.NamedTemporaryFile(dir=scratch, prefix=".abi-", suffix=".nc") as file:
-        with h5netcdf.File(file.name, "w") as root:
+    with tempfile.NamedTemporaryFile(dir=scratch, prefix=placing.mark(), suffix=".nc") as file:
+        with _full_disk_said(), h5netcdf.File(file.name, "w") as root:
             if isinstance(content, DrawHeader):
                 yield _draws_into(root, content)
             else:
@@ -239,7 +259,7 @@ def _draws_in(root: Any, source: Source) -> Draws:
     """Draws as `write` leaves them.
 
     Errors:
-        DataError: Another layout.
+        DataError: Another layout; some draws of a data set lack a value.
         ValueError: There are none.
     """
     posterior = hdf5.entry(root, "posterior")
@@ -256,6 +276,7 @@ def _draws_in(root: Any, source: Source) -> Draws:
     }
     if any(value.shape[:1] != (len(labels),) for value in values.values()) or not values:
         raise DataError("expected draws (chain, draw, dataset, …)", place=str(source))
+    refuse_absent_in_part(values, f"{source}, group posterior")
     known = int(seed[0]) if seed.size and seed.dtype.kind in "iu" else None
     return Draws(labels, values, seed=known, provenance=told)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from abi_cli.data.contents import Kind
-from abi_cli.data.draws import Draws, Statistics, as_float32
+from abi_cli.data.draws import Draws, Statistics, absent_in_part, as_float32
 from abi_cli.data.entries import LABEL, Asked, Entries, Wanted
 from abi_cli.data.files import Source
 from abi_cli.data.meanings import PLAIN, Meaning
@@ -314,6 +314,8 @@ def _refuse_non_numbers(
     if isinstance(value, list):
         for i, item in enumerate(value):
             _refuse_non_numbers(item, f"{place}[{i}]", meaning, value)
+    elif value is None and meaning.gaps:
+        return
     elif value is None:
         raise DataError(
             "expected a number; got null, a missing value",
@@ -352,11 +354,13 @@ def _cell(name: str, value: np.ndarray | Ragged, at: tuple[int, ...], places: Se
 
 
 def _draws(value: Any, place: str) -> np.ndarray:
-    _refuse_non_numbers(value, place)
+    _refuse_non_numbers(value, place, Meaning(gaps=True))
     try:
         draws: np.ndarray | None = as_float32(np.asarray(value, np.float64))
     except (ValueError, OverflowError):  # lists of different lengths, or numbers beyond any float
         draws = None
     if draws is None or not draws.ndim or not draws.size:
         raise DataError(f"expected a list of draws; got {excerpt(value)}", place=place)
+    if absent_in_part(draws, axis=0).any():
+        _refuse_non_numbers(value, place)
     return draws

@@ -1,8 +1,9 @@
 """Statistics of draws, by the names that users give them, and of many draws as they come.
 
 `mean`, `sd` (divisor n − 1), `mcse` (the Monte Carlo standard error of the mean, sd / √n: draws are
-independent), `median`, `qP` (the quantile of P %: `q5`, `q97.5`) and `hdiP_low`, `hdiP_high` (the
-shortest interval that holds P % of the draws).
+independent; of Markov chains, n is the number of independent draws that they are worth), `median`,
+`qP` (the quantile of P %: `q5`, `q97.5`) and `hdiP_low`, `hdiP_high` (the shortest interval that
+holds P % of the draws).
 """
 
 from __future__ import annotations
@@ -114,13 +115,67 @@ def _shortest(draws: np.ndarray, name: str) -> np.ndarray:
 
 
 def summarize(draws: Draws, names: Sequence[str] = STATISTICS) -> Statistics:
-    """The statistics `names` of each scalar in each data set, float64."""
+    """The statistics `names` of each scalar in each data set, float64.
+
+    Of Markov chains `mcse` counts what their draws are worth, and `ess`, which says that, is added.
+    """
+    chains = draws.chains if "mcse" in names else 0
     values = {}
     for name, value in draws.values.items():
         scalars = np.moveaxis(value.reshape(*value.shape[:2], -1), -1, 0)
-        each = [np.stack(statistics(scalar, names), axis=1) for scalar in scalars]
-        values[name] = np.stack(each, axis=-1).reshape(-1, len(names), *value.shape[2:])
-    return Statistics(draws.labels, tuple(names), values)
+        each = [np.stack(_of_scalar(scalar, names, chains), axis=1) for scalar in scalars]
+        event = value.shape[2:]
+        values[name] = np.stack(each, axis=-1).reshape(len(value), -1, *event)
+    return Statistics(draws.labels, (*names, "ess") if chains else tuple(names), values)
+
+
+def _of_scalar(draws: np.ndarray, names: Sequence[str], chains: int) -> list[np.ndarray]:
+    """Statistics of `draws (dataset, draw)`, and what the draws of chains are worth."""
+    found = statistics(draws, names)
+    if not chains:
+        return found
+    size = worth(draws, chains)
+    at = names.index("mcse")
+    found[at] = found[at] * np.sqrt(draws.shape[1] / size)
+    return [*found, size]
+
+
+def worth(draws: np.ndarray, chains: int) -> np.ndarray:
+    """How many independent draws those of Markov chains are worth, `(dataset,)`.
+
+    By the autocorrelation within chains and what parts them (Vehtari et al. 2021,
+    arXiv:1903.08008). What does not move is taken for independent.
+
+    Arguments:
+        draws: `(dataset, draw)`, chain after chain.
+    """
+    from arviz_stats.base import array_stats
+
+    wide = draws.astype(np.float64).reshape(len(draws), chains, -1)
+    size = array_stats.ess(wide, chain_axis=1, draw_axis=2, method="mean")
+    return np.where(np.isfinite(size), size, draws.shape[1])
+
+
+CLOSE = 0.3
+"""Correlation of each draw with the next from which on draws look like a chain."""
+
+FEW = 50
+"""Draws below which chance alone may look like one."""
+
+_LOOKED_AT = 50
+
+
+def looks_like_a_chain(draws: np.ndarray) -> bool:
+    """Whether draws `(dataset, draw)` that are taken as independent follow each other closely."""
+    number = draws.shape[1]
+    if number < FEW:
+        return False
+    wide = draws[:_LOOKED_AT].astype(np.float64)
+    wide = wide - wide.mean(axis=1, keepdims=True)
+    square = np.square(wide).sum(axis=1)
+    moves = square > 0
+    along = (wide[:, 1:] * wide[:, :-1]).sum(axis=1)[moves] / square[moves]
+    return bool((along > max(CLOSE, 6 / np.sqrt(number))).any())
 
 
 def estimates_of(

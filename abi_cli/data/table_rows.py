@@ -119,34 +119,45 @@ def _of_draws(header: DrawHeader) -> Rows:
 
     def columns(block: DrawBlock) -> list[Column]:
         cells = flat_draws(block, header)
-        return [*_draw_columns(block, header, 1), *(_single(own) for own in cells.T)]
+        return [*_draw_columns(block, header), *(_single(own) for own in cells.T)]
 
     types = {LABEL: TEXT, DRAW: WHOLE, **dict.fromkeys(header.elements(), SINGLE)}
     return Rows(types, columns, _attributes(header))
 
 
 def _of_long_draws(header: DrawHeader) -> Rows:
-    """One row per draw and element of a parameter: label, index of the draw, name, value."""
+    """One row per draw and element of a parameter: label, index of the draw, name, value.
+
+    What a data set does not have (see `Draws`) has no rows.
+    """
     names = _texts(header.elements())
 
     def columns(block: DrawBlock) -> list[Column]:
         cells = flat_draws(block, header)
-        own = Column(np.tile(names, len(cells)))
-        return [*_draw_columns(block, header, len(names)), own, _single(cells.ravel())]
+        there = ~np.isnan(cells)
+        own = Column(np.tile(names, len(cells))[there.ravel()])
+        return [*_draw_columns(block, header, there.sum(axis=1)), own, _single(cells[there])]
 
     types = {LABEL: TEXT, DRAW: WHOLE, PARAMETER: TEXT, VALUE: SINGLE}
     return Rows(types, columns, _attributes(header))
 
 
-def _draw_columns(block: DrawBlock, header: DrawHeader, rows: int) -> list[Column]:
-    """Labels, and numbers of draws, each of which takes so many rows."""
+def _draw_columns(
+    block: DrawBlock, header: DrawHeader, rows: np.ndarray | None = None
+) -> list[Column]:
+    """Labels, and numbers of draws.
+
+    Arguments:
+        rows: How many rows each draw takes, `(dataset · draw,)`; None for one.
+    """
     datasets, draws = block.shape
     labels = header.labels[block.first_dataset : block.first_dataset + datasets]
     first = header.style.base + block.first_draw
     index = np.tile(np.arange(first, first + draws), datasets)
+    each = np.ones(len(index), np.int64) if rows is None else rows
     return [
-        Column(_texts(labels), np.full(datasets, draws * rows)),
-        Column(index, None if rows == 1 else np.full(len(index), rows)),
+        Column(_texts(labels), each.reshape(datasets, draws).sum(axis=1)),
+        Column(index, rows),
     ]
 
 

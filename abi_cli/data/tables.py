@@ -9,7 +9,8 @@ from functools import partial
 import numpy as np
 
 from abi_cli.data.contents import Kind
-from abi_cli.data.draws import Draws, Statistics, as_float32
+from abi_cli.data.draw_tables import draws_of
+from abi_cli.data.draws import Draws, Statistics
 from abi_cli.data.entries import LABEL, ROW_NAMES, Asked, Entries, Wanted
 from abi_cli.data.sheets import Columns, Sheet, read_columns
 from abi_cli.data.spelling import respelled, shapes_among
@@ -100,27 +101,8 @@ class Table:
             yield chosen.entries(columns)
 
     def draws(self) -> Draws:
-        """Draws in a row each, in any order.
-
-        Errors:
-            DataError: No columns dataset and draw; unequal numbers of draws.
-        """
-        header, source = self.sheet.header, self.sheet.source
-        if LABEL not in header or DRAW not in header:
-            raise DataError(
-                f"expected draws, with columns {LABEL} and {DRAW}; got {', '.join(header)}",
-                place=f"{source}, row 1",
-            )
-        names = [name for name in header if name != LABEL and name not in ROW_NAMES]
-        columns = read_columns(self.sheet, names)
-        labels = columns.labels or ()
-        draw = columns.values.pop(DRAW)
-        order = _in_order(columns, draw, str(source))
-        values = {}
-        for name, (event, elements) in shapes_among(list(columns.values), (), str(source)).items():
-            stacked = np.stack([as_float32(columns.values[e])[order] for e in elements], axis=-1)
-            values[name] = stacked.reshape(*order.shape, *event)
-        return Draws(labels, values)
+        """Draws in a row each, in any order; see `draw_tables`."""
+        return draws_of(self.sheet)
 
     def estimates(self) -> Statistics:
         """Estimates in a row for each element of a parameter.
@@ -297,30 +279,3 @@ def _refuse_scattered(columns: Columns) -> None:
             hint="With --grouped the rows of a data set follow each other: leave it out to have "
             "them put together.",
         )
-
-
-def _in_order(columns: Columns, draw: np.ndarray, place: str) -> np.ndarray:
-    """Rows of the draws of each data set, `(dataset, draw)`.
-
-    Errors:
-        DataError: A data set has fewer draws than another, or one of them twice.
-    """
-    labels, sizes = columns.labels or (), np.bincount(columns.codes)
-    if (sizes != sizes[0]).any():
-        at = int(np.argmax(sizes != sizes[0]))
-        raise DataError(
-            f"expected {sizes[0]} draws of data set {labels[at]}, as of {labels[0]}; "
-            f"got {sizes[at]}",
-            place=place,
-        )
-    order = np.lexsort((draw, columns.codes)).reshape(len(sizes), sizes[0])
-    again = np.argwhere(np.diff(draw[order], axis=1) == 0)
-    if len(again):
-        row = int(order[tuple(again[0])])
-        raise DataError(
-            f"expected each draw of a data set once; got draw {draw[row]:g} of "
-            f"{labels[columns.codes[row]]} again",
-            place=columns.place(row),
-            hint="Replicated data have a row for each member: they are no draws.",
-        )
-    return order

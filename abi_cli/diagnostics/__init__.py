@@ -4,6 +4,8 @@
 - `uniformity`, `bands`: what the ranks of exact posteriors look like, and how far these are off;
 - `features`, `dependence`: whether posteriors know what the data tell;
 - `joint`, `context`: all parameters together, and data sets of like context;
+- `strays`: draws that the prior never gave;
+- `points`: estimates of networks that have no draws;
 - `summaries`: whether observed data are like simulated ones;
 - `comparison`: two networks on the same data sets;
 - `metrics`, `verdict`, `advice`: numbers, what they amount to, and what to do about it;
@@ -16,7 +18,8 @@ drawn.
 
 from abi_cli.diagnostics.metrics import ElementMetrics, Metrics, measure
 from abi_cli.diagnostics.page import Provenance
-from abi_cli.diagnostics.report import Inputs, diagnose
+from abi_cli.diagnostics.points import PointMetrics, measure_points
+from abi_cli.diagnostics.report import Inputs, diagnose, diagnose_points
 from abi_cli.diagnostics.scalars import Scalars, Summary, element_labels, flatten, summarize
 from abi_cli.diagnostics.summaries import Summaries
 from abi_cli.diagnostics.uniformity import Uniformity
@@ -29,6 +32,7 @@ __all__ = [
     "Limits",
     "Metrics",
     "Outcome",
+    "PointMetrics",
     "Provenance",
     "Scalars",
     "Summaries",
@@ -36,8 +40,10 @@ __all__ = [
     "Uniformity",
     "Verdict",
     "diagnose",
+    "diagnose_points",
     "element_labels",
     "flatten",
     "measure",
+    "measure_points",
     "summarize",
 ]

@@ -87,6 +87,17 @@ _MEANINGS: dict[Kind, tuple[str, tuple[str, ...]]] = {
         "vaguer than it should be. Correlations between parameters are the first suspect.",
         (_LONGER, _LARGER, _FAMILY),
     ),
+    Kind.BEYOND: (
+        "Draws lie where the prior never was in training. Either the prior has a bound that the "
+        "networks do not know of, or single draws are thrown far out: then means and sds of "
+        "those posteriors mean nothing, while medians and quantiles may be right.",
+        (
+            "If there is a bound, declare the prior, or name the bound in the adapter: "
+            "constrain: {keys: p, lower: 0, upper: 1}.",
+            _FAMILY,
+            _LONGER,
+        ),
+    ),
     Kind.TOLD_APART: (
         "A classifier that sees residuals and features of the data tells true parameters from "
         "draws: place or width of posteriors is off for some data sets, though right on average.",

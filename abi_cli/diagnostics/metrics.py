@@ -26,8 +26,10 @@ import numpy as np
 from abi_cli.diagnostics.bands import ecdf_band
 from abi_cli.diagnostics.context import BinMetrics, bins_of, measure_bins
 from abi_cli.diagnostics.scalars import Scalars, Summary
+from abi_cli.diagnostics.strays import error_by_medians, strays_of
 from abi_cli.diagnostics.uniformity import Uniformity, uniformity
 from abi_cli.diagnostics.verdict import DEFAULT_LIMITS, Limits, Verdict, judge
+from abi_cli.ranges import Range
 
 SCHEMA = "abi.metrics/1"
 
@@ -36,6 +38,10 @@ LEVELS = np.linspace(0.005, 0.995, 20)
 
 IDLE = 0.05
 """A posterior contracted by less than this might as well be the prior."""
+
+
+RULED = 5.0
+"""How many times the error by medians an error may be that is meant."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,9 @@ class ElementMetrics:
             `dependence`); None where the data are not known.
         rank_histogram: How many true values rank in each tenth of the draws.
         nrmse_normaliser: What `nrmse` divides by, in words.
+        nrmse_robust: The same by medians: no single posterior rules it.
+        outside: Share of draws outside what the prior gave in training; None where that is unknown.
+        far: Data sets with draws far outside of that.
         contraction_scale: On which `contraction` is taken, see `Summary.scale`.
     """
 
@@ -55,6 +64,7 @@ class ElementMetrics:
     rmse_expected: float
     nrmse: float
     nrmse_normaliser: str
+    nrmse_robust: float
     contraction: float
     contraction_scale: str
     correlation: float
@@ -65,6 +75,13 @@ class ElementMetrics:
     uniformity: Uniformity
     rank_histogram: tuple[int, ...]
     given_data: Uniformity | None = None
+    outside: float | None = None
+    far: int | None = None
+
+    @property
+    def ruled(self) -> bool:
+        """Whether a few posteriors rule `nrmse`."""
+        return self.nrmse > RULED * self.nrmse_robust
 
     def to_config(self) -> dict[str, Any]:
         """As plain JSON values, flat."""
@@ -166,6 +183,7 @@ def measure(
     joint_ranks: Mapping[str, np.ndarray] | None = None,
     log_density: np.ndarray | None = None,
     context: Mapping[str, np.ndarray] | None = None,
+    ranges: Mapping[str, Range] | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Metrics:
     """All metrics of all elements, and the verdict on them.
@@ -175,7 +193,9 @@ def measure(
         joint_ranks: As by `joint_pits`, quantity → `(dataset,)`.
         log_density: Of the truth given the data, `(dataset,)`; None where there is none.
         context: Variable → its values, `(dataset,)`.
+        ranges: Element name → what the prior gave of it in training; empty where that is not known.
     """
+    strays = strays_of(scalars, summary, ranges or {})
     band = ecdf_band(summary.truth.shape[1])
     bins = measure_bins(bins_of(context or {}), scalars.names, summary)
     datasets = summary.truth.shape[1]
@@ -183,6 +203,7 @@ def measure(
         "rmse": rmse(summary),
         "rmse_expected": rmse_expected(summary),
         "nrmse": nrmse(summary),
+        "nrmse_robust": nrmse_robust(summary),
         "contraction": contraction(summary),
         "correlation": correlation(summary),
         "z_score_mean": z_scores(summary).mean(axis=1),
@@ -201,6 +222,8 @@ def measure(
             uniformity=uniformity(summary.pit[k]),
             rank_histogram=tuple(np.histogram(summary.pit[k], 10, (0, 1))[0].tolist()),
             given_data=None if data_ranks is None else uniformity(data_ranks[k]),
+            outside=strays[name].share if name in strays else None,
+            far=strays[name].far if name in strays else None,
             **{metric: float(values[k]) for metric, values in columns.items()},
         )
         for k, name in enumerate(scalars.names)
@@ -230,6 +253,7 @@ def measure(
             {str(part.bin): part.elements for part in bins},
             {name: own.ranks for name, own in joint.items()},
             datasets=datasets,
+            beyond={name: own.reason for name, own in strays.items() if own.reason is not None},
             limits=limits,
         ),
     )
@@ -279,6 +303,12 @@ def nrmse(summary: Summary) -> np.ndarray:
     0 is perfect knowledge; 1 is what the prior's mean achieves without looking at the data.
     """
     return np.asarray(rmse(summary) / summary.truth.std(axis=1, ddof=1))
+
+
+def nrmse_robust(summary: Summary) -> np.ndarray:
+    """`nrmse` by medians, `(element,)`; itself where half of the true values are the same."""
+    found = error_by_medians(summary)
+    return np.where(np.isnan(found), nrmse(summary), found)
 
 
 def contractions(summary: Summary) -> np.ndarray:

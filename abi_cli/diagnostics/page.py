@@ -54,6 +54,12 @@ class Provenance:
 UNKNOWN = Provenance("Posteriors")
 
 
+def fixed(value: float, decimals: int = 3, *, sign: str = "") -> str:
+    """With so many decimals, and few digits where it is large; a true minus sign."""
+    text = f"{value:{sign}.{decimals}f}" if abs(value) < 1_000 else f"{value:{sign}.2g}"
+    return text.replace("-", "−")
+
+
 def write_page(
     file: Path, metrics: Metrics, pictures: Sequence[Picture], figures: Path, source: Provenance
 ) -> None:
@@ -72,6 +78,7 @@ def write_page(
         lstrip_blocks=True,
     )
     environment.filters["signed"] = lambda value: f"{value:+.2f}".replace("-", "−")
+    environment.filters["fixed"] = fixed
     environment.filters["p"] = lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}"
     images = {
         picture.name: base64.b64encode((figures / f"{picture.name}.png").read_bytes()).decode()

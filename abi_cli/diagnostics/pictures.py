@@ -15,6 +15,7 @@ import numpy as np
 from abi_cli.diagnostics import metrics as of
 from abi_cli.diagnostics.bands import ecdf_at, ecdf_band, histogram_band, histogram_bins
 from abi_cli.diagnostics.metrics import Metrics
+from abi_cli.diagnostics.points import PointMetrics, level_of
 from abi_cli.diagnostics.scalars import Scalars, Summary
 from abi_cli.diagnostics.summaries import Summaries
 from abi_cli.variables import element_names
@@ -216,6 +217,46 @@ def pictures(
             lambda: plots.loss(inputs.history),
             lambda: iter(inputs.history),
         )
+
+
+def point_pictures(metrics: PointMetrics) -> Iterator[Picture]:
+    """The pictures of point estimates: what share of true values lies below each quantile."""
+    from abi_cli.diagnostics import plots_coverage
+
+    quantiles = {
+        name: own
+        for name, every in metrics.parameters.items()
+        if (own := {which: one for which, one in every.items() if level_of(which) is not None})
+    }
+    if not quantiles:
+        return
+    shown = dict(list(quantiles.items())[:MOST_PANELS])
+    yield Picture(
+        "quantiles",
+        "Quantiles",
+        "True values below their quantiles: "
+        + "; ".join(
+            f"{name} "
+            + ", ".join(f"{100 * one.found:.0f} % at {which}" for which, one in own.items())
+            for name, own in shown.items()
+        ),
+        lambda: plots_coverage.quantiles(
+            {metrics.labels[name]: list(own.values()) for name, own in shown.items()},
+            datasets=metrics.datasets,
+        ),
+        lambda: (
+            {
+                "parameter": name,
+                "quantile": which,
+                "level": one.expected,
+                "share": one.found,
+                "low": one.interval[0],
+                "high": one.interval[1],
+            }
+            for name, own in quantiles.items()
+            for which, one in own.items()
+        ),
+    )
 
 
 def chosen(metrics: Metrics) -> list[int]:

@@ -18,6 +18,8 @@ from matplotlib.ticker import MaxNLocator
 
 from abi_cli.diagnostics import metrics, style
 from abi_cli.diagnostics.bands import Band, ecdf_at, ecdf_band, histogram_band, histogram_bins
+from abi_cli.diagnostics.page import fixed
+from abi_cli.diagnostics.reach import beyond, reach, told
 from abi_cli.diagnostics.scalars import Summary
 
 MOST_POINTS = 500
@@ -48,23 +50,23 @@ def recovery(summary: Summary, labels: Sequence[str], *, remark: str = "") -> Fi
     )
     correlation = metrics.correlation(summary)
     for k, axes in enumerate(grid.axes):
-        draw_recovery(axes, summary.take([k]))
+        lost = draw_recovery(axes, summary.take([k]))
         covered = np.mean(
             (summary.low[k] <= summary.truth[k]) & (summary.truth[k] <= summary.high[k])
         )
-        style.note(axes, f"r = {correlation[k]:.3f}\n{100 * covered:.0f} % covered")
+        style.note(axes, f"r = {correlation[k]:.3f}\n{100 * covered:.0f} % covered{told(lost)}")
         if len(labels) > 4:  # both axes have the same ticks: once is enough where space is short
             axes.tick_params(labelleft=False)
     return grid.figure
 
 
-def draw_recovery(axes: Axes, summary: Summary) -> None:
-    """One parameter's posteriors against its true values."""
+def draw_recovery(axes: Axes, summary: Summary) -> int:
+    """One parameter's posteriors against its true values; gives how many are not all to be seen."""
     truth, median, low, high = (
         values[0, :MOST_POINTS]
         for values in (summary.truth, summary.median, summary.low, summary.high)
     )
-    limits = _padded(min(truth.min(), low.min()), max(truth.max(), high.max()))
+    limits = _padded(*reach(np.concatenate([truth, low, high])))
     alpha = float(np.clip(60 / len(truth), 0.18, 0.6))
     axes.plot(limits, limits, color=style.GREY, linewidth=1, zorder=1)
     missed = (truth < low) | (truth > high)
@@ -98,6 +100,7 @@ def draw_recovery(axes: Axes, summary: Summary) -> None:
     axes.set_yticks([tick for tick in axes.get_xticks() if limits[0] <= tick <= limits[1]])
     axes.set_xlim(limits)
     axes.set_ylim(limits)
+    return beyond(limits, truth, low, high)
 
 
 def calibration_histogram(summary: Summary, labels: Sequence[str], *, remark: str = "") -> Figure:
@@ -228,10 +231,9 @@ def z_score_contraction(summary: Summary, labels: Sequence[str], *, remark: str 
         style.plain_ticks(axes)
         axes.set_ylim(-top, top)
         axes.set_yticks(np.arange(-2 * (top // 2), top, 2))
-        style.note(
-            axes,
-            f"contraction {np.median(contractions[k]):.2f}\nsd of z {scores[k].std(ddof=1):.2f}",
-        )
+        lost = max(beyond((left, 1.04), contractions[k]), beyond((-top, top), scores[k]))
+        middle, spread = np.median(contractions[k]), fixed(scores[k].std(ddof=1), 2)
+        style.note(axes, f"contraction {middle:.2f}\nsd of z {spread}{told(lost)}")
         _share_labels(grid, k)
     return grid.figure
 

@@ -16,6 +16,8 @@ from matplotlib.patches import Patch
 
 from abi_cli.diagnostics import style
 from abi_cli.diagnostics.bands import Band, ecdf_at, ecdf_band
+from abi_cli.diagnostics.points import Estimate
+from abi_cli.diagnostics.reach import beyond, reach, told
 from abi_cli.diagnostics.scalars import Summary
 
 MOST_INTERVALS = 60
@@ -66,6 +68,34 @@ def draw_coverage(axes: Axes, distance: np.ndarray, *, band: Band) -> None:
         limits(0, 1)
         ticks([0, 0.5, 1], ["0", "0.5", "1"])
     axes.set_aspect("equal")
+
+
+def quantiles(found: Mapping[str, Sequence[Estimate]], *, datasets: int) -> Figure:
+    """What share of true values lies below each quantile.
+
+    Arguments:
+        found: Label of a parameter → its quantiles.
+    """
+    grid = style.grid(
+        [style.printable(label) for label in found],
+        title="Quantiles",
+        subtitle=f"Share of the true values below each estimated quantile, in {datasets:,} data "
+        "sets, with its interval of 90 %. Exact quantiles lie on the diagonal.",
+        x_label="level of the quantile",
+        y_label="share below",
+        gap=(0.2, 0.4),
+    )
+    for axes, own in zip(grid.axes, found.values(), strict=True):
+        axes.plot([0, 1], [0, 1], color=style.GREY, linewidth=0.8)
+        for one in own:
+            low, high = one.interval
+            color = style.BLUE if low <= one.expected <= high else style.VERMILION
+            axes.vlines(one.expected, low, high, color=color)
+            axes.plot(one.expected, one.found, "o", color=color, markersize=4)
+        for limits, ticks in ((axes.set_xlim, axes.set_xticks), (axes.set_ylim, axes.set_yticks)):
+            limits(0, 1)
+            ticks([0, 0.5, 1], ["0", "0.5", "1"])
+    return grid.figure
 
 
 def rank_ecdf(pits: np.ndarray, labels: Sequence[str]) -> Figure:
@@ -156,6 +186,11 @@ def intervals(summary: Summary, labels: Sequence[str], *, remark: str = "") -> F
         axes.vlines(place, low, high, color=style.LIGHT_BLUE, linewidth=1.6, alpha=0.8)
         for chosen, color in ((~missed, style.INK), (missed, style.VERMILION)):
             axes.plot(place[chosen], truth[chosen], ".", color=color, markersize=4)
+        least, most = reach(np.concatenate([low, high, truth]))
+        pad = 0.04 * (most - least) or 0.5
+        axes.set_ylim(least - pad, most + pad)
+        if lost := beyond((least, most), low, high, truth):
+            style.note(axes, told(lost).strip())
         style.plain_ticks(axes)
         axes.set_xticks([])
     handles = [

@@ -20,6 +20,7 @@ from matplotlib.patches import Patch
 from scipy.ndimage import gaussian_filter
 
 from abi_cli.diagnostics import style
+from abi_cli.diagnostics.reach import beyond, reach
 
 MOST_PAIRED = 8
 MOST_POINTS = 1_000
@@ -47,15 +48,25 @@ class Sample:
     def limits(self, element: int) -> tuple[float, float]:
         """What part of an axis to show: nearly all draws, and the truth."""
         draws = self.draws[element]
-        # A prior may have far outliers; a posterior is looked at whole.
-        tail = 0.005 if self.truth is None else 0.0005
-        low, high = np.quantile(draws, [tail, 1 - tail])
+        # A prior may have far outliers; a posterior is looked at whole, but for single draws.
+        low, high = np.quantile(draws, [0.005, 0.995]) if self.truth is None else reach(draws)
         if self.truth is not None:
             low, high = min(low, self.truth[element]), max(high, self.truth[element])
         pad = 0.06 * (high - low) or 0.5
         # A bound at zero is a bound: no room for what can't be.
         floor = 0.0 if draws.min() >= 0 and low - pad < 0 else -np.inf
         return max(floor, float(low - pad)), float(high + pad)
+
+    def unseen(self) -> str:
+        """How many draws the axes don't reach, in a sentence; empty where that is no matter."""
+        if self.truth is None:
+            return ""
+        lost = {
+            label: beyond(self.limits(k), draws)
+            for k, (label, draws) in enumerate(zip(self.labels, self.draws, strict=True))
+        }
+        told = ", ".join(f"{number:,} of {label}" for label, number in lost.items() if number)
+        return f"Draws beyond the axes: {told}." if told else ""
 
 
 def prior_pairs(sample: Sample, *, remark: str = "") -> Figure:
@@ -93,7 +104,8 @@ def _figure(sample: Sample, *, title: str, subtitle: str, remark: str) -> Figure
     else:
         more = _strongest(sample)
     draw = _corner if count <= MOST_PAIRED else _margins
-    figure = draw(sample, title=title, subtitle=" ".join(filter(None, [subtitle, more, remark])))
+    parts = [subtitle, more, sample.unseen(), remark]
+    figure = draw(sample, title=title, subtitle=" ".join(filter(None, parts)))
     handles: list[Artist] = []
     if sample.truth is not None:
         handles.append(Patch(color=style.LIGHT_BLUE, label="posterior"))

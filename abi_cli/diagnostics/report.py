@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,13 +16,15 @@ from abi_cli.diagnostics.features import features_of
 from abi_cli.diagnostics.joint import joint_pits
 from abi_cli.diagnostics.metrics import Metrics, measure
 from abi_cli.diagnostics.page import UNKNOWN, Provenance, write_page
-from abi_cli.diagnostics.pictures import Picture, pictures
+from abi_cli.diagnostics.pictures import Picture, pictures, point_pictures
+from abi_cli.diagnostics.points import PointMetrics
 from abi_cli.diagnostics.scalars import flatten, summarize
-from abi_cli.diagnostics.summaries import UNLIKE, Summaries
+from abi_cli.diagnostics.summaries import Summaries, likeness
 from abi_cli.diagnostics.verdict import DEFAULT_LIMITS, Limits, Outcome
 from abi_cli.errors import DataError, OutputError
 from abi_cli.harmless import cell
 from abi_cli.listener import Listener
+from abi_cli.ranges import Range
 from abi_cli.variables import Value
 
 METRICS, FIGURES, REPORT = "metrics.json", "figures", "report.html"
@@ -48,7 +51,11 @@ class Inputs:
         summaries: What the network makes of these data sets, and of observed ones; None where that
             is not known.
         log_density: Of the truths, as the network has it, `(dataset,)`; None where it has none.
+        ranges: Element name → what the prior gave of it in training; empty where that is not known.
         notes: What is known besides.
+        computed: Names of `estimates` that are no parameters but were computed from them: what is
+            not a finite number everywhere among these is left out.
+        skipped: What was left out before, and why.
         unsure: Why nothing can be told, if so: then that is the verdict.
         limits: What is tolerated.
         source: Where the draws come from.
@@ -67,7 +74,10 @@ class Inputs:
     disagreement: Mapping[str, np.ndarray] = field(default_factory=dict)
     summaries: Summaries | None = None
     log_density: np.ndarray | None = None
+    ranges: Mapping[str, Range] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    computed: Collection[str] = ()
+    skipped: Mapping[str, str] = field(default_factory=dict)
     unsure: str | None = None
     limits: Limits = DEFAULT_LIMITS
     source: Provenance = UNKNOWN
@@ -87,7 +97,10 @@ def diagnose(inputs: Inputs, out: Path, *, listener: Listener, pdf: bool = False
         SpecError: A wrong number of labels.
         OutputError: A file can't be written.
     """
-    scalars = flatten(inputs.estimates, inputs.truths, labels=inputs.labels)
+    scalars = flatten(
+        inputs.estimates, inputs.truths, labels=inputs.labels, computed=inputs.computed
+    )
+    scalars = replace(scalars, skipped={**inputs.skipped, **scalars.skipped})
     datasets = scalars.truths.shape[1]
     if not 0 <= inputs.shown < datasets:
         raise DataError(f"Expected a data set between 0 and {datasets - 1}; got {inputs.shown}")
@@ -105,12 +118,13 @@ def diagnose(inputs: Inputs, out: Path, *, listener: Listener, pdf: bool = False
         joint_ranks=joint_ranks,
         log_density=inputs.log_density,
         context=inputs.context,
+        ranges=inputs.ranges,
         limits=inputs.limits,
     )
     observed = inputs.summaries.typicality() if inputs.summaries else {}
     metrics = replace(
         metrics,
-        notes=(*metrics.notes, *_unlike(observed), *inputs.notes),
+        notes=(*metrics.notes, *likeness(observed), *inputs.notes),
         observed=observed,
         disagreement={name: float(np.median(share)) for name, share in inputs.disagreement.items()},
     )
@@ -120,33 +134,49 @@ def diagnose(inputs: Inputs, out: Path, *, listener: Listener, pdf: bool = False
     for note in metrics.notes:
         listener.note(note)
 
-    text = json.dumps(metrics.to_config(), indent=2, ensure_ascii=False, allow_nan=False)
     shown = list(pictures(inputs, scalars, summary, metrics, joint_ranks))
+    with _writing(out):
+        _write_metrics(metrics, out)
+        _draw_all(shown, out / FIGURES, pdf=pdf, listener=listener)
+        write_page(out / REPORT, metrics, shown, out / FIGURES, inputs.source)
+    return metrics
+
+
+def diagnose_points(
+    metrics: PointMetrics, out: Path, *, listener: Listener, pdf: bool = False
+) -> None:
+    """Write `metrics.json` and a picture of point estimates into the folder `out`.
+
+    Errors:
+        OutputError: A file can't be written.
+    """
+    with _writing(out):
+        _write_metrics(metrics, out)
+        _draw_all(list(point_pictures(metrics)), out / FIGURES, pdf=pdf, listener=listener)
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    """While files are written into a folder.
+
+    Errors:
+        OutputError: One can't be.
+    """
     try:
-        figures = out / FIGURES
-        figures.mkdir(parents=True, exist_ok=True)
-        part = out / f".{METRICS}.part"
-        part.write_text(text + "\n", encoding="utf-8")
-        part.replace(out / METRICS)
-        _draw_all(shown, figures, pdf=pdf, listener=listener)
-        write_page(out / REPORT, metrics, shown, figures, inputs.source)
+        (out / FIGURES).mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as error:
         raise OutputError(
             f"Expected to write into {out}; got: {error.strerror or error}",
             hint="Is the disk full, or the folder read-only?",
         ) from error
-    return metrics
 
 
-def _unlike(observed: Mapping[str, float]) -> list[str]:
-    """What to know of observed data that the model does not make."""
-    found = [f"{label} (p = {p:.1g})" for label, p in observed.items() if p < UNLIKE]
-    if not found:
-        return []
-    return [
-        f"Observed data unlike those that the model makes: {', '.join(found)}. The network was not "
-        "trained on such data, and what is said here does not hold for their posteriors."
-    ]
+def _write_metrics(metrics: Metrics | PointMetrics, out: Path) -> None:
+    text = json.dumps(metrics.to_config(), indent=2, ensure_ascii=False, allow_nan=False)
+    part = out / f".{METRICS}.part"
+    part.write_text(text + "\n", encoding="utf-8")
+    part.replace(out / METRICS)
 
 
 def _draw_all(shown: Sequence[Picture], folder: Path, *, pdf: bool, listener: Listener) -> None:

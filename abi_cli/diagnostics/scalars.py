@@ -7,7 +7,7 @@ in blocks, so memory stays bounded beyond the draws themselves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -139,16 +139,20 @@ def flatten(
     truths: Mapping[str, np.ndarray],
     *,
     labels: Mapping[str, Sequence[str]],
+    computed: Collection[str] = (),
 ) -> Scalars:
     """Lay the scalar elements of all parameters side by side.
 
     Elements that are the same in every data set (the ones on a correlation matrix's diagonal), and
-    those that repeat an earlier one (its upper triangle), are skipped and named.
+    those that repeat an earlier one (its upper triangle), are skipped and named. So are computed
+    ones that some data sets do not have, or that are infinite somewhere: their ranks would not be
+    those of all data sets.
 
     Arguments:
         estimates: Parameter → posterior draws `(dataset, draw, *event)`.
         truths: Parameter → `(dataset, *event)`.
         labels: Parameter → its labels, see `element_labels`.
+        computed: Those that are no parameters but were computed from them.
 
     Errors:
         DataError: Shapes that don't match, or nothing left to look at.
@@ -173,7 +177,10 @@ def flatten(
             strict=True,
         )
         for k, (name, label) in enumerate(elements):
-            if (rows[k] == rows[k][0]).all():
+            why = _unranked(columns[:, :, k], rows[k]) if parameter in computed else None
+            if why is not None:
+                skipped[name] = why
+            elif (rows[k] == rows[k][0]).all():
                 skipped[name] = "the same in every data set"
             elif (twin := seen.setdefault(rows[k].tobytes(), name)) != name:
                 skipped[name] = f"equal to {twin}"
@@ -185,6 +192,25 @@ def flatten(
     if not names:
         raise DataError("Expected a parameter that varies over the data sets; got none")
     return Scalars(tuple(names), tuple(shown), tuple(draws), np.stack(values), skipped)
+
+
+def _unranked(draws: np.ndarray, truth: np.ndarray) -> str | None:
+    """Why what was computed can't be ranked in all data sets; None if it can.
+
+    Arguments:
+        draws: `(dataset, draw)`.
+        truth: `(dataset,)`.
+    """
+    absent = np.isnan(truth).sum()
+    if absent:
+        return f"not there in {absent:,} of {len(truth):,} data sets"
+    infinite = np.isinf(draws).any(axis=1) | np.isinf(truth)
+    if infinite.any():
+        return (
+            f"infinite in {infinite.sum():,} of {len(truth):,} data sets, data set "
+            f"{int(infinite.argmax())} first; its logarithm may not be"
+        )
+    return None
 
 
 def _matching_truth(

@@ -20,11 +20,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
 from abi_cli.spreads import almost_constant
 
 UNLIKE = 0.01
 """A p-value below which data are called unlike what the model makes."""
+
+SURPRISING = 0.05
+"""Probability below which what chance would give is not chance."""
 
 _SMALLEST = 1e-8
 """Directions with a smaller share of the variance than this are none."""
@@ -84,3 +88,36 @@ class _Whitening:
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         return np.asarray((rows - self.mean) / self.scale @ self.to_components)
+
+
+_NAMED = 3
+
+
+def likeness(observed: Mapping[str, float]) -> tuple[str, ...]:
+    """What to know of observed data, in a sentence; nothing where there are none.
+
+    Of many data sets some have small p-values by chance. Those are unlike the model's whose number
+    is more than chance, or of which one has a p-value that is small for the least of so many.
+
+    Arguments:
+        observed: Label → p-value.
+    """
+    number = len(observed)
+    if not number:
+        return ()
+    odd = sorted((p, label) for label, p in observed.items() if p < UNLIKE)
+    chance = f"chance alone gives {UNLIKE * number:.2g} of {number:,}"
+    surprising = stats.binom.sf(len(odd) - 1, number, UNLIKE) < SURPRISING if odd else False
+    if not surprising and not (odd and odd[0][0] * number < SURPRISING):
+        return (
+            f"Observed data are like those that the model makes: {len(odd):,} of {number:,} data "
+            f"sets have p < {UNLIKE:g}; {chance}.",
+        )
+    named = ", ".join(f"{label} (p = {p:.1g})" for p, label in odd[:_NAMED])
+    rest = len(odd) - _NAMED
+    more = f" and {rest:,} more, in metrics.json" if rest > 0 else ""
+    return (
+        f"Observed data are unlike those that the model makes: {len(odd):,} of {number:,} data "
+        f"sets have p < {UNLIKE:g}, {chance}: {named}{more}. The network was not trained on such "
+        "data, and what is said here does not hold for their posteriors.",
+    )

@@ -40,6 +40,7 @@ class Kind(StrEnum):
     JOINT_NARROW = "joint_narrow"
     JOINT_WIDE = "joint_wide"
     TOLD_APART = "told_apart"
+    BEYOND = "beyond"
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,7 @@ def judge(
     joint: Mapping[str, Uniformity] | None = None,
     *,
     datasets: int,
+    beyond: Mapping[str, str] | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Verdict:
     """Judge all parameters together.
@@ -156,6 +158,7 @@ def judge(
         by_context: In words which data sets → element name → how uniform its ranks are in those.
         joint: Quantity → how uniform its ranks are.
         datasets: How many data sets that rests on.
+        beyond: Element name → where its draws lie that the prior never gave: worth a warning.
         limits: What is tolerated.
     """
     known, bins = given_data or {}, by_context or {}
@@ -168,22 +171,41 @@ def judge(
             element,
             known.get(name),
             {where: own[name] for where, own in bins.items()},
+            (beyond or {}).get(name),
             level=level,
             limits=limits,
         )
         for name, element in elements.items()
     }
-    together = {
+    joint_verdicts = {
         name: _judge_joint(name, own, level=level, limits=limits)
         for name, own in (joint or {}).items()
     }
+    return together(verdicts, joint_verdicts, datasets=datasets, limits=limits)
+
+
+def together(
+    parameters: Mapping[str, ElementVerdict],
+    joint: Mapping[str, ElementVerdict],
+    *,
+    datasets: int,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Verdict:
+    """The verdict on all, from that on each.
+
+    Arguments:
+        parameters: Element name → its own.
+        joint: Quantity of the joint distribution → the verdict by it.
+        datasets: How many data sets they rest on.
+    """
     order = list(Outcome)
-    worst = max((v.outcome for v in (*verdicts.values(), *together.values())), key=order.index)
-    guilty = {name: v.reason for name, v in verdicts.items() if v.outcome is worst}
-    more = [v.reason for v in together.values() if v.outcome is worst]
+    worst = max((v.outcome for v in (*parameters.values(), *joint.values())), key=order.index)
+    guilty = {name: v.reason for name, v in parameters.items() if v.outcome is worst}
+    more = [v.reason for v in joint.values() if v.outcome is worst]
     guilty |= {"the joint posterior": " and ".join(more)} if more else {}
-    sentence = _sentence(worst, guilty, datasets=datasets, limits=limits)
-    return Verdict(worst, sentence, verdicts, together, limits)
+    strays = any(Kind.BEYOND in v.faults[0].kinds for v in parameters.values() if v.faults)
+    sentence = _sentence(worst, guilty, datasets=datasets, strays=strays, limits=limits)
+    return Verdict(worst, sentence, parameters, joint, limits)
 
 
 def datasets_needed(limits: Limits) -> int:
@@ -201,6 +223,7 @@ def _judge_one(
     element: Uniformity,
     given_data: Uniformity | None,
     bins: Mapping[str, Uniformity],
+    beyond: str | None,
     *,
     level: float,
     limits: Limits,
@@ -216,6 +239,8 @@ def _judge_one(
         large = any(_is_large(own, limits) for own in wrong.values())
         fault = _fault(wrong[where], level=level, large=large)
         faults.append(replace(fault, reason=f"{fault.reason} where {where}"))
+    if beyond is not None:
+        faults.append(Fault((Kind.BEYOND,), beyond, large=False))
     if faults:
         return ElementVerdict.of(faults)
 
@@ -288,7 +313,14 @@ def _unread(given_data: Uniformity, limits: Limits) -> Fault:
     return Fault((kind,), reason, abs(given_data.mean_score) > limits.mean_score)
 
 
-def _sentence(outcome: Outcome, guilty: Mapping[str, str], *, datasets: int, limits: Limits) -> str:
+def _sentence(
+    outcome: Outcome,
+    guilty: Mapping[str, str],
+    *,
+    datasets: int,
+    strays: bool,
+    limits: Limits,
+) -> str:
     size = f"{100 * (limits.sd_ratio - 1):.0f} % in width or {limits.mean_score:g} sd in place"
     if outcome is Outcome.PASS:
         return f"No posterior is off by more than {size}, as far as {datasets:,} data sets tell."
@@ -298,6 +330,8 @@ def _sentence(outcome: Outcome, guilty: Mapping[str, str], *, datasets: int, lim
             f"{size} ({_listed(list(guilty))}): about {datasets_needed(limits):,} usually tell."
         )
     faults = _listed([f"{name} is {fault}" for name, fault in guilty.items()])
+    if outcome is Outcome.WARN and strays:
+        return f"Detectably not exact: {faults}."
     if outcome is Outcome.WARN:
         return f"Detectably not exact, by less than {size}: {faults}."
     return f"Posteriors can't be trusted: {faults}."

@@ -11,7 +11,7 @@ import numpy as np
 
 from abi_cli.errors import SpecError
 from abi_cli.model.declared import Declared
-from abi_cli.model.evaluation import evaluated, refuse_unknown_arguments, unusable
+from abi_cli.model.evaluation import At, evaluated, refuse_unknown_arguments, unusable
 from abi_cli.model.functions import UserFunction
 from abi_cli.model.simulator import Simulator
 from abi_cli.spec import ModelSection
@@ -81,22 +81,24 @@ class LogDensity:
             )
 
     def of_data_set(
-        self, known: Mapping[str, Any], draws: Mapping[str, np.ndarray], dataset: int
+        self, known: Mapping[str, Any], draws: Mapping[str, np.ndarray], at: At
     ) -> np.ndarray:
         """Of all draws of a data set, `(draw,)`; −inf where they can't be.
 
         Arguments:
             known: Data and context of one data set.
             draws: Parameters, `(draw, *event)`.
-            dataset: What messages call the data set.
+            at: Which draws these are.
 
         Errors:
             UserFunctionError: A function raised, or gave what is no log density.
         """
         total = sum(
-            _summed(function, evaluated(f"the log density by {function.name}", function, *at))
+            _summed(
+                function,
+                evaluated(f"the log density by {function.name}", function, known, draws, at),
+            )
             for function in self.functions
-            for at in [(known, draws, dataset)]
         )
         if isinstance(self.prior, Declared):
             number = len(next(iter(draws.values())))

@@ -3,30 +3,60 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
 from abi_cli import underway
 from abi_cli.errors import SpecError, UserFunctionError
-from abi_cli.model.functions import BATCH_SIZE, UserFunction, shown
+from abi_cli.model.functions import BATCH_SIZE, RNG, UserFunction, shown
 from abi_cli.model.owning import kept, private
+from abi_cli.model.streams import NOISE_BLOCK, Purpose, Streams
 from abi_cli.variables import Datasets, Layout, Ragged, take
 
+_UNITS = 1 << 32
+"""Streams of a data set: more than it has draws."""
 
-def refuse_unknown_arguments(function: UserFunction, layout: Layout, *, place: str) -> None:
+_TOLD = 256
+"""Calls between two signs of life."""
+
+
+@dataclass(frozen=True)
+class At:
+    """Which draws a function is called for: its messages and its randomness go by it.
+
+    Arguments:
+        dataset: The place of the data set among all.
+        draw: The place of the first of its draws that are at hand.
+        seed: Of the `rng` that a function may take: what it draws for a draw of a data set depends
+            on seed, name of the result, data set and draw alone.
+        advance: Hears how many draws are done.
+    """
+
+    dataset: int
+    draw: int = 0
+    seed: int = 1
+    advance: Callable[[int], None] = lambda _number: None
+
+
+def refuse_unknown_arguments(
+    function: UserFunction, layout: Layout, *, place: str, rng: bool = False
+) -> None:
     """Refuse a function that takes what a model doesn't have.
 
     Arguments:
         place: The field of the spec that names it.
+        rng: Whether it may draw random numbers.
 
     Errors:
         SpecError: It does.
     """
     known = [variable.name for variable in layout.variables]
     for argument, required in function.signature().items():
-        if required and argument not in (*known, BATCH_SIZE):
+        if required and argument not in (*known, BATCH_SIZE, *((RNG,) if rng else ())):
             near = difflib.get_close_matches(argument, known, n=1)
             listed = f"It can take {', '.join(known)}"
             raise SpecError(
@@ -63,51 +93,92 @@ def evaluated(
     function: UserFunction,
     known: Mapping[str, Any],
     draws: Mapping[str, np.ndarray],
-    dataset: int,
+    at: At,
 ) -> np.ndarray:
-    """A function's results for all draws of a data set, `(draw, *event)`, float64.
+    """A function's results for draws of a data set, `(draw, *event)`, float64.
 
-    With an argument `batch_size` it is called once: parameters and result have an axis of draws.
+    With an argument `batch_size` it is called for up to `NOISE_BLOCK` draws at once: parameters and
+    result have an axis of draws.
 
     Arguments:
         name: What messages call the result.
-        dataset: What messages call the data set.
+        at: Which draws these are.
 
     Errors:
         UserFunctionError: It raised, or gave what is no number or another shape.
     """
-    number = len(next(iter(draws.values())))
-    taken = [argument for argument in function.signature() if argument in {*known, *draws}]
-    with function.at_hand(), underway.work(f"{name} of data set {dataset}"):
-        if function.batched:
-            given = {a: draws[a] if a in draws else known[a] for a in taken}
-            result = _called(function, {**given, BATCH_SIZE: number}, f"data set {dataset}")
-            if np.shape(result)[:1] != (number,):
-                raise unusable(
-                    function,
-                    f"{name} must have {number} (batch_size) as its first axis; its shape is "
-                    f"{np.shape(result)}",
-                )
-            return _numbers(name, function, result)
-        each = [
-            _called(
-                function,
-                {a: draws[a][k] if a in draws else known[a] for a in taken},
-                f"draw {k} of data set {dataset}",
-            )
-            for k in range(number)
+    calls = _Calls(name, function, known, draws, at)
+    with function.at_hand(), underway.work(f"{name} of data set {at.dataset}"):
+        streams = Streams(at.seed, Purpose.QUANTITY, crc32(name.encode()))
+        with streams.everywhere():
+            return streams.run(lambda: calls.made(streams))
+
+
+@dataclass(frozen=True)
+class _Calls:
+    """The calls of a function for draws of a data set."""
+
+    name: str
+    function: UserFunction
+    known: Mapping[str, Any]
+    draws: Mapping[str, np.ndarray]
+    at: At
+
+    def made(self, streams: Streams) -> np.ndarray:
+        """Their results, `(draw, *event)`."""
+        number = len(next(iter(self.draws.values())))
+        if not self.function.batched:
+            return _numbers(self.name, self.function, self._one_by_one(number, streams))
+        parts = [
+            self._together(first, min(number, first + NOISE_BLOCK), streams)
+            for first in range(0, number, NOISE_BLOCK)
         ]
-    return _numbers(name, function, each)
+        if len({part.shape[1:] for part in parts}) > 1:
+            raise unusable(self.function, f"{self.name} must have one shape for all draws")
+        return np.concatenate(parts)
+
+    def _one_by_one(self, number: int, streams: Streams) -> list[Any]:
+        results = []
+        for k in range(number):
+            given = self._given({name: value[k] for name, value in self.draws.items()}, k, streams)
+            where = f"draw {self.at.draw + k} of data set {self.at.dataset}"
+            results.append(_called(self.function, given, where))
+            if (k + 1) % _TOLD == 0:
+                self.at.advance(_TOLD)
+        self.at.advance(number % _TOLD)
+        return results
+
+    def _together(self, first: int, stop: int, streams: Streams) -> np.ndarray:
+        size = stop - first
+        own = {name: value[first:stop] for name, value in self.draws.items()}
+        given = {**self._given(own, first, streams), BATCH_SIZE: size}
+        result = _called(self.function, given, f"data set {self.at.dataset}")
+        if np.shape(result)[:1] != (size,):
+            raise unusable(
+                self.function,
+                f"{self.name} must have {size} (batch_size) as its first axis; its shape is "
+                f"{np.shape(result)}",
+            )
+        self.at.advance(size)
+        return _numbers(self.name, self.function, result)
+
+    def _given(self, own: Mapping[str, np.ndarray], first: int, streams: Streams) -> dict[str, Any]:
+        """What the function takes for draws from `first` on, whose randomness begins there."""
+        streams.seek(self.at.dataset * _UNITS + self.at.draw + first)
+        known = {**self.known, **own, RNG: streams.rng}
+        return {name: known[name] for name in self.function.signature() if name in known}
 
 
 def _called(function: UserFunction, arguments: Mapping[str, Any], where: str) -> Any:
     try:
-        result = function.function(**{name: private(value) for name, value in arguments.items()})
+        own = {n: value if n == RNG else private(value) for n, value in arguments.items()}
+        result = function.function(**own)
         return kept(result)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        given = [f"{n} = {shown(v)}" for n, v in arguments.items() if n != BATCH_SIZE]
+        hidden = (BATCH_SIZE, RNG)
+        given = [f"{n} = {shown(v)}" for n, v in arguments.items() if n not in hidden]
         raise function.raised(error, draw=", ".join([where, *given])) from error
 
 
@@ -121,6 +192,6 @@ def _numbers(name: str, function: UserFunction, result: Any) -> np.ndarray:
     return array
 
 
-def unusable(function: UserFunction, message: str) -> UserFunctionError:
+def unusable(function: UserFunction, message: str, *, hint: str | None = None) -> UserFunctionError:
     """The error to raise for results that can't be used."""
-    return UserFunctionError(message, place=function.place)
+    return UserFunctionError(message, place=function.place, hint=hint)

@@ -242,6 +242,9 @@ class Simulator:
                     place=self._drawn_by(name, pilot).place,
                 )
         layout = Layout.of_values(pilot, self._roles(pilot), missing=self.missing)
+        given = self.given
+        if isinstance(given, Design):
+            layout = layout.reaching(given.values)
         for variable in layout.of("parameter"):
             if variable.integer:
                 raise SpecError(

@@ -47,6 +47,7 @@ class Purpose(IntEnum):
     SAMPLE = 6
     INIT = 7
     PREDICT = 8
+    QUANTITY = 9
 
 
 @lru_cache(maxsize=64)

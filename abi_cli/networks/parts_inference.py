@@ -257,9 +257,9 @@ class Point(InferenceNetwork):
     Every parameter's estimates are learned by scores that only the posterior's own minimize, on the
     parameter's own scale, so that a mean is the mean of sigma and not that of its logarithm.
     Quantiles never cross, and those of a parameter that `constrain` bounds stay within the bounds.
-    `abi estimate` gives them; there are no draws to sample, to diagnose or to compute quantities
-    of, and nothing is said of how parameters go together. Parameters without a posterior mean
-    (very heavy tails) have quantiles only.
+    `abi estimate` gives them, and `abi diagnose` holds them against true values; there are no draws
+    to sample or to compute quantities of, and nothing is said of how parameters go together.
+    Parameters without a posterior mean (very heavy tails) have quantiles only.
 
     On `specs/regression.yaml` at its budget the defaults are off the exact mean, sd and quantiles
     by 0.02 to 0.09 posterior sds in the median data set (mean of the slope 0.02, q95 of sigma

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from abi_cli.workflow.request import Compute, Target
     from abi_cli.workflow.resuming import resume
     from abi_cli.workflow.sampling import Shape, sample
+    from abi_cli.workflow.selecting import Selection
     from abi_cli.workflow.simulating import simulate
     from abi_cli.workflow.starting import Started, fill, init, schema
     from abi_cli.workflow.streaming import stream
@@ -47,6 +48,7 @@ __all__ = [
     "Finding",
     "Posterior",
     "Receipt",
+    "Selection",
     "Shape",
     "Started",
     "Target",
@@ -92,6 +94,7 @@ _NAMES = {
     "sampling": "Shape sample",
     "request": "Compute Target",
     "resuming": "resume",
+    "selecting": "Selection",
     "simulating": "simulate",
     "starting": "Started fill init schema",
     "streaming": "stream",

@@ -222,6 +222,7 @@ def _quantities(model: Model, data: Datasets, layout: Layout) -> tuple[View, ...
     few = take(data, slice(0, _QUANTITY_ROWS))
     parameters = {v.name: np.asarray(few[v.name])[:, None] for v in layout.of("parameter")}
     values = model.judged.of(parameters, few)
+    model.judged.refuse_infinite(values)
     return tuple(view for name in values for view in _elements(_one_draw(values), name))
 
 

@@ -91,6 +91,7 @@ def compare(
             simulated,
             draws=draws,
             seed=seed,
+            data=validation.data,
             compute=compute,
             listener=listener,
         )
@@ -132,6 +133,7 @@ def _judged(
     *,
     draws: int,
     seed: int,
+    data: Path | None,
     compute: Compute,
     listener: Listener,
 ) -> Judged:
@@ -140,7 +142,7 @@ def _judged(
     truths = parameters_of(simulated, run)
     labels = list(map(str, range(count(simulated))))
     header = DrawHeader.of(simulated, run.layout, labels=labels, draws=draws, seed=seed)
-    with blaming_the_run(run):
+    with blaming_the_run(run, data=data):
         density = density_of(approximator, simulated, truths, listener)
         blocks = approximator.sample(simulated, draws=draws, seed=seed, listener=listener)
         drawn = collect(header, blocks).values

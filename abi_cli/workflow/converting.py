@@ -197,6 +197,8 @@ def _convert_draws(draws: Draws, target: Target, listener: Listener, source: Pat
     header = DrawHeader(draws.labels, parameters, number, draws.seed, draws.provenance)
     if formats.sniff(source) == "nc":
         listener.note("data that the netCDF file holds beside the draws are left out")
+    if draws.chains:
+        listener.note(f"{draws.chains} chains are laid end to end: what is written is no chain")
     with open_draws(target.path, header, format=target.format) as writer:
         for i in range(len(draws.labels)):
             writer.write(DrawBlock(i, 0, {n: v[i : i + 1] for n, v in draws.values.items()}))

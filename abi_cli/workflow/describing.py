@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from abi_cli.data import STATISTICS, Draws, Statistics, read_answers, summarize
-from abi_cli.data.statistics import interval
+from abi_cli.data.chains import is_ours, read_chains
+from abi_cli.data.entries import listing
+from abi_cli.data.statistics import interval, looks_like_a_chain
 from abi_cli.errors import RunError
+from abi_cli.listener import Listener
 from abi_cli.manifest import DIAGNOSTICS, METRICS
 from abi_cli.model_file import damaged, read_config
-from abi_cli.run import Run, look
+from abi_cli.run import Run, look, open_run
 from abi_cli.spec import read_source
 from abi_cli.spec.reader import read_document
 from abi_cli.variables import Layout
+from abi_cli.workflow.naming import labels_in, titles_of
+from abi_cli.workflow.opening import spec_of
 from abi_cli.workflow.request import STDIN, need_piped
 
 
@@ -101,7 +107,14 @@ def _size(entry: Path) -> int:
     return sum(file.stat().st_size for file in files)
 
 
-def summary(draws: Path, *, mass: float = 0.9, kind: str = "eti") -> Statistics:
+def summary(
+    draws: Path,
+    *,
+    mass: float = 0.9,
+    kind: str = "eti",
+    run: Path | None = None,
+    listener: Listener | None = None,
+) -> Statistics:
     """Mean, sd, Monte Carlo error, median and an interval of a file of draws.
 
     A file of estimates, as `abi sample --points` and `abi estimate` write it, is what it is.
@@ -110,13 +123,37 @@ def summary(draws: Path, *, mass: float = 0.9, kind: str = "eti") -> Statistics:
         draws: A file, or `-` for standard input.
         mass: Of the interval.
         kind: `eti`, with equal tails, or `hdi`, the shortest one.
+        run: Whose labels parameters get.
 
     Errors:
         UsageError: No such interval.
         DataError: It is no file of draws.
+        RunError: There is no such run.
     """
     ends = interval(mass, kind)
     need_piped(draws)
-    source = None if draws == STDIN else draws
-    found = read_answers(source)
-    return summarize(found, (*STATISTICS[:4], *ends)) if isinstance(found, Draws) else found
+    titles: Mapping[str, str] = {}
+    if run is not None:
+        opened = open_run(run)
+        titles = titles_of(spec_of(opened, trust_code=False), opened.layout)
+    found = _answers(draws)
+    if isinstance(found, Statistics):
+        return replace(found, titles=titles)
+    close = [name for name, own in found.elements().items() if looks_like_a_chain(own)]
+    if close and not found.chains:
+        (listener or Listener()).warn(
+            f"draws are taken as independent, but those of {listing(close)} follow each other as "
+            "in a Markov chain: then mcse is too small",
+            hint="In netCDF of ArviZ, or with a column chain, their autocorrelation is counted.",
+        )
+    made = summarize(found, (*STATISTICS[:4], *ends))
+    return replace(made, titles=titles or labels_in(found.provenance))
+
+
+def _answers(file: Path) -> Draws | Statistics:
+    """Draws, or estimates; of netCDF of other tools draws with their chains."""
+    if file == STDIN:
+        return read_answers(None)
+    if file.suffix in (".nc", ".netcdf") and file.is_file() and not is_ours(file):
+        return read_chains(file)
+    return read_answers(file)

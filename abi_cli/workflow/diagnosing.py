@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from abi_cli import placing
 from abi_cli.data import Disagreement, DrawHeader, Loaded, collect, disagreement_told
-from abi_cli.diagnostics import Inputs, Limits, Metrics, Summaries
+from abi_cli.diagnostics import (
+    Inputs,
+    Limits,
+    Metrics,
+    PointMetrics,
+    Summaries,
+    diagnose_points,
+    measure_points,
+)
 from abi_cli.diagnostics import diagnose as measure
+from abi_cli.diagnostics.summaries import likeness
 from abi_cli.errors import UsageError
 from abi_cli.listener import Listener
 from abi_cli.manifest import DIAGNOSTICS
-from abi_cli.placing import replacing
+from abi_cli.model.quantities import OF_TRUTHS
+from abi_cli.ranges import ranges_of
 from abi_cli.run import Run, open_run
-from abi_cli.variables import Datasets, DrawBlock, Variable, count
+from abi_cli.variables import Datasets, count
 from abi_cli.workflow.naming import naming_of
 from abi_cli.workflow.opening import (
+    has_draws,
     load_data,
     model_of,
     open_approximator,
-    refuse_without_draws,
 )
 from abi_cli.workflow.provenance import provenance
 from abi_cli.workflow.refusing import blaming_the_run, refusing
@@ -35,6 +46,8 @@ from abi_cli.workflow.request import (
     Target,
     tell_files,
 )
+from abi_cli.workflow.sampling import computing
+from abi_cli.workflow.selecting import USUAL_SELECTION, Selection
 from abi_cli.workflow.validation import (
     USUAL_VALIDATION,
     Validation,
@@ -48,11 +61,14 @@ if TYPE_CHECKING:
     from abi_cli.approximator import Approximator
 
 
+USUAL_DRAWS = 1000
+
+
 @dataclass(frozen=True)
 class Diagnosis:
     """Metrics, the folder with them, their report and pictures; the history of the training."""
 
-    metrics: Metrics
+    metrics: Metrics | PointMetrics
     folder: Path
     history: Sequence[Mapping[str, float]] = ()
 
@@ -61,9 +77,10 @@ def diagnose(
     path: Path,
     *,
     validation: Validation = USUAL_VALIDATION,
-    draws: int = 1000,
+    draws: int | None = None,
     seed: int | None = None,
     observed: Path | None = None,
+    selection: Selection = USUAL_SELECTION,
     shown: str | None = None,
     pdf: bool = False,
     target: Target = USUAL_PLACE,
@@ -73,28 +90,40 @@ def diagnose(
     """Simulate fresh data sets with the run's own code, sample them, compare with the truth.
 
     The truth of each parameter, and of each quantity that the spec names, is ranked among its
-    draws; with `log_likelihood` so is the density of the model.
+    draws; with `log_likelihood` so is the density of the model. Estimates of a network that has no
+    draws are held against the truth themselves.
 
     Arguments:
         path: The run folder.
         validation: Which data sets.
-        draws: How many posterior draws of each.
+        draws: How many posterior draws of each, 1,000 by default.
         seed: Of both; the run's by default.
         observed: Real data, to be held against simulated ones.
+        selection: Quantities beside those of the spec, or some of them to leave out.
         shown: The data set whose posterior is shown, counted from 0.
         pdf: Write figures as PDF, too.
         target: A folder; RUN/diagnostics by default, which is replaced.
 
     Errors:
-        UsageError: The network has no draws.
+        UsageError: Something is asked for that a network without draws does not have.
         RunError, DataError, UserFunctionError, OutputError: As they say.
     """
     listener = listener or Listener()
     run = open_run(path)
     seed = run.manifest.seed if seed is None else seed
-    model = model_of(run)
-    refuse_without_draws(run, model.spec)
+    model = selection.of(model_of(run), run.layout)
+    drawn = has_draws(model.spec)
+    if not drawn:
+        asked = {
+            "--draws": draws,
+            "--show": shown,
+            "-s": selection.added,
+            "--skip": selection.skipped,
+        }
+        _refuse_draws(run, model.spec.networks.inference.name, asked)
     target.claim()
+    folder = target.path or run.path / DIAGNOSTICS
+    placing.refuse_locked(folder)
     tell_files(model, listener)
     simulated = validation.simulations(model, seed=seed, compute=compute, listener=listener)
     last = count(simulated) - 1
@@ -102,19 +131,35 @@ def diagnose(
         raise UsageError(f"Expected --show 0 to {last}; got {shown}")
     real = load_data(run, observed, naming_of(model.spec), listener) if observed else None
     approximator = open_approximator(run, compute, listener)
-    with blaming_the_run(run):
+    labels = {name: section.labels for name, section in (model.spec.parameters or {}).items()}
+    limits = Limits(**dict(model.spec.diagnostics))
+    with blaming_the_run(run, data=validation.data):
+        summaries = _summaries(approximator, simulated, real)
+    if not drawn:
+        points = _points(approximator, run, simulated, validation.data, labels, limits)
+        points = replace(points, observed=summaries.typicality())
+        for note in likeness(points.observed):
+            listener.note(note)
+        with placing.replacing(folder) as place:
+            diagnose_points(points, place, listener=listener, pdf=pdf)
+        return Diagnosis(points, folder, run.history())
+    draws = draws or USUAL_DRAWS
+    with blaming_the_run(run, data=validation.data):
         answers = _answers(
-            approximator, run, model, simulated, draws=draws, seed=seed, listener=listener
+            approximator,
+            run,
+            model,
+            simulated,
+            draws=draws or USUAL_DRAWS,
+            seed=seed,
+            listener=listener,
         )
-    folder = target.path or run.path / DIAGNOSTICS
-    with replacing(folder) as place:
+    with placing.replacing(folder) as place:
         metrics = measure(
             Inputs(
                 estimates=answers.estimates,
                 truths=answers.truths,
-                labels={
-                    name: section.labels for name, section in (model.spec.parameters or {}).items()
-                },
+                labels=labels,
                 prior=answers.truths,
                 history=run.history(),
                 seed=seed,
@@ -122,10 +167,13 @@ def diagnose(
                 data=data_of(simulated, run),
                 context=context_of(simulated, run),
                 disagreement=answers.disagreement,
-                summaries=_summaries(approximator, simulated, real),
+                summaries=summaries,
                 log_density=answers.log_density,
+                ranges=ranges_of(run.layout),
                 notes=answers.notes,
-                limits=Limits(**dict(model.spec.diagnostics)),
+                computed=model.judged.functions,
+                skipped=dict.fromkeys(selection.skipped, "--skip"),
+                limits=limits,
                 source=provenance(run, model.spec, seed=seed),
             ),
             place,
@@ -133,6 +181,41 @@ def diagnose(
             pdf=pdf,
         )
     return Diagnosis(metrics, folder, run.history())
+
+
+def _points(
+    approximator: Approximator,
+    run: Run,
+    simulated: Datasets,
+    data: Path | None,
+    labels: Mapping[str, Sequence[str]],
+    limits: Limits,
+) -> PointMetrics:
+    """How the estimates of a network without draws do."""
+    with blaming_the_run(run, data=data):
+        estimates = approximator.estimate(simulated)
+    names = approximator.inference_network.names
+    truths = parameters_of(simulated, run)
+    return measure_points(names, estimates, truths, labels=labels, limits=limits)
+
+
+def _refuse_draws(run: Run, network: str, asked: Mapping[str, object]) -> None:
+    """Refuse what only draws have.
+
+    Arguments:
+        asked: Option → what it says.
+
+    Errors:
+        UsageError: One says something.
+    """
+    for option, said in asked.items():
+        if said:
+            raise UsageError(
+                f"expected no {option}: {network}, the network of {run.path}, has no draws, and "
+                "its estimates are judged",
+                hint="For draws, train it with another network, such as "
+                "-s networks.inference=coupling_flow",
+            )
 
 
 @dataclass(frozen=True)
@@ -169,17 +252,15 @@ def _answers(
     density = density_of(approximator, simulated, truths, listener)
     watch = Disagreement(approximator.members)
     drawn = approximator.sample(simulated, draws=draws, seed=seed, listener=listener)
-    blocks: Iterable[DrawBlock] = watch.watching(drawn)
-    more: list[Variable] = []
-    if model.judged:
-        more = model.judged.variables(truths, simulated)
-        blocks = model.judged.added(blocks, simulated)
-        at_truth = {name: value[:, None] for name, value in truths.items()}
-        values = model.judged.of(at_truth, simulated)
-        truths = truths | {name: value[:, 0] for name, value in values.items()}
     labels = tuple(map(str, range(count(simulated))))
-    header = DrawHeader.of(simulated, run.layout, labels=labels, draws=draws, seed=seed, more=more)
-    estimates = collect(header, blocks).values
+    header = DrawHeader.of(simulated, run.layout, labels=labels, draws=draws, seed=seed)
+    estimates = collect(header, watch.watching(drawn)).values
+    if model.judged:
+        at_truth = {name: value[:, None] for name, value in truths.items()}
+        values = model.judged.of(at_truth, simulated, first_draw=OF_TRUTHS, seed=seed)
+        truths = truths | {name: value[:, 0] for name, value in values.items()}
+        with computing(model.judged, draws * count(simulated), listener) as progress:
+            estimates |= model.judged.of(estimates, simulated, seed=seed, advance=progress.advance)
     if model.judged.density is not None:
         _bring_to_earth(model.judged.density.name, estimates, truths, listener)
     shares = watch.shares()

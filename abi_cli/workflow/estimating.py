@@ -149,7 +149,7 @@ class Estimating:
         header = DrawHeader.of(
             {}, self.run.layout, labels=labels, draws=drawing.draws, seed=drawing.seed
         )
-        return estimates_of(header, watched(blocks(), watch, labels, self.listener))
+        return estimates_of(header, watched(blocks(), watch, labels, self.run, self.listener))
 
     def estimates(self) -> Statistics:
         """All of them."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+
 from abi_cli.data import Naming
 from abi_cli.data.meanings import Missing
 from abi_cli.spec import Spec
@@ -32,3 +35,23 @@ def titles_of(spec: Spec, layout: Layout) -> dict[str, str]:
             labels = element_labels(variable.name, variable.event, section.labels)
             titles |= zip(variable.elements(), labels, strict=True)
     return titles
+
+
+LABELS = "labels"
+"""What files of draws have titles under, in formats that take such attributes."""
+
+
+def told_labels(titles: Mapping[str, str]) -> dict[str, str]:
+    """The attribute with titles; none where there are none."""
+    return {LABELS: json.dumps(titles, ensure_ascii=False)} if titles else {}
+
+
+def labels_in(provenance: Mapping[str, str]) -> dict[str, str]:
+    """The titles that a file of draws has: none where it has no such attribute, or another's."""
+    try:
+        found = json.loads(provenance.get(LABELS, "{}"))
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {name: title for name, title in found.items() if isinstance(title, str)}

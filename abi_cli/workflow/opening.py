@@ -20,10 +20,12 @@ from abi_cli.data import (
     read_batches,
     read_several,
 )
+from abi_cli.data.beyond import Beyond
 from abi_cli.errors import RunError, UsageError
 from abi_cli.listener import Listener
 from abi_cli.model.modules import load_parts
 from abi_cli.networks.network import InferenceNetwork
+from abi_cli.ranges import ranges_of
 from abi_cli.run import Run
 from abi_cli.spec import Spec, read_spec
 from abi_cli.variables import DrawBlock
@@ -199,10 +201,21 @@ def watched(
     blocks: Iterable[DrawBlock],
     watch: Disagreement,
     labels: Sequence[str],
+    run: Run,
     listener: Listener,
 ) -> Iterator[DrawBlock]:
-    """The same draws; after the last, a warning if members of an ensemble disagree on them."""
-    yield from watch.watching(blocks)
+    """The same draws; after the last, warnings about them.
+
+    They are of members of an ensemble that disagree, and of draws that no prior gave.
+    """
+    beyond = Beyond(ranges_of(run.layout))
+    yield from beyond.watching(watch.watching(blocks))
+    for text in beyond.told(labels):
+        listener.warn(
+            text,
+            hint="If the prior has a bound there, declare it, or constrain the parameter in the "
+            "adapter, and train again. If not, are the data like the simulations?",
+        )
     told = disagreement_told(watch.shares(), labels)
     if told is not None:
         listener.warn(

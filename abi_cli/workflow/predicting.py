@@ -19,6 +19,7 @@ from abi_cli.diagnostics.predictive import Check, check, statistics_of, without_
 from abi_cli.errors import DataError
 from abi_cli.listener import Listener
 from abi_cli.model.prediction import Replication, replications
+from abi_cli.model.quantities import OF_TRUTHS
 from abi_cli.model.workers import Workers
 from abi_cli.run import Run, open_run
 from abi_cli.variables import Datasets, Layout, Value, Variable, array_of, concatenate, count, take
@@ -40,7 +41,8 @@ from abi_cli.workflow.request import (
     Target,
     tell_files,
 )
-from abi_cli.workflow.sampling import Sampling
+from abi_cli.workflow.sampling import Sampling, computing
+from abi_cli.workflow.selecting import USUAL_SELECTION, Selection
 from abi_cli.workflow.simulating import Written
 
 USUAL_DRAWS = 200
@@ -59,7 +61,8 @@ class Prediction:
         replicated: Observable → values of `dataset × draw` data sets, draw after draw.
         observed: Observable → the data.
         parameters: Name → `(dataset, draw, *event)`.
-        quantities: Name → `(dataset, draw, *event)` of the replicated data, and of the observed.
+        quantities: Name → `(dataset, draw, *event)` of the replicated data, and of the observed;
+            of the latter those alone that depend on data.
     """
 
     labels: list[str]
@@ -76,8 +79,9 @@ class Prediction:
             for name, value in statistics_of(self.replicated).items()
         }
         of_observed = statistics_of(self.observed)
+        of_data = self.quantities[1]
         for values, found in zip(self.quantities, (of_replicated, of_observed), strict=True):
-            found |= {name: value for name, value in values.items() if value.ndim == 2}
+            found |= {n: v for n, v in values.items() if n in of_data and v.ndim == 2}
         return check(self.labels, without_ends_of_binary(of_observed, of_replicated), of_replicated)
 
 
@@ -119,7 +123,9 @@ class Predicting:
             parameters,
             (
                 self._quantities(parameters, self._repeated() | replicated),
-                self.model.quantities.of(parameters, datasets),
+                self.model.quantities.of_data(layout).of(
+                    parameters, datasets, first_draw=OF_TRUTHS, seed=self.seed
+                ),
             ),
         )
 
@@ -140,10 +146,13 @@ class Predicting:
         self, parameters: Mapping[str, np.ndarray], replicated: Datasets
     ) -> dict[str, np.ndarray]:
         """Of replicated data: each goes with one draw."""
-        if not self.model.quantities.functions:
+        quantities = self.model.quantities
+        if not quantities:
             return {}
         single = {n: v.reshape(-1, 1, *v.shape[2:]) for n, v in parameters.items()}
-        values = self.model.quantities.of(single, replicated)
+        quantities = self.model.quantities
+        with computing(quantities, count(replicated), self.listener) as progress:
+            values = quantities.of(single, replicated, seed=self.seed, advance=progress.advance)
         shape = (len(self.loaded.labels), self._draws)
         return {name: value.reshape(*shape, *value.shape[2:]) for name, value in values.items()}
 
@@ -155,6 +164,7 @@ class Predicting:
         """
         begun = time.perf_counter()
         prediction = self.predict()
+        self.model.quantities.refuse_infinite(prediction.quantities[0])
         made = count(prediction.replicated)
         draw = np.tile(np.arange(self._draws), len(self.loaded.labels))
         values: dict[str, Value] = {"draw": draw, **self._repeated()}
@@ -201,6 +211,7 @@ def predict(
     target: Target = USUAL_PLACE,
     compute: Compute = USUAL_COMPUTE,
     trust_code: bool = False,
+    selection: Selection = USUAL_SELECTION,
     listener: Listener | None = None,
 ) -> Predicting:
     """Make ready to simulate data that the posteriors of data sets would generate.
@@ -211,6 +222,7 @@ def predict(
         draws: How many of each posterior, and so how many replicated data sets of each.
         drawn: A file of draws to take, instead of drawing now.
         seed: The run's by default.
+        selection: Quantities beside those of the spec, or some of them to leave out.
 
     Errors:
         UsageError: The network has no draws.
@@ -222,7 +234,7 @@ def predict(
     spec = spec_of(run, trust_code=trust_code)
     if drawn is None:
         refuse_without_draws(run, spec)
-    model = model_of(run)
+    model = selection.of(model_of(run), run.layout)
     model.need_simulator()
     tell_files(model, listener)
     target.claim()

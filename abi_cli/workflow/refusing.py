@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 
@@ -33,8 +34,11 @@ def refusing(loaded: Loaded, layout: Layout, *, of: np.ndarray | None = None) ->
         rows = np.array(error.rows) if of is None else of[list(error.rows)]
         raise _refused(loaded, layout, list(dict.fromkeys(rows.tolist()))) from None
     except AdapterError as error:
-        if error.row is None or error.variable == INFERENCE_VARIABLES:
+        if error.variable == INFERENCE_VARIABLES:
             raise
+        # The spec was in order when the run was trained: what does not fit now is the data's.
+        if error.row is None:
+            raise DataError(error.message, place=loaded.place(0), hint=error.hint) from None
         row = error.row if of is None else int(of[error.row])
         raise _unfit(loaded, layout, error, row) from None
 
@@ -107,15 +111,23 @@ def _farthest(
 
 
 @contextmanager
-def blaming_the_run(run: Run) -> Iterator[None]:
+def blaming_the_run(run: Run, *, data: Path | None = None) -> Iterator[None]:
     """Simulated data sets are as they should be: posteriors that are not finite are the run's.
+
+    Arguments:
+        data: The file that the data sets are from; None where the run's own model made them.
 
     Errors:
         RunError: One is not.
+        DataError: One is not, or a step has no place for a value, and the file is to blame.
     """
     try:
         yield
-    except Unanswerable as error:
+    except (Unanswerable, AdapterError) as error:
+        if data is not None:
+            raise DataError(error.message, place=str(data), hint=error.hint) from None
+        if isinstance(error, AdapterError):
+            raise
         raise RunError(
             f"{run.path}: {error.message}, though it was simulated by the run's own model",
             hint="Train it longer, or again with --force.",

@@ -99,6 +99,7 @@ class Target:
                 f"can't write {self.path}: there is no folder {self.path.parent}",
                 hint=f"mkdir -p {self.path.parent}",
             )
+        placing.refuse_locked(self.path)
         with placing.writing(self.path):
             placing.back_up(self.path)
 
@@ -167,13 +168,12 @@ class Model:
         """The modules that its functions live in and, from the spec's folder, what they import."""
         own = self.simulator.functions if self.simulator else ()
         functions = (*own, *self.judged.called())
-        modules = [function.reference.rpartition(":")[0] for function in functions]
-        named = {
-            (self.base / module).resolve()
-            for module in (*modules, *self.spec.use)
-            if module.endswith(".py")
-        }
-        return tuple(sorted(named.union(loaded_files(self.base))))
+        modules = [(f.base_dir, f.reference.rpartition(":")[0]) for f in functions]
+        modules += [(self.base, module) for module in self.spec.use]
+        named = {(base / module).resolve() for base, module in modules if module.endswith(".py")}
+        for base in {self.base, *(base for base, _ in modules)}:
+            named |= set(loaded_files(base))
+        return tuple(sorted(named))
 
     def file_names(self) -> tuple[str, ...]:
         """The same for people: relative to where they are, if they are below that."""

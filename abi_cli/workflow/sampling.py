@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -31,11 +32,12 @@ from abi_cli.data import (
 from abi_cli.data.draws import USUAL_STYLE
 from abi_cli.data.statistics import fewest_draws, parse
 from abi_cli.errors import UsageError
-from abi_cli.listener import Listener
+from abi_cli.listener import Listener, Progress
+from abi_cli.model.quantities import Quantities
 from abi_cli.model.streams import Purpose
 from abi_cli.run import MODEL, Run, open_run
-from abi_cli.variables import DrawBlock, Variable
-from abi_cli.workflow.naming import naming_of, titles_of
+from abi_cli.variables import Datasets, DrawBlock, Variable, count
+from abi_cli.workflow.naming import naming_of, titles_of, told_labels
 from abi_cli.workflow.opening import (
     Batches,
     DataFiles,
@@ -55,6 +57,7 @@ from abi_cli.workflow.request import (
     Target,
     tell_files,
 )
+from abi_cli.workflow.selecting import USUAL_SELECTION, Selection
 from abi_cli.workflow.simulating import Written
 
 if TYPE_CHECKING:
@@ -143,6 +146,7 @@ class Sampling:
         """
         first = next(self.data.parts)
         labels = list(first.labels)
+        more = [] if self.model is None else quantity_variables(self.model, first.datasets)
         header = DrawHeader.of(
             first.datasets,
             self.run.layout,
@@ -153,25 +157,34 @@ class Sampling:
                 "abi": __version__,
                 "run": self.run.manifest.name,
                 "model_sha256": self.run.manifest.hashes[MODEL],
+                **told_labels(self.titles),
             },
-            more=() if self.model is None else quantity_variables(self.model),
+            more=more,
             style=self.shape.style,
         )
         networks = self.networks()
         watch = Disagreement(networks.members)
-        drawn = self._drawn(networks, first, labels)
-        return header, watched(drawn, watch, labels, self.listener), watch
+        events = {variable.name: variable.event for variable in more}
+        drawn = self._drawn(networks, first, labels, events)
+        return header, watched(drawn, watch, labels, self.run, self.listener), watch
 
     def _drawn(
-        self, networks: Approximator, first: Loaded, labels: list[str]
+        self,
+        networks: Approximator,
+        first: Loaded,
+        labels: list[str],
+        events: Mapping[str, tuple[int, ...]],
     ) -> Iterator[DrawBlock]:
         """The draws of all batches.
 
         Arguments:
             labels: Of the first batch; those of the others are added as they come.
+            events: Quantity → its shape.
         """
         total = len(labels) * self.draws if self.data.whole else None
-        with self.listener.task("sampling", total=total, unit="draws") as progress:
+        with ExitStack() as tasks:
+            progress = tasks.enter_context(self.listener.task("sampling", total, "draws"))
+            advance = tasks.enter_context(self._computing(total)).advance
             begun = 0
             for loaded in self._all(first, labels):
                 blocks: Iterable[DrawBlock] = networks.sample(
@@ -179,12 +192,29 @@ class Sampling:
                 )
                 blocks = refusing_among(blocks, loaded, self.run.layout)
                 if self.model is not None:
-                    blocks = self.model.quantities.added(blocks, loaded.datasets, first=begun)
+                    blocks = self.model.quantities.added(
+                        blocks,
+                        loaded.datasets,
+                        first=begun,
+                        seed=self.seed,
+                        events=events,
+                        advance=advance,
+                    )
                 for block in blocks:
                     yield block
                     datasets, draws = block.shape
                     progress.advance(datasets * draws)
                 begun += len(loaded.labels)
+
+    def _computing(self, draws: int | None) -> AbstractContextManager[Progress]:
+        """The task of computing quantities of so many draws; one in silence where there are none.
+
+        Arguments:
+            draws: Of all data sets; None where that is not known.
+        """
+        if self.model is None:
+            return Listener().task("")
+        return computing(self.model.quantities, draws, self.listener)
 
     def _all(self, first: Loaded, labels: list[str]) -> Iterator[Loaded]:
         yield first
@@ -238,6 +268,7 @@ def sample(
     compute: Compute = USUAL_COMPUTE,
     trust_code: bool = False,
     quantities: bool = False,
+    selection: Selection = USUAL_SELECTION,
     listener: Listener | None = None,
 ) -> Sampling:
     """Read data sets and make ready to draw from their posteriors.
@@ -250,6 +281,7 @@ def sample(
         shape: What a file of them looks like.
         trust_code: Whether to execute parts of the run's own, if it has any.
         quantities: Whether to compute those of the spec, too, by the run's own code.
+        selection: More of them, or fewer.
 
     Errors:
         UsageError: The network has no draws; a statistic is unknown.
@@ -262,37 +294,59 @@ def sample(
     spec = spec_of(run, trust_code=trust_code)
     refuse_without_draws(run, spec)
     target.claim()
-    whole = codec.counts_first and shape.points is None
+    quantities = quantities or bool(selection.added)
+    if selection.skipped and not quantities:
+        raise UsageError("expected --skip with --quantities; got it alone")
+    whole = quantities or (codec.counts_first and shape.points is None)
     batches = load_batches(run, data, naming_of(spec), listener, whole=whole)
     seed = run.manifest.seed if seed is None else seed
-    model = with_quantities(path, listener) if quantities else None
+    model = with_quantities(path, listener, selection) if quantities else None
     networks = partial(open_approximator, run, compute, listener)
     titles = titles_of(spec, run.layout)
     return Sampling(run, batches, draws, seed, networks, listener, target, model, shape, titles)
 
 
-def with_quantities(path: Path, listener: Listener) -> Model:
+def with_quantities(
+    path: Path, listener: Listener, selection: Selection = USUAL_SELECTION
+) -> Model:
     """The model of a run, with the functions of its quantities, which are executed.
 
     Errors:
         UsageError: It has none.
     """
-    model = model_of(open_run(path))
-    if not model.quantities.functions:
+    run = open_run(path)
+    model = model_of(run)
+    if not (model.quantities.functions or selection.added):
         raise UsageError(
             f"the spec of {path} names no quantities",
-            hint="model: {quantities: {NAME: FILE.py:FUNCTION}}, and train again.",
+            hint="Name one: -s model.quantities.NAME=FILE.py:FUNCTION",
         )
+    model = selection.of(model, run.layout)
     tell_files(model, listener)
     return model
 
 
-def quantity_variables(model: Model) -> list[Variable]:
-    """What the quantities of a model are, judging by its first simulation."""
+def computing(
+    quantities: Quantities, draws: int | None, listener: Listener
+) -> AbstractContextManager[Progress]:
+    """The task of computing quantities, with a word on how to save time where that is worth it.
+
+    Arguments:
+        draws: Of all data sets; None where that is not known.
+    """
+    slow = quantities.slow(draws or 0)
+    if slow is not None:
+        listener.note(slow)
+    total = None if draws is None else draws * len(quantities.called())
+    return listener.task(f"computing {', '.join(quantities.names)}", total, "values")
+
+
+def quantity_variables(model: Model, datasets: Datasets) -> list[Variable]:
+    """What the quantities of a model are for data sets, judging by parameters of one simulation."""
     simulator = model.need_simulator()
     one = simulator.simulate(seed=1, purpose=Purpose.PILOT, start=0, stop=simulator.unit)
     parameters = {
-        variable.name: np.asarray(one[variable.name])
+        variable.name: np.repeat(np.asarray(one[variable.name])[:1], count(datasets), axis=0)
         for variable in model.layout(one).of("parameter")
     }
-    return model.quantities.variables(parameters, one)
+    return model.quantities.variables(parameters, datasets)

@@ -31,7 +31,7 @@ import numpy as np
 from scipy.special import gammaln, logsumexp
 
 from abi_cli.model.density import LogDensity
-from abi_cli.model.evaluation import by_data_set
+from abi_cli.model.evaluation import At, by_data_set
 from abi_cli.model.functions import UserFunction
 from abi_cli.model.streams import Purpose
 from abi_cli.variables import Datasets
@@ -326,7 +326,7 @@ def posterior_of(name: str, row: int, number: int = DATASETS) -> Exact:
     def joint(phi: np.ndarray) -> np.ndarray:
         theta, log_det = coordinates.restored(phi)
         with np.errstate(all="ignore"):
-            log_p = density.of_data_set(known, theta, row)
+            log_p = density.of_data_set(known, theta, At(row))
         return np.where(np.isfinite(log_p), log_p + log_det, -np.inf)
 
     def prior(phi: np.ndarray) -> np.ndarray:

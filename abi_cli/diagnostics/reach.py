@@ -1,0 +1,26 @@
+"""How far an axis reaches: as far as values go, but for a few that lie far from all others."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_ROOM = 2.0
+"""Widths of the central 98 % that a value may lie away from them and still be shown."""
+
+
+def reach(values: np.ndarray) -> tuple[float, float]:
+    """The smallest and the largest value to show."""
+    low, high = np.quantile(values, [0.01, 0.99])
+    room = _ROOM * (high - low)
+    near = values[(values >= low - room) & (values <= high + room)]
+    return float(near.min()), float(near.max())
+
+
+def beyond(limits: tuple[float, float], *values: np.ndarray) -> int:
+    """How many rows of `values (row,)` lie beyond limits in any of them."""
+    return int(np.any([(own < limits[0]) | (own > limits[1]) for own in values], axis=0).sum())
+
+
+def told(number: int) -> str:
+    """A line for a note on a picture; empty where all is shown."""
+    return f"\n{number:,} beyond" if number else ""

@@ -1,0 +1,64 @@
+"""Ranges of parameters: what the prior gave in the pilot simulations, and what lies beyond it.
+
+An exact posterior is the prior on average over data sets. So of its draws about 2 / (n + 1) lie
+outside all that n prior draws gave, 0.02 % with a pilot of 10,000. Many more do where the prior has
+a bound that the networks do not know of, or where a flow throws draws far out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from abi_cli.variables import Layout
+
+FAR = 10.0
+"""Widths of a range beyond which a draw is far out: eighty sds of a normal prior."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """The smallest and the largest value of a scalar parameter in the pilot simulations."""
+
+    low: float
+    high: float
+
+    def outside(self, values: np.ndarray) -> np.ndarray:
+        """Where values lie outside it, as far as single precision tells."""
+        low, high = np.float32(self.low), np.float32(self.high)
+        return np.asarray((values < low) | (values > high))
+
+    def far(self, values: np.ndarray) -> np.ndarray:
+        """Where values lie far outside it."""
+        room = FAR * (self.high - self.low)
+        return np.asarray((values < self.low - room) | (values > self.high + room))
+
+    def distance(self, values: np.ndarray) -> np.ndarray:
+        """How far outside it values lie; 0 within."""
+        away = np.maximum(
+            self.low - values.astype(np.float64), values.astype(np.float64) - self.high
+        )
+        return np.asarray(np.maximum(away, 0.0))
+
+    def __str__(self) -> str:
+        return f"{self.low:.4g} to {self.high:.4g}".replace("-", "−")
+
+
+def ranges_of(layout: Layout) -> dict[str, Range]:
+    """Name of a parameter's element → its range, of those that vary.
+
+    Runs of before elements had ranges of their own know that of the whole parameter.
+    """
+    found: dict[str, Range] = {}
+    for variable in layout.of("parameter"):
+        names = variable.elements()
+        if variable.low is None or variable.high is None:
+            continue
+        ranges = variable.ranges or ((variable.low, variable.high),) * len(names)
+        found |= {
+            name: Range(low, high)
+            for name, (low, high) in zip(names, ranges, strict=True)
+            if low < high
+        }
+    return found
