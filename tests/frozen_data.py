@@ -52,8 +52,8 @@ NAMES = ("mean", "sd", "q2.5", "median")
 PROVENANCE = {"abi": "0", "run": "frozen", "model_sha256": "ab"}
 
 FORMATS = ("csv", "tsv", "jsonl", "json", "npz", "nc", "parquet", "stan")
-EXACT = ("csv", "tsv", "jsonl", "json", "npz", "stan")
-"""Formats whose bytes depend on no library's version."""
+EXACT = ("csv", "tsv", "jsonl", "json", "stan")
+"""Formats whose bytes depend on no version of a library, nor of Python, as an archive does."""
 
 TWO = Layout(
     (Variable("a", "observable", True, ()), Variable("b", "observable", True, (2,), integer=True))

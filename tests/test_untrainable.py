@@ -82,7 +82,7 @@ def test_check_and_train_refuse_the_same(folder, name, source, monkeypatch):
     trained = abi("train", folder / "line.yaml", *data, *words, "-o", folder / "run", "-j", 0)
     if source not in said:
         assert (checked.exit_code, found) == (0, []), checked.output
-        assert trained.exit_code == 99, trained.output
+        assert trained.exit_code == 75, trained.output
         return
     assert checked.exit_code == 1
     assert trained.exit_code in (3, 4), trained.output
@@ -95,7 +95,7 @@ def test_check_and_train_refuse_the_same(folder, name, source, monkeypatch):
 class Reached(AbiError):
     """The training has come to where it loads the backend."""
 
-    exit_code: ClassVar[int] = 99
+    exit_code: ClassVar[int] = 75
 
 
 def reached(*_arguments: object, **_options: object) -> None:
@@ -114,5 +114,5 @@ def test_a_training_that_goes_on_is_asked_the_same(folder, tmp_path, monkeypatch
     )
     monkeypatch.setattr("abi_cli.workflow.resuming.load_backend", reached)
     again = abi("train", "--resume", run, "--extend", 1)
-    assert again.exit_code == 99, again.output
+    assert again.exit_code == 75, again.output
     assert asked == [(8, None)]

@@ -116,12 +116,9 @@ EXPLANATIONS = {
     ),
     Code.NETWORK: Explanation(
         "a network can't take what the adapter gives it",
-        "Sets and series need a summary network, because their length varies; what has one shape "
-        "in every data set needs none.",
-        "adapter:\n  - as_set: x\n  - rename: {from: x, to: summary_variables}\n"
-        "  - concatenate: {keys: [beta, sigma], into: inference_variables}\n",
-        "adapter:\n  - as_set: x\n  - rename: {from: x, to: summary_variables}\n"
-        "  - concatenate: {keys: [beta, sigma], into: inference_variables}\n"
+        "Sets and series need a summary network that takes members, because their length varies; "
+        "what has one shape in every data set, one that takes a vector, or none.",
+        "networks:\n  summary: mlp\n",
         "networks:\n  summary: deep_set\n",
     ),
     Code.TRAINING: Explanation(

@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy.special import expit, ndtr
 
 from abi_cli.statistics.columns import Column
 from abi_cli.statistics.members import Members, mean_of
@@ -79,8 +78,8 @@ def sigmoid(
     middle[:, 2], moved[:, 2] = middle[:, 2] * sign, moved[:, 2] * sign
     n = np.maximum(there.sum(axis=1), 1.0)
     rest = [
-        expit(moved[:, 0]),
-        expit(moved[:, 1]),
+        _logistic(moved[:, 0]),
+        _logistic(moved[:, 1]),
         np.exp(-np.clip(moved[:, 3], -5, 5)),
         sign,
         np.log(spread + 1e-3),
@@ -126,10 +125,20 @@ def _likeliest(of: _Trials, link: Link) -> tuple[np.ndarray, np.ndarray]:
 
 def _curve(theta: np.ndarray, of: _Trials, link: Link) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities `(batch, obs)`, and F there."""
-    g, lapse = expit(theta[:, :2]).T[:, :, None]
+    g, lapse = _logistic(theta[:, :2]).T[:, :, None]
     eta = (of.x - theta[:, 2:3]) * np.exp(np.clip(theta[:, 3:4], -5, 5))
-    inner = ndtr(eta) if link == "normal" else expit(eta)
+    inner = _normal(eta) if link == "normal" else _logistic(eta)
     return np.clip(g + (1 - g - lapse) * inner, LEAST_SHARE, 1 - LEAST_SHARE), inner
+
+
+def _logistic(eta: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-np.clip(eta, -40, 40)))
+
+
+def _normal(eta: np.ndarray) -> np.ndarray:
+    from scipy.special import ndtr  # adapters need NumPy alone where there are no choices
+
+    return np.asarray(ndtr(eta))
 
 
 def _cost(theta: np.ndarray, of: _Trials, link: Link) -> np.ndarray:
@@ -142,7 +151,7 @@ def _cost(theta: np.ndarray, of: _Trials, link: Link) -> np.ndarray:
 def _around(theta: np.ndarray, of: _Trials, link: Link) -> tuple[np.ndarray, np.ndarray]:
     """Information `(batch, 4, 4)` and score `(batch, 4)`."""
     p, inner = _curve(theta, of, link)
-    g, lapse = expit(theta[:, :2]).T[:, :, None]
+    g, lapse = _logistic(theta[:, :2]).T[:, :, None]
     steep = np.exp(np.clip(theta[:, 3:4], -5, 5))
     eta = (of.x - theta[:, 2:3]) * steep
     density = (

@@ -20,7 +20,12 @@ from abi_cli.training.fitting import divided
 from abi_cli.variables import Datasets, Ragged, concatenate, count, take
 
 PILOT_ROWS = (20_000, 10_000, 2_000, 500)
-"""Simulations from which the adapter learns scales: the first number that `PILOT_SECONDS` allow."""
+"""Simulations from which the adapter learns scales: the first number that `PILOT_SECONDS` allow.
+
+The largest is for trainings that see `MOST_OF_TRAINING` times as many at least.
+"""
+
+MOST_OF_TRAINING = 10
 
 PILOT_SECONDS = 20.0
 TASK_ROWS = 1_024
@@ -110,6 +115,7 @@ class Fresh:
         self._simulator, self._workers, self._seed = simulator, workers, seed
         self._validation = training.validation
         self._task_rows = TASK_ROWS
+        self._total = training.epochs * training.num_batches * training.batch_size
         self.num_batches = training.num_batches
         self.stored: int | None = None
         self.seconds, self.failures = 0.0, NO_FAILURES
@@ -120,7 +126,9 @@ class Fresh:
         parts = list(self._simulate(Purpose.PILOT, self._ranges(0, least, 64)))
         # Not by the clock here, which would count the start of the processes.
         row_seconds = self.seconds / least / max(self._workers.jobs, 1)
-        wanted = next((rows for rows in PILOT_ROWS if rows * row_seconds <= PILOT_SECONDS), least)
+        large = self._total >= MOST_OF_TRAINING * PILOT_ROWS[0]
+        numbers = PILOT_ROWS if large else PILOT_ROWS[1:]
+        wanted = next((rows for rows in numbers if rows * row_seconds <= PILOT_SECONDS), least)
         self._task_rows = int(min(TASK_ROWS, max(1.0, TASK_SECONDS / row_seconds)))
         start = count(concatenate(parts))
         parts += self._simulate(Purpose.PILOT, self._ranges(start, wanted, self._task_rows))
