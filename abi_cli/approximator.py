@@ -259,8 +259,7 @@ class Approximator(keras.Model):
         simple = self.adapter.statistics.simple if self.adapter.statistics else np.ones(0, bool)
         self.standardization.adapt(np.concatenate(statistics), np.concatenate(theta), simple)
         if self.inference_network.adapts:
-            told = backend.to_numpy(backend.compiled(self.tell)(few))
-            c, mean, log_sd = self._heard(told)
+            c, mean, log_sd = self._heard(backend.to_numpy(backend.compiled(self.tell)(few)))
             z, _ = self.standardization.standardized(few[INFERENCE_VARIABLES], mean, log_sd)
             self.inference_network.adapt(backend.to_numpy(z), c)
 
