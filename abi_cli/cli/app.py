@@ -14,7 +14,17 @@ if TYPE_CHECKING:
 
 MAIN_JOB = ("init", "check", "train", "sample", "diagnose")
 BESIDE = (
-    *("simulate", "estimate", "log-prob", "predict", "summary", "compare", "show", "convert"),
+    *(
+        "simulate",
+        "estimate",
+        "log-prob",
+        "predict",
+        "plot",
+        "summary",
+        "compare",
+        "show",
+        "convert",
+    ),
     *("stream", "fill", "list", "explain", "schema"),
 )
 

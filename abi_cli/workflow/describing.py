@@ -136,7 +136,7 @@ def summary(
     if run is not None:
         opened = open_run(run)
         titles = titles_of(spec_of(opened, trust_code=False), opened.layout)
-    found = _answers(draws)
+    found = read_posteriors(draws)
     if isinstance(found, Statistics):
         return replace(found, titles=titles)
     close = [name for name, own in found.elements().items() if looks_like_a_chain(own)]
@@ -150,7 +150,7 @@ def summary(
     return replace(made, titles=titles or labels_in(found.provenance))
 
 
-def _answers(file: Path) -> Draws | Statistics:
+def read_posteriors(file: Path) -> Draws | Statistics:
     """Draws, or estimates; of netCDF of other tools draws with their chains."""
     if file == STDIN:
         return read_answers(None)
