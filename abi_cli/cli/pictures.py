@@ -1,4 +1,4 @@
-"""Posteriors to look at: plot."""
+"""Posteriors to look at: plot, report."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from abi_cli.console import Console
 from abi_cli.errors import UsageError
 from abi_cli.options import (
     BackendName,
+    DataPaths,
     Device,
     Draws,
     Each,
     Force,
     Jobs,
+    RunPath,
     Seed,
     TrustCode,
     command,
@@ -127,3 +129,70 @@ def plot(
     )
     for one in written:
         reports.show_written(console, one)
+
+
+@app.command(
+    epilog=examples(
+        "abi report runs/regression data.csv -o report.html",
+        "abi report runs/regression data.csv --datasets I,IV",
+    )
+)
+@command
+def report(
+    console: Console,
+    run: RunPath,
+    data: DataPaths,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Where to: NAME-report.html."),
+    ] = None,
+    datasets: Annotated[
+        str | None,
+        typer.Option(
+            "--datasets",
+            metavar="NAME,…",
+            help="Which to show in full; all, or of more than 20 the oddest.",
+        ),
+    ] = None,
+    parameters: Parameters = None,
+    code: Annotated[
+        bool,
+        typer.Option(
+            "--code/--no-code",
+            help="Execute the run's own code, for the prior and replicated data.",
+        ),
+    ] = True,
+    each: Each = False,
+    draws: Draws = 1000,
+    seed: Seed = None,
+    backend: BackendName = None,
+    device: Device = None,
+    jobs: Jobs = None,
+    trust_code: TrustCode = False,
+    force: Force = False,
+) -> None:
+    """Write a page about the data sets in DATA: their posteriors, and how far to trust them.
+
+    One file that needs no network: what can be said, all data sets together, and each with its
+    pictures, its intervals and its data beside replicated data.
+    """
+    from abi_cli import workflow
+    from abi_cli.console import reports
+    from abi_cli.workflow.shown import names_in
+
+    if output == Path("-"):
+        raise UsageError("expected a file with -o; got -, standard output")
+    written = workflow.report(
+        run,
+        workflow.DataFiles(data, each=each),
+        draws=draws,
+        seed=seed,
+        datasets=names_in(datasets),
+        parameters=names_in(parameters),
+        code=code,
+        target=workflow.Target(output, force=force),
+        compute=workflow.Compute(backend, device, jobs),
+        trust_code=trust_code,
+        listener=console,
+    )
+    reports.show_written(console, written)

@@ -69,7 +69,7 @@ def forest(parameters: Sequence[Intervals], datasets: Sequence[str], *, remark: 
         f"Median, 50 % and 90 % interval of {number:,} data sets. {remark}", total - 0.5
     )
     top = style.heading_height(lines) + 0.35
-    whole = top + rows * (height + 0.6) + style.MARGIN * 0.5
+    whole = top + rows * (height + 0.6) - 0.15
     figure = Figure(figsize=(total, whole))
     FigureCanvasAgg(figure)
     style.heading(figure, title="Posteriors", lines=lines)

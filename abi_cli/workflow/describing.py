@@ -68,7 +68,7 @@ def show(path: Path) -> Description:
         layout=run.layout,
         adapter=_learned(run.model_file()) if trained else (),
         history=run.history(),
-        verdict=_verdict(path / DIAGNOSTICS / METRICS),
+        verdict=verdict_in(path / DIAGNOSTICS / METRICS),
         files={entry.name: _size(entry) for entry in sorted(path.iterdir())},
         changed=run.changed(),
     )
@@ -88,7 +88,12 @@ def _learned(model: Path) -> tuple[LearnedState, ...]:
         raise damaged(model, f"its adapter is none of abi's: {error!r}") from error
 
 
-def _verdict(metrics: Path) -> dict[str, Any] | None:
+def verdict_in(metrics: Path) -> dict[str, Any] | None:
+    """The verdict of a diagnosis; None where there is none.
+
+    Errors:
+        RunError: It can't be read.
+    """
     if not metrics.is_file():
         return None
     try:
