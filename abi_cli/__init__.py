@@ -9,6 +9,7 @@ A map of the package. A file imports only from lines below its own, or from its 
     archive, model_file         model.keras: an approximator in a file, of whomever
     data/          data sets and draws in and out: csv, json, npz, netcdf, parquet
     diagnostics/   metrics, verdict, pictures; NumPy and SciPy only, for draws from anywhere
+    guard/         are data like the simulations: statistics, distances, tails, a verdict
     training/      blocks of batches, optimizers, schedules, callbacks, checkpoints
     approximator   the networks behind one adapter: loss, sample, log_prob
     adapter/       invertible steps between the user's scale and the networks'; NumPy only
