@@ -9,13 +9,13 @@ A map of the package. A file imports only from lines below its own, or from its 
     archive, model_file         model.keras: an approximator in a file, of whomever
     data/          data sets and draws in and out: csv, json, npz, netcdf, parquet
     diagnostics/   metrics, verdict, pictures; NumPy and SciPy only, for draws from anywhere
-    guard/         are data like the simulations: statistics, distances, tails, a verdict
     training/      blocks of batches, optimizers, schedules, callbacks, checkpoints
     approximator   the networks behind one adapter: loss, sample, log_prob
     adapter/       invertible steps between the user's scale and the networks'; NumPy only
     model/         the generative model: user functions, seeds, simulating in many processes
     nn/            the mathematics in Keras: what is computed by each word for a network
     networks/      the words for networks in a spec, each with its options
+    guard/         are data like the simulations: statistics, distances, tails, a verdict
     statistics/    what is said of data sets without weights to learn; NumPy and SciPy only
     spec/          reading YAML with positions, schema, overrides, defaults
     backend/       TensorFlow, JAX or PyTorch: the choice, and all that differs

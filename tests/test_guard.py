@@ -8,7 +8,8 @@ from scipy import stats
 
 from abi_cli.guard import Guard, Look, Reference, Scores, Verdict, flagged, wanted
 from abi_cli.guard.distance import Distance
-from abi_cli.guard.plain import Plain, families_of
+from abi_cli.guard.plain import Plain, Table, families_of
+from abi_cli.guard.replicated import Calibration, departures
 from abi_cli.guard.tails import SMALLEST, Tails, TwoSided
 from abi_cli.variables import Datasets, Layout, Ragged, Variable
 
@@ -341,3 +342,40 @@ class TestVerdict:
             "60 of 1,000 data sets look unlike the simulations, 10 expected by chance: "
             "0 (reason 0); 1 (reason 1); 2 (reason 2); and 57 more"
         )
+
+
+class TestReplicated:
+    """With exact posteriors: y ~ N(mu, 1), mu ~ N(0, 3²), 20 members."""
+
+    LAYOUT = Layout((Variable("y", "observable", True, ()),))
+
+    def departed(self, rng: np.random.Generator, y: np.ndarray) -> tuple[Table, np.ndarray]:
+        """The context of data sets `y (dataset, member)`, and z with 40 replicated ones of each."""
+        n, size = y.shape
+        variance = 1 / (size + 1 / 9)
+        mu = variance * y.sum(axis=1)[:, None] + np.sqrt(variance) * rng.normal(size=(n, 40))
+        made = mu[:, :, None] + rng.normal(size=(n, 40, size))
+        own: Datasets = {"y": Ragged(y.ravel(), np.full(n, size))}
+        replicated: Datasets = {"y": Ragged(made.ravel(), np.full(n * 40, size))}
+        plain = Plain(self.LAYOUT, tuple(families_of(self.LAYOUT, own, ())))
+        z = departures(plain.statistics(own), plain.statistics(replicated))
+        return plain.context(own), z
+
+    def of_the_model(self, rng: np.random.Generator, number: int) -> np.ndarray:
+        return 3 * rng.normal(size=(number, 1)) + rng.normal(size=(number, 20))
+
+    def test_of_the_model_as_many_are_strange_as_should_be(self):
+        rng = np.random.default_rng(21)
+        calibration = Calibration.of(*self.departed(rng, self.of_the_model(rng, 1_000)))
+        p = calibration(*self.departed(rng, self.of_the_model(rng, 3_000))).p
+        assert 0.035 < (p < 0.05).mean() < 0.065
+        assert 0.4 < (p < 0.5).mean() < 0.6
+
+    def test_what_the_model_would_not_generate_is_strange_and_by_which_statistic(self):
+        rng = np.random.default_rng(22)
+        calibration = Calibration.of(*self.departed(rng, self.of_the_model(rng, 1_000)))
+        wide = self.of_the_model(rng, 100) * 1.8
+        found = calibration(*self.departed(rng, wide))
+        assert (found.p < 0.05).mean() > 0.9
+        assert (found.adjusted[:, 1] < 0.05).mean() > 0.9  # the sd
+        assert (found.each <= 1).all()

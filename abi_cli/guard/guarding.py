@@ -79,8 +79,8 @@ class Guard:
     _groups: dict[int, _Group] = field(default_factory=dict, compare=False)
 
     @cached_property
-    def _context(self) -> _Context:
-        return _Context.of(self.reference.look.context)
+    def _context(self) -> Context:
+        return Context.of(self.reference.look.context)
 
     @cached_property
     def _places(self) -> np.ndarray:
@@ -93,11 +93,11 @@ class Guard:
         return np.unique(found[np.isfinite(found).all(axis=1)], axis=0)
 
     @cached_property
-    def _inside(self) -> tuple[_Folds, _Folds]:
+    def _inside(self) -> tuple[Folds, Folds]:
         """Of context and of values, whatever the context."""
         look, rows = self.reference.look, np.arange(len(self.reference))
         context, values = (
-            _Folds.of(TwoSided.of, _known(table), rows) for table in (look.context, look.values)
+            Folds.of(TwoSided.of, _known(table), rows) for table in (look.context, look.values)
         )
         return context, values
 
@@ -181,7 +181,7 @@ def _known(table: Table) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class _Context:
+class Context:
     """Context in standard units.
 
     Arguments:
@@ -198,7 +198,8 @@ class _Context:
     own: np.ndarray
 
     @classmethod
-    def of(cls, table: Table) -> _Context:
+    def of(cls, table: Table) -> Context:
+        """That of simulated data sets."""
         numbers = _known(table)[:, :_MOST_CONTEXT]
         low, high = numbers.min(axis=0, initial=np.inf), numbers.max(axis=0, initial=-np.inf)
         bent = (low > 0) & (high > 10 * low)
@@ -236,16 +237,16 @@ class _Group:
     """Simulations of like context, and what they are like."""
 
     look: Look
-    inside: tuple[_Folds, _Folds]
+    inside: tuple[Folds, Folds]
     summaries: Distance
     statistics: Distance
-    one: _Folds
-    far: _Folds
+    one: Folds
+    far: Folds
     smallest: Tails
 
     @classmethod
     def fit(
-        cls, look: Look, features: np.ndarray, rows: np.ndarray, inside: tuple[_Folds, _Folds]
+        cls, look: Look, features: np.ndarray, rows: np.ndarray, inside: tuple[Folds, Folds]
     ) -> _Group:
         """Learn from simulations.
 
@@ -256,9 +257,9 @@ class _Group:
         """
         summaries = Distance.fit(features, look.summaries)
         statistics = Distance.fit(features, look.statistics.bent())
-        one = _Folds.of(TwoSided.of, statistics.z, rows)
+        one = Folds.of(TwoSided.of, statistics.z, rows)
         distances = np.stack([summaries.squared, statistics.squared], axis=1)
-        far = _Folds.of(Tails.of, np.concatenate([distances, _surprise(one.own)], axis=1), rows)
+        far = Folds.of(Tails.of, np.concatenate([distances, surprise(one.own)], axis=1), rows)
         every = np.concatenate([*(_of_all(of.own[rows]) for of in inside), far.own], axis=1)
         return cls(
             look,
@@ -267,7 +268,7 @@ class _Group:
             statistics,
             one,
             far,
-            Tails.of(_surprise(every)),
+            Tails.of(surprise(every)),
         )
 
     def every(self, look: Look, features: np.ndarray) -> _Every:
@@ -277,13 +278,13 @@ class _Group:
         _, first = self.summaries(features, look.summaries)
         z, second = self.statistics(features, look.statistics.bent())
         one = self.one.p(z)
-        far = self.far.p(np.stack([first, second, _surprise(one)[:, 0]], axis=1))
+        far = self.far.p(np.stack([first, second, surprise(one)[:, 0]], axis=1))
         p = np.concatenate([*map(_of_all, inside), far], axis=1)
         return _Every(p, inside[0], inside[1], one)
 
     def combined(self, p: np.ndarray) -> np.ndarray:
         """The p-value `(dataset,)` of the smallest of `p (dataset, look)`."""
-        return self.smallest(_surprise(p))[:, 0]
+        return self.smallest(surprise(p))[:, 0]
 
 
 Rule = Callable[[np.ndarray], np.ndarray]
@@ -291,7 +292,7 @@ Rule = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
-class _Folds:
+class Folds:
     """A rule that is learned from simulations, and what it would say of them as new ones.
 
     Arguments:
@@ -303,7 +304,7 @@ class _Folds:
     own: np.ndarray
 
     @classmethod
-    def of(cls, fit: Callable[[np.ndarray], Rule], numbers: np.ndarray, rows: np.ndarray) -> _Folds:
+    def of(cls, fit: Callable[[np.ndarray], Rule], numbers: np.ndarray, rows: np.ndarray) -> Folds:
         """Of `numbers (dataset, column)`.
 
         Arguments:
@@ -327,6 +328,6 @@ def _of_all(p: np.ndarray) -> np.ndarray:
     return np.minimum(_least(p) * p.shape[1], 1.0)
 
 
-def _surprise(p: np.ndarray) -> np.ndarray:
+def surprise(p: np.ndarray) -> np.ndarray:
     """−log of that."""
     return -np.log(_least(p))

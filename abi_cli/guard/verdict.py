@@ -25,29 +25,30 @@ UNLIKE = 0.01
 _NAMED = 3
 
 
-def flagged(p: np.ndarray, *, simulations: int) -> np.ndarray:
+def flagged(p: np.ndarray, *, simulations: int, level: float = UNLIKE) -> np.ndarray:
     """Which data sets look unlike the simulations, `(dataset,)` bool.
 
     Arguments:
         p: Of each.
         simulations: From which p was learned.
+        level: The p-value below which one data set is.
     """
-    if surprising(p, simulations=simulations):
-        return p < UNLIKE
+    if surprising(p, simulations=simulations, level=level):
+        return p < level
     ordered = np.sort(p)
-    holds = np.flatnonzero(ordered <= UNLIKE * np.arange(1, len(p) + 1) / max(len(p), 1))
+    holds = np.flatnonzero(ordered <= level * np.arange(1, len(p) + 1) / max(len(p), 1))
     return p <= (ordered[holds[-1]] if len(holds) else -1.0)
 
 
-def surprising(p: np.ndarray, *, simulations: int) -> bool:
-    """Whether more p-values are below `UNLIKE` than chance gives."""
+def surprising(p: np.ndarray, *, simulations: int, level: float = UNLIKE) -> bool:
+    """Whether more p-values are below `level` than chance gives."""
     from scipy.stats import betabinom  # it takes a third of a second
 
-    small, n = int((p < UNLIKE).sum()), len(p)
-    if n < 2 or small <= UNLIKE * n:
+    small, n = int((p < level).sum()), len(p)
+    if n < 2 or small <= level * n:
         return False
-    a, b = UNLIKE * simulations, (1 - UNLIKE) * simulations
-    return bool(betabinom.sf(small - 1, n, a, b) < UNLIKE)
+    a, b = level * simulations, (1 - level) * simulations
+    return bool(betabinom.sf(small - 1, n, a, b) < level)
 
 
 @dataclass
