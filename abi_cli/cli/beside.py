@@ -22,6 +22,8 @@ from abi_cli.options import (
     Grouped,
     Jobs,
     MoreQuantities,
+    OnUnlike,
+    OnUnlikeOption,
     Output,
     Override,
     RunPath,
@@ -101,6 +103,7 @@ def estimate(
     backend: BackendName = None,
     device: Device = None,
     trust_code: TrustCode = False,
+    guard: OnUnlikeOption = OnUnlike.warn,
     force: Force = False,
 ) -> None:
     """Point estimates of the parameters of every data set in DATA.
@@ -121,6 +124,7 @@ def estimate(
         target=workflow.Target(output, force=force, format=format),
         compute=workflow.Compute(backend, device),
         trust_code=trust_code,
+        on_unlike=workflow.OnUnlike(guard),
         listener=console,
     )
     if table:
@@ -160,6 +164,7 @@ def predict(
     device: Device = None,
     jobs: Jobs = None,
     trust_code: TrustCode = False,
+    guard: OnUnlikeOption = OnUnlike.warn,
     force: Force = False,
 ) -> None:
     """Simulate data from the posterior of every data set in DATA, by the run's own likelihood.
@@ -183,6 +188,7 @@ def predict(
         target=workflow.Target(output, force=force, format=format),
         compute=workflow.Compute(backend, device, jobs),
         trust_code=trust_code,
+        on_unlike=workflow.OnUnlike(guard),
         selection=workflow.Selection(more or (), skip or ()),
         listener=console,
     )

@@ -253,8 +253,8 @@ def _same(x: np.ndarray) -> np.ndarray:
 
 
 def _surplus(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """How many more there are than rounding explains."""
-    return np.maximum(found - 2 * expected - 3 * np.sqrt(2 * expected), 0.0)
+    """How many more there are than rounding explains; a single one is no more."""
+    return np.maximum(found - 1 - 2 * expected - 3 * np.sqrt(2 * expected), 0.0)
 
 
 def _resolution(x: np.ndarray) -> np.ndarray:

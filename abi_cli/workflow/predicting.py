@@ -23,6 +23,7 @@ from abi_cli.model.workers import Workers
 from abi_cli.run import Run
 from abi_cli.variables import Datasets, Layout, Value, Variable, array_of, concatenate, count, take
 from abi_cli.workflow.drawing import Drawing
+from abi_cli.workflow.guarded import OnUnlike
 from abi_cli.workflow.opening import model_of, refuse_without_draws
 from abi_cli.workflow.reading import Batches, Data
 from abi_cli.workflow.request import (
@@ -204,6 +205,7 @@ def predict(
     compute: Compute = USUAL_COMPUTE,
     trust_code: bool = False,
     selection: Selection = USUAL_SELECTION,
+    on_unlike: OnUnlike = OnUnlike.WARN,
     listener: Listener = SILENT,
 ) -> Predicting:
     """Make ready to simulate data that the posteriors of data sets would generate.
@@ -215,13 +217,16 @@ def predict(
         drawn: A file of draws to take, instead of drawing now.
         seed: The run's by default.
         selection: Quantities beside those of the spec, or some of them to leave out.
+        on_unlike: What is done about data sets that look unlike the simulations.
 
     Errors:
         UsageError: The network has no draws.
         RunError, DataError, SpecError, OutputError: As they say.
     """
     formats.for_writing(target.path, target.format, Kind.REPLICATES)
-    session = Session.open(path, compute=compute, trust_code=trust_code, listener=listener)
+    session = Session.open(
+        path, compute=compute, trust_code=trust_code, listener=listener, on_unlike=on_unlike
+    )
     run = session.run
     if drawn is None:
         refuse_without_draws(run, session.spec)

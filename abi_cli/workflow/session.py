@@ -44,6 +44,7 @@ from abi_cli.workflow.drawing import (
     header_of,
     watched,
 )
+from abi_cli.workflow.guarded import Guarding, OnUnlike
 from abi_cli.workflow.naming import naming_of, titles_of
 from abi_cli.workflow.opening import (
     model_of,
@@ -79,12 +80,14 @@ class Session:
         spec: The run's.
         compute: Backend and device.
         listener: Hears notes, warnings and progress.
+        on_unlike: What is done about data sets that look unlike the simulations.
     """
 
     run: Run
     spec: Spec
     compute: Compute = USUAL_COMPUTE
     listener: Listener = SILENT
+    on_unlike: OnUnlike = OnUnlike.WARN
 
     @classmethod
     def open(
@@ -94,6 +97,7 @@ class Session:
         compute: Compute = USUAL_COMPUTE,
         trust_code: bool = False,
         listener: Listener = SILENT,
+        on_unlike: OnUnlike = OnUnlike.WARN,
     ) -> Session:
         """Open a run.
 
@@ -107,7 +111,7 @@ class Session:
             InvalidSpecError: It has parts of its own.
         """
         run = open_run(Path(path))
-        return cls(run, spec_of(run, trust_code=trust_code), compute, listener)
+        return cls(run, spec_of(run, trust_code=trust_code), compute, listener, on_unlike)
 
     @cached_property
     def networks(self) -> Approximator:
@@ -162,15 +166,22 @@ class Session:
             DataError: They are not there, or not data of this model.
         """
         batches = read_data(data, self.run.layout, self.naming, whole=whole)
-        return replace(batches, parts=self._examined(batches.parts))
+        return replace(batches, parts=self._examined(batches))
 
     def read_all(self, data: Data) -> Loaded:
         """All data sets at once; see `read`."""
         return next(self.read(data, whole=True).parts)
 
-    def _examined(self, parts: Iterable[Loaded]) -> Iterator[Loaded]:
+    def guarding(self) -> Guarding:
+        """What looks at the data sets of a command: whether they are like the simulations."""
+        return Guarding(
+            self.run, lambda data: self.networks.summaries(data), self.on_unlike, self.listener
+        )
+
+    def _examined(self, data: Batches) -> Iterator[Loaded]:
         said: set[str] = set()
-        for loaded in parts:
+        guarding, left = self.guarding(), False
+        for loaded in data.parts:
             for note in loaded.notes:
                 if note not in said:
                     self.listener.note(note)
@@ -179,7 +190,16 @@ class Session:
                 if name not in said:
                     self.listener.warn(warning)
                     said.add(name)
-            yield loaded
+            looked = guarding.of(loaded)
+            if data.whole:
+                guarding.tell()
+            if looked is not None:
+                left = True
+                yield looked
+        if not left:
+            raise guarding.none_left()
+        if not data.whole:
+            guarding.tell()
 
     def examine(self, loaded: Loaded) -> dict[str, str]:
         """What is odd about data sets: a sentence on each thing, by what it is about.
@@ -227,11 +247,12 @@ class Session:
         """
         first = next(data.parts)
         labels = list(first.labels)
-        header = header_of(self.run, self.titles, drawing, first, labels)
+        scores = {name: own.tolist() for name, own in first.scores.items()}
+        header = header_of(self.run, self.titles, drawing, first, labels, scores)
         watch = Disagreement(self.networks.members)
         draw = partial(self.draws, draws=drawing.draws, seed=drawing.seed)
         total = len(labels) * drawing.draws if data.whole else None
-        parts = growing(labels, first, data.parts)
+        parts = growing(labels, scores, first, data.parts)
         blocks = drawn_from(parts, draw, header, drawing, total=total, listener=self.listener)
         return Drawn(header, watched(blocks, watch, labels, self.run.layout, self.listener), watch)
 
