@@ -68,10 +68,13 @@ class TestTraining:
         assert len(np.unique(look.statistics.numbers[:, 0])) == len(look)
 
 
+X = (0.11, 0.42, -1.03, 1.2, 0.35, -0.28)
+Y = (1.4, 1.8, 0.53, 2.02, 0.85, 0.41)
+
 ODD = "dataset,x,y\n" + "".join(
-    f"{label},{x},{factor * (1 + x)}\n"
+    f"{label},{x},{factor * y}\n"
     for label, factor in (("usual", 1.0), ("odd", 1000.0))
-    for x in (0.11, 0.42, -1.03, 1.2, 0.35, -0.28)
+    for x, y in zip(X, Y, strict=True)
 )
 """Two data sets, one of them in another unit."""
 
@@ -148,9 +151,10 @@ class TestSample:
     def test_parts_that_come_are_told_of_together(self, small_run, tmp_path):
         rng = np.random.default_rng(1)
         lines = [
-            json.dumps({"dataset": i, "x": x.tolist(), "y": (factor * (1 + x)).tolist()})
-            for i, (x, factor) in enumerate(
-                (rng.normal(size=8), 1000.0 if i == 290 else 1.0) for i in range(300)
+            json.dumps({"dataset": i, "x": x.tolist(), "y": (factor * (1 + x + e)).tolist()})
+            for i, (x, e, factor) in enumerate(
+                (rng.normal(size=8), rng.normal(size=8), 1000.0 if i == 290 else 1.0)
+                for i in range(300)
             )
         ]
         file = tmp_path / "many.jsonl"
@@ -178,8 +182,7 @@ class TestOthers:
         assert abi("estimate", small_run, odd, "-n", 5, "--guard", "fail").exit_code == 4
 
     def test_a_stream_tells_of_each_line(self, small_run):
-        x = [0.11, 0.42, -1.03, 1.2, 0.35, -0.28]
-        lines = [{"x": x, "y": [factor * (1 + v) for v in x]} for factor in (1, 1000)]
+        lines = [{"x": X, "y": [factor * y for y in Y]} for factor in (1, 1000)]
         text = "".join(f"{json.dumps(line)}\n" for line in lines)
         result = abi("stream", small_run, "--points", "mean", stdin=text)
         assert result.exit_code == 0, result.stderr
