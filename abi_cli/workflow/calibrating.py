@@ -42,10 +42,12 @@ class Checked:
     Arguments:
         checks: Of every statistic, data set after data set.
         verdict: What to know, a line each.
+        p: Of each data set as a whole, `(dataset,)`.
     """
 
     checks: list[Check]
     verdict: tuple[str, ...]
+    p: np.ndarray
 
 
 def calibrated(
@@ -140,9 +142,7 @@ def _checked(labels: Sequence[str], own: Table, made: Table, strange: Strangenes
         checks += rows.values()
         if odd[i]:
             verdict.append(_told(label, rows, float(strange.p[i])))
-    if not verdict:
-        return Checked(checks, (_like(labels),))
-    return Checked(checks, tuple(verdict))
+    return Checked(checks, tuple(verdict or (_like(labels),)), strange.p)
 
 
 def _like(labels: Sequence[str]) -> str:
