@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from abi_cli.guard.relations import MOST_OTHERS, relations
+from abi_cli.guard.relations import MOST_OTHERS, quartile_width, relations
 from abi_cli.statistics.members import Members, chunks, known, mean_of, moments_of
 from abi_cli.variables import Datasets, Layout, Ragged, Value, Variable, count, share_missing
 
@@ -25,7 +25,15 @@ MOST_TOGETHER = 4
 LONG = 8
 """A vector of fixed shape with fewer numbers is not looked at as members."""
 
-_BENT = ("sd of", "residual sd", "kurtosis", "dispersion", "roughness", "largest studentized")
+_BENT = (
+    "sd of",
+    "sd /",
+    "residual sd",
+    "kurtosis",
+    "dispersion",
+    "roughness",
+    "largest studentized",
+)
 """How the names of statistics begin whose logarithm is nearer to normal."""
 
 _DECIMALS = 7
@@ -49,6 +57,15 @@ class Table:
         empty = np.zeros((datasets, 0))
         numbers = np.stack([*columns.values()], axis=1) if columns else empty
         return cls(tuple(columns), numbers.astype(np.float32).astype(np.float64))
+
+    def named(self, names: tuple[str, ...]) -> Table:
+        """The columns of these names, in this order; NaN where there is none."""
+        if names == self.names:
+            return self
+        place = {name: k for k, name in enumerate(self.names)}
+        none = np.full(len(self.numbers), np.nan)
+        columns = [self.numbers[:, place[n]] if n in place else none for n in names]
+        return Table(names, np.stack(columns, axis=1) if columns else self.numbers[:, :0])
 
     def bent(self) -> np.ndarray:
         """On scales on which they are nearer to normal, `(dataset, column)`."""
@@ -228,6 +245,8 @@ def _alone(column: _Column, *, observed: bool) -> dict[str, np.ndarray]:
     three = np.where(n > 2, 1.0, np.nan)
     found[f"skewness of {name}"] = three * mean_of(z**3, there)
     found[f"kurtosis of {name}"] = three * mean_of(z**4, there)
+    width = quartile_width(x)
+    found[f"sd / quartile width of {name}"] = three * sd / np.where(width > 0, width, np.nan)
     found[f"(max − mean) / sd of {name}"] = three * np.where(there > 0, z, -np.inf).max(axis=1)
     if column.variable.integer:
         if (column.variable.low or 0) >= 0:

@@ -106,9 +106,18 @@ class Reference:
     def __len__(self) -> int:
         return len(self.look)
 
-    def plain(self, layout: Layout) -> Plain:
-        """How it looks at data sets of this model."""
-        return Plain(layout, self.families)
+    def look_at(self, data: Datasets, layout: Layout, summaries: np.ndarray) -> Look:
+        """Data sets of this model, by what is known of the reference and by nothing else."""
+        look, own = Look.at(data, Plain(layout, self.families), summaries), self.look
+        context, values, statistics = (
+            found.named(known.names)
+            for found, known in zip(
+                (look.context, look.values, look.statistics),
+                (own.context, own.values, own.statistics),
+                strict=True,
+            )
+        )
+        return Look(context, values, statistics, look.summaries)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """For a file: single precision, and the names as JSON."""

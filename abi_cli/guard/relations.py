@@ -52,6 +52,9 @@ def relations(
     found[f"largest studentized residual of {given}"] = enough * np.sqrt(t2 / rest).max(axis=1)
     if drawn:
         found[f"largest leverage of {', '.join(names)}"] = enough * leverage.max(axis=1)
+    width = quartile_width(np.where(there, e, np.nan))
+    tails = _ratio(np.sqrt(rss / np.maximum(n, 1)), width)
+    found[f"sd / quartile width of the residuals of {given}"] = enough * tails
     square = (x[:, :, 1:] ** 2 - 1) * weight[:, :, None]
     _, _, bent = _fitted(np.concatenate([x, square], axis=2), y)
     gain = 1 - _ratio(np.square(bent).sum(axis=1), rss)
@@ -61,6 +64,27 @@ def relations(
         growth = _correlation(size, x[:, :, j + 1], weight)
         found[f"growth of the residuals of {name} with {other}"] = enough * growth
     return found
+
+
+def quartile_width(x: np.ndarray) -> np.ndarray:
+    """Upper less lower quartile of each row of `x (batch, obs)`, over 1.349: of a normal, its sd.
+
+    NaN plays no part; 0 where there is nothing.
+    """
+    there = np.isfinite(x)
+    last = np.maximum(there.sum(axis=1) - 1, 0)
+    ordered = np.sort(np.where(there, x, np.inf), axis=1)
+    ends = []
+    for share in (0.25, 0.75):
+        low = np.floor(share * last).astype(np.int64)
+        first, second = (
+            np.take_along_axis(ordered, at[:, None], axis=1)[:, 0]
+            for at in (low, np.minimum(low + 1, last))
+        )
+        some = np.isfinite(first)
+        first, second = np.where(some, first, 0.0), np.where(some, second, 0.0)
+        ends.append(first + (second - first) * (share * last - low))
+    return (ends[1] - ends[0]) / 1.349
 
 
 def _standard(x: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

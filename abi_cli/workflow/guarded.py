@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -14,13 +14,14 @@ from abi_cli.data import Loaded
 from abi_cli.data.entries import listing
 from abi_cli.data.npz import read_arrays, write_arrays
 from abi_cli.errors import DataError, RunError, UserFunctionError
-from abi_cli.guard import UNLIKE, Guard, Look, Reference, Scores, Verdict, flagged
+from abi_cli.guard import UNLIKE, Guard, Reference, Scores, Verdict, flagged
 from abi_cli.listener import Listener
 from abi_cli.manifest import REFERENCE
 from abi_cli.run import Run
 from abi_cli.spec import Spec
 from abi_cli.training.sources import Source
-from abi_cli.variables import Datasets
+from abi_cli.variables import Datasets, Layout
+from abi_cli.workflow.reading import Batches
 from abi_cli.workflow.refusing import refusing
 
 if TYPE_CHECKING:
@@ -109,27 +110,25 @@ class Guarding:
     """Data sets of one command, each looked at before it has a posterior.
 
     Arguments:
-        run: Whose guard it is.
+        guard: Of the run; None where nobody looks.
+        layout: Its variables.
         summaries: What the networks make of data sets.
         on: What is done about those that look unlike the simulations.
     """
 
-    run: Run
+    guard: Guard | None
+    layout: Layout
     summaries: Callable[[Datasets], np.ndarray]
     on: OnUnlike
     listener: Listener
-    _guard: Guard | None = field(default=None, init=False)
     _verdict: Verdict | None = field(default=None, init=False)
     _skipped: list[str] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
-        if self.on is OnUnlike.OFF:
-            return
-        self._guard = guard_of(self.run)
-        if self._guard is None:
+        if self.guard is not None:
+            self._verdict = Verdict(len(self.guard.reference))
+        elif self.on is not OnUnlike.OFF:
             self.listener.note(_NONE)
-            return
-        self._verdict = Verdict(len(self._guard.reference))
 
     def look(self, loaded: Loaded) -> Scores | None:
         """What the guard makes of data sets; None where there is none.
@@ -137,12 +136,12 @@ class Guarding:
         Errors:
             DataError: The networks can't take one.
         """
-        if self._guard is None:
+        if self.guard is None:
             return None
-        with refusing(loaded, self.run.layout):
+        with refusing(loaded, self.layout):
             summaries = self.summaries(loaded.datasets)
-        plain = self._guard.reference.plain(self.run.layout)
-        return self._guard.scores(Look.at(loaded.datasets, plain, summaries), told=UNLIKE)
+        look = self.guard.reference.look_at(loaded.datasets, self.layout, summaries)
+        return self.guard.scores(look, told=UNLIKE)
 
     def of(self, loaded: Loaded) -> Loaded | None:
         """The same data sets with their scores, but for those that are skipped; None where all are.
@@ -191,3 +190,40 @@ class Guarding:
         """What to say where all data sets were skipped."""
         told = self._verdict.told() if self._verdict else None
         return DataError(f"all data sets were skipped: {told}", hint=HINT)
+
+
+def examined(
+    data: Batches,
+    examine: Callable[[Loaded], Mapping[str, str]],
+    guarding: Guarding,
+    listener: Listener,
+) -> Iterator[Loaded]:
+    """Data sets as they come; once of each thing it is said that it is odd.
+
+    Arguments:
+        examine: What is odd about some of them: a sentence on each thing, by what it is about.
+
+    Errors:
+        DataError: As `Guarding.of`; or all are to be skipped.
+    """
+    said: set[str] = set()
+    left = False
+    for loaded in data.parts:
+        for note in loaded.notes:
+            if note not in said:
+                listener.note(note)
+                said.add(note)
+        for name, warning in examine(loaded).items():
+            if name not in said:
+                listener.warn(warning)
+                said.add(name)
+        looked = guarding.of(loaded)
+        if data.whole:
+            guarding.tell()
+        if looked is not None:
+            left = True
+            yield looked
+    if not left:
+        raise guarding.none_left()
+    if not data.whole:
+        guarding.tell()

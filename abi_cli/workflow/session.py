@@ -44,7 +44,7 @@ from abi_cli.workflow.drawing import (
     header_of,
     watched,
 )
-from abi_cli.workflow.guarded import Guarding, OnUnlike
+from abi_cli.workflow.guarded import Guarding, OnUnlike, examined, guard_of
 from abi_cli.workflow.naming import naming_of, titles_of
 from abi_cli.workflow.opening import (
     model_of,
@@ -60,6 +60,7 @@ from abi_cli.workflow.selecting import USUAL_SELECTION, Selection
 
 if TYPE_CHECKING:
     from abi_cli.approximator import Approximator
+    from abi_cli.guard import Guard
 
 
 @dataclass(frozen=True)
@@ -166,48 +167,44 @@ class Session:
             DataError: They are not there, or not data of this model.
         """
         batches = read_data(data, self.run.layout, self.naming, whole=whole)
-        return replace(batches, parts=self._examined(batches))
+        return replace(
+            batches, parts=examined(batches, self.examine, self.guarding(), self.listener)
+        )
 
     def read_all(self, data: Data) -> Loaded:
         """All data sets at once; see `read`."""
         return next(self.read(data, whole=True).parts)
 
+    @cached_property
+    def guard(self) -> Guard | None:
+        """The run's; None where it has none, or nobody is to look.
+
+        Errors:
+            RunError: Its file is not what training wrote.
+        """
+        return None if self.on_unlike is OnUnlike.OFF else guard_of(self.run)
+
     def guarding(self) -> Guarding:
         """What looks at the data sets of a command: whether they are like the simulations."""
         return Guarding(
-            self.run, lambda data: self.networks.summaries(data), self.on_unlike, self.listener
+            self.guard,
+            self.run.layout,
+            lambda data: self.networks.summaries(data),
+            self.on_unlike,
+            self.listener,
         )
-
-    def _examined(self, data: Batches) -> Iterator[Loaded]:
-        said: set[str] = set()
-        guarding, left = self.guarding(), False
-        for loaded in data.parts:
-            for note in loaded.notes:
-                if note not in said:
-                    self.listener.note(note)
-                    said.add(note)
-            for name, warning in self.examine(loaded).items():
-                if name not in said:
-                    self.listener.warn(warning)
-                    said.add(name)
-            looked = guarding.of(loaded)
-            if data.whole:
-                guarding.tell()
-            if looked is not None:
-                left = True
-                yield looked
-        if not left:
-            raise guarding.none_left()
-        if not data.whole:
-            guarding.tell()
 
     def examine(self, loaded: Loaded) -> dict[str, str]:
         """What is odd about data sets: a sentence on each thing, by what it is about.
 
         All data sets that a posterior is asked of come by here before it is drawn from, whether
-        from a file, from memory or line by line.
+        from a file, from memory or line by line. Context outside what was simulated is left to the
+        guard, where there is one.
         """
-        return oddities(loaded.datasets, loaded.labels, self.run.layout)
+        told = oddities(loaded.datasets, loaded.labels, self.run.layout)
+        if self.guard is None:
+            return told
+        return {what: text for what, text in told.items() if what not in self.run.layout}
 
     def draws(
         self, loaded: Loaded, *, draws: int, seed: int, first: int = 0
