@@ -126,7 +126,7 @@ def test_a_run_of_point_estimates_is_diagnosed(run):
     assert float(rows["sigma", "q5"]["share"]) == own["q5"]["found"]
     assert (run / "diagnostics" / "figures" / "quantiles.png").is_file()
     shown = json.loads(abi("diagnose", run, "--datasets", 50, "-j", 0, "--json").stdout)
-    assert shown["schema"] == "abi.metrics/1"
+    assert shown["schema"] == metrics["schema"]
     assert shown["parameters"].keys() == metrics["parameters"].keys()
 
 

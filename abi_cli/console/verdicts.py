@@ -30,9 +30,8 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis, *, format: str | None
         console.text(junit(metrics) if format == "junit" else github(metrics))
         return
     if console.json:
-        document = metrics.to_config()
-        del document["schema"]
-        console.document("metrics", {**document, "folder": str(diagnosis.folder)})
+        folder = str(diagnosis.folder)
+        console.document("metrics", {**metrics.to_config(), "folder": folder})  # its own schema
         return
     if isinstance(metrics, PointMetrics):
         _show_points(console, metrics, diagnosis)
@@ -85,7 +84,7 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis, *, format: str | None
             f"jointly, {name}: mean score {signed(own.ranks.mean_score)}, "
             f"p {own.ranks.p_location:.3f}: {metrics.verdict.joint[name].outcome.value}"
         )
-    console.text(f"\n{metrics.verdict.outcome.value}: {metrics.verdict.sentence}")
+    console.text(f"\n{metrics.verdict.title}: {metrics.verdict.sentence}")
     console.note(f"read {diagnosis.folder / 'report.html'}; numbers and pictures are beside it")
 
 
@@ -111,7 +110,7 @@ def _show_points(console: Console, metrics: PointMetrics, diagnosis: Diagnosis) 
     for name, why in metrics.skipped.items():
         console.note(f"{name} is left out: {why}")
     _show_loss(console, diagnosis)
-    console.text(f"\n{metrics.verdict.outcome.value}: {metrics.verdict.sentence}")
+    console.text(f"\n{metrics.verdict.title}: {metrics.verdict.sentence}")
     console.note(f"numbers and pictures are in {diagnosis.folder}")
 
 
@@ -137,6 +136,7 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
                 "runs": [
                     {
                         "run": name,
+                        "tested": list(one.metrics.verdict.tested),
                         "verdict": one.metrics.verdict.to_config(),
                         "scores": {key: own.to_config() for key, own in found.items()},
                     }
@@ -168,7 +168,7 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
     console.text("")
     for name, one in zip(names, comparison.judged, strict=True):
         verdict = one.metrics.verdict
-        console.text(f"{name}: {verdict.outcome.value}: {verdict.sentence}")
+        console.text(f"{name}: {verdict.title}: {verdict.sentence}")
 
 
 def gate(metrics: Metrics | PointMetrics) -> None:
@@ -248,7 +248,7 @@ def github(metrics: Metrics | PointMetrics) -> str:
         if own.outcome.value in level
     ]
     outcome = metrics.verdict.outcome.value
-    said = _escaped(f"{outcome}: {metrics.verdict.sentence}")
+    said = _escaped(f"{metrics.verdict.title}: {metrics.verdict.sentence}")
     return "\n".join([*lines, f"::{level.get(outcome, 'notice')} title=abi diagnose::{said}"])
 
 

@@ -16,6 +16,7 @@ Everything here is NumPy, SciPy and matplotlib; matplotlib is imported when the 
 drawn.
 """
 
+from abi_cli.diagnostics.faults import Limits
 from abi_cli.diagnostics.metrics import ElementMetrics, Metrics, measure
 from abi_cli.diagnostics.page import Provenance
 from abi_cli.diagnostics.points import PointMetrics, measure_points
@@ -23,7 +24,7 @@ from abi_cli.diagnostics.report import Inputs, diagnose, diagnose_points
 from abi_cli.diagnostics.scalars import Scalars, Summary, element_labels, flatten, summarize
 from abi_cli.diagnostics.summaries import Summaries
 from abi_cli.diagnostics.uniformity import Uniformity
-from abi_cli.diagnostics.verdict import ElementVerdict, Limits, Outcome, Verdict
+from abi_cli.diagnostics.verdict import ElementVerdict, Outcome, Verdict
 
 __all__ = [
     "ElementMetrics",

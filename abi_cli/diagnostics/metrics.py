@@ -25,13 +25,14 @@ import numpy as np
 
 from abi_cli.diagnostics.bands import ecdf_band
 from abi_cli.diagnostics.context import BinMetrics, bins_of, measure_bins
+from abi_cli.diagnostics.faults import DEFAULT_LIMITS, Limits
 from abi_cli.diagnostics.scalars import Scalars, Summary
 from abi_cli.diagnostics.strays import error_by_medians, strays_of
 from abi_cli.diagnostics.uniformity import Uniformity, uniformity
-from abi_cli.diagnostics.verdict import DEFAULT_LIMITS, Limits, Verdict, judge
+from abi_cli.diagnostics.verdict import Evidence, Verdict, judge
 from abi_cli.ranges import Range
 
-SCHEMA = "abi.metrics/1"
+SCHEMA = "abi.metrics/2"
 
 LEVELS = np.linspace(0.005, 0.995, 20)
 """Levels of the central intervals whose coverage the calibration error compares."""
@@ -158,6 +159,7 @@ class Metrics:
             "schema": SCHEMA,
             "datasets": self.datasets,
             "draws": self.draws,
+            "tested": list(self.verdict.tested),
             "verdict": self.verdict.to_config(),
             "exact": dict(self.exact),
             "parameters": {
@@ -248,12 +250,18 @@ def measure(
         skipped=scalars.skipped,
         notes=_notes(parameters),
         verdict=judge(
-            {name: element.uniformity for name, element in parameters.items()},
-            {n: e.given_data for n, e in parameters.items() if e.given_data is not None},
-            {str(part.bin): part.elements for part in bins},
+            {
+                name: Evidence(
+                    own.uniformity,
+                    width=1 / max(own.z_score_sd, 1e-300),
+                    given_data=own.given_data,
+                    by_context={str(part.bin): part.elements[name] for part in bins},
+                    beyond=strays[name].reason if name in strays else None,
+                )
+                for name, own in parameters.items()
+            },
             {name: own.ranks for name, own in joint.items()},
             datasets=datasets,
-            beyond={name: own.reason for name, own in strays.items() if own.reason is not None},
             limits=limits,
         ),
     )

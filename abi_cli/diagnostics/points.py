@@ -20,17 +20,9 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from abi_cli.diagnostics.faults import DEFAULT_LIMITS, Fault, Kind, Limits
 from abi_cli.diagnostics.scalars import element_labels
-from abi_cli.diagnostics.verdict import (
-    DEFAULT_LIMITS,
-    ElementVerdict,
-    Fault,
-    Kind,
-    Limits,
-    Outcome,
-    Verdict,
-    together,
-)
+from abi_cli.diagnostics.verdict import ElementVerdict, Outcome, Verdict, together
 from abi_cli.errors import DataError
 from abi_cli.variables import element_names
 

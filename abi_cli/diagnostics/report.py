@@ -11,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from abi_cli.diagnostics.advice import settled
 from abi_cli.diagnostics.dependence import data_pit
+from abi_cli.diagnostics.faults import DEFAULT_LIMITS, Limits
 from abi_cli.diagnostics.features import features_of
 from abi_cli.diagnostics.joint import joint_pits
 from abi_cli.diagnostics.metrics import Metrics, measure
@@ -20,7 +22,7 @@ from abi_cli.diagnostics.pictures import Picture, pictures, point_pictures
 from abi_cli.diagnostics.points import PointMetrics
 from abi_cli.diagnostics.scalars import flatten, summarize
 from abi_cli.diagnostics.summaries import Summaries, likeness
-from abi_cli.diagnostics.verdict import DEFAULT_LIMITS, Limits, Outcome
+from abi_cli.diagnostics.verdict import Outcome
 from abi_cli.errors import DataError, OutputError
 from abi_cli.harmless import cell
 from abi_cli.listener import Listener
@@ -56,6 +58,7 @@ class Inputs:
         computed: Names of `estimates` that are no parameters but were computed from them: what is
             not a finite number everywhere among these is left out.
         skipped: What was left out before, and why.
+        likelihood: Whether the density of the model is among `estimates`.
         unsure: Why nothing can be told, if so: then that is the verdict.
         limits: What is tolerated.
         source: Where the draws come from.
@@ -78,6 +81,7 @@ class Inputs:
     notes: Sequence[str] = ()
     computed: Collection[str] = ()
     skipped: Mapping[str, str] = field(default_factory=dict)
+    likelihood: bool = False
     unsure: str | None = None
     limits: Limits = DEFAULT_LIMITS
     source: Provenance = UNKNOWN
@@ -128,17 +132,22 @@ def diagnose(inputs: Inputs, out: Path, *, listener: Listener, pdf: bool = False
         observed=observed,
         disagreement={name: float(np.median(share)) for name, share in inputs.disagreement.items()},
     )
+    if inputs.likelihood:
+        tested = (*metrics.verdict.tested, "likelihood")
+        metrics = replace(metrics, verdict=replace(metrics.verdict, tested=tested))
     if inputs.unsure is not None:
         verdict = replace(metrics.verdict, outcome=Outcome.CANNOT_TELL, sentence=inputs.unsure)
         metrics = replace(metrics, verdict=verdict)
     for note in metrics.notes:
         listener.note(note)
 
+    means = replace(inputs.source.means, settled=settled(inputs.history))
+    source = replace(inputs.source, means=means)
     shown = list(pictures(inputs, scalars, summary, metrics, joint_ranks))
     with _writing(out):
         _write_metrics(metrics, out)
         _draw_all(shown, out / FIGURES, pdf=pdf, listener=listener)
-        write_page(out / REPORT, metrics, shown, out / FIGURES, inputs.source)
+        write_page(out / REPORT, metrics, shown, out / FIGURES, source)
     return metrics
 
 

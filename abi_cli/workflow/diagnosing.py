@@ -173,6 +173,7 @@ def diagnose(
                 notes=answers.notes,
                 computed=model.judged.functions,
                 skipped=dict.fromkeys(selection.skipped, "--skip"),
+                likelihood=model.judged.density is not None,
                 limits=limits,
                 source=provenance(run, model.spec, seed=seed),
             ),
