@@ -12,7 +12,7 @@ import pytest
 from abi_cli.diagnostics import Metrics, Outcome, flatten, measure
 from abi_cli.diagnostics.bands import ecdf_band
 from abi_cli.diagnostics.faults import DEFAULT_LIMITS, Limits
-from abi_cli.diagnostics.metrics import exact_calibration_error
+from abi_cli.diagnostics.measures import exact_calibration_error
 from abi_cli.diagnostics.uniformity import Uniformity
 from abi_cli.diagnostics.verdict import TESTS, Evidence, datasets_needed, judge
 from tests.diagnostics_examples import (

@@ -14,6 +14,7 @@ from abi_cli.errors import CheckFailed
 if TYPE_CHECKING:
     from abi_cli.console.terminal import Console
     from abi_cli.diagnostics import ElementMetrics, ElementVerdict, Metrics
+    from abi_cli.diagnostics.ratio import Loss
     from abi_cli.workflow import Comparison, Diagnosis
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -48,6 +49,7 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis, *, format: str | None
                 f"{element.calibration_error:.3f}",
                 f"{element.uniformity.p:.3f}",
                 f"{element.given_data.p_location:.3f}" if element.given_data else "",
+                _lost(element.loss),
                 sparkline(element.rank_histogram),
                 metrics.verdict.parameters[name].outcome.value,
             )
@@ -60,6 +62,7 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis, *, format: str | None
         f"{metrics.exact['calibration_error']:.3f}",
         "uniform",
         "uniform",
+        "0",
         "flat",
         "",
     )
@@ -72,6 +75,7 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis, *, format: str | None
         "calibration error",
         "SBC p",
         "data p",
+        "nats lost",
         "ranks",
         "",
     )
@@ -83,6 +87,11 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis, *, format: str | None
         console.text(
             f"jointly, {name}: mean score {signed(own.ranks.mean_score)}, "
             f"p {own.ranks.p_location:.3f}: {metrics.verdict.joint[name].outcome.value}"
+        )
+    if metrics.loss is not None and len(metrics.parameters) > 1:
+        console.text(
+            f"jointly, nats lost, at least: {_lost(metrics.loss)}, "
+            f"p {metrics.loss.p:.3f}: {metrics.verdict.joint['loss'].outcome.value}"
         )
     console.text(f"\n{metrics.verdict.title}: {metrics.verdict.sentence}")
     console.note(f"read {diagnosis.folder / 'report.html'}; numbers and pictures are beside it")
@@ -117,6 +126,11 @@ def _show_points(console: Console, metrics: PointMetrics, diagnosis: Diagnosis) 
 def _show_loss(console: Console, diagnosis: Diagnosis) -> None:
     if losses := [row["loss"] for row in diagnosis.history]:
         console.text(f"loss {curve(losses)} {losses[0]:.4g} to {losses[-1]:.4g}")
+
+
+def _lost(loss: Loss | None) -> str:
+    """A lower bound, which is never below 0."""
+    return "" if loss is None else f"{max(loss.nats, 0):.2f}"
 
 
 def _error(element: ElementMetrics) -> str:

@@ -3,12 +3,14 @@
 - `scalars`: lays parameters out as scalars and reads their draws, once;
 - `uniformity`, `bands`: what the ranks of exact posteriors look like, and how far these are off;
 - `features`, `dependence`: whether posteriors know what the data tell;
-- `joint`, `context`: all parameters together, and data sets of like context;
+- `joint`, `context`, `strata`: all parameters together, and data sets that are alike;
 - `strays`: draws that the prior never gave;
 - `points`: estimates of networks that have no draws;
 - `summaries`: whether observed data are like simulated ones;
 - `comparison`: two networks on the same data sets;
-- `metrics`, `verdict`, `advice`: numbers, what they amount to, and what to do about it;
+- `ratio`, `losses`: how many nats posteriors are from exact ones, at least;
+- `measures`, `metrics`: all numbers;
+- `faults`, `verdict`, `advice`: what they amount to, in words, and what to do about it;
 - `plots` and its kin, `style`: how figures are drawn; `pictures`: which there are;
 - `report`, `page`: all of it, written into a folder, and to be read.
 

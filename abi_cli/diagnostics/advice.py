@@ -165,9 +165,9 @@ _MEANINGS: dict[Kind, tuple[str, tuple[Remedy, ...]]] = {
         (_spline, _larger, _longer),
     ),
     Kind.UNINFORMED: (
-        "Plain features of the data predict the truth better than the posterior knows it: the "
-        "network does not use all that the data tell. Uniform ranks alone can't show this: the "
-        "prior has them, too.",
+        "Statistics of the data predict the truth better than the posterior knows it: the network "
+        "does not use all that the data tell. Uniform ranks alone can't show this: the prior has "
+        "them, too.",
         (_summary, _longer, _larger),
     ),
     Kind.OVERINFORMED: (
@@ -196,6 +196,12 @@ _MEANINGS: dict[Kind, tuple[str, tuple[Remedy, ...]]] = {
         "networks do not know of, or single draws are thrown far out: then means and sds of "
         "those posteriors mean nothing, while medians and quantiles may be right.",
         (_bounded, _spline, _longer),
+    ),
+    Kind.LOST: (
+        "A classifier that sees ranks of the parameters, their products and statistics of the data "
+        "tells true parameters from draws so well that draws must be at least so far from exact "
+        "posteriors (Kullback–Leibler divergence).",
+        (_longer, _summary, _spline, _larger),
     ),
     Kind.TOLD_APART: (
         "A classifier that sees residuals and features of the data tells true parameters from "

@@ -37,15 +37,16 @@ class Uniformity:
     Arguments:
         mean_score: Mean normal score of the true values; positive where posteriors lie too low,
             in units of the posterior sd.
-        mean_score_interval: 90 % interval.
+        mean_score_interval: Of 90 %, if not asked otherwise.
         sd_ratio: Posterior sd ÷ exact posterior sd, as far as ranks tell.
-        sd_ratio_interval: 90 % interval.
+        sd_ratio_interval: As that.
         mean_square: Mean square of the normal scores; 1 for exact posteriors.
         p_location, p_spread, p_shape: p-values of the three tests.
         skew_score: Third Legendre polynomial, in standard errors; positive where posteriors have a
             longer tail to the right than is drawn.
         tail_score: The fourth one; positive where they have heavier tails and a sharper middle,
             negative where they have two modes, or are flat.
+        number: Of ranks.
     """
 
     mean_score: float
@@ -58,6 +59,7 @@ class Uniformity:
     p_shape: float
     skew_score: float = 0.0
     tail_score: float = 0.0
+    number: int = 1
 
     @property
     def p(self) -> float:
@@ -65,12 +67,16 @@ class Uniformity:
         return min(1.0, 3 * min(self.p_location, self.p_spread, self.p_shape))
 
 
-def uniformity(pit: np.ndarray) -> Uniformity:
-    """Test that `pit (dataset,)`, within (0, 1), is uniform, and say how it is not."""
+def uniformity(pit: np.ndarray, *, interval: float = INTERVAL) -> Uniformity:
+    """Test that `pit (dataset,)`, within (0, 1), is uniform, and say how it is not.
+
+    Arguments:
+        interval: Level of the intervals of sizes.
+    """
     n = len(pit)
     z = special.ndtri(pit)
     mean, sd = float(z.mean()), float(z.std(ddof=1))
-    tail = (1 - INTERVAL) / 2
+    tail = (1 - interval) / 2
 
     half = float(special.stdtrit(n - 1, 1 - tail) * sd / np.sqrt(n))
     square = (n - 1) * sd**2
@@ -89,6 +95,7 @@ def uniformity(pit: np.ndarray) -> Uniformity:
         p_shape=anderson_darling_sf(anderson_darling(pit)),
         skew_score=_legendre(pit, 3),
         tail_score=_legendre(pit, 4),
+        number=n,
     )
 
 

@@ -17,6 +17,8 @@ from typing import Any
 
 from abi_cli.diagnostics import faults
 from abi_cli.diagnostics.faults import DEFAULT_LIMITS, Fault, Kind, Limits, signed
+from abi_cli.diagnostics.ratio import Loss, detectable
+from abi_cli.diagnostics.strata import Stratum
 from abi_cli.diagnostics.uniformity import Uniformity
 
 
@@ -115,25 +117,29 @@ class Evidence:
         width: Posterior sd ÷ the error that it should tell, over all data sets; None where unknown.
         given_data: How uniform the ranks of its distance from a prediction by the data are; None
             where the data are not known.
-        by_context: In words which data sets → how uniform its ranks are in those.
+        loss: How far from exact it is at least, as far as a classifier learned; None where unknown.
+        strata: How its ranks depend on what the data are.
         beyond: Where its draws lie that the prior never gave: worth a warning.
     """
 
     ranks: Uniformity
     width: float | None = None
     given_data: Uniformity | None = None
-    by_context: Mapping[str, Uniformity] = field(default_factory=dict)
+    loss: Loss | None = None
+    strata: tuple[Stratum, ...] = ()
     beyond: str | None = None
 
     @property
     def tests(self) -> int:
-        """Tests, each of which has its share of the level: of ranks, given the data, by bins."""
-        return 3 + (self.given_data is not None) + 2 * len(self.by_context)
+        """Tests, each of which has its share of the level: of ranks, given the data, by strata."""
+        known = (self.given_data is not None) + (self.loss is not None)
+        return 3 + known + 2 * len(self.strata)
 
 
 def judge(
     parameters: Mapping[str, Evidence],
     joint: Mapping[str, Uniformity] | None = None,
+    loss: Loss | None = None,
     *,
     datasets: int,
     limits: Limits = DEFAULT_LIMITS,
@@ -143,19 +149,34 @@ def judge(
     Arguments:
         parameters: Element name → what was found of it.
         joint: Quantity → how uniform its ranks are.
+        loss: How far from exact the joint posterior is at least; None where unknown.
         datasets: How many data sets that rests on.
         limits: What is tolerated.
     """
-    level = limits.p / (sum(own.tests for own in parameters.values()) + len(joint or {}))
+    several = len(parameters) > 1
+    ranked = len(joint or {}) * (3 if several else 1)
+    tests = sum(own.tests for own in parameters.values()) + ranked + (loss is not None)
+    level = limits.p / tests
     verdicts = {
         name: _judge_one(own, level=level, limits=limits) for name, own in parameters.items()
     }
     joint_verdicts = {
-        name: _judge_joint(name, own, level=level, limits=limits)
+        name: _judge_joint(name, own, level=level, limits=limits, several=several)
         for name, own in (joint or {}).items()
     }
+    seen = None
+    if loss is not None:
+        seen = max(limits.loss_warning, detectable(datasets, level=level))
+        alone = sum(max(own.loss.nats, 0) for own in parameters.values() if own.loss is not None)
+        number = len(parameters)
+        fault = faults.of_loss(loss, level=level, limits=limits, parameters=number, alone=alone)
+        if several and fault is None:
+            joint_verdicts["loss"] = ElementVerdict(Outcome.PASS, "within the limits")
+        elif several and fault is not None:
+            apart = joint_verdicts["classifier"].faults if "classifier" in joint_verdicts else ()
+            joint_verdicts["loss"] = ElementVerdict.of([_also(fault, *apart)])
     known = any(own.given_data is not None for own in parameters.values())
-    verdict = together(verdicts, joint_verdicts, datasets=datasets, limits=limits)
+    verdict = together(verdicts, joint_verdicts, datasets=datasets, limits=limits, seen=seen)
     return replace(verdict, tested=("ranks", "data") if known else ("ranks",))
 
 
@@ -165,6 +186,7 @@ def together(
     *,
     datasets: int,
     limits: Limits = DEFAULT_LIMITS,
+    seen: float | None = None,
 ) -> Verdict:
     """The verdict on all, from that on each.
 
@@ -172,14 +194,18 @@ def together(
         parameters: Element name → its own.
         joint: Quantity of the joint distribution → the verdict by it.
         datasets: How many data sets they rest on.
+        seen: Nats a parameter whose loss would have been seen; None where it was not looked for.
     """
     order = list(Outcome)
     worst = max((v.outcome for v in (*parameters.values(), *joint.values())), key=order.index)
     guilty = {name: v.reason for name, v in parameters.items() if v.outcome is worst}
-    more = [v.reason for v in joint.values() if v.outcome is worst]
-    guilty |= {"the joint posterior": " and ".join(more)} if more else {}
+    more = {name: v.reason for name, v in joint.items() if v.outcome is worst}
+    if len(more) > 1:
+        more.pop("classifier", None)  # which says least of what is wrong
+    if more and not (guilty and len(parameters) == 1):
+        guilty["the joint posterior"] = " and ".join(more.values())
     strays = any(Kind.BEYOND in v.faults[0].kinds for v in parameters.values() if v.faults)
-    sentence = _sentence(worst, guilty, datasets=datasets, strays=strays, limits=limits)
+    sentence = _sentence(worst, guilty, datasets=datasets, strays=strays, limits=limits, seen=seen)
     return Verdict(worst, sentence, parameters, joint, limits)
 
 
@@ -195,17 +221,23 @@ def datasets_needed(limits: Limits) -> int:
 
 
 def _judge_one(own: Evidence, *, level: float, limits: Limits) -> ElementVerdict:
-    found = [faults.of_ranks(own.ranks, level=level, limits=limits, width=own.width)]
+    ranks = faults.of_ranks(own.ranks, level=level, limits=limits, width=own.width)
+    strata = faults.by_strata(own.strata, level=level, limits=limits)
+    lost, known = None, None
+    if own.loss is not None:
+        lost = faults.of_loss(own.loss, level=level, limits=limits)
     if own.given_data is not None:
-        found.append(faults.given_data(own.given_data, level=level, limits=limits))
-    bins = own.by_context
-    wrong = {w: at for w, at in bins.items() if min(at.p_location, at.p_spread) < level}
-    if wrong:
-        where = min(wrong, key=lambda w: wrong[w].p)
-        fault = faults.of_ranks(wrong[where], level=level, limits=limits)
-        if fault is not None:
-            large = any(faults.is_large(at, limits) for at in wrong.values())
-            found.append(replace(fault, reason=f"{fault.reason} where {where}", large=large))
+        known = faults.given_data(own.given_data, level=level, limits=limits)
+    # One fault is seen by several tests: it is told by the one that says most of it.
+    if lost and Kind.UNINFORMED in lost.kinds:
+        lost, strata, known = _also(lost, strata, known), None, None
+    elif ranks:
+        ranks, known = _also(ranks, known), None
+    elif strata:
+        strata, known = _also(strata, known), None
+    elif lost:
+        lost, known = _also(lost, known), None
+    found = [ranks, strata, lost, known]
     if own.beyond is not None:
         found.append(Fault((Kind.BEYOND,), own.beyond, large=False))
     if certain := [fault for fault in found if fault is not None]:
@@ -227,10 +259,15 @@ def _judge_one(own: Evidence, *, level: float, limits: Limits) -> ElementVerdict
     )
 
 
+def _also(fault: Fault, *others: Fault | None) -> Fault:
+    """A fault that others see, too: as large as the largest."""
+    return replace(fault, large=fault.large or any(one.large for one in others if one))
+
+
 def _judge_joint(
-    quantity: str, ranks: Uniformity, *, level: float, limits: Limits
+    quantity: str, ranks: Uniformity, *, level: float, limits: Limits, several: bool
 ) -> ElementVerdict:
-    fault = faults.jointly(quantity, ranks, level=level, limits=limits)
+    fault = faults.jointly(quantity, ranks, level=level, limits=limits, several=several)
     if fault is not None:
         return ElementVerdict.of([fault])
     low, high = ranks.mean_score_interval
@@ -247,12 +284,14 @@ def _sentence(
     datasets: int,
     strays: bool,
     limits: Limits,
+    seen: float | None,
 ) -> str:
     size = f"{100 * (limits.sd_ratio - 1):.0f} % in width or {limits.mean_score:g} sd in place"
     if outcome is Outcome.PASS:
         return (
             "On average over data sets, for what is read of them, no posterior is off by more than "
             f"{size}, as far as {datasets:,} data sets tell."
+            + ("" if seen is None else f" {_UNSEEN.format(seen)}")
         )
     if outcome is Outcome.CANNOT_TELL:
         return (
@@ -265,6 +304,11 @@ def _sentence(
     if outcome is Outcome.WARN:
         return f"Detectably not exact, by less than {size}: {said}."
     return f"Posteriors can't be trusted: {said}."
+
+
+_UNSEEN = (
+    "Of what statistics of the data tell, a loss of {:.2g} nats a parameter would have been seen."
+)
 
 
 def _listed(words: list[str], *, most: int = 4) -> str:

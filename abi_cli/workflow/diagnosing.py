@@ -15,12 +15,13 @@ from abi_cli.diagnostics import (
     Inputs,
     Limits,
     Metrics,
+    Outcome,
     PointMetrics,
     Summaries,
     diagnose_points,
     measure_points,
 )
-from abi_cli.diagnostics import diagnose as measure
+from abi_cli.diagnostics.report import study, write
 from abi_cli.diagnostics.summaries import likeness
 from abi_cli.errors import UsageError
 from abi_cli.listener import Listener
@@ -125,63 +126,69 @@ def diagnose(
     folder = target.path or run.path / DIAGNOSTICS
     placing.refuse_locked(folder)
     tell_files(model, listener)
-    simulated = validation.simulations(model, seed=seed, compute=compute, listener=listener)
-    last = count(simulated) - 1
-    if shown is not None and not (shown.isdecimal() and int(shown) <= last):
-        raise UsageError(f"Expected --show 0 to {last}; got {shown}")
-    real = load_data(run, observed, naming_of(model.spec), listener) if observed else None
     approximator = open_approximator(run, compute, listener)
+    real = load_data(run, observed, naming_of(model.spec), listener) if observed else None
     labels = {name: section.labels for name, section in (model.spec.parameters or {}).items()}
     limits = Limits(**dict(model.spec.diagnostics))
-    with blaming_the_run(run, data=validation.data):
-        summaries = _summaries(approximator, simulated, real)
+    for look, share in validation.looks():
+        simulated = look.simulations(model, seed=seed, compute=compute, listener=listener)
+        last = count(simulated) - 1
+        if shown is not None and not (shown.isdecimal() and int(shown) <= last):
+            raise UsageError(f"Expected --show 0 to {last}; got {shown}")
+        with blaming_the_run(run, data=validation.data):
+            summaries = _summaries(approximator, simulated, real)
+        own = limits.spending(share)
+        if not drawn:
+            points = _points(approximator, run, simulated, validation.data, labels, own)
+            if points.verdict.outcome is not Outcome.CANNOT_TELL:
+                break
+            continue
+        with blaming_the_run(run, data=validation.data):
+            answers = _answers(
+                approximator,
+                run,
+                model,
+                simulated,
+                draws=draws or USUAL_DRAWS,
+                seed=seed,
+                listener=listener,
+            )
+        inputs = Inputs(
+            estimates=answers.estimates,
+            truths=answers.truths,
+            labels=labels,
+            prior=answers.truths,
+            history=run.history(),
+            seed=seed,
+            shown=int(shown or 0),
+            data=data_of(simulated, run),
+            given=tuple(v.name for v in run.layout.of("context", "given")),
+            series=model.spec.series(),
+            context=context_of(simulated, run),
+            disagreement=answers.disagreement,
+            summaries=summaries,
+            log_density=answers.log_density,
+            ranges=ranges_of(run.layout),
+            notes=answers.notes,
+            computed=model.judged.functions,
+            skipped=dict.fromkeys(selection.skipped, "--skip"),
+            likelihood=model.judged.density is not None,
+            limits=own,
+            source=provenance(run, model.spec, seed=seed),
+        )
+        found = study(inputs, listener=listener)
+        if found.metrics.verdict.outcome is not Outcome.CANNOT_TELL:
+            break
     if not drawn:
-        points = _points(approximator, run, simulated, validation.data, labels, limits)
         points = replace(points, observed=summaries.typicality())
         for note in likeness(points.observed):
             listener.note(note)
         with placing.replacing(folder) as place:
             diagnose_points(points, place, listener=listener, pdf=pdf)
         return Diagnosis(points, folder, run.history())
-    draws = draws or USUAL_DRAWS
-    with blaming_the_run(run, data=validation.data):
-        answers = _answers(
-            approximator,
-            run,
-            model,
-            simulated,
-            draws=draws or USUAL_DRAWS,
-            seed=seed,
-            listener=listener,
-        )
     with placing.replacing(folder) as place:
-        metrics = measure(
-            Inputs(
-                estimates=answers.estimates,
-                truths=answers.truths,
-                labels=labels,
-                prior=answers.truths,
-                history=run.history(),
-                seed=seed,
-                shown=int(shown or 0),
-                data=data_of(simulated, run),
-                context=context_of(simulated, run),
-                disagreement=answers.disagreement,
-                summaries=summaries,
-                log_density=answers.log_density,
-                ranges=ranges_of(run.layout),
-                notes=answers.notes,
-                computed=model.judged.functions,
-                skipped=dict.fromkeys(selection.skipped, "--skip"),
-                likelihood=model.judged.density is not None,
-                limits=limits,
-                source=provenance(run, model.spec, seed=seed),
-            ),
-            place,
-            listener=listener,
-            pdf=pdf,
-        )
-    return Diagnosis(metrics, folder, run.history())
+        write(inputs, found, place, listener=listener, pdf=pdf)
+    return Diagnosis(found.metrics, folder, run.history())
 
 
 def _points(
