@@ -8,6 +8,7 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from abi_cli.console.terminal import Console, duration
@@ -18,12 +19,17 @@ if TYPE_CHECKING:
     from abi_cli.workflow import Check, Description, Receipt, Started, Target
     from abi_cli.workflow.checking import View
     from abi_cli.workflow.converting import Inspection
+    from abi_cli.workflow.densities import Densities
     from abi_cli.workflow.observing import Observed
-    from abi_cli.workflow.posterior import Densities
     from abi_cli.workflow.simulating import Written
     from abi_cli.workflow.trying import Built
 
 _NUMBERS = ("mean", "sd", "min", "max")
+
+_MOST_ELEMENTS = 12
+"""Elements of a variable that a table shows one by one; of more, the `_FIRST_ELEMENTS`."""
+
+_FIRST_ELEMENTS = 4
 
 
 def number(value: float) -> str:
@@ -34,7 +40,27 @@ def number(value: float) -> str:
 
 
 def _cells(view: View) -> tuple[str, ...]:
-    return tuple(map(number, (view.mean, view.sd, view.low, view.high)))
+    return tuple(map(number, _figures(view)))
+
+
+def _rows(views: Sequence[View], roles: Mapping[str, str]) -> list[tuple[str, ...]]:
+    """Rows of a table of elements; of a long variable its first ones and what the others span."""
+    rows: list[tuple[str, ...]] = []
+    for variable, group in groupby(views, lambda view: view.name.partition("[")[0]):
+        elements = list(group)
+        shown = len(elements) if len(elements) <= _MOST_ELEMENTS else _FIRST_ELEMENTS
+        rows += [(view.name, roles[view.name], *_cells(view)) for view in elements[:shown]]
+        if rest := elements[shown:]:
+            spans = (
+                (min(column), max(column)) for column in zip(*map(_figures, rest), strict=True)
+            )
+            spanned = [f"{number(low)} to {number(high)}" for low, high in spans]
+            rows.append((f"{len(rest):,} more of {variable}", roles[rest[0].name], *spanned))
+    return rows
+
+
+def _figures(view: View) -> tuple[float, ...]:
+    return view.mean, view.sd, view.low, view.high
 
 
 def show_check(console: Console, check: Check) -> None:
@@ -62,8 +88,8 @@ def show_check(console: Console, check: Check) -> None:
     console.table(
         ("variable", "role", *_NUMBERS),
         [
-            *((view.name, roles[view.name], *_cells(view)) for view in check.ranges),
-            *((view.name, "quantity", *_cells(view)) for view in check.quantities),
+            *_rows(check.ranges, roles),
+            *_rows(check.quantities, dict.fromkeys((v.name for v in check.quantities), "quantity")),
         ],
     )
     if check.observed is not None:

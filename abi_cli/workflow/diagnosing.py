@@ -21,22 +21,16 @@ from abi_cli.diagnostics import (
     diagnose_points,
     measure_points,
 )
-from abi_cli.diagnostics.report import study, write
+from abi_cli.diagnostics.report import Study, study, write
 from abi_cli.diagnostics.summaries import likeness
 from abi_cli.errors import UsageError
-from abi_cli.listener import Listener
+from abi_cli.listener import SILENT, Listener
 from abi_cli.manifest import DIAGNOSTICS
 from abi_cli.model.quantities import OF_TRUTHS
 from abi_cli.ranges import ranges_of
 from abi_cli.run import Run, open_run
 from abi_cli.variables import Datasets, count
-from abi_cli.workflow.naming import naming_of
-from abi_cli.workflow.opening import (
-    has_draws,
-    load_data,
-    model_of,
-    open_approximator,
-)
+from abi_cli.workflow.opening import has_draws, model_of
 from abi_cli.workflow.provenance import provenance
 from abi_cli.workflow.refusing import blaming_the_run, refusing
 from abi_cli.workflow.request import (
@@ -47,8 +41,8 @@ from abi_cli.workflow.request import (
     Target,
     tell_files,
 )
-from abi_cli.workflow.sampling import computing
-from abi_cli.workflow.selecting import USUAL_SELECTION, Selection
+from abi_cli.workflow.selecting import USUAL_SELECTION, Selection, computing
+from abi_cli.workflow.session import Session
 from abi_cli.workflow.validation import (
     USUAL_VALIDATION,
     Validation,
@@ -86,7 +80,7 @@ def diagnose(
     pdf: bool = False,
     target: Target = USUAL_PLACE,
     compute: Compute = USUAL_COMPUTE,
-    listener: Listener | None = None,
+    listener: Listener = SILENT,
 ) -> Diagnosis:
     """Simulate fresh data sets with the run's own code, sample them, compare with the truth.
 
@@ -109,7 +103,6 @@ def diagnose(
         UsageError: Something is asked for that a network without draws does not have.
         RunError, DataError, UserFunctionError, OutputError: As they say.
     """
-    listener = listener or Listener()
     run = open_run(path)
     seed = run.manifest.seed if seed is None else seed
     model = selection.of(model_of(run), run.layout)
@@ -126,43 +119,112 @@ def diagnose(
     folder = target.path or run.path / DIAGNOSTICS
     placing.refuse_locked(folder)
     tell_files(model, listener)
-    approximator = open_approximator(run, compute, listener)
-    real = load_data(run, observed, naming_of(model.spec), listener) if observed else None
-    labels = {name: section.labels for name, section in (model.spec.parameters or {}).items()}
-    limits = Limits(**dict(model.spec.diagnostics))
+    session = Session(run, model.spec, compute, listener)
+    of = _Examined(
+        session,
+        model,
+        real=session.read_all(observed) if observed else None,
+        data=validation.data,
+        seed=seed,
+        draws=draws or USUAL_DRAWS,
+        shown=shown,
+        skipped=selection.skipped,
+    )
     for look, share in validation.looks():
         simulated = look.simulations(model, seed=seed, compute=compute, listener=listener)
+        limits = Limits(**dict(model.spec.diagnostics)).spending(share)
+        answered = of.drawn(simulated, limits) if drawn else of.estimated(simulated, limits)
+        if answered.metrics.verdict.outcome is not Outcome.CANNOT_TELL:
+            break
+    with placing.replacing(folder) as place:
+        answered.write(place, listener=listener, pdf=pdf)
+    return Diagnosis(answered.metrics, folder, run.history())
+
+
+@dataclass(frozen=True)
+class _Points:
+    """What is found of a network without draws."""
+
+    metrics: PointMetrics
+
+    def write(self, place: Path, *, listener: Listener, pdf: bool) -> None:
+        """Into a folder."""
+        for note in likeness(self.metrics.observed):
+            listener.note(note)
+        diagnose_points(self.metrics, place, listener=listener, pdf=pdf)
+
+
+@dataclass(frozen=True)
+class _Draws:
+    """What is found of a network with draws, and what from."""
+
+    inputs: Inputs
+    found: Study
+
+    @property
+    def metrics(self) -> Metrics:
+        """In numbers."""
+        return self.found.metrics
+
+    def write(self, place: Path, *, listener: Listener, pdf: bool) -> None:
+        """Into a folder."""
+        write(self.inputs, self.found, place, listener=listener, pdf=pdf)
+
+
+@dataclass(frozen=True)
+class _Examined:
+    """A run that is asked about data sets whose parameters are known.
+
+    Arguments:
+        session, model: The run's.
+        real: Real data sets; None where there are none.
+        data: Where the data sets are read from; None where they are simulated.
+        seed, draws, shown, skipped: As in `diagnose`.
+    """
+
+    session: Session
+    model: Model
+    real: Loaded | None
+    data: Path | None
+    seed: int
+    draws: int
+    shown: str | None
+    skipped: Sequence[str]
+
+    def estimated(self, simulated: Datasets, limits: Limits) -> _Points:
+        """How the estimates of a network without draws do."""
+        networks, run = self.session.networks, self.session.run
+        with blaming_the_run(run, data=self.data):
+            summaries = _summaries(networks, simulated, self.real)
+            estimates = networks.estimate(simulated)
+        points = measure_points(
+            networks.inference_network.names,
+            estimates,
+            parameters_of(simulated, run),
+            labels=self._labels(),
+            limits=limits,
+        )
+        return _Points(replace(points, observed=summaries.typicality()))
+
+    def drawn(self, simulated: Datasets, limits: Limits) -> _Draws:
+        """How draws do."""
         last = count(simulated) - 1
-        if shown is not None and not (shown.isdecimal() and int(shown) <= last):
-            raise UsageError(f"Expected --show 0 to {last}; got {shown}")
-        with blaming_the_run(run, data=validation.data):
-            summaries = _summaries(approximator, simulated, real)
-        own = limits.spending(share)
-        if not drawn:
-            points = _points(approximator, run, simulated, validation.data, labels, own)
-            if points.verdict.outcome is not Outcome.CANNOT_TELL:
-                break
-            continue
-        with blaming_the_run(run, data=validation.data):
-            answers = _answers(
-                approximator,
-                run,
-                model,
-                simulated,
-                draws=draws or USUAL_DRAWS,
-                seed=seed,
-                listener=listener,
-            )
+        if self.shown is not None and not (self.shown.isdecimal() and int(self.shown) <= last):
+            raise UsageError(f"Expected --show 0 to {last}; got {self.shown}")
+        session, model, run = self.session, self.model, self.session.run
+        with blaming_the_run(run, data=self.data):
+            summaries = _summaries(session.networks, simulated, self.real)
+            answers = _answers(session, model, simulated, draws=self.draws, seed=self.seed)
         inputs = Inputs(
             estimates=answers.estimates,
             truths=answers.truths,
-            labels=labels,
+            labels=self._labels(),
             prior=answers.truths,
             history=run.history(),
-            seed=seed,
-            shown=int(shown or 0),
+            seed=self.seed,
+            shown=int(self.shown or 0),
             data=data_of(simulated, run),
-            given=tuple(v.name for v in run.layout.of("context", "given")),
+            given=tuple(variable.name for variable in run.layout.of("context", "given")),
             series=model.spec.series(),
             context=context_of(simulated, run),
             disagreement=answers.disagreement,
@@ -171,40 +233,16 @@ def diagnose(
             ranges=ranges_of(run.layout),
             notes=answers.notes,
             computed=model.judged.functions,
-            skipped=dict.fromkeys(selection.skipped, "--skip"),
+            skipped=dict.fromkeys(self.skipped, "--skip"),
             likelihood=model.judged.density is not None,
-            limits=own,
-            source=provenance(run, model.spec, seed=seed),
+            limits=limits,
+            source=provenance(run, model.spec, seed=self.seed),
         )
-        found = study(inputs, listener=listener)
-        if found.metrics.verdict.outcome is not Outcome.CANNOT_TELL:
-            break
-    if not drawn:
-        points = replace(points, observed=summaries.typicality())
-        for note in likeness(points.observed):
-            listener.note(note)
-        with placing.replacing(folder) as place:
-            diagnose_points(points, place, listener=listener, pdf=pdf)
-        return Diagnosis(points, folder, run.history())
-    with placing.replacing(folder) as place:
-        write(inputs, found, place, listener=listener, pdf=pdf)
-    return Diagnosis(found.metrics, folder, run.history())
+        return _Draws(inputs, study(inputs, listener=session.listener))
 
-
-def _points(
-    approximator: Approximator,
-    run: Run,
-    simulated: Datasets,
-    data: Path | None,
-    labels: Mapping[str, Sequence[str]],
-    limits: Limits,
-) -> PointMetrics:
-    """How the estimates of a network without draws do."""
-    with blaming_the_run(run, data=data):
-        estimates = approximator.estimate(simulated)
-    names = approximator.inference_network.names
-    truths = parameters_of(simulated, run)
-    return measure_points(names, estimates, truths, labels=labels, limits=limits)
+    def _labels(self) -> dict[str, Sequence[str]]:
+        sections = self.model.spec.parameters or {}
+        return {name: section.labels for name, section in sections.items()}
 
 
 def _refuse_draws(run: Run, network: str, asked: Mapping[str, object]) -> None:
@@ -246,16 +284,10 @@ class _Answers:
 
 
 def _answers(
-    approximator: Approximator,
-    run: Run,
-    model: Model,
-    simulated: Datasets,
-    *,
-    draws: int,
-    seed: int,
-    listener: Listener,
+    session: Session, model: Model, simulated: Datasets, *, draws: int, seed: int
 ) -> _Answers:
     """Sample the posterior of every data set, and compute what posteriors are judged by."""
+    approximator, run, listener = session.networks, session.run, session.listener
     truths = parameters_of(simulated, run)
     density = density_of(approximator, simulated, truths, listener)
     watch = Disagreement(approximator.members)
