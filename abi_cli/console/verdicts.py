@@ -180,9 +180,34 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
             rows.append((score, name, f"{own.score:.4f}", away if telling else "", own.word))
     console.table(("score", "run", "mean", "difference", ""), rows)
     console.text("")
+    if told := _uses_more(names, comparison):
+        console.text(told)
     for name, one in zip(names, comparison.judged, strict=True):
         verdict = one.metrics.verdict
         console.text(f"{name}: {verdict.title}: {verdict.sentence}")
+
+
+def _uses_more(names: Sequence[str], comparison: Comparison) -> str:
+    """Which of two runs uses more of the data, where that is sure; may be empty.
+
+    By their densities, whose difference is that of their divergences from exact posteriors, or else
+    by what is lost of either at least.
+    """
+    ways = {
+        "−log q": "is closer to exact posteriors than",
+        "nats lost, at least": "uses more of what statistics of the data tell than",
+    }
+    for score, words in ways.items():
+        differing = [found[score] for found in comparison.differences[1:] if score in found]
+        if len(differing) != 1 or len(names) != 2:
+            continue
+        own = differing[0]
+        if own.word not in ("better", "worse"):
+            return ""
+        more, less = names[::-1] if own.word == "better" else names
+        low, high = sorted(map(abs, own.interval))
+        return f"{more} {words} {less}, by {low:.2f} to {high:.2f} nats"
+    return ""
 
 
 def gate(metrics: Metrics | PointMetrics) -> None:

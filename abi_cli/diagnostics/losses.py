@@ -27,7 +27,7 @@ from scipy import special
 
 from abi_cli.diagnostics.dependence import cross_fitted, halves_of, ridge
 from abi_cli.diagnostics.features import features_of
-from abi_cli.diagnostics.ratio import Loss, bound, fit
+from abi_cli.diagnostics.ratio import Loss, bound, fit, proved
 from abi_cli.diagnostics.scalars import Scalars, randomized_pit
 from abi_cli.statistics import Statistics, gaussian
 from abi_cli.variables import Value, array_of, element_names
@@ -80,11 +80,13 @@ class Learned:
         each: Element name → how far its own posterior is from exact.
         together: How far the joint posterior is.
         ranks: Randomized ranks of the truths by the joint score, `(dataset,)`.
+        nats: What each data set has to say of `together`, whose mean that is, `(dataset,)`.
     """
 
     each: Mapping[str, Loss]
     together: Loss
     ranks: np.ndarray
+    nats: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ def learn(scalars: Scalars, features: Features, *, seed: int) -> Learned | None:
     together = bound(scores[-1], by_data=any(loss.by_data for loss in each.values()))
     jitter = np.asarray(rng.random(datasets))
     ranks = randomized_pit(scores[-1, :, 1:], scores[-1, :, :1], jitter)
-    return Learned(each, together, ranks)
+    return Learned(each, together, ranks, proved(scores[-1])[:, 0])
 
 
 def _normal_scores(scalars: Scalars, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

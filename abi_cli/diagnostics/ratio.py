@@ -116,9 +116,16 @@ def _penalized(
     return w, penalty
 
 
+def proved(scores: np.ndarray) -> np.ndarray:
+    """Log of exp T over its mean over truth and draws, of scores `(dataset, 1 + draw)`; as they."""
+    scores = scores.astype(np.float64)
+    total = special.logsumexp(scores, axis=1, keepdims=True)
+    return np.asarray(scores - total + np.log(scores.shape[1]))
+
+
 def bound(scores: np.ndarray, *, by_data: bool = False) -> Loss:
     """What scores `(dataset, 1 + draw)` prove, the truth's first, of data sets not learned from."""
-    told = scores - special.logsumexp(scores, axis=1, keepdims=True) + np.log(scores.shape[1])
+    told = proved(scores)
     n = len(told)
     mean = float(told[:, 0].mean())
     half = float(special.ndtri((1 + INTERVAL) / 2) * told[:, 0].std(ddof=1) / np.sqrt(n))

@@ -165,7 +165,12 @@ def _judged(
         features=features,
         limits=Limits(**dict(spec.diagnostics)),
     )
-    return Judged(metrics, crps(scalars), None if density is None else np.asarray(-density))
+    return Judged(
+        metrics,
+        crps(scalars),
+        None if density is None else np.asarray(-density),
+        None if learned is None else learned.nats,
+    )
 
 
 def _flat(tree: Any, place: str = "") -> dict[str, str]:
