@@ -99,6 +99,26 @@ class Statistics:
         return fitted
 
     @classmethod
+    def every(
+        cls,
+        data: Datasets,
+        *,
+        given: Collection[str] = (),
+        series: Collection[str] = (),
+    ) -> np.ndarray:
+        """Whatever can be made of data sets, in units, `(dataset, statistic)`: nothing is chosen.
+
+        Arguments:
+            data: Variables, without parameters.
+        """
+        groups = groups_of(data, list(data), given=given, series=series)
+        if not groups:
+            return np.zeros((count(data), 0))
+        offer = Offer(tuple((group, tuple(group.families())) for group in groups))
+        raw = np.nan_to_num(offer.raw(data))
+        return cls._scaled(offer, raw)._units(raw)
+
+    @classmethod
     def _scaled(cls, offer: Offer, raw: np.ndarray) -> Statistics:
         """Of these families, without a prediction."""
         lower, middle, upper = np.quantile(raw, (0.25, 0.5, 0.75), axis=0)
