@@ -68,7 +68,7 @@ def test_without_code_it_says_what_is_missing(small_run, tmp_path):
     assert "The model was not held against the data" in read.text
     assert "Data set II" in read.text
     assert "Data set IV" not in read.text
-    assert "1 are shown in full" in read.text
+    assert "Of 4 data sets 1 is shown in full." in read.text
     assert abi("report", small_run, ANSCOMBE, "-o", tmp_path / "r.html").exit_code == 74
 
 

@@ -50,7 +50,9 @@ def _rows(views: Sequence[View], roles: Mapping[str, str]) -> list[tuple[str, ..
         shown = len(elements) if len(elements) <= _MOST_ELEMENTS else _FIRST_ELEMENTS
         rows += [(view.name, roles[view.name], *_cells(view)) for view in elements[:shown]]
         if rest := elements[shown:]:
-            spans = ((min(column), max(column)) for column in zip(*map(_figures, rest), strict=True))
+            spans = (
+                (min(column), max(column)) for column in zip(*map(_figures, rest), strict=True)
+            )
             spanned = [f"{number(low)} to {number(high)}" for low, high in spans]
             rows.append((f"{len(rest):,} more of {variable}", roles[rest[0].name], *spanned))
     return rows

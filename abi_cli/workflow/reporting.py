@@ -132,7 +132,7 @@ def report(
     full = rows if datasets or len(rows) <= IN_FULL else oddest(shown, IN_FULL)
     replicas = None if model is None else Replicating(session, model, loaded, drawn, seed)
     parts = _parts(session, shown, drawn, full, replicas)
-    page = _page(session, shown, drawn, parts, heard, model=model, seed=seed)
+    page = _page(session, shown, drawn, parts, heard, model=model, seed=seed, named=bool(datasets))
     with listener.task("drawing", len(_pictures(page)), "pictures") as progress:
         images = {}
         for picture in _pictures(page):
@@ -195,6 +195,7 @@ def _page(
     *,
     model: Model | None,
     seed: int,
+    named: bool,
 ) -> Page:
     number = len(shown.labels)
     table: dict[str, dict[str, Mapping[str, float]]] = {}
@@ -212,17 +213,17 @@ def _page(
         parts,
         _methods(source, drawn, model=model, seed=seed),
         replace(source, facts={**facts, "seed of draws": str(seed)}),
-        remark=_remark(number, len(parts)),
+        remark=_remark(number, len(parts), named=named),
         references=(*source.references, *(REFERENCES if model is not None else ())),
     )
 
 
-def _remark(number: int, full: int) -> str:
+def _remark(number: int, full: int, *, named: bool) -> str:
     said = []
     if full < number:
         said.append(
-            f"Of {number:,} data sets {full} are shown in full, those whose posteriors lie "
-            "farthest from the others' unless they were named."
+            f"Of {number:,} data sets {full} {'is' if full == 1 else 'are'} shown in full"
+            + ("." if named else ": those whose posteriors lie farthest from the others'.")
         )
     if number > MOST_ROWS:
         said.append(f"The table has the first {MOST_ROWS}; abi estimate has all of them.")
@@ -309,7 +310,7 @@ def _fit(parts: Sequence[Part], *, model: Model | None) -> Iterable[Statement]:
         Tone.WARNING,
         "The model would hardly generate such data",
         f"{len(rare)} of {len(checks)} statistics {are} rare among replicated data, where "
-        f"{RARE:.0%} of them would be by chance: {told}.",
+        f"{100 * RARE:g} % of them would be by chance: {told}.",
         "A posterior says what the parameters are if the model is right. Look at the pictures of "
         "these data sets, and at the model.",
     )
