@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from abi_cli.diagnostics.advice import advice
+from abi_cli.diagnostics.advice import UNKNOWN_MEANS, Means, advice
 from abi_cli.diagnostics.metrics import Metrics
 from abi_cli.diagnostics.pictures import Picture
 
@@ -46,6 +46,7 @@ class Provenance:
         spec: The spec as run; empty where there is none.
         methods: What was done to get them, in sentences for a paper.
         references: Of those sentences.
+        means: What the networks have, which decides what can be tried.
     """
 
     title: str
@@ -53,6 +54,7 @@ class Provenance:
     spec: str = ""
     methods: str = ""
     references: tuple[str, ...] = ()
+    means: Means = UNKNOWN_MEANS
 
 
 UNKNOWN = Provenance("Posteriors")
@@ -94,7 +96,7 @@ def write_page(
         picture.name: base64.b64encode((figures / f"{picture.name}.png").read_bytes()).decode()
         for picture in pictures
     }
-    told = list(advice(metrics.verdict, datasets=metrics.datasets))
+    told = list(advice(metrics.verdict, datasets=metrics.datasets, means=source.means))
     text = (
         environment()
         .get_template("report.html.j2")

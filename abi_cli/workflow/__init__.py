@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from abi_cli.workflow.estimating import estimate
     from abi_cli.workflow.explaining import explain, parts
     from abi_cli.workflow.findings import Finding
+    from abi_cli.workflow.guarded import OnUnlike
     from abi_cli.workflow.judging import judge
     from abi_cli.workflow.learning import Receipt
     from abi_cli.workflow.plotting import Wish, plot
@@ -49,6 +50,7 @@ __all__ = [
     "Description",
     "Diagnosis",
     "Finding",
+    "OnUnlike",
     "Receipt",
     "Selection",
     "Session",
@@ -92,6 +94,7 @@ _NAMES = {
     "estimating": "estimate",
     "explaining": "explain parts",
     "findings": "Finding",
+    "guarded": "OnUnlike",
     "judging": "judge",
     "learning": "Receipt",
     "plotting": "Wish plot",
