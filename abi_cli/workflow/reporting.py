@@ -134,9 +134,8 @@ def report(
     full = rows if datasets or len(rows) <= IN_FULL else oddest(shown, loaded, IN_FULL)
     replicas = None if model is None else Replicating(session, model, loaded, drawn, seed)
     parts = _parts(session, shown, drawn, full, replicas)
-    page = _page(
-        session, shown, drawn, parts, heard, likeness, model=model, seed=seed, named=bool(datasets)
-    )
+    said = _statements(session, parts, heard, likeness, model=model)
+    page = _page(session, shown, drawn, parts, said, model=model, seed=seed, named=bool(datasets))
     with listener.task("drawing", len(_pictures(page)), "pictures") as progress:
         images = {}
         for picture in _pictures(page):
@@ -229,8 +228,7 @@ def _page(
     shown: Shown,
     drawn: Draws,
     parts: Sequence[Part],
-    heard: Heard,
-    likeness: Sequence[Statement],
+    statements: Sequence[Statement],
     *,
     model: Model | None,
     seed: int,
@@ -245,7 +243,7 @@ def _page(
     facts = {n: v for n, v in source.facts.items() if n != "seed of diagnosis"}
     return Page(
         f"{source.title}: {number:,} data set{'s'[: number - 1]}",
-        [*_statements(session, parts, heard, likeness, model=model)],
+        statements,
         [shown.forest(range(min(number, MOST_IN_ONE)))] if number > 1 else [],
         [shown.known(name) for name in shown.draws],
         [(label, [own.get(n, absent) for n in shown.draws]) for label, own in table.items()],
