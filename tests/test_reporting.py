@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from abi_cli.data import Loaded
 from abi_cli.workflow import reporting
 from abi_cli.workflow.shown import Shown
 from tests.cli import ANSCOMBE, abi
@@ -68,7 +70,7 @@ def test_without_code_it_says_what_is_missing(small_run, tmp_path):
     assert "The model was not held against the data" in read.text
     assert "Data set II" in read.text
     assert "Data set IV" not in read.text
-    assert "1 are shown in full" in read.text
+    assert "Of 4 data sets 1 is shown in full." in read.text
     assert abi("report", small_run, ANSCOMBE, "-o", tmp_path / "r.html").exit_code == 74
 
 
@@ -93,7 +95,10 @@ def test_the_oddest_are_those_far_from_the_others():
     draws = rng.normal(size=(50, 40))
     draws[[7, 31]] += [[5], [-4]]
     shown = Shown(tuple(map(str, range(50))), {"a": rng.normal(size=(50, 40)), "b": draws})
-    assert reporting.oddest(shown, 2) == [7, 31]
+    loaded = Loaded(list(shown.labels), {}, (), str, lambda *_: "")
+    assert reporting.oddest(shown, loaded, 2) == [7, 31]
+    p = np.linspace(1, 0, 50)
+    assert reporting.oddest(shown, replace(loaded, scores={"guard": p}), 2) == [48, 49]
 
 
 def test_warnings_are_kept_and_passed_on():

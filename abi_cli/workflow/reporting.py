@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from abi_cli import placing
-from abi_cli.data import Draws, Statistics, summarize
+from abi_cli.data import Draws, Loaded, Statistics, summarize
 from abi_cli.data.entries import listing
 from abi_cli.data.statistics import OF_DRAWS
 from abi_cli.diagnostics import Provenance
@@ -22,6 +22,7 @@ from abi_cli.listener import SILENT, Listener, Progress
 from abi_cli.manifest import DIAGNOSTICS
 from abi_cli.workflow.describing import METRICS, verdict_in
 from abi_cli.workflow.drawing import USUAL_DRAWS, Drawing
+from abi_cli.workflow.guarded import SCORE
 from abi_cli.workflow.opening import model_of, refuse_without_draws
 from abi_cli.workflow.plotting import MOST_IN_ONE, Replicating
 from abi_cli.workflow.provenance import provenance
@@ -123,16 +124,18 @@ def report(
     replace(target, path=file).claim()
     seed = session.seed if seed is None else seed
     loaded = session.read_all(data)
+    likeness = _likeness(loaded, warned=bool(heard.warnings))
     rows = rows_of(loaded.labels, datasets, place=loaded.place(0))
     drawn = session.drawn(Batches(iter([loaded]), whole=True), Drawing(draws, seed)).collect()
     shown = Shown.of(drawn, session.titles, place=loaded.place(0))
     if model is not None:
         shown = replace(shown, prior=prior_of(model, session.run.layout, seed=session.seed))
     shown = shown.only(parameters)
-    full = rows if datasets or len(rows) <= IN_FULL else oddest(shown, IN_FULL)
+    full = rows if datasets or len(rows) <= IN_FULL else oddest(shown, loaded, IN_FULL)
     replicas = None if model is None else Replicating(session, model, loaded, drawn, seed)
     parts = _parts(session, shown, drawn, full, replicas)
-    page = _page(session, shown, drawn, parts, heard, model=model, seed=seed)
+    said = _statements(session, parts, heard, likeness, model=model)
+    page = _page(session, shown, drawn, parts, said, model=model, seed=seed, named=bool(datasets))
     with listener.task("drawing", len(_pictures(page)), "pictures") as progress:
         images = {}
         for picture in _pictures(page):
@@ -143,11 +146,45 @@ def report(
     return Written(file, what, seed, time.perf_counter() - begun)
 
 
-def oddest(shown: Shown, most: int) -> list[int]:
-    """The data sets whose posteriors lie farthest from those of the others, in their order.
+def _likeness(loaded: Loaded, *, warned: bool) -> list[Statement]:
+    """What the guard has found, where that was no warning.
 
-    By the median of any parameter, in robust sds of all medians.
+    Arguments:
+        warned: Whether something was odd about the data sets.
     """
+    p = loaded.scores.get(SCORE)
+    if p is None:
+        return [
+            Statement(
+                Tone.OPEN,
+                "The data were not held against the simulations",
+                "This run has kept no simulations to hold data against.",
+                "Trained again, it has.",
+            )
+        ]
+    if warned:
+        return []
+    least = int(np.argmin(p))
+    return [
+        Statement(
+            Tone.GOOD,
+            "The data are like the simulations",
+            f"Of {len(p):,} data sets, {loaded.labels[least]} is the least usual "
+            f"({_p(float(p[least]))}), which is no more than chance gives."
+            if len(p) > 1
+            else f"It is as usual as simulated ones are ({_p(float(p[0]))}).",
+        )
+    ]
+
+
+def oddest(shown: Shown, loaded: Loaded, most: int) -> list[int]:
+    """The data sets least like the simulations, in their order.
+
+    Without a guard they are those whose posteriors lie farthest from the others': by the median of
+    any parameter, in robust sds of all medians.
+    """
+    if (p := loaded.scores.get(SCORE)) is not None:
+        return sorted(np.argsort(p, kind="stable")[:most].tolist())
     medians = np.stack([np.median(own, axis=1) for own in shown.draws.values()])
     off = np.abs(medians - np.nanmedian(medians, axis=1, keepdims=True))
     scale = np.nanmedian(off, axis=1, keepdims=True)
@@ -191,10 +228,11 @@ def _page(
     shown: Shown,
     drawn: Draws,
     parts: Sequence[Part],
-    heard: Heard,
+    statements: Sequence[Statement],
     *,
     model: Model | None,
     seed: int,
+    named: bool,
 ) -> Page:
     number = len(shown.labels)
     table: dict[str, dict[str, Mapping[str, float]]] = {}
@@ -205,24 +243,24 @@ def _page(
     facts = {n: v for n, v in source.facts.items() if n != "seed of diagnosis"}
     return Page(
         f"{source.title}: {number:,} data set{'s'[: number - 1]}",
-        _statements(session, parts, heard, model=model),
+        statements,
         [shown.forest(range(min(number, MOST_IN_ONE)))] if number > 1 else [],
         [shown.known(name) for name in shown.draws],
         [(label, [own.get(n, absent) for n in shown.draws]) for label, own in table.items()],
         parts,
         _methods(source, drawn, model=model, seed=seed),
         replace(source, facts={**facts, "seed of draws": str(seed)}),
-        remark=_remark(number, len(parts)),
+        remark=_remark(number, len(parts), named=named),
         references=(*source.references, *(REFERENCES if model is not None else ())),
     )
 
 
-def _remark(number: int, full: int) -> str:
+def _remark(number: int, full: int, *, named: bool) -> str:
     said = []
     if full < number:
         said.append(
-            f"Of {number:,} data sets {full} are shown in full, those whose posteriors lie "
-            "farthest from the others' unless they were named."
+            f"Of {number:,} data sets {full} {'is' if full == 1 else 'are'} shown in full"
+            + ("." if named else ": the oddest.")
         )
     if number > MOST_ROWS:
         said.append(f"The table has the first {MOST_ROWS}; abi estimate has all of them.")
@@ -244,17 +282,19 @@ def _methods(source: Provenance, drawn: Draws, *, model: Model | None, seed: int
 
 
 def _statements(
-    session: Session, parts: Sequence[Part], heard: Heard, *, model: Model | None
+    session: Session,
+    parts: Sequence[Part],
+    heard: Heard,
+    likeness: Sequence[Statement],
+    *,
+    model: Model | None,
 ) -> list[Statement]:
     """What can be said, warnings first: all that commands warn of is among them."""
     found = [
         Statement(Tone.WARNING, "Look at this first", _sentence(text), hint)
         for text, hint in heard.warnings
     ]
-    found += [*_calibration(session), *_fit(parts, model=model)]
-    if not heard.warnings:
-        text = "No data set is unlike the simulations in what abi looks at before it draws."
-        found.insert(0, Statement(Tone.GOOD, "The data are like the simulations", text))
+    found += [*likeness, *_calibration(session), *_fit(parts, model=model)]
     return sorted(found, key=lambda one: [*_ORDER].index(one.tone))
 
 
@@ -309,7 +349,7 @@ def _fit(parts: Sequence[Part], *, model: Model | None) -> Iterable[Statement]:
         Tone.WARNING,
         "The model would hardly generate such data",
         f"{len(rare)} of {len(checks)} statistics {are} rare among replicated data, where "
-        f"{RARE:.0%} of them would be by chance: {told}.",
+        f"{100 * RARE:g} % of them would be by chance: {told}.",
         "A posterior says what the parameters are if the model is right. Look at the pictures of "
         "these data sets, and at the model.",
     )
