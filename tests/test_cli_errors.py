@@ -229,7 +229,7 @@ def test_the_transcript_has_no_crash_and_nothing_half_written():
 
 @pytest.mark.usefixtures("laid_out")
 def test_what_may_not_be_meant_is_a_warning():
-    for name, words in (("short.csv", "N is 2 in data set A"), ("unused.csv", "no use for")):
+    for name, words in (("short.csv", "N = 2, trained on 5 to 14"), ("unused.csv", "no use for")):
         result = abi("sample", "run", name, "-n", 2, "--format", "csv", "--progress", "none")
         assert result.exit_code == 0
         assert words in result.stderr

@@ -6,6 +6,10 @@ import json
 
 import pytest
 
+from abi_cli.listener import Listener
+from abi_cli.model.streams import Purpose
+from abi_cli.workflow.observing import observe
+from abi_cli.workflow.request import read_model
 from tests.cli import ANSCOMBE, SPECS, abi
 
 
@@ -28,6 +32,17 @@ def test_a_unit_that_the_model_does_not_know_is_told(tmp_path):
     checked = abi("check", SPECS / "regression.yaml", "--observed", data)
     assert checked.exit_code == 0
     assert "warning: y: 100% of the values" in checked.stdout
+
+
+def test_what_the_prior_could_not_have_made_is_told_before_any_training():
+    """Where a second is enough to simulate 500 data sets, as on any machine that is not busy."""
+    model = read_model(SPECS / "regression.yaml")
+    rows = model.need_simulator().simulate(seed=1, purpose=Purpose.PILOT, start=0, stop=1_024)
+    observed = observe(ANSCOMBE, model, model.layout(rows), rows, adapter=None, listener=Listener())
+    (told,) = [one.message for one in observed.findings]
+    assert "of 4 data sets look unlike the simulations" in told
+    assert told.startswith("2 of 4")
+    assert "IV (skewness of x 2.846, simulated −" in told
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,10 @@ class Distance:
             numbers: `(dataset, number)`; what is not finite counts as the median.
         """
         n, dim = numbers.shape
+        if not dim:
+            none = np.zeros(0)
+            empty = np.zeros((features.shape[1], 0))
+            return cls(none, none, empty, empty, np.zeros((0, 0)), numbers, np.zeros(n))
         numbers = np.where(np.isfinite(numbers), numbers, np.nan)
         empty = np.isnan(numbers).all(axis=0)
         numbers = np.where(empty, 0.0, numbers)
@@ -85,7 +89,7 @@ class Distance:
         z = without / spread
         total = own.T @ own
         rho = _shrinkage(own)
-        inverse = np.linalg.inv((1 - rho) * total + rho * n * np.eye(dim)) if dim else total
+        inverse = np.linalg.inv((1 - rho) * total + rho * n * np.eye(dim))
         q = np.einsum("ni,ij,nj->n", z, inverse, z)
         c = (1 - rho) * (1 - leverage[:, 0])
         squared = n * q / np.maximum(1 - c * q, 1e-9)

@@ -95,8 +95,8 @@ class OnUnlike(StrEnum):
 
 
 HINT = (
-    "The networks have not learned from such data, and their posteriors may be anything. If the "
-    "data are right, widen the prior or add to the simulator what is missing, and train again."
+    "Networks have not learned from such data, and their posteriors may be anything. If the data "
+    "are right, widen the prior or add to the simulator what is missing, and train again."
 )
 
 _NONE = (

@@ -9,10 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from abi_cli.adapter import Adapter
-from abi_cli.data import oddities, read_datasets
+from abi_cli.data import Loaded, oddities, read_datasets
+from abi_cli.guard import UNLIKE, Guard, Reference, Verdict
+from abi_cli.guard.reference import LEAST
 from abi_cli.listener import Listener
-from abi_cli.variables import Datasets, Layout, Ragged, Variable, array_of
+from abi_cli.spec import Spec
+from abi_cli.variables import Datasets, Layout, Ragged, Variable, array_of, count
 from abi_cli.workflow.findings import Finding, warning
+from abi_cli.workflow.guarded import HINT
 from abi_cli.workflow.naming import naming_of
 from abi_cli.workflow.refusing import refusing
 from abi_cli.workflow.request import Model
@@ -99,7 +103,24 @@ def observe(
         for one in found
         if one.outside > _MANY and one.name not in told
     ]
+    if line := _unlike(loaded, layout, rows, model.spec):
+        findings.append(warning(line, HINT))
     return Observed(str(file), len(loaded.labels), found, tuple(findings))
+
+
+def _unlike(loaded: Loaded, layout: Layout, rows: Datasets, spec: Spec) -> str | None:
+    """What the guard says where there are no networks yet: by context, values and statistics."""
+
+    def nothing(data: Datasets) -> np.ndarray:
+        return np.zeros((count(data), 0))
+
+    reference = Reference.of([rows], layout, nothing, series=spec.series())
+    if reference is None or len(reference) < LEAST:
+        return None
+    verdict = Verdict(len(reference))
+    look = reference.look_at(loaded.datasets, layout, nothing(loaded.datasets))
+    verdict.add(loaded.labels, Guard(reference).scores(look, told=UNLIKE))
+    return verdict.told()
 
 
 def _beside(variable: Variable, data: Datasets, rows: Datasets) -> Iterator[Beside]:

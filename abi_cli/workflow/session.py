@@ -354,7 +354,7 @@ class Session:
     def densities(self, data: Data, at: Path | str | Frame) -> Densities:
         """The same, with the data set of each."""
         refuse_without_density(self.run, self.spec)
-        loaded = self.read_all(data)
+        loaded = replace(self, on_unlike=OnUnlike.OFF).read_all(data)  # nothing is drawn
         points = read_points(at, loaded, self.run.layout, self.naming)
         try:
             with refusing(loaded, self.run.layout, of=points.index):
