@@ -63,6 +63,7 @@ def test_a_run_has_everything_that_the_readme_lists(small_run):
         "code/regression.py",
         "model.keras",
         "history.csv",
+        "reference.npz",
         "manifest.json",
     } <= files
     original = (SPECS / "regression.yaml").read_text()

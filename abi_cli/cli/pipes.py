@@ -17,6 +17,8 @@ from abi_cli.options import (
     Draws,
     Force,
     Format,
+    OnUnlike,
+    OnUnlikeOption,
     Points,
     RunPath,
     Seed,
@@ -41,6 +43,7 @@ def stream(
     backend: BackendName = None,
     device: Device = None,
     trust_code: TrustCode = False,
+    guard: OnUnlikeOption = OnUnlike.warn,
 ) -> None:
     """Answer data sets as they come: a JSON object a line in, one a line out.
 
@@ -57,6 +60,7 @@ def stream(
         seed=seed,
         compute=workflow.Compute(backend, device),
         trust_code=trust_code,
+        on_unlike=workflow.OnUnlike(guard),
         listener=console,
     )
     for answers in streaming.answers(sys.stdin.buffer):

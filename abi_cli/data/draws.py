@@ -54,6 +54,8 @@ class DrawHeader:
         observed: The observables of the data sets, for formats that carry them.
         constant: Their context, likewise.
         long: Whether a table has a row for each element of a draw.
+        scores: What is said of data sets, beside the draws, by name: a number of each, in the order
+            of labels; of a stream, of those that have been read so far.
     """
 
     labels: Sequence[str]
@@ -65,6 +67,7 @@ class DrawHeader:
     observed: Datasets | None = None
     constant: Datasets | None = None
     long: bool = False
+    scores: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -78,11 +81,12 @@ class DrawHeader:
         provenance: dict[str, str] | None = None,
         more: Iterable[Variable] = (),
         style: Style = USUAL_STYLE,
+        scores: Mapping[str, Sequence[float]] | None = None,
     ) -> DrawHeader:
         """The header of draws given `datasets`, which it carries.
 
         Arguments:
-            labels: A list stays what it is, and may grow.
+            labels: A list stays what it is, and may grow, as may those of scores.
             more: What there is beside the parameters.
         """
 
@@ -98,6 +102,7 @@ class DrawHeader:
             style=style,
             observed=given(layout.of("observable")),
             constant=given(layout.of("context", "given")),
+            scores=scores or {},
         )
 
     def elements(self) -> tuple[str, ...]:
@@ -121,6 +126,8 @@ class Draws:
             lies between members, `(dataset,)`; see `diagnostics.disagreement`.
         seed, provenance: What a file says of where they come from.
         chains: How many Markov chains they are, laid end to end; 0 for independent draws.
+        scores: What is said of data sets, by name, `(dataset,)`: `guard`, the p-value by which they
+            are like the simulations.
     """
 
     labels: tuple[str, ...]
@@ -129,6 +136,7 @@ class Draws:
     seed: int | None = None
     provenance: dict[str, str] = field(default_factory=dict)
     chains: int = 0
+    scores: dict[str, np.ndarray] = field(default_factory=dict)
 
     def elements(self) -> dict[str, np.ndarray]:
         """Name of a scalar → its draws `(dataset, draw)`: `beta[0]`, `beta[1]`, `sigma`."""
@@ -180,11 +188,13 @@ def gathering(header: DrawHeader) -> Callable[[DrawBlock], Draws | None]:
         datasets, draws = block.shape
         if block.first_draw + draws < header.draws:
             return None
-        labels = tuple(header.labels[block.first_dataset : block.first_dataset + datasets])
+        own = slice(block.first_dataset, block.first_dataset + datasets)
+        labels = tuple(header.labels[own])
+        scores = {name: np.array(values[own]) for name, values in header.scores.items()}
         names = [variable.name for variable in header.parameters]
         values = {n: np.concatenate([part.values[n] for part in held], axis=1) for n in names}
         held.clear()
-        return Draws(labels, values)
+        return Draws(labels, values, scores=scores)
 
     return add
 
@@ -203,7 +213,8 @@ def collect(header: DrawHeader, blocks: Iterable[DrawBlock]) -> Draws:
             datasets = slice(block.first_dataset, block.first_dataset + part.shape[0])
             draws = slice(block.first_draw, block.first_draw + part.shape[1])
             whole[datasets, draws] = part
-    return Draws(tuple(header.labels), values)
+    scores = {name: np.array(own) for name, own in header.scores.items()}
+    return Draws(tuple(header.labels), values, scores=scores)
 
 
 def absent_in_part(values: np.ndarray, *, axis: int) -> np.ndarray:

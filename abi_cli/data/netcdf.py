@@ -3,6 +3,7 @@
 posterior       beta (chain, draw, dataset, beta_dim_0), …; draws are independent: one chain
 observed_data   x (obs, …) and row_size (dataset), CF's contiguous ragged arrays
 constant_data   N (dataset), …
+sample_stats    guard (dataset), …: what is said of the data sets beside the draws
 parameters      beta (dataset, beta_dim_0), …: what simulations come from
 
 Data sets are read from the last three and from the file's own root, from any program's files.
@@ -74,6 +75,7 @@ def write(stream: BinaryIO, content: Content, scratch: Path | None) -> Iterator[
         with _full_disk_said(), h5netcdf.File(file.name, "w") as root:
             if isinstance(content, DrawHeader):
                 yield _draws_into(root, content)
+                _write_scores(root, content)
             else:
                 yield partial(_write_datasets, root)
         file.seek(0)
@@ -112,6 +114,15 @@ def _draws_into(root: h5netcdf.File, header: DrawHeader) -> Append:
             posterior[name][at] = np.swapaxes(values, 0, 1)
 
     return append
+
+
+def _write_scores(root: h5netcdf.File, header: DrawHeader) -> None:
+    """The group sample_stats, if there are any."""
+    if not header.scores:
+        return
+    group = _group(root, "sample_stats", header.labels)
+    for name, own in header.scores.items():
+        group.create_variable(name, (LABEL,), data=np.array(own, "<f8"))
 
 
 def _write_datasets(root: h5netcdf.File, content: DataSets) -> None:
@@ -278,7 +289,13 @@ def _draws_in(root: Any, source: Source) -> Draws:
         raise DataError("expected draws (chain, draw, dataset, …)", place=str(source))
     refuse_absent_in_part(values, f"{source}, group posterior")
     known = int(seed[0]) if seed.size and seed.dtype.kind in "iu" else None
-    return Draws(labels, values, seed=known, provenance=told)
+    said = hdf5.entry(root, "sample_stats")
+    scores = {
+        name: hdf5.numbers(variable)
+        for name, variable in (() if said is None else hdf5.entries(said))
+        if not variable.is_scale and variable.shape == (len(labels),)
+    }
+    return Draws(labels, values, seed=known, provenance=told, scores=scores)
 
 
 def _refuse_chains(posterior: Any, source: Source) -> None:

@@ -17,6 +17,9 @@ from abi_cli.variables import DrawBlock, Ragged
 Record = tuple[str, dict[str, Any]]
 """Where an object stands, and the object."""
 
+SCORES = "sample_stats"
+"""The key of what is said of a data set beside its draws."""
+
 EXPECTED = 'Expected an object for each data set, such as {"dataset": "A", "x": [1.5, 2.5]}.'
 
 
@@ -97,7 +100,13 @@ def _of_draws(header: DrawHeader) -> Callable[[DrawBlock], Iterator[str]]:
 
     def texts(block: DrawBlock) -> Iterator[str]:
         if draws := add(block):
+            values: dict[str, Iterable[str]]
             values = {name: map(_list, _in_text(v)) for name, v in draws.values.items()}
+            if draws.scores:
+                said = zip(*(own.tolist() for own in draws.scores.values()), strict=True)
+                values[SCORES] = (
+                    _in_json(dict(zip(draws.scores, one, strict=True))) for one in said
+                )
             yield from _objects(draws.labels, values)
 
     return texts

@@ -14,6 +14,7 @@ from abi_cli.errors import UsageError
 from abi_cli.listener import SILENT, Listener
 from abi_cli.workflow.drawing import USUAL_DRAWS, Drawing
 from abi_cli.workflow.estimating import Estimating
+from abi_cli.workflow.guarded import OnUnlike
 from abi_cli.workflow.opening import refuse_without_draws
 from abi_cli.workflow.reading import Batches, Data
 from abi_cli.workflow.request import USUAL_COMPUTE, USUAL_PLACE, Compute, Target
@@ -126,6 +127,7 @@ def sample(
     trust_code: bool = False,
     quantities: bool = False,
     selection: Selection = USUAL_SELECTION,
+    on_unlike: OnUnlike = OnUnlike.WARN,
     listener: Listener = SILENT,
 ) -> Sampling:
     """Read data sets and make ready to draw from their posteriors.
@@ -139,6 +141,7 @@ def sample(
         trust_code: Whether to execute parts of the run's own, if it has any.
         quantities: Whether to compute those of the spec, too, by the run's own code.
         selection: More of them, or fewer.
+        on_unlike: What is done about data sets that look unlike the simulations.
 
     Errors:
         UsageError: The network has no draws; a statistic is unknown.
@@ -146,7 +149,9 @@ def sample(
     """
     shape.refuse_too_few(draws)
     codec = formats.choose(target.path, target.format, shape.fits)
-    session = Session.open(path, compute=compute, trust_code=trust_code, listener=listener)
+    session = Session.open(
+        path, compute=compute, trust_code=trust_code, listener=listener, on_unlike=on_unlike
+    )
     refuse_without_draws(session.run, session.spec)
     target.claim()
     quantities = quantities or bool(selection.added)

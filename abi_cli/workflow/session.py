@@ -44,6 +44,7 @@ from abi_cli.workflow.drawing import (
     header_of,
     watched,
 )
+from abi_cli.workflow.guarded import Guarding, OnUnlike, examined, guard_of
 from abi_cli.workflow.naming import naming_of, titles_of
 from abi_cli.workflow.opening import (
     model_of,
@@ -59,6 +60,7 @@ from abi_cli.workflow.selecting import USUAL_SELECTION, Selection
 
 if TYPE_CHECKING:
     from abi_cli.approximator import Approximator
+    from abi_cli.guard import Guard
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,14 @@ class Session:
         spec: The run's.
         compute: Backend and device.
         listener: Hears notes, warnings and progress.
+        on_unlike: What is done about data sets that look unlike the simulations.
     """
 
     run: Run
     spec: Spec
     compute: Compute = USUAL_COMPUTE
     listener: Listener = SILENT
+    on_unlike: OnUnlike = OnUnlike.WARN
 
     @classmethod
     def open(
@@ -94,6 +98,7 @@ class Session:
         compute: Compute = USUAL_COMPUTE,
         trust_code: bool = False,
         listener: Listener = SILENT,
+        on_unlike: OnUnlike = OnUnlike.WARN,
     ) -> Session:
         """Open a run.
 
@@ -107,7 +112,7 @@ class Session:
             InvalidSpecError: It has parts of its own.
         """
         run = open_run(Path(path))
-        return cls(run, spec_of(run, trust_code=trust_code), compute, listener)
+        return cls(run, spec_of(run, trust_code=trust_code), compute, listener, on_unlike)
 
     @cached_property
     def networks(self) -> Approximator:
@@ -162,32 +167,44 @@ class Session:
             DataError: They are not there, or not data of this model.
         """
         batches = read_data(data, self.run.layout, self.naming, whole=whole)
-        return replace(batches, parts=self._examined(batches.parts))
+        return replace(
+            batches, parts=examined(batches, self.examine, self.guarding(), self.listener)
+        )
 
     def read_all(self, data: Data) -> Loaded:
         """All data sets at once; see `read`."""
         return next(self.read(data, whole=True).parts)
 
-    def _examined(self, parts: Iterable[Loaded]) -> Iterator[Loaded]:
-        said: set[str] = set()
-        for loaded in parts:
-            for note in loaded.notes:
-                if note not in said:
-                    self.listener.note(note)
-                    said.add(note)
-            for name, warning in self.examine(loaded).items():
-                if name not in said:
-                    self.listener.warn(warning)
-                    said.add(name)
-            yield loaded
+    @cached_property
+    def guard(self) -> Guard | None:
+        """The run's; None where it has none, or nobody is to look.
+
+        Errors:
+            RunError: Its file is not what training wrote.
+        """
+        return None if self.on_unlike is OnUnlike.OFF else guard_of(self.run)
+
+    def guarding(self) -> Guarding:
+        """What looks at the data sets of a command: whether they are like the simulations."""
+        return Guarding(
+            self.guard,
+            self.run.layout,
+            lambda data: self.networks.summaries(data),
+            self.on_unlike,
+            self.listener,
+        )
 
     def examine(self, loaded: Loaded) -> dict[str, str]:
         """What is odd about data sets: a sentence on each thing, by what it is about.
 
         All data sets that a posterior is asked of come by here before it is drawn from, whether
-        from a file, from memory or line by line.
+        from a file, from memory or line by line. Context outside what was simulated is left to the
+        guard, where there is one.
         """
-        return oddities(loaded.datasets, loaded.labels, self.run.layout)
+        told = oddities(loaded.datasets, loaded.labels, self.run.layout)
+        if self.guard is None:
+            return told
+        return {what: text for what, text in told.items() if what not in self.run.layout}
 
     def draws(
         self, loaded: Loaded, *, draws: int, seed: int, first: int = 0
@@ -227,11 +244,12 @@ class Session:
         """
         first = next(data.parts)
         labels = list(first.labels)
-        header = header_of(self.run, self.titles, drawing, first, labels)
+        scores = {name: own.tolist() for name, own in first.scores.items()}
+        header = header_of(self.run, self.titles, drawing, first, labels, scores)
         watch = Disagreement(self.networks.members)
         draw = partial(self.draws, draws=drawing.draws, seed=drawing.seed)
         total = len(labels) * drawing.draws if data.whole else None
-        parts = growing(labels, first, data.parts)
+        parts = growing(labels, scores, first, data.parts)
         blocks = drawn_from(parts, draw, header, drawing, total=total, listener=self.listener)
         return Drawn(header, watched(blocks, watch, labels, self.run.layout, self.listener), watch)
 
