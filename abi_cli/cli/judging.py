@@ -39,6 +39,7 @@ from abi_cli.options import (
         "abi diagnose runs/regression --context N=10 --show 3",
         "abi diagnose runs/regression --data held_out.npz --json",
         "abi diagnose runs/regression --observed data.csv",
+        "abi diagnose runs/regression --near data.csv",
         "abi diagnose runs/regression -s model.quantities.effect=effects.py:effect",
         "abi diagnose --draws mcmc.nc --truth truth.csv --data data.csv",
     )
@@ -90,6 +91,14 @@ def diagnose(
         Path | None,
         typer.Option("--observed", metavar="FILE", help="Real data: are they like simulated ones?"),
     ] = None,
+    near: Annotated[
+        Path | None,
+        typer.Option(
+            "--near",
+            metavar="FILE",
+            help="Real data, as with --observed: are posteriors right for data near each of them?",
+        ),
+    ] = None,
     more: MoreQuantities = None,
     skip: Skip = None,
     show: Annotated[
@@ -134,6 +143,7 @@ def diagnose(
             "until_sure": "--until-sure",
             "context": "--context",
             "observed": "--observed",
+            "near": "--near",
             "more": "-s",
             "skip": "--skip",
             "backend": "--backend",
@@ -161,12 +171,17 @@ def diagnose(
     else:
         if run is None or truth is not None:
             raise UsageError("Expected RUN, or --draws FILE with --truth FILE")
+        if near is not None and observed is not None:
+            raise UsageError(
+                "Expected --observed or --near, which tells the same and more; got both"
+            )
         diagnosis = workflow.diagnose(
             run,
             validation=workflow.Validation(datasets, data, context or (), until_sure),
             draws=number if draws else None,
             seed=seed,
-            observed=observed,
+            observed=near or observed,
+            near=near is not None,
             selection=workflow.Selection(more or (), skip or ()),
             shown=show,
             pdf=pdf,

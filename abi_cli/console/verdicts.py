@@ -93,6 +93,14 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis, *, format: str | None
             f"jointly, nats lost, at least: {_lost(metrics.loss)}, "
             f"p {metrics.loss.p:.3f}: {metrics.verdict.joint['loss'].outcome.value}"
         )
+    for label, around in metrics.near.items():
+        told = ", ".join(
+            f"{name} {own.sd_ratio:.2f} ({own.sd_ratio_interval[0]:.2f} to "
+            f"{own.sd_ratio_interval[1]:.2f}), {signed(own.mean_score)}"
+            for name, own in around.items()
+        )
+        number = next(iter(around.values())).number
+        console.text(f"near {label}, {number:,} data sets, width by ranks and mean score: {told}")
     console.text(f"\n{metrics.verdict.title}: {metrics.verdict.sentence}")
     console.note(f"read {diagnosis.folder / 'report.html'}; numbers and pictures are beside it")
 

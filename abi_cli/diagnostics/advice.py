@@ -251,8 +251,9 @@ def advice(verdict: Verdict, *, datasets: int, means: Means = UNKNOWN_MEANS) -> 
         yield Advice(
             "What this does and does not say",
             f"In {datasets:,} data sets true values look like one more draw of their posteriors: "
-            f"{_SCOPES['data' in verdict.tested]} Tested by {verdict.scope}. That holds on average "
-            "over data that the model could have made. Whether your data are such is another "
-            "question: --observed FILE asks it.",
+            f"{_SCOPES['data' in verdict.tested]} It rests on {verdict.scope}. That holds on "
+            "average over data that the model could have made. Whether your data are such is "
+            "another question: --observed FILE asks it, and --near FILE whether posteriors are "
+            "right near them.",
             (),
         )

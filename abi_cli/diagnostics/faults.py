@@ -9,7 +9,7 @@ alone call draws of the right sd and of the wrong shape too wide or too narrow: 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -192,6 +192,28 @@ def by_strata(strata: Sequence[Stratum], *, level: float, limits: Limits) -> Fau
         words = f"{abs(ranks.mean_score):.2f} sd too {kind.value}"
     large = any(is_large(own.ranks, limits) for own in wrong)
     return Fault((kind,), f"{words} where {worst} (p = {worst.p:.1g})", large)
+
+
+def nearby(near: Mapping[str, Uniformity], *, level: float, limits: Limits) -> Fault | None:
+    """What is wrong near observed data, where the evidence is strongest; None where nothing is.
+
+    Arguments:
+        near: Label → how uniform ranks are in data sets near it.
+        level: Of place and of width, each.
+    """
+    wrong = {
+        label: ranks
+        for label, ranks in near.items()
+        if min(ranks.p_location, ranks.p_spread) < level
+    }
+    if not wrong:
+        return None
+    label = min(wrong, key=lambda one: wrong[one].p)
+    fault = of_ranks(wrong[label], level=level, limits=limits)
+    if fault is None:
+        return None
+    large = any(is_large(ranks, limits) for ranks in wrong.values())
+    return replace(fault, reason=f"{fault.reason} near {label}", large=large)
 
 
 _JOINTLY = {

@@ -137,6 +137,8 @@ class Metrics:
         verdict: What it amounts to.
         loss: How many nats the joint posterior is from exact at least; None where that is unknown.
         strata: Element name → how its ranks depend on what the data are.
+        near: Label of an observed data set → element name → how uniform its ranks are in simulated
+            ones near it; empty where that is not asked for.
         disagreement: Of an ensemble: element name → the median over data sets of the share of the
             posterior variance that lies between its members; empty without one.
         observed: Label of an observed data set → p-value of its being one of the model's (see
@@ -156,6 +158,7 @@ class Metrics:
     verdict: Verdict
     loss: Loss | None = None
     strata: Mapping[str, tuple[Stratum, ...]] = field(default_factory=dict)
+    near: Mapping[str, Mapping[str, Uniformity]] = field(default_factory=dict)
     disagreement: Mapping[str, float] = field(default_factory=dict)
     observed: Mapping[str, float] = field(default_factory=dict)
 
@@ -181,6 +184,11 @@ class Metrics:
             "skipped": dict(self.skipped),
             "notes": list(self.notes),
             **({"disagreement": dict(self.disagreement)} if self.disagreement else {}),
+            **(
+                {"near": {label: _near(own) for label, own in self.near.items()}}
+                if self.near
+                else {}
+            ),
             **({"observed": dict(self.observed)} if self.observed else {}),
         }
 
@@ -195,6 +203,7 @@ def measure(
     log_density: np.ndarray | None = None,
     context: Mapping[str, np.ndarray] | None = None,
     features: Features | None = None,
+    near: Mapping[str, np.ndarray] | None = None,
     ranges: Mapping[str, Range] | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Metrics:
@@ -207,6 +216,7 @@ def measure(
         log_density: Of the truth given the data, `(dataset,)`; None where there is none.
         context: Variable → its values, `(dataset,)`.
         features: What describes the data; None where these are not known.
+        near: Label of an observed data set → the data sets near it, as indices.
         ranges: Element name → what the prior gave of it in training; empty where that is not known.
     """
     strays = strays_of(scalars, summary, ranges or {})
@@ -217,6 +227,13 @@ def measure(
         looked_up, components = {**features.named(), **looked_up}, features.components()
     found = strata_of(summary, looked_up, components)
     strata = dict(zip(scalars.names, found, strict=True))
+    around = {
+        label: {
+            name: uniformity(summary.pit[k, rows], interval=limits.interval)
+            for k, name in enumerate(scalars.names)
+        }
+        for label, rows in (near or {}).items()
+    }
     datasets = summary.truth.shape[1]
     columns = {
         "rmse": of.rmse(summary),
@@ -270,6 +287,7 @@ def measure(
         loss=None if learned is None else learned.together,
         by_context=bins,
         strata=strata,
+        near=around,
         skipped=scalars.skipped,
         notes=_notes(parameters),
         verdict=judge(
@@ -279,6 +297,7 @@ def measure(
                     width=1 / max(own.z_score_sd, 1e-300),
                     given_data=own.given_data,
                     loss=own.loss,
+                    near={label: own[name] for label, own in around.items()},
                     strata=strata[name],
                     beyond=strays[name].reason if name in strays else None,
                 )
@@ -290,6 +309,11 @@ def measure(
             limits=limits,
         ),
     )
+
+
+def _near(own: Mapping[str, Uniformity]) -> dict[str, Any]:
+    """As plain JSON values."""
+    return {name: asdict(ranks) for name, ranks in own.items()}
 
 
 def _notes(parameters: Mapping[str, ElementMetrics]) -> tuple[str, ...]:

@@ -54,6 +54,7 @@ class Inputs:
             members, `(dataset,)`.
         summaries: What the network makes of these data sets, and of observed ones; None where that
             is not known.
+        near: Whether posteriors are judged near observed data sets, too.
         log_density: Of the truths, as the network has it, `(dataset,)`; None where it has none.
         ranges: Element name → what the prior gave of it in training; empty where that is not known.
         notes: What is known besides.
@@ -80,6 +81,7 @@ class Inputs:
     context: Mapping[str, np.ndarray] = field(default_factory=dict)
     disagreement: Mapping[str, np.ndarray] = field(default_factory=dict)
     summaries: Summaries | None = None
+    near: bool = False
     log_density: np.ndarray | None = None
     ranges: Mapping[str, Range] = field(default_factory=dict)
     notes: Sequence[str] = ()
@@ -145,6 +147,7 @@ def study(inputs: Inputs, *, listener: Listener) -> Study:
         log_density=inputs.log_density,
         context=inputs.context,
         features=features,
+        near=inputs.summaries.nearest() if inputs.near and inputs.summaries else None,
         ranges=inputs.ranges,
         limits=inputs.limits,
     )

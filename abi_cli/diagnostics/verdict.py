@@ -118,6 +118,7 @@ class Evidence:
         given_data: How uniform the ranks of its distance from a prediction by the data are; None
             where the data are not known.
         loss: How far from exact it is at least, as far as a classifier learned; None where unknown.
+        near: Label of an observed data set → how uniform its ranks are in data sets near it.
         strata: How its ranks depend on what the data are.
         beyond: Where its draws lie that the prior never gave: worth a warning.
     """
@@ -126,6 +127,7 @@ class Evidence:
     width: float | None = None
     given_data: Uniformity | None = None
     loss: Loss | None = None
+    near: Mapping[str, Uniformity] = field(default_factory=dict)
     strata: tuple[Stratum, ...] = ()
     beyond: str | None = None
 
@@ -133,7 +135,7 @@ class Evidence:
     def tests(self) -> int:
         """Tests, each of which has its share of the level: of ranks, given the data, by strata."""
         known = (self.given_data is not None) + (self.loss is not None)
-        return 3 + known + 2 * len(self.strata)
+        return 3 + known + 2 * len(self.strata) + 2 * len(self.near)
 
 
 def judge(
@@ -237,7 +239,8 @@ def _judge_one(own: Evidence, *, level: float, limits: Limits) -> ElementVerdict
         strata, known = _also(strata, known), None
     elif lost:
         lost, known = _also(lost, known), None
-    found = [ranks, strata, lost, known]
+    near = faults.nearby(own.near, level=level, limits=limits)
+    found = [ranks, near, strata, lost, known]
     if own.beyond is not None:
         found.append(Fault((Kind.BEYOND,), own.beyond, large=False))
     if certain := [fault for fault in found if fault is not None]:

@@ -75,6 +75,7 @@ def diagnose(
     draws: int | None = None,
     seed: int | None = None,
     observed: Path | None = None,
+    near: bool = False,
     selection: Selection = USUAL_SELECTION,
     shown: str | None = None,
     pdf: bool = False,
@@ -94,6 +95,7 @@ def diagnose(
         draws: How many posterior draws of each, 1,000 by default.
         seed: Of both; the run's by default.
         observed: Real data, to be held against simulated ones.
+        near: Whether posteriors are judged by simulated data sets near each of these, too.
         selection: Quantities beside those of the spec, or some of them to leave out.
         shown: The data set whose posterior is shown, counted from 0.
         pdf: Write figures as PDF, too.
@@ -111,6 +113,7 @@ def diagnose(
         asked = {
             "--draws": draws,
             "--show": shown,
+            "--near": near,
             "-s": selection.added,
             "--skip": selection.skipped,
         }
@@ -124,6 +127,7 @@ def diagnose(
         session,
         model,
         real=session.read_all(observed) if observed else None,
+        near=near,
         data=validation.data,
         seed=seed,
         draws=draws or USUAL_DRAWS,
@@ -179,12 +183,13 @@ class _Examined:
         session, model: The run's.
         real: Real data sets; None where there are none.
         data: Where the data sets are read from; None where they are simulated.
-        seed, draws, shown, skipped: As in `diagnose`.
+        near, seed, draws, shown, skipped: As in `diagnose`.
     """
 
     session: Session
     model: Model
     real: Loaded | None
+    near: bool
     data: Path | None
     seed: int
     draws: int
@@ -229,6 +234,7 @@ class _Examined:
             context=context_of(simulated, run),
             disagreement=answers.disagreement,
             summaries=summaries,
+            near=self.near,
             log_density=answers.log_density,
             ranges=ranges_of(run.layout),
             notes=answers.notes,
