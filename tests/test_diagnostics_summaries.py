@@ -4,12 +4,13 @@ import csv
 import json
 
 import numpy as np
+import pytest
 
-from abi_cli.diagnostics import Inputs, Summaries, diagnose
+from abi_cli.diagnostics import Inputs, Summaries, diagnose, flatten, measure
 from abi_cli.diagnostics.summaries import likeness
 from abi_cli.listener import Listener
 from tests.cli import abi
-from tests.diagnostics_examples import posterior
+from tests.diagnostics_examples import posterior, read
 
 
 def summaries(rng, rows):
@@ -96,3 +97,32 @@ def test_a_run_is_asked_about_real_data(small_run, tmp_path):
     assert result.exit_code == 0, result.stderr
     found = json.loads((tmp_path / "out" / "metrics.json").read_text())["observed"]
     assert found["wild"] == 1 / 61 < found["usual"]
+    result = abi("diagnose", small_run, "--near", data, *arguments, "--force")
+    assert result.exit_code == 0, result.stderr
+    assert "near usual, 60 data sets, width by ranks" in result.stdout
+    near = json.loads((tmp_path / "out" / "metrics.json").read_text())["near"]
+    assert near["wild"].keys() == {"beta[0]", "beta[1]", "sigma"}
+    both = abi("diagnose", small_run, "--near", data, "--observed", data, *arguments, "--force")
+    assert both.exit_code == 2
+
+
+def test_posteriors_are_judged_near_observed_data():
+    """Too wide where the summary is large alone: found near an observed one there alone."""
+    rng = np.random.default_rng(6)
+    y = rng.normal(size=2_000)
+    truth = y + rng.normal(size=2_000)
+    width = np.where(y > 1.2, 1.8, 1.0)[:, None]
+    draws = y[:, None] + width * rng.normal(size=(2_000, 200))
+    summaries = Summaries(
+        np.stack([y, rng.normal(size=2_000)], axis=1),
+        {"here": np.array([2.0, 0.0]), "there": np.array([-1.0, 0.0])},
+    )
+    near = summaries.nearest()
+    assert {label: len(index) for label, index in near.items()} == {"here": 200, "there": 200}
+    assert y[near["here"]].mean() > 1 > 0 > y[near["there"]].mean()
+    scalars = flatten({"t": draws}, {"t": truth}, labels={})
+    metrics = measure(scalars, read(scalars), near=near)
+    assert metrics.near["here"]["t"].sd_ratio > 1.4
+    assert metrics.near["there"]["t"].sd_ratio == pytest.approx(1, abs=0.15)
+    assert "too wide" in metrics.verdict.sentence
+    assert metrics.verdict.parameters["t"].reason.endswith(" near here")

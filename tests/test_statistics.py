@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -120,6 +121,38 @@ def test_least_squares_is_that_of_linear_algebra():
         np.testing.assert_allclose(np.exp(found[row, 3:6]), errors, rtol=1e-5)
         np.testing.assert_allclose(np.exp(found[row, 6]), np.sqrt(variance), rtol=1e-5)
         assert found[row, 8] == 1
+
+
+def test_what_multiplies_is_regressed_on_the_scale_of_logarithms():
+    x, noise = RNG.normal(size=(2, 60, 25))
+    slopes = RNG.normal(size=(60, 1))
+    y = np.exp(3 + slopes * x + 0.2 * noise)
+    sizes = np.full(60, 25)
+    pilot = {"x": Ragged(x.reshape(-1), sizes), "y": Ragged(y.reshape(-1), sizes)}
+    (group,) = groups_of(pilot, ("x", "y"), given=("x",), series=())
+    found = group.families()["least_squares1bent"](members_of(group, pilot))
+    exact = [np.polyfit(a, np.log(b), 1)[0] for a, b in zip(x, y, strict=True)]
+    units = group.columns[1].spread / group.columns[0].scale
+    np.testing.assert_allclose(found[:, 0] * units, exact, atol=1e-5)
+
+
+def test_multiplicative_regression_finds_the_penalized_maximum_of_a_gamma_likelihood():
+    x = RNG.normal(size=(4, 40))
+    y = RNG.gamma(1.5, np.exp(2 + 0.7 * x))
+    response = replace(column_of(1, y.reshape(-1), response=True), floor=0.0)
+    found = regressions.multiplicative(side_by_side(x, y), response, [plain(0)], squares=False)
+    for row in range(4):
+        own = y[row] / np.exp(response.middle)
+
+        def penalized(b, row=row, own=own):
+            eta = b[0] + b[1] * x[row]
+            return (eta + own * np.exp(-eta)).sum() + regressions.PRIOR / 2 * b @ b
+
+        b = optimize.minimize(penalized, np.zeros(2), tol=1e-12).x
+        np.testing.assert_allclose(found[row, :2], b, atol=1e-4)
+        ratio = own * np.exp(-b[0] - b[1] * x[row])
+        np.testing.assert_allclose(found[row, 4], np.log(np.mean((ratio - 1) ** 2)), atol=1e-3)
+        np.testing.assert_allclose(found[row, 5], np.mean(np.log(ratio)), atol=1e-3)
 
 
 def test_zero_inflated_regression_finds_the_penalized_maximum():

@@ -35,9 +35,11 @@ from abi_cli.options import (
     epilog=examples(
         "abi diagnose runs/regression",
         "abi diagnose runs/regression --datasets 4000 --gate",
+        "abi diagnose runs/regression --until-sure",
         "abi diagnose runs/regression --context N=10 --show 3",
         "abi diagnose runs/regression --data held_out.npz --json",
         "abi diagnose runs/regression --observed data.csv",
+        "abi diagnose runs/regression --near data.csv",
         "abi diagnose runs/regression -s model.quantities.effect=effects.py:effect",
         "abi diagnose --draws mcmc.nc --truth truth.csv --data data.csv",
     )
@@ -59,9 +61,16 @@ def diagnose(
             "--datasets",
             min=2,
             metavar="N",
-            help="Fresh data sets to simulate (1000), or how many of --data (all).",
+            help="Fresh data sets to simulate (2000), or how many of --data (all).",
         ),
     ] = None,
+    until_sure: Annotated[
+        bool,
+        typer.Option(
+            "--until-sure",
+            help="Simulate as many as it takes to tell: 1000, and up to three times twice as many.",
+        ),
+    ] = False,
     data: Stored = None,
     context: Context = None,
     draws: Annotated[
@@ -81,6 +90,14 @@ def diagnose(
     observed: Annotated[
         Path | None,
         typer.Option("--observed", metavar="FILE", help="Real data: are they like simulated ones?"),
+    ] = None,
+    near: Annotated[
+        Path | None,
+        typer.Option(
+            "--near",
+            metavar="FILE",
+            help="Real data, as with --observed: are posteriors right for data near each of them?",
+        ),
     ] = None,
     more: MoreQuantities = None,
     skip: Skip = None,
@@ -123,8 +140,10 @@ def diagnose(
         of_a_run = {
             "run": "RUN",
             "datasets": "--datasets",
+            "until_sure": "--until-sure",
             "context": "--context",
             "observed": "--observed",
+            "near": "--near",
             "more": "-s",
             "skip": "--skip",
             "backend": "--backend",
@@ -152,12 +171,17 @@ def diagnose(
     else:
         if run is None or truth is not None:
             raise UsageError("Expected RUN, or --draws FILE with --truth FILE")
+        if near is not None and observed is not None:
+            raise UsageError(
+                "Expected --observed or --near, which tells the same and more; got both"
+            )
         diagnosis = workflow.diagnose(
             run,
-            validation=workflow.Validation(datasets, data, context or ()),
+            validation=workflow.Validation(datasets, data, context or (), until_sure),
             draws=number if draws else None,
             seed=seed,
-            observed=observed,
+            observed=near or observed,
+            near=near is not None,
             selection=workflow.Selection(more or (), skip or ()),
             shown=show,
             pdf=pdf,
@@ -192,7 +216,7 @@ def compare(
             "--datasets",
             min=3,
             metavar="N",
-            help="Fresh data sets to simulate (1000), or how many of --data (all).",
+            help="Fresh data sets to simulate (2000), or how many of --data (all).",
         ),
     ] = None,
     data: Stored = None,

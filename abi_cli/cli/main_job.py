@@ -96,7 +96,7 @@ def check(
     where something is wrong.
     """
     from abi_cli import workflow
-    from abi_cli.console import reports
+    from abi_cli.console import rehearsal
     from abi_cli.spec import InvalidSpecError
 
     try:
@@ -117,9 +117,9 @@ def check(
         raise typer.Exit(error.exit_code) from None
     with to_a_reader():
         if format is ProblemFormat.concise:
-            reports.show_findings(console, found)
+            rehearsal.show_findings(console, found)
         else:
-            reports.show_check(console, found)
+            rehearsal.show_check(console, found)
     if found.errors:
         raise CheckFailed(f"{spec} would not train as it is")
     if strict and found.warnings:

@@ -30,6 +30,12 @@ UNLIKE = 0.01
 SURPRISING = 0.05
 """Probability below which what chance would give is not chance."""
 
+LEAST_NEAR = 200
+"""Simulated data sets that posteriors near an observed one are judged by, at least."""
+
+MOST_NEAR = 20
+"""Observed data sets that are looked at: the first ones."""
+
 _SMALLEST = 1e-8
 """Directions with a smaller share of the variance than this are none."""
 
@@ -54,6 +60,21 @@ class Summaries:
         more = (far >= distance[:, None]).sum(axis=1)
         p = (1 + more) / (len(far) + 1)
         return dict(zip(self.observed, map(float, p), strict=True))
+
+    def nearest(self) -> dict[str, np.ndarray]:
+        """Label → the simulated data sets whose summaries are nearest to its own, as indices.
+
+        By the distance above, a tenth of them, or `LEAST_NEAR`. They are chosen by the data alone,
+        so that ranks among them are uniform for exact posteriors.
+        """
+        white = _Whitening.of(self.simulated)
+        simulated, observed = white(self.simulated), white(self._rows())
+        number = min(len(simulated), max(LEAST_NEAR, len(simulated) // 10))
+        found = {}
+        for label, row in list(zip(self.observed, observed, strict=True))[:MOST_NEAR]:
+            away = np.square(simulated - row).sum(axis=1)
+            found[label] = np.sort(np.argpartition(away, number - 1)[:number])
+        return found
 
     def map(self) -> tuple[np.ndarray, np.ndarray]:
         """Simulated and observed ones on the two leading principal components, `(…, 2)`.

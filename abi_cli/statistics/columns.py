@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,6 +30,7 @@ class Column:
         floor: What is added before the logarithm is taken, where it is skewed; None where it isn't.
         heavy: Whether its tails are heavy on both sides.
         response: Whether the model draws it, or else only takes it as given.
+        middle, spread: Robust ones of `bent`, over the pilot's members.
     """
 
     place: int
@@ -40,6 +41,8 @@ class Column:
     floor: float | None = None
     heavy: bool = False
     response: bool = True
+    middle: float = 0.0
+    spread: float = 1.0
 
     def scaled(self, members: Members) -> np.ndarray:
         """In robust units, `(batch, obs)`."""
@@ -56,6 +59,22 @@ class Column:
     def bends(self) -> bool:
         """Whether `bent` says more."""
         return self.floor is not None or self.heavy
+
+
+@dataclass(frozen=True)
+class Bent:
+    """A column in the place of its logarithm or asinh, in robust units: for regressions."""
+
+    column: Column
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """As the column has them."""
+        return self.column.levels
+
+    def scaled(self, members: Members) -> np.ndarray:
+        """`(batch, obs)`."""
+        return (self.column.bent(members) - self.column.middle) / self.column.spread
 
 
 def column_of(place: int, values: np.ndarray, *, response: bool) -> Column | None:
@@ -79,6 +98,14 @@ def column_of(place: int, values: np.ndarray, *, response: bool) -> Column | Non
     floor = None
     if len(few) > 2 and values.min() >= 0 and (skewness > SKEWED or values.max() > 50 * location):
         floor = 0.5 if whole else 1e-3 * max(location, 1e-12) if values.min() == 0 else 0.0
-    return Column(
+    column = Column(
         place, float(location), float(max(scale, 1e-300)), levels, whole, floor, heavy, response
     )
+    if not column.bends:
+        return column
+    bent = np.arcsinh((values - location) / column.scale)
+    if floor is not None:
+        bent = np.log(np.maximum(values + floor, 1e-300))
+    lower, middle, upper = np.quantile(bent, (0.25, 0.5, 0.75))
+    spread = (upper - lower) / 1.349
+    return replace(column, middle=float(middle), spread=float(spread if spread > 0 else 1.0))

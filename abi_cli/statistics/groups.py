@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from abi_cli.statistics import regressions, series, sets
-from abi_cli.statistics.columns import Column, column_of
+from abi_cli.statistics.columns import Bent, Column, column_of
 from abi_cli.statistics.components import components
 from abi_cli.statistics.members import Members, Statistic, chunks
 from abi_cli.statistics.regimes import regimes
@@ -140,15 +140,14 @@ class Group:
                 degrees[f"{name}squared"] = True
             for which, squares in degrees.items():
                 if x and len(y.levels) != 2:
-                    found[f"least_squares{which}"] = partial(
-                        regressions.least_squares, response=y, regressors=x, squares=squares
-                    )
-                    found[f"bayesian{which}"] = partial(
-                        regressions.bayesian, response=y, regressors=x, squares=squares
-                    )
+                    found |= _linear(y, x, which, squares=squares)
                 if len(y.levels) == 2 or y.counts:
                     found[f"iterated{which}"] = partial(
                         regressions.iterated, response=y, regressors=x, squares=squares
+                    )
+                if y.floor is not None and not y.counts and not y.levels:
+                    found[f"multiplicative{which}"] = partial(
+                        regressions.multiplicative, response=y, regressors=x, squares=squares
                     )
                 if y.counts and len(y.levels) != 2 and y.floor is not None:
                     found[f"zero_inflated{which}"] = partial(
@@ -167,6 +166,29 @@ class Group:
                     )
                     found |= _sigmoids(y, x, m)
         return found
+
+
+def _linear(y: Column, x: Sequence[Column], which: str, *, squares: bool) -> dict[str, Statistic]:
+    """Of numbers along others, each as it is or, where that says more, bent.
+
+    What multiplies is added on the logarithm's scale: of a gamma regression, 15 to 80 members, the
+    means were 0.18 posterior sds off with the numbers alone.
+    """
+    found: dict[str, Statistic] = {}
+    for bend_y, bend_x in ((False, False), (True, False), (False, True), (True, True)):
+        if (bend_y and not y.bends) or (bend_x and not any(c.bends for c in x)):
+            continue
+        response = Bent(y) if bend_y else y
+        regressors = [Bent(c) if bend_x and c.bends else c for c in x]
+        name = which + "bent" * bend_y + "on_bent" * bend_x
+        for family, of in (
+            ("least_squares", regressions.least_squares),
+            ("bayesian", regressions.bayesian),
+        ):
+            found[f"{family}{name}"] = partial(
+                of, response=response, regressors=regressors, squares=squares
+            )
+    return found
 
 
 def _sigmoids(y: Column, x: Sequence[Column], trials: Column | None) -> dict[str, Statistic]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from abi_cli.statistics.columns import Column
+from abi_cli.statistics.columns import Bent, Column
 from abi_cli.statistics.members import FLOOR, Members, mean_of, moments_of, tamed
 from abi_cli.statistics.sets import FEWER, order
 
@@ -35,7 +35,7 @@ MOST = 15.0
 
 
 def design(
-    members: Members, regressors: Sequence[Column], *, squares: bool
+    members: Members, regressors: Sequence[Column | Bent], *, squares: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Regressors `(batch, obs, regressor)` in robust units, and rows where all are known."""
     x = np.stack([column.scaled(members) for column in regressors], axis=2)
@@ -50,7 +50,7 @@ def design(
 
 
 def least_squares(
-    members: Members, response: Column, regressors: Sequence[Column], *, squares: bool
+    members: Members, response: Column | Bent, regressors: Sequence[Column | Bent], *, squares: bool
 ) -> np.ndarray:
     """Coefficients, log standard errors, log residual sd, degrees of freedom, shape of residuals.
 
@@ -104,7 +104,7 @@ def least_squares(
 
 
 def bayesian(
-    members: Members, response: Column, regressors: Sequence[Column], *, squares: bool
+    members: Members, response: Column | Bent, regressors: Sequence[Column | Bent], *, squares: bool
 ) -> np.ndarray:
     """Posterior means and log sds of coefficients, and of the log residual sd, under weak priors.
 
@@ -237,6 +237,36 @@ def zero_inflated(
     fit = mean_of(np.where(y == 0, at_zero, above), w)
     logit = np.log(share / (1 - share))
     return np.concatenate([b, errors, np.stack([logit, fit], axis=1)], axis=1)
+
+
+def multiplicative(
+    members: Members, response: Column, regressors: Sequence[Column], *, squares: bool
+) -> np.ndarray:
+    """Regression of positive numbers whose sd goes with their mean, log E y = b · x.
+
+    The quasi-likelihood of a gamma distribution (McCullagh & Nelder 1989, Generalized linear
+    models, chapter 8) with a weak normal prior, by Fisher scoring; its information is Xᵀ X. Given
+    are coefficients, log standard errors, the log of Pearson's dispersion, mean((y/μ − 1)²), and
+    the mean of log(y/μ), which a gamma distribution's shape is estimated from.
+    """
+    x, there = _augmented(members, regressors, squares=squares)
+    raw = members[response.place]
+    w = (there & np.isfinite(raw)).astype(np.float64)
+    y = np.where(w > 0, raw, 1.0) * np.exp(-response.middle)
+    log_y = np.clip(np.log(np.maximum(y, 1e-300)), -4 * MOST, 4 * MOST)
+    weighted = x * w[:, :, None]
+    prior, transposed = PRIOR * np.eye(x.shape[2]), weighted.transpose(0, 2, 1)
+    inverse = np.linalg.inv(_conditioned(transposed @ weighted + prior))
+    b = (inverse @ (transposed @ log_y[:, :, None]))[:, :, 0]
+    for _ in range(2 * STEPS):
+        excess = np.exp(np.clip(log_y - (x @ b[:, :, None])[:, :, 0], -4 * MOST, 3.0)) - 1
+        score = (transposed @ excess[:, :, None])[:, :, 0] - b @ prior
+        b = b + np.clip((inverse @ score[:, :, None])[:, :, 0], -2, 2)
+    log_ratio = log_y - (x @ b[:, :, None])[:, :, 0]
+    dispersion = np.log(mean_of((np.exp(np.minimum(log_ratio, MOST)) - 1) ** 2, w) + FLOOR)
+    errors = 0.5 * np.log(np.diagonal(inverse, axis1=1, axis2=2) + FLOOR)
+    told = [dispersion, mean_of(log_ratio, w), np.log(mean_of(-log_ratio, w).clip(1e-6))]
+    return np.concatenate([b, errors, np.stack(told, axis=1)], axis=1)
 
 
 def _augmented(

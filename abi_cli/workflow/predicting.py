@@ -49,7 +49,7 @@ class Prediction:
     Arguments:
         labels: Of the data sets.
         replicated: Observable → values of `dataset × draw` data sets, draw after draw.
-        observed: Observable → the data.
+        observed: Given or observable → the data.
         parameters: Name → `(dataset, draw, *event)`.
         quantities: Name → `(dataset, draw, *event)` of the replicated data, and of the observed;
             of the latter those alone that depend on data.
@@ -61,6 +61,12 @@ class Prediction:
     parameters: dict[str, np.ndarray]
     quantities: tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 
+    def of(self, row: int) -> tuple[Datasets, Datasets]:
+        """A data set with what it came with, and those that replicate it."""
+        draws = count(self.replicated) // len(self.labels)
+        own = take(self.observed, np.array([row]))
+        return own, take(self.replicated, np.arange(row * draws, (row + 1) * draws))
+
     def checks(self) -> list[Check]:
         """Statistics of the data beside those of replicated data, data set after data set."""
         number = len(self.labels)
@@ -68,7 +74,7 @@ class Prediction:
             name: value.reshape(number, -1)
             for name, value in statistics_of(self.replicated).items()
         }
-        of_observed = statistics_of(self.observed)
+        of_observed = statistics_of({name: self.observed[name] for name in self.replicated})
         of_data = self.quantities[1]
         for values, found in zip(self.quantities, (of_replicated, of_observed), strict=True):
             found |= {n: v for n, v in values.items() if n in of_data and v.ndim == 2}
@@ -105,7 +111,7 @@ class Predicting:
                 parts.append(part)
                 progress.advance()
         replicated = concatenate(parts)
-        observed = {v.name: datasets[v.name] for v in layout.of("observable")}
+        observed = {v.name: datasets[v.name] for v in layout.of("given", "observable")}
         return Prediction(
             loaded.labels,
             replicated,
