@@ -28,7 +28,9 @@ def lines(tmp_path_factory):
 def test_answers_are_those_of_sample(small_run, lines):
     asked = ("-n", 5, "-q")
     answers = abi("stream", small_run, *asked, stdin=lines.read_text()).stdout.splitlines()
-    drawn = abi("sample", small_run, lines, *asked, "--format", "jsonl").stdout.splitlines()
+    sampled = abi("sample", small_run, lines, *asked, "--format", "jsonl")
+    assert sampled.exit_code == 0, sampled.stderr
+    drawn = sampled.stdout.splitlines()
     assert len(answers) == len(drawn) == 300
     for answer, expected in zip(map(json.loads, answers), map(json.loads, drawn), strict=True):
         assert answer["dataset"] == expected["dataset"]
