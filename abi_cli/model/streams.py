@@ -48,6 +48,7 @@ class Purpose(IntEnum):
     INIT = 7
     PREDICT = 8
     QUANTITY = 9
+    REFINE = 10
 
 
 @lru_cache(maxsize=64)
