@@ -39,14 +39,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from abi_cli.workflow import Posterior
+    from abi_cli.workflow import Session
 
 __all__ = ["__version__", "load"]
 
 __version__ = "0.1.0"
 
 
-def load(path: Path | str, *, trust_code: bool = False) -> Posterior:
+def load(path: Path | str, *, trust_code: bool = False) -> Session:
     """Open a run folder for sampling; see `abi_cli.workflow.load` for more options.
 
     Arguments:

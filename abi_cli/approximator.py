@@ -39,7 +39,7 @@ from abi_cli.adapter.targets import moved
 from abi_cli.backend.rows import ROWS, by_row, round_up
 from abi_cli.errors import UsageError
 from abi_cli.finite import refuse_not_finite
-from abi_cli.listener import Listener
+from abi_cli.listener import SILENT, Listener
 from abi_cli.model.streams import noise_of_datasets
 from abi_cli.networks.network import InferenceNetwork, SummaryNetwork, entries, shape_of
 from abi_cli.nn.build import inference_layer, summary_layer
@@ -284,7 +284,7 @@ class Approximator(keras.Model):
         draws: int,
         seed: int,
         first: int = 0,
-        listener: Listener | None = None,
+        listener: Listener = SILENT,
     ) -> Iterator[DrawBlock]:
         """Posterior draws, block after block, in bounded memory.
 
@@ -302,7 +302,7 @@ class Approximator(keras.Model):
         told = self.told_of(datasets)
         at_once = round_up(draws, ROWS)
         together = round_up(len(told), ROWS // at_once)
-        with (listener or Listener()).task("sampling", len(told) * draws, "draws") as progress:
+        with listener.task("sampling", total=len(told) * draws, unit="draws") as progress:
             for begin in range(0, len(told), together):
                 group = range(begin, min(begin + together, len(told)))
                 c = told[np.resize(group, together)][:, None, :]

@@ -37,3 +37,7 @@ class Listener:
 class _Silent:
     def advance(self, amount: int = 1, **figures: float) -> None:
         pass
+
+
+SILENT = Listener()
+"""Whom commands talk to that were told of no other."""

@@ -34,7 +34,7 @@ def divergence(name: str, path: Path, datasets: int) -> Divergence:
     simulate, exact = MODELS[name]
     truth = simulate(datasets, np.random.default_rng(2))
     parameters = {key: truth.pop(key) for key in ("beta", "sigma")}
-    log_q = abi_cli.load(path).approximator.log_prob(truth, parameters)
+    log_q = abi_cli.load(path).networks.log_prob(truth, parameters)
     log_p = exact.given(truth["x"], truth["y"]).log_density(**parameters)
     kl = mean_kl(log_q, log_p, sigma=parameters["sigma"])
     print(f"{name}: mean KL {kl.mean:.3f} ± {kl.standard_error:.3f} nats, median {kl.median:.3f}")

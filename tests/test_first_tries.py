@@ -74,6 +74,27 @@ def test_calls_are_told_as_options(written, meant):
     assert f"got {written}" in refused(spec(prior=below))
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("{uniform: [0, 1]}", "Write uniform: {low: 0, high: 1}"),
+        ("{normal: [0, 1]}", "Write normal: {loc: 0, scale: 1}"),
+        ("{dist: normal, loc: 0, scale: 1}", "Write normal: {loc: 0, scale: 1}"),
+        ("{distribution: normal, mu: 0, sd: 1}", "Write normal: {loc: 0, scale: 1}"),
+        ("{lognormal: {loc: 0, sigma: 1}}", "Did you mean 'mean'?"),
+        ("{lognormal: {mean: 0, sd: 1}}", "Did you mean 'sigma'?"),
+        ("{gamma: {alpha: 2, scale: 3}}", "Did you mean 'shape'?"),
+        ("{gamma: {shape: 2, rate: 3}}", "The scale is 1 / rate"),
+        ("{uniform: {lower: 0, high: 1}}", "Did you mean 'low'? Options"),
+        ("{beta: {alpha: 2, b: 3}}", "Did you mean 'a'?"),
+    ],
+)
+def test_options_of_others_are_told_once_as_ours(written, meant):
+    said = refused(spec(prior=f"{{mu: {written}, sigma: {{half_normal: {{scale: 5}}}}}}"))
+    assert said.startswith("1 problem in ")
+    assert meant in said
+
+
 def test_what_is_no_distribution_is_told_with_those_there_are():
     said = refused(spec(prior="{mu: nrmal(0), sigma: {half_normal: {scale: 5}}}"))
     assert "Did you mean 'normal'? Distributions: beta" in said

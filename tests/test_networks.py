@@ -189,7 +189,7 @@ def test_data_of_every_kind_are_learned_from(case, tmp_path):
     assert draws.values["a"].shape == (7, 10)
     assert len(np.unique(draws.values["a"][:, 0])) == 7
 
-    made = posterior.approximator
+    made = posterior.networks
     older = made.get_config()  # runs once kept the length of a vector as a number
     for name, width in older["widths"].items():
         older["widths"][name] = width[0] if width == [6] else width

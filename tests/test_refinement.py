@@ -64,7 +64,11 @@ def refined(proposal, known, told, *, joint=None, first=0, draws=1000, resample=
         return list(work.refined(known, told, first))
 
 
-PROPOSALS = {"near": (0.05, 0.6, "weights"), "wide": (0.3, 1.3, "weights"), "narrow": (0.5, 0.12, "chains")}  # fmt: skip
+PROPOSALS = {
+    "near": (0.05, 0.6, "weights"),
+    "wide": (0.3, 1.3, "weights"),
+    "narrow": (0.5, 0.12, "chains"),
+}
 
 
 @pytest.mark.parametrize(("shift", "scale", "how"), PROPOSALS.values(), ids=PROPOSALS)

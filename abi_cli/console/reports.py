@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from abi_cli.workflow import Check, Description, Receipt, Started, Target
     from abi_cli.workflow.checking import View
     from abi_cli.workflow.converting import Inspection
+    from abi_cli.workflow.densities import Densities
     from abi_cli.workflow.observing import Observed
-    from abi_cli.workflow.posterior import Densities
     from abi_cli.workflow.simulating import Written
     from abi_cli.workflow.trying import Built
 

@@ -14,6 +14,7 @@ spelling, meanings, label_like   what names of columns and words in cells stand 
 datasets   data sets and simulations as a model's layout says
 several    data sets of several files
 points     values of parameters
+memory     tables in memory, by the rules of files
 batches, requests    data sets as they come
 preparing  what is done with real data within each data set
 oddities   what they have that simulations had not
@@ -47,6 +48,7 @@ from abi_cli.data.datasets import (
 from abi_cli.data.disagreement import Disagreement, disagreement_told
 from abi_cli.data.draws import DrawHeader, Draws, Statistics, Style, collect
 from abi_cli.data.entries import Asked, Naming
+from abi_cli.data.memory import Frame, read_frame, read_frame_of_parameters
 from abi_cli.data.oddities import oddities
 from abi_cli.data.points import read_parameters
 from abi_cli.data.several import Part, read_several
@@ -59,6 +61,7 @@ __all__ = [
     "DrawHeader",
     "DrawWriter",
     "Draws",
+    "Frame",
     "Kind",
     "Loaded",
     "Naming",
@@ -77,6 +80,8 @@ __all__ = [
     "read_datasets",
     "read_described",
     "read_draws",
+    "read_frame",
+    "read_frame_of_parameters",
     "read_kind",
     "read_parameters",
     "read_several",

@@ -61,7 +61,19 @@ def labels_of(texts: Sequence[str], number: np.ndarray, column: str, source: Sou
     Errors:
         DataError: One is empty.
     """
-    labels = [label(name) if name[:1] == "'" else name for name in map(str.strip, texts)]
+    labels = unmarked_labels_of(texts, number, column, source)
+    return [label(name) if name[:1] == "'" else name for name in labels]
+
+
+def unmarked_labels_of(
+    texts: Sequence[str], number: np.ndarray, column: str, source: Source
+) -> list[str]:
+    """Labels of data sets as they stand there.
+
+    Errors:
+        DataError: One is empty.
+    """
+    labels = list(map(str.strip, texts))
     if "" in labels:
         raise DataError(
             "expected the label of a data set; got an empty cell",

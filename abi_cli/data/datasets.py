@@ -24,7 +24,7 @@ from abi_cli.data.entries import (
 from abi_cli.data.files import Source
 from abi_cli.data.preparing import in_order, prepared
 from abi_cli.errors import DataError
-from abi_cli.variables import Datasets, Layout, Ragged, Variable, concatenate, count
+from abi_cli.variables import Datasets, Layout, Ragged, Variable, concatenate, count, take
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,22 @@ class Loaded:
     notes: tuple[str, ...]
     place: Callable[[int], str]
     cell: Cell
+
+    def of(self, rows: np.ndarray) -> Loaded:
+        """Some of the data sets, `(row,)`, which may come again."""
+
+        def cell(name: str, at: tuple[int, ...]) -> str:
+            value = self.datasets[name]
+            before = value.rows(rows) if isinstance(value, Ragged) else rows
+            return self.cell(name, (int(before[at[0]]), *at[1:]))
+
+        return Loaded(
+            labels=[self.labels[row] for row in rows],
+            datasets=take(self.datasets, rows),
+            notes=self.notes,
+            place=lambda row: self.place(int(rows[row])),
+            cell=cell,
+        )
 
 
 def read_datasets(

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from abi_cli.data.cells import comma_numbers_of, numbers_of
+from abi_cli.data.cells import comma_numbers_of, numbers_of, unmarked_labels_of
 from abi_cli.data.contents import Append, Content
 from abi_cli.data.files import Source
 from abi_cli.data.sheets import Block, Sheet
@@ -38,6 +38,15 @@ def read(source: Source, *, delimiter: str) -> Iterator[Table]:
     """
     with text_rows(source, delimiter) as rows:
         yield Table(_sheet(rows, source, delimiter))
+
+
+def table_of_rows(rows: Rows, source: Source) -> Table:
+    """A table whose rows come from elsewhere than a file, so that no text in it is marked.
+
+    Errors:
+        DataError: No header.
+    """
+    return Table(replace(_sheet(rows, source, rows.separator), labels=unmarked_labels_of))
 
 
 def _sheet(rows: Rows, source: Source, delimiter: str) -> Sheet:

@@ -30,13 +30,15 @@ class Source:
     Arguments:
         path: None is standard input.
         content: All of it, where it has been read.
+        called: What messages call it.
     """
 
     path: Path | None
     content: bytes | None = None
+    called: str = ""
 
     def __str__(self) -> str:
-        return "standard input" if self.path is None else str(self.path)
+        return self.called or ("standard input" if self.path is None else str(self.path))
 
     @contextmanager
     def open(self) -> Iterator[BinaryIO]:

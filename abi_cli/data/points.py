@@ -46,11 +46,22 @@ def read_parameters(
         wanted = Wanted(layout.of("parameter"), optional=(), naming=naming or Naming())
         with formats.opened(source, format) as file:
             entries = file.points(wanted)
+    return rows_for(entries, labels, Source(source))
+
+
+def rows_for(
+    entries: Entries, labels: Sequence[str], source: Source
+) -> tuple[np.ndarray, Datasets]:
+    """Which of the data sets `labels` each row of points is for, and the points.
+
+    Errors:
+        DataError: A row has no label where there are several data sets, or that of another.
+    """
     if entries.labels is None:
         if len(labels) != 1:
             raise DataError(
                 f"expected a {entries.noun} dataset, as there are {len(labels)} data sets",
-                place=str(Source(source)),
+                place=str(source),
                 hint="Say which data set each row is for.",
             )
         return np.zeros(count(entries.values), np.int64), entries.values

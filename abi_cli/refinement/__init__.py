@@ -10,7 +10,7 @@ exact posterior, whatever the networks have learned (Schmitt et al. 2024, arXiv:
 tail is judged by Pareto smoothing (`weights`). Where it is too heavy, short Markov chains start
 from the candidates (`chains`).
 
-    weights    log weights → k-hat, effective size, evidence; moments and draws of weighted candidates
+    weights    log weights → k-hat, effective size, evidence; moments, draws
     chains     ensembles of Markov chains, given any log density
     student    a Student's t that is fitted to draws, as a proposal
     proposal   candidates of a run's networks, and their density

@@ -306,6 +306,7 @@ class Walk:
 
     @classmethod
     def of(cls, joint: Joint, one: _Progressing, wanted: Wanted) -> Walk:
+        """That of a data set whose candidates are weighed."""
         theta, weighed = np.concatenate(one.theta), _need(one.weighed)
         return cls(joint, one.known, theta, one.log_ratios, weighed, one.dataset, wanted)
 

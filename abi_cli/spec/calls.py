@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from abi_cli import registry
 from abi_cli.spec.problems import Code, Path, Position, Problem, suggestion
+from abi_cli.spec.section import option_names
 
 _CALL = re.compile(r"(?<![\w.:])([A-Za-z]\w*)\(([^()]*)\)")
 _KIND = "distribution"
@@ -15,20 +17,34 @@ _KIND = "distribution"
 _CODES = (Code.PART, Code.NAME, Code.VALUE, Code.FIELD, Code.KEY)
 """Problems that a call makes, whole or cut at its commas."""
 
-SYNONYMS = {
-    **dict.fromkeys(("mu", "mean", "location", "m"), "loc"),
-    **dict.fromkeys(("sd", "std", "sigma", "stddev", "s"), "scale"),
-    **dict.fromkeys(("nu", "dof"), "df"),
-    **dict.fromkeys(("lower", "min", "minimum"), "low"),
-    **dict.fromkeys(("upper", "max", "maximum"), "high"),
-    **dict.fromkeys(("rate", "lambda", "lam"), "lam"),
-    **dict.fromkeys(("alpha", "shape1"), "a"),
-    **dict.fromkeys(("beta", "shape2"), "b"),
-}
-"""What others call an option, where a distribution has no option of that name."""
+_ALIKE = (
+    ("loc", "mean", "mu", "location", "m", "meanlog"),
+    ("scale", "sigma", "sd", "std", "stddev", "s", "sdlog"),
+    ("df", "nu", "dof"),
+    ("low", "lower", "min", "minimum"),
+    ("high", "upper", "max", "maximum"),
+    ("lam", "rate", "lambda", "mu"),
+    ("a", "shape", "alpha", "shape1"),
+    ("b", "beta", "shape2"),
+    ("p", "prob", "theta"),
+    ("n", "trials"),
+)
+"""Names of one and the same option: ours, and what others call it."""
+
+
+def ours(word: str, options: Collection[str]) -> str | None:
+    """The option that another word for it means; None where there is none."""
+    if word in options:
+        return word
+    meant = (name for alike in _ALIKE if word in alike for name in alike if name in options)
+    return next(meant, None)
+
 
 _BY_RATE = ("gamma", "exponential")
 """Distributions that Stan, PyMC and R write with a rate, and NumPy with a scale, 1 / rate."""
+
+_RATES = ("rate", "lam", "beta", "lambda")
+"""What others call a rate."""
 
 
 def without_calls(problems: Iterable[Problem]) -> list[Problem]:
@@ -63,7 +79,9 @@ def _told(path: Path, call: re.Match[str], place: Position) -> Problem:
     message = f"Expected a mapping of options, not a call; got {call[0]}"
     if name not in known:
         return Problem(path, message, suggestion(name, known, title="Distributions"), Code.PART, at)
-    hint = f"Write {name}: {{{_options(name, call[2])}}}"
+    arguments = [part.partition("=") for part in call[2].split(",") if part.strip()]
+    pairs = [(key.strip() if eq else None, (value if eq else key)) for key, eq, value in arguments]
+    hint = f"Write {as_options(name, pairs)}"
     if name in _BY_RATE:
         hint += "; a rate of r is a scale of 1/r. What is a scale already, as in NumPy, stays"
     return Problem(path, message, hint, Code.PART, at)
@@ -76,31 +94,24 @@ def _ours(name: str) -> str:
     return alike.get(plain, name)
 
 
-def _options(name: str, arguments: str) -> str:
-    """Arguments of a call as options: `loc: 0, scale: 5`."""
-    from abi_cli.spec.shorthand import option_names
+def as_options(name: str, arguments: Sequence[tuple[str | None, Any]]) -> str:
+    """A distribution with its arguments as specs say it: `normal: {loc: 0, scale: 5}`.
 
+    Arguments:
+        arguments: What others call each, None where it is told by its place, and its value.
+    """
     options = [o for o in option_names(registry.get(_KIND, name)) if o != "size"]
-    written = []
-    free = list(options)
-    for argument in filter(None, map(str.strip, arguments.split(","))):
-        key, equals, value = (part.strip() for part in argument.partition("="))
-        if not equals:
-            key, value = (free[0] if free else "…"), argument
-        rate = name in _BY_RATE and (key in ("scale", "rate", "lam", "beta", "lambda"))
-        if rate and key != "scale":
-            key = "scale"
-        elif rate and equals:
-            rate = False
-        key = key if key in options else SYNONYMS.get(key, key)
-        if key == "loc" and "loc" not in options and "mean" in options:
-            key = "mean"
-        if key == "scale" and "scale" not in options and "sigma" in options:
-            key = "sigma"
-        if key in free:
-            free.remove(key)
-        written.append(f"{key}: {_inverse(value) if rate else value}")
-    return ", ".join(written)
+    free, written = list(options), []
+    for key, value in arguments:
+        word = key or (free[0] if free else "…")
+        option = ours(word, options) or word
+        by_rate = name in _BY_RATE and (word in _RATES if key else option == "scale")
+        option = "scale" if by_rate else option
+        if option in free:
+            free.remove(option)
+        text = str(value).strip()
+        written.append(f"{option}: {_inverse(text) if by_rate else text}")
+    return f"{name}: {{{', '.join(written)}}}"
 
 
 def _inverse(rate: str) -> str:

@@ -26,8 +26,10 @@ from pydantic_core import PydanticCustomError, core_schema
 
 from abi_cli import registry
 from abi_cli.registry import Part
+from abi_cli.spec.calls import as_options
 from abi_cli.spec.problems import Code, Path, suggestion
 from abi_cli.spec.reader import Entry, Node
+from abi_cli.spec.section import option_names
 
 REFUSAL = "abi"
 """The pydantic error type of what our own validators refuse."""
@@ -154,10 +156,15 @@ class PartOf:
             message = f"Expected one {self.kind} here; {other!r} {whose} {known[0]!r}"
             return refusal(Code.PART, message, hint=hint, at=(other,))
         names = ", ".join(value)
+        hint = "Give each a place of its own (in a list, begin it with '- ')"
+        named = [key for key, one in value.items() if isinstance(one, str) and self._find(one)]
+        if self.kind == "distribution" and len(named) == 1:
+            pairs = [(key, one) for key, one in value.items() if key != named[0]]
+            hint = f"Write {as_options(value[named[0]], pairs)}"
         return refusal(
             Code.PART,
             f"Expected one {self.kind} here; got {len(value)}: {names}",
-            hint="Give each a place of its own (in a list, begin it with '- ')",
+            hint=hint,
             at=(list(value)[1],),
         )
 
@@ -231,11 +238,6 @@ def _find(kind: str, name: str) -> type[Part] | None:
 
 def _a(kind: str) -> str:
     return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
-
-
-def option_names(model: type[BaseModel]) -> tuple[str, ...]:
-    """The fields of a model or options of a part, as they are spelled in a spec."""
-    return tuple(field.alias or name for name, field in model.model_fields.items())
 
 
 def describe(value: Any) -> str:

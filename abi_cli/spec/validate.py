@@ -15,11 +15,12 @@ from pydantic_core import ErrorDetails
 
 from abi_cli.registry import Part
 from abi_cli.spec import dialect
-from abi_cli.spec.calls import SYNONYMS, without_calls
+from abi_cli.spec.calls import as_options, ours, without_calls
 from abi_cli.spec.problems import Code, InvalidSpecError, Path, Problem, nearest, suggestion
 from abi_cli.spec.reader import Document
 from abi_cli.spec.schema import Spec
-from abi_cli.spec.shorthand import REFUSAL, Models, canonical, describe, option_names
+from abi_cli.spec.section import option_names
+from abi_cli.spec.shorthand import REFUSAL, Models, canonical, describe
 
 _EXPECTED = {
     "int_type": "a whole number",
@@ -80,7 +81,7 @@ def validate(document: Document) -> tuple[Spec, Document]:
         problems = [
             _problem(finding, document, models)
             for finding in _merged(findings)
-            if finding.path not in spoilt
+            if finding.path not in spoilt and not finding.is_renamed(findings, models)
         ]
         problems = without_calls([*document.problems, *problems])
         raise InvalidSpecError(problems, name=document.source.name) from None
@@ -126,6 +127,19 @@ class _Finding:
         depth = len(self.path)
         return self.detail["type"] == "too_short" and any(
             len(other.path) > depth and other.path[:depth] == self.path for other in findings
+        )
+
+    def is_renamed(self, findings: list[_Finding], models: Models) -> bool:
+        """Whether an option is only missing because it was written under another name."""
+        model = models.get(self.path)
+        if self.missing is None or model is None or not issubclass(model, Part):
+            return False
+        options = option_names(model)
+        return any(
+            other.detail["type"] == "extra_forbidden"
+            and other.path[:-1] == self.path
+            and ours(str(other.path[-1]), options) == self.missing
+            for other in findings
         )
 
 
@@ -190,9 +204,11 @@ def _unknown(path: Path, models: Models) -> tuple[str, str]:
     elsewhere = [section for section, names in _sections(models).items() if word in names]
     if not nearest(word, known) and elsewhere:
         hint = f"It belongs {elsewhere[0]}"
-    if what == "option" and (other := SYNONYMS.get(word)) in known:
+    other = ours(word, known) if what == "option" else None
+    by_rate = word in ("rate", "beta", "lam") and "scale" in known
+    if other is not None and not by_rate and "Did you mean" not in hint:
         hint = f"Did you mean {other!r}? {hint}"
-    if word in ("rate", "beta", "lam") and "scale" in known:
+    if by_rate:
         hint = f"The scale is 1 / rate. {hint}"
     return f"unknown {what} {word!r} {preposition} {whose}", hint
 
@@ -226,6 +242,8 @@ def _remedy(finding: _Finding, value: Any, models: Models) -> str | None:
     model = models.get(finding.path)
     if model is not None:
         what = "options" if issubclass(model, Part) else "fields"
+        if issubclass(model, Part) and model.kind == "distribution" and _scalars(value):
+            return f"Write {as_options(model.name, [(None, one) for one in value])}"
         return f"Name its {what}: {', '.join(option_names(model))}"
     if "number" in expected and isinstance(value, str):
         return _number_in(value)
@@ -240,6 +258,13 @@ def _remedy(finding: _Finding, value: Any, models: Models) -> str | None:
         found = nearest(value, choices)
         return f"Did you mean {found!r}?" if found else None
     return None
+
+
+def _scalars(value: Any) -> bool:
+    """Whether it is a list of numbers or words, or one of them."""
+    return isinstance(value, list | tuple) and all(
+        isinstance(one, int | float | str) for one in value
+    )
 
 
 def _number_in(text: str) -> str | None:

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from abi_cli.workflow.findings import Finding
     from abi_cli.workflow.judging import judge
     from abi_cli.workflow.learning import Receipt
-    from abi_cli.workflow.opening import DataFiles
-    from abi_cli.workflow.posterior import Posterior, load, log_prob
     from abi_cli.workflow.predicting import predict
+    from abi_cli.workflow.reading import DataFiles
     from abi_cli.workflow.request import Compute, Target
     from abi_cli.workflow.resuming import resume
     from abi_cli.workflow.sampling import Shape, sample
     from abi_cli.workflow.selecting import Selection
+    from abi_cli.workflow.session import Session, load, log_prob
     from abi_cli.workflow.simulating import simulate
     from abi_cli.workflow.starting import Started, fill, init, schema
     from abi_cli.workflow.streaming import stream
@@ -46,9 +46,9 @@ __all__ = [
     "Description",
     "Diagnosis",
     "Finding",
-    "Posterior",
     "Receipt",
     "Selection",
+    "Session",
     "Shape",
     "Started",
     "Target",
@@ -88,13 +88,13 @@ _NAMES = {
     "findings": "Finding",
     "judging": "judge",
     "learning": "Receipt",
-    "posterior": "Posterior load log_prob",
     "predicting": "predict",
-    "opening": "DataFiles",
+    "reading": "DataFiles",
     "sampling": "Shape sample",
     "request": "Compute Target",
     "resuming": "resume",
     "selecting": "Selection",
+    "session": "Session load log_prob",
     "simulating": "simulate",
     "starting": "Started fill init schema",
     "streaming": "stream",

@@ -11,7 +11,7 @@ import numpy as np
 
 from abi_cli.adapter import Adapter
 from abi_cli.errors import AbiError, SpecError, TookTooLong, UserFunctionError
-from abi_cli.listener import Listener
+from abi_cli.listener import SILENT, Listener
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.streams import Purpose
 from abi_cli.spec import InvalidSpecError
@@ -139,7 +139,7 @@ def check(
     seed: int | None = None,
     observed: Path | None = None,
     build: Compute | None = None,
-    listener: Listener | None = None,
+    listener: Listener = SILENT,
 ) -> Check:
     """Simulate a few data sets, adapt them, leave the parameters out, and go back.
 
@@ -153,7 +153,6 @@ def check(
         DataError: Stored simulations, or real data, can't.
         UserFunctionError: A function raised or returned what it must not.
     """
-    listener = listener or Listener()
     model = read_model(source, overrides=overrides)
     seed = model.spec.seed if seed is None else seed
     begun = time.perf_counter()

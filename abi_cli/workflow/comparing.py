@@ -16,7 +16,7 @@ from abi_cli.diagnostics.dependence import data_pit
 from abi_cli.diagnostics.features import features_of
 from abi_cli.diagnostics.joint import joint_pits
 from abi_cli.errors import RunError, UsageError
-from abi_cli.listener import Listener
+from abi_cli.listener import SILENT, Listener
 from abi_cli.run import Run, open_run
 from abi_cli.spec import Spec, read_document, read_source
 from abi_cli.variables import Datasets, Ragged, array_of, count
@@ -57,7 +57,7 @@ def compare(
     draws: int = 1000,
     seed: int | None = None,
     compute: Compute = USUAL_COMPUTE,
-    listener: Listener | None = None,
+    listener: Listener = SILENT,
 ) -> Comparison:
     """Hold runs against the first of them, on data sets simulated with its code.
 
@@ -72,7 +72,6 @@ def compare(
         RunError: One of them is no run, or of other data or parameters than the first makes.
         DataError, UserFunctionError: As they say.
     """
-    listener = listener or Listener()
     if len(paths) < 2:
         raise UsageError("Expected two runs or more", hint="abi compare runs/one runs/other")
     runs = [open_run(path) for path in paths]

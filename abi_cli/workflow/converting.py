@@ -24,7 +24,7 @@ from abi_cli.data import (
 )
 from abi_cli.data.entries import LABEL
 from abi_cli.errors import DataError, UsageError
-from abi_cli.listener import Listener
+from abi_cli.listener import SILENT, Listener
 from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged, Value, Variable, array_of, count
 from abi_cli.workflow.request import STDIN, USUAL_PLACE, Target, need_piped
 from abi_cli.workflow.simulating import Written
@@ -137,7 +137,7 @@ def convert(
     kind: str | None = None,
     sets: Sequence[str] = (),
     once: Sequence[str] = (),
-    listener: Listener | None = None,
+    listener: Listener = SILENT,
 ) -> Written:
     """Write what a file holds in another format.
 
@@ -152,7 +152,6 @@ def convert(
         OutputError: The target can't be written.
     """
     begun = time.perf_counter()
-    listener = listener or Listener()
     need_piped(source)
     path = None if source == STDIN else source
     found = _kind(path, kind)

@@ -13,7 +13,7 @@ from abi_cli.data.chains import is_ours, read_chains
 from abi_cli.data.entries import listing
 from abi_cli.data.statistics import interval, looks_like_a_chain
 from abi_cli.errors import RunError
-from abi_cli.listener import Listener
+from abi_cli.listener import SILENT, Listener
 from abi_cli.manifest import DIAGNOSTICS, METRICS
 from abi_cli.model_file import damaged, read_config
 from abi_cli.run import Run, look, open_run
@@ -113,7 +113,7 @@ def summary(
     mass: float = 0.9,
     kind: str = "eti",
     run: Path | None = None,
-    listener: Listener | None = None,
+    listener: Listener = SILENT,
 ) -> Statistics:
     """Mean, sd, Monte Carlo error, median and an interval of a file of draws.
 
@@ -141,7 +141,7 @@ def summary(
         return replace(found, titles=titles)
     close = [name for name, own in found.elements().items() if looks_like_a_chain(own)]
     if close and not found.chains:
-        (listener or Listener()).warn(
+        listener.warn(
             f"draws are taken as independent, but those of {listing(close)} follow each other as "
             "in a Markov chain: then mcse is too small",
             hint="In netCDF of ArviZ, or with a column chain, their autocorrelation is counted.",

@@ -23,19 +23,13 @@ from abi_cli.diagnostics import (
 from abi_cli.diagnostics import diagnose as measure
 from abi_cli.diagnostics.summaries import likeness
 from abi_cli.errors import UsageError
-from abi_cli.listener import Listener
+from abi_cli.listener import SILENT, Listener
 from abi_cli.manifest import DIAGNOSTICS
 from abi_cli.model.quantities import OF_TRUTHS
 from abi_cli.ranges import ranges_of
 from abi_cli.run import Run, open_run
 from abi_cli.variables import Datasets, count
-from abi_cli.workflow.naming import naming_of
-from abi_cli.workflow.opening import (
-    has_draws,
-    load_data,
-    model_of,
-    open_approximator,
-)
+from abi_cli.workflow.opening import has_draws, model_of
 from abi_cli.workflow.provenance import provenance
 from abi_cli.workflow.refusing import blaming_the_run, refusing
 from abi_cli.workflow.request import (
@@ -46,8 +40,8 @@ from abi_cli.workflow.request import (
     Target,
     tell_files,
 )
-from abi_cli.workflow.sampling import computing
-from abi_cli.workflow.selecting import USUAL_SELECTION, Selection
+from abi_cli.workflow.selecting import USUAL_SELECTION, Selection, computing
+from abi_cli.workflow.session import Session
 from abi_cli.workflow.validation import (
     USUAL_VALIDATION,
     Validation,
@@ -85,7 +79,7 @@ def diagnose(
     pdf: bool = False,
     target: Target = USUAL_PLACE,
     compute: Compute = USUAL_COMPUTE,
-    listener: Listener | None = None,
+    listener: Listener = SILENT,
 ) -> Diagnosis:
     """Simulate fresh data sets with the run's own code, sample them, compare with the truth.
 
@@ -108,7 +102,6 @@ def diagnose(
         UsageError: Something is asked for that a network without draws does not have.
         RunError, DataError, UserFunctionError, OutputError: As they say.
     """
-    listener = listener or Listener()
     run = open_run(path)
     seed = run.manifest.seed if seed is None else seed
     model = selection.of(model_of(run), run.layout)
@@ -129,8 +122,9 @@ def diagnose(
     last = count(simulated) - 1
     if shown is not None and not (shown.isdecimal() and int(shown) <= last):
         raise UsageError(f"Expected --show 0 to {last}; got {shown}")
-    real = load_data(run, observed, naming_of(model.spec), listener) if observed else None
-    approximator = open_approximator(run, compute, listener)
+    session = Session(run, model.spec, compute, listener)
+    real = session.read_all(observed) if observed else None
+    approximator = session.networks
     labels = {name: section.labels for name, section in (model.spec.parameters or {}).items()}
     limits = Limits(**dict(model.spec.diagnostics))
     with blaming_the_run(run, data=validation.data):

@@ -13,7 +13,7 @@ from abi_cli.data.chains import Independent, read_independent
 from abi_cli.diagnostics import Inputs, Provenance
 from abi_cli.diagnostics import diagnose as measure
 from abi_cli.errors import DataError
-from abi_cli.listener import Listener
+from abi_cli.listener import SILENT, Listener
 from abi_cli.placing import replacing
 from abi_cli.variables import Datasets, Ragged, array_of, take
 from abi_cli.workflow.diagnosing import Diagnosis
@@ -32,7 +32,7 @@ def judge(
     shown: str | None = None,
     pdf: bool = False,
     target: Target = USUAL_PLACE,
-    listener: Listener | None = None,
+    listener: Listener = SILENT,
 ) -> Diagnosis:
     """Rank true values among draws, whatever made these.
 
@@ -49,7 +49,6 @@ def judge(
         DataError: A file can't be read, or they don't fit together.
         OutputError: The folder is taken, or can't be written.
     """
-    listener = listener or Listener()
     place = target.path or Path(f"{draws[0].stem}-diagnostics")
     replace(target, path=place).claim()
     read = read_independent(draws, seed=seed)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -17,22 +16,15 @@ import numpy as np
 from abi_cli.data import Draws, Kind, Loaded, formats, read_draws, write_replicates
 from abi_cli.diagnostics.predictive import Check, check, statistics_of, without_ends_of_binary
 from abi_cli.errors import DataError
-from abi_cli.listener import Listener
+from abi_cli.listener import SILENT, Listener
 from abi_cli.model.prediction import Replication, replications
 from abi_cli.model.quantities import OF_TRUTHS
 from abi_cli.model.workers import Workers
-from abi_cli.run import Run, open_run
+from abi_cli.run import Run
 from abi_cli.variables import Datasets, Layout, Value, Variable, array_of, concatenate, count, take
-from abi_cli.workflow.naming import naming_of
-from abi_cli.workflow.opening import (
-    Batches,
-    DataFiles,
-    load_data,
-    model_of,
-    open_approximator,
-    refuse_without_draws,
-    spec_of,
-)
+from abi_cli.workflow.drawing import Drawing
+from abi_cli.workflow.opening import model_of, refuse_without_draws
+from abi_cli.workflow.reading import Batches, Data
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
     USUAL_PLACE,
@@ -41,8 +33,8 @@ from abi_cli.workflow.request import (
     Target,
     tell_files,
 )
-from abi_cli.workflow.sampling import Sampling, computing
-from abi_cli.workflow.selecting import USUAL_SELECTION, Selection
+from abi_cli.workflow.selecting import USUAL_SELECTION, Selection, computing
+from abi_cli.workflow.session import Session
 from abi_cli.workflow.simulating import Written
 
 USUAL_DRAWS = 200
@@ -89,13 +81,11 @@ class Prediction:
 class Predicting:
     """Data that are about to be simulated; use it once, for a table or for a file."""
 
-    run: Run
+    session: Session
     model: Model
     loaded: Loaded
     drawn: Draws
     seed: int
-    jobs: int
-    listener: Listener
     target: Target = USUAL_PLACE
 
     def predict(self) -> Prediction:
@@ -105,19 +95,21 @@ class Predicting:
             SpecError: The likelihood needs what is not inferred.
             UserFunctionError: A function of the run's failed.
         """
-        layout, datasets, parameters = self.run.layout, self.loaded.datasets, self._parameters()
+        session, loaded, parameters = self.session, self.loaded, self._parameters()
+        layout, datasets = session.run.layout, loaded.datasets
         tasks = replications(
             self.model.need_simulator(), layout, parameters, datasets, seed=self.seed
         )
         parts = []
-        with self.listener.task("simulating", len(self.loaded.labels), "data sets") as progress:
-            for part in _shared_out(tasks, jobs=self.jobs, number=len(self.loaded.labels)):
+        jobs, number = session.compute.workers(), len(loaded.labels)
+        with session.listener.task("simulating", number, "data sets") as progress:
+            for part in _shared_out(tasks, jobs=jobs, number=number):
                 parts.append(part)
                 progress.advance()
         replicated = concatenate(parts)
         observed = {v.name: datasets[v.name] for v in layout.of("observable")}
         return Prediction(
-            self.loaded.labels,
+            loaded.labels,
             replicated,
             observed,
             parameters,
@@ -130,7 +122,7 @@ class Predicting:
         )
 
     def _parameters(self) -> dict[str, np.ndarray]:
-        return {v.name: self.drawn.values[v.name] for v in self.run.layout.of("parameter")}
+        return {v.name: self.drawn.values[v.name] for v in self.session.run.layout.of("parameter")}
 
     @property
     def _draws(self) -> int:
@@ -138,7 +130,7 @@ class Predicting:
 
     def _repeated(self) -> Datasets:
         """Context and given, once for each draw."""
-        held = self.run.layout.of("context", "given")
+        held = self.session.run.layout.of("context", "given")
         rows = np.repeat(np.arange(len(self.loaded.labels)), self._draws)
         return take({v.name: self.loaded.datasets[v.name] for v in held}, rows)
 
@@ -151,7 +143,7 @@ class Predicting:
             return {}
         single = {n: v.reshape(-1, 1, *v.shape[2:]) for n, v in parameters.items()}
         quantities = self.model.quantities
-        with computing(quantities, count(replicated), self.listener) as progress:
+        with computing(quantities, count(replicated), self.session.listener) as progress:
             values = quantities.of(single, replicated, seed=self.seed, advance=progress.advance)
         shape = (len(self.loaded.labels), self._draws)
         return {name: value.reshape(*shape, *value.shape[2:]) for name, value in values.items()}
@@ -180,8 +172,8 @@ class Predicting:
         return Written(self.target.path, what, self.seed, time.perf_counter() - begun)
 
     def _variable(self, name: str, value: Value) -> Variable:
-        if name in self.run.layout:
-            return self.run.layout[name]
+        if name in self.session.run.layout:
+            return self.session.run.layout[name]
         return Variable(name, "context", ragged=False, event=array_of(value).shape[1:])
 
 
@@ -203,7 +195,7 @@ def _shared_out(tasks: Iterator[Replication], *, jobs: int, number: int) -> Iter
 
 def predict(
     path: Path,
-    data: Path | DataFiles,
+    data: Data,
     *,
     draws: int = USUAL_DRAWS,
     drawn: Path | None = None,
@@ -212,7 +204,7 @@ def predict(
     compute: Compute = USUAL_COMPUTE,
     trust_code: bool = False,
     selection: Selection = USUAL_SELECTION,
-    listener: Listener | None = None,
+    listener: Listener = SILENT,
 ) -> Predicting:
     """Make ready to simulate data that the posteriors of data sets would generate.
 
@@ -228,25 +220,23 @@ def predict(
         UsageError: The network has no draws.
         RunError, DataError, SpecError, OutputError: As they say.
     """
-    listener = listener or Listener()
-    run = open_run(path)
     formats.for_writing(target.path, target.format, Kind.REPLICATES)
-    spec = spec_of(run, trust_code=trust_code)
+    session = Session.open(path, compute=compute, trust_code=trust_code, listener=listener)
+    run = session.run
     if drawn is None:
-        refuse_without_draws(run, spec)
+        refuse_without_draws(run, session.spec)
     model = selection.of(model_of(run), run.layout)
     model.need_simulator()
     tell_files(model, listener)
     target.claim()
-    loaded = load_data(run, data, naming_of(spec), listener)
-    seed = run.manifest.seed if seed is None else seed
+    loaded = session.read_all(data)
+    seed = session.seed if seed is None else seed
     if drawn is not None:
         made = _fitting(read_draws(drawn), run, loaded, draws, place=str(drawn))
     else:
         batches = Batches(iter([loaded]), whole=True)
-        networks = partial(open_approximator, run, compute, listener)
-        made = Sampling(run, batches, draws, seed, networks, listener).collect()
-    return Predicting(run, model, loaded, made, seed, compute.workers(), listener, target)
+        made = session.drawn(batches, Drawing(draws, seed)).collect()
+    return Predicting(session, model, loaded, made, seed, target)
 
 
 def _fitting(draws: Draws, run: Run, loaded: Loaded, most: int, *, place: str) -> Draws:

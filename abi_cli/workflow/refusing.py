@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from abi_cli.data import Loaded
 from abi_cli.data.entries import listing
 from abi_cli.errors import DataError, RunError, Unanswerable
 from abi_cli.run import Run
-from abi_cli.variables import DrawBlock, Layout, Ragged, Variable, array_of, take
+from abi_cli.variables import Layout, Ragged, Variable, array_of, take
 
 
 @contextmanager
@@ -41,14 +41,6 @@ def refusing(loaded: Loaded, layout: Layout, *, of: np.ndarray | None = None) ->
             raise DataError(error.message, place=loaded.place(0), hint=error.hint) from None
         row = error.row if of is None else int(of[error.row])
         raise _unfit(loaded, layout, error, row) from None
-
-
-def refusing_among(
-    blocks: Iterable[DrawBlock], loaded: Loaded, layout: Layout
-) -> Iterator[DrawBlock]:
-    """The same draws, of data sets that are refused as `refusing` does it."""
-    with refusing(loaded, layout):
-        yield from blocks
 
 
 def _refused(loaded: Loaded, layout: Layout, rows: list[int]) -> DataError:

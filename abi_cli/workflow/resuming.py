@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from abi_cli import registry, run
 from abi_cli.errors import DataError, RunError, UsageError
-from abi_cli.listener import Listener
+from abi_cli.listener import SILENT, Listener
 from abi_cli.model.streams import Purpose
 from abi_cli.model.workers import Workers
 from abi_cli.run import Run
@@ -46,7 +46,7 @@ def resume(
     accept_changed_code: bool = False,
     compute: Compute = USUAL_COMPUTE,
     stop: Stop | None = None,
-    listener: Listener | None = None,
+    listener: Listener = SILENT,
 ) -> Receipt:
     """Go on with the training of a run, as if it had never been interrupted.
 
@@ -71,7 +71,7 @@ def resume(
         Exception: Those of `train`.
     """
     begun = time.perf_counter()
-    listener, stop = listener or Listener(), stop or Stop()
+    stop = stop or Stop()
     with telling_how_to_begin_again(path, listener), run.resume(path) as folder:
         compute = as_begun(folder, compute)
         folder = _as_trained(folder, listener, accept_changed=accept_changed_code)

@@ -6,13 +6,18 @@ No network has learned from them, so that they may come and go when training is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from abi_cli.errors import SpecError, UsageError
+from abi_cli.listener import Listener, Progress
 from abi_cli.model.functions import UserFunction
 from abi_cli.model.quantities import Quantities
-from abi_cli.variables import Layout
+from abi_cli.model.streams import Purpose
+from abi_cli.variables import Datasets, Layout, Variable, count
 from abi_cli.workflow.request import Model
 
 _FIELD = "model.quantities."
@@ -81,3 +86,29 @@ def _function(reference: str, base: Path) -> UserFunction:
         return UserFunction.load(f"{here.name}:{name}", here.resolve().parent)
     except SpecError as error:
         raise UsageError(f"{reference}: {error.message}", hint=error.hint or _EXAMPLE) from None
+
+
+def computing(
+    quantities: Quantities, draws: int | None, listener: Listener
+) -> AbstractContextManager[Progress]:
+    """The task of computing quantities, with a word on how to save time where that is worth it.
+
+    Arguments:
+        draws: Of all data sets; None where that is not known.
+    """
+    slow = quantities.slow(draws or 0)
+    if slow is not None:
+        listener.note(slow)
+    total = None if draws is None else draws * len(quantities.called())
+    return listener.task(f"computing {', '.join(quantities.names)}", total, "values")
+
+
+def quantity_variables(model: Model, datasets: Datasets) -> list[Variable]:
+    """What the quantities of a model are for data sets, judging by parameters of one simulation."""
+    simulator = model.need_simulator()
+    one = simulator.simulate(seed=1, purpose=Purpose.PILOT, start=0, stop=simulator.unit)
+    parameters = {
+        variable.name: np.repeat(np.asarray(one[variable.name])[:1], count(datasets), axis=0)
+        for variable in model.layout(one).of("parameter")
+    }
+    return model.quantities.variables(parameters, datasets)

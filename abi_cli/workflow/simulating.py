@@ -9,7 +9,7 @@ from pathlib import Path
 
 from abi_cli.data import Kind, formats, write_simulations
 from abi_cli.errors import UsageError
-from abi_cli.listener import Listener
+from abi_cli.listener import SILENT, Listener
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.streams import Purpose
 from abi_cli.model.workers import Workers
@@ -49,7 +49,7 @@ def simulate(
     seed: int | None = None,
     target: Target = USUAL_PLACE,
     jobs: int | None = None,
-    listener: Listener | None = None,
+    listener: Listener = SILENT,
 ) -> Written:
     """Simulate data sets and write them, parameters included.
 
@@ -61,7 +61,6 @@ def simulate(
         SpecError, UserFunctionError, OutputError: As they say.
     """
     begun = time.perf_counter()
-    listener = listener or Listener()
     fixed = fixed_context(context)
     model = read_model(source, overrides=overrides)
     if source.is_dir():

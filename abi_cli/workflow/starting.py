@@ -11,7 +11,7 @@ from pathlib import Path
 
 from abi_cli import placing
 from abi_cli.errors import OutputError, UsageError
-from abi_cli.listener import Listener
+from abi_cli.listener import SILENT, Listener
 from abi_cli.model.streams import Purpose
 from abi_cli.spec import commented_spec, json_schema
 from abi_cli.workflow.looking import Look, Shown, looked_at
@@ -146,7 +146,7 @@ def fill(
     data: Path | None = None,
     overrides: Sequence[str] = (),
     seed: int | None = None,
-    listener: Listener | None = None,
+    listener: Listener = SILENT,
 ) -> str:
     """The complete spec: every default and what is derived, with a comment on each field.
 
@@ -167,7 +167,7 @@ def fill(
         seed = model.spec.seed if seed is None else seed
         stored = None
         if data is not None:
-            stored = stored_simulations(data, model, seed=seed, listener=listener or Listener())
+            stored = stored_simulations(data, model, seed=seed, listener=listener)
             rows = stored
         else:
             simulator = model.need_simulator()

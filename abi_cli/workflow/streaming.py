@@ -3,36 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from abi_cli.data import DrawHeader, Loaded, Naming, estimates_of, oddities
+from abi_cli.data import DrawHeader, Loaded, estimates_of
 from abi_cli.data.contents import EstimateHeader
 from abi_cli.data.files import ahead
 from abi_cli.data.record_texts import texts_of
 from abi_cli.data.requests import Line, lines_of, read_requests
 from abi_cli.data.statistics import parse
 from abi_cli.errors import AbiError, DataError
-from abi_cli.listener import Listener
-from abi_cli.run import Run, open_run
-from abi_cli.variables import Datasets, DrawBlock, count, take
-from abi_cli.workflow.naming import naming_of
-from abi_cli.workflow.opening import (
-    open_approximator,
-    refuse_without_draws,
-    spec_of,
-)
-from abi_cli.workflow.refusing import refusing
+from abi_cli.listener import SILENT, Listener
+from abi_cli.variables import DrawBlock
+from abi_cli.workflow.drawing import USUAL_DRAWS
+from abi_cli.workflow.opening import refuse_without_draws
 from abi_cli.workflow.request import USUAL_COMPUTE, Compute
 from abi_cli.workflow.sampling import refuse_too_few
-
-if TYPE_CHECKING:
-    from abi_cli.approximator import Approximator
+from abi_cli.workflow.session import Session
 
 SIZES = (1, 16, 256)
 """Data sets that are answered together: as many as wait, rounded up to one of these, so that no
@@ -52,20 +43,16 @@ class Streaming:
     """A stream of answers; use it once.
 
     Arguments:
-        networks: Loads them.
         names: Statistics of draws to answer with; none for the draws themselves.
         answered: How many data sets there were so far.
         warm: Whether all sizes are compiled.
         refused: How many lines had no answer, and why the first of them had none.
     """
 
-    run: Run
-    naming: Naming
+    session: Session
     draws: int
     seed: int
     names: tuple[str, ...]
-    networks: Callable[[], Approximator]
-    listener: Listener
     answered: int = 0
     warm: bool = False
     refused: int = 0
@@ -79,17 +66,18 @@ class Streaming:
         """
         # all that wait at a time, read while the networks are loaded
         batches = ahead(lines_of(stream), SIZES[-1], room=_WAITING, patience=0)
-        networks = self.networks()
+        layout, naming = self.session.run.layout, self.session.naming
+        _ = self.session.networks  # loaded while the first lines come
         what = ", ".join(self.names) or f"{self.draws:,} draws"
-        self.listener.note(
+        self.session.listener.note(
             f"ready: a data set of JSON a line, answered with {what} (seed {self.seed})"
         )
         for batch in batches:
-            requests = read_requests(batch, self.run.layout, self.naming)
+            requests = read_requests(batch, layout, naming)
             answers: Iterator[Answer] = iter(())
             if requests.loaded is not None:
                 rows = np.arange(len(requests.loaded.labels))
-                answers = iter(self._answered(networks, requests.loaded, rows))
+                answers = iter(self._answered(requests.loaded, rows))
                 self.answered += len(rows)
             both = [
                 requests.refused[place] if place in requests.refused else next(answers)
@@ -100,71 +88,60 @@ class Streaming:
                 for line, answer in zip(batch, both, strict=True)
             ]
 
-    def _answered(self, networks: Approximator, loaded: Loaded, rows: np.ndarray) -> list[Answer]:
+    def _answered(self, loaded: Loaded, rows: np.ndarray) -> list[Answer]:
         """Answers to some of the data sets: all at once, or each alone if one of them has none."""
         try:
-            return [*self._posteriors(networks, loaded, rows)]
+            return [*self._posteriors(loaded, rows)]
         except Exception as error:  # whatever it is, it is this data set's
             if len(rows) == 1:
                 return [error]
-        return [answer for row in rows for answer in self._answered(networks, loaded, row[None])]
+        return [answer for row in rows for answer in self._answered(loaded, row[None])]
 
-    def _warm_up(self, networks: Approximator, datasets: Datasets) -> None:
+    def _warm_up(self, loaded: Loaded, row: np.ndarray) -> None:
         """Compile all sizes now, so that the answers that follow take the same time."""
-        with self.listener.task("compiling"):
+        with self.session.listener.task("compiling"):
             for size in SIZES:
-                for _ in self._blocks(networks, take(datasets, np.zeros(size, np.int64)), 0):
+                for _ in self._blocks(loaded, np.repeat(row, size), 0):
                     pass
         self.warm = True
 
-    def _blocks(
-        self, networks: Approximator, datasets: Datasets, first: int
-    ) -> Iterator[DrawBlock]:
-        """Draws of data sets, computed in one of the `SIZES`."""
-        number = count(datasets)
-        padded = take(datasets, _padded(number))
-        for block in networks.sample(padded, draws=self.draws, seed=self.seed, first=first):
+    def _blocks(self, loaded: Loaded, rows: np.ndarray, first: int) -> Iterator[DrawBlock]:
+        """Draws of some of the data sets, computed in one of the `SIZES`; counted from 0."""
+        number = len(rows)
+        padded = loaded.of(rows[_padded(number)])
+        for block in self.session.draws(padded, draws=self.draws, seed=self.seed, first=first):
             start = block.first_dataset - first
             if start < number:
                 own = {name: value[: number - start] for name, value in block.values.items()}
                 yield DrawBlock(start, block.first_draw, own)
 
-    def _posteriors(
-        self, networks: Approximator, loaded: Loaded, rows: np.ndarray
-    ) -> Iterator[str]:
+    def _posteriors(self, loaded: Loaded, rows: np.ndarray) -> Iterator[str]:
         """In text, of data sets that follow each other.
 
         Errors:
             DataError: One of them has none.
         """
-        layout = self.run.layout
-        datasets = take(loaded.datasets, rows)
+        layout = self.session.run.layout
         labels = [loaded.labels[row] for row in rows]
         header = DrawHeader.of({}, layout, labels=labels, draws=self.draws, seed=self.seed)
+        odd = self._warnings(loaded, rows)
         in_text = texts_of(EstimateHeader(self.names) if self.names else header)
-        with refusing(loaded, layout, of=rows[_padded(len(rows))]):
-            if not self.warm:
-                self._warm_up(networks, datasets)
-            blocks = self._blocks(networks, datasets, self.answered + int(rows[0]))
-            parts: Iterable[Any] = blocks
-            if self.names:
-                parts = estimates_of(header, blocks, self.names)
-            texts = [text for part in parts for text in in_text(part)]
-        odd = self._warnings(datasets, labels)
+        if not self.warm:
+            self._warm_up(loaded, rows[:1])
+        blocks = self._blocks(loaded, rows, self.answered + int(rows[0]))
+        parts: Iterable[Any] = blocks
+        if self.names:
+            parts = estimates_of(header, blocks, self.names)
+        texts = [text for part in parts for text in in_text(part)]
         for text, warnings in zip(texts, odd, strict=True):
             more = f', "warnings": {json.dumps(warnings, ensure_ascii=False)}' if warnings else ""
             yield f"{text[:-1]}{more}}}"
 
-    def _warnings(self, datasets: Datasets, labels: Sequence[str]) -> list[list[str]]:
+    def _warnings(self, loaded: Loaded, rows: np.ndarray) -> list[list[str]]:
         """What is odd about each data set."""
-        layout = self.run.layout
-        if not oddities(datasets, labels, layout):
-            return [[] for _ in labels]
-        rows = [take(datasets, np.array([i])) for i in range(len(labels))]
-        return [
-            list(oddities(row, [label], layout).values())
-            for row, label in zip(rows, labels, strict=True)
-        ]
+        if not self.session.examine(loaded.of(rows)):
+            return [[] for _ in rows]
+        return [list(self.session.examine(loaded.of(row[None])).values()) for row in rows]
 
     def _refusal(self, line: Line, error: Exception) -> str:
         """The answer to a line that has no other."""
@@ -205,12 +182,12 @@ def _padded(number: int) -> np.ndarray:
 def stream(
     path: Path,
     *,
-    draws: int = 1000,
+    draws: int = USUAL_DRAWS,
     points: str | None = None,
     seed: int | None = None,
     compute: Compute = USUAL_COMPUTE,
     trust_code: bool = False,
-    listener: Listener | None = None,
+    listener: Listener = SILENT,
 ) -> Streaming:
     """Make ready to answer data sets as they come.
 
@@ -226,12 +203,8 @@ def stream(
         UsageError: The network has no draws; a statistic is unknown, or takes more draws.
         RunError: It is no run.
     """
-    listener = listener or Listener()
-    run = open_run(path)
     names = () if points is None else parse(points)
     refuse_too_few(names, draws)
-    spec = spec_of(run, trust_code=trust_code)
-    refuse_without_draws(run, spec)
-    seed = run.manifest.seed if seed is None else seed
-    networks = partial(open_approximator, run, compute, listener)
-    return Streaming(run, naming_of(spec), draws, seed, names, networks, listener)
+    session = Session.open(path, compute=compute, trust_code=trust_code, listener=listener)
+    refuse_without_draws(session.run, session.spec)
+    return Streaming(session, draws, session.seed if seed is None else seed, names)

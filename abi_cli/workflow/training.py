@@ -11,7 +11,7 @@ from pathlib import Path
 
 from abi_cli import room, run
 from abi_cli.adapter import Adapter
-from abi_cli.listener import Listener
+from abi_cli.listener import SILENT, Listener
 from abi_cli.manifest import ORIGINAL
 from abi_cli.model.streams import Purpose
 from abi_cli.model.workers import Workers
@@ -64,7 +64,7 @@ def train(
     seed: int | None = None,
     compute: Compute = USUAL_COMPUTE,
     stop: Stop | None = None,
-    listener: Listener | None = None,
+    listener: Listener = SILENT,
 ) -> Receipt:
     """Learn the posterior of a spec's model and leave a run folder.
 
@@ -79,7 +79,6 @@ def train(
         StoppedEarly: It was asked for; `resume` goes on.
     """
     begun = time.perf_counter()
-    listener = listener or Listener()
     model = read_model(source, overrides=overrides)
     seed = model.spec.seed if seed is None else seed
     path = target.path or Path("runs") / model.spec.name

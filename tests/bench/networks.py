@@ -160,7 +160,7 @@ def draw(path: Path, data: Path) -> None:
     from abi_cli.workflow import load
 
     stored = dict(np.load(data))
-    approximator = load(path).approximator
+    approximator = load(path).networks
     calls = []
     for _ in range(2):
         began = time.perf_counter()

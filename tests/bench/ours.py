@@ -26,7 +26,7 @@ from abi_cli.data import read_datasets
 from abi_cli.run import open_run
 from abi_cli.spec import read_spec
 from abi_cli.variables import Datasets, Ragged, take
-from abi_cli.workflow.posterior import load
+from abi_cli.workflow import load
 from tests.bench import floor
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def draws(arguments: argparse.Namespace) -> dict[str, Any]:
     datasets = take(
         loaded.datasets, np.flatnonzero(size == np.bincount(size).argmax())[: arguments.datasets]
     )
-    approximator = posterior.approximator
+    approximator = posterior.networks
     calls = []
     for _ in range(3):
         began = time.perf_counter()
@@ -58,7 +58,7 @@ def draws(arguments: argparse.Namespace) -> dict[str, Any]:
 def open_for_training(path: Path, data: Path) -> tuple[Approximator, dict[str, np.ndarray]]:
     """The networks of a run, and inputs `(dataset, …)` of the size that is used most."""
     run = open_run(path)
-    approximator = load(path).approximator
+    approximator = load(path).networks
     datasets: Datasets = read_datasets(data, run.layout, truths=True).datasets
     adapted = approximator.adapter.forward(datasets)
     sets = adapted.get("summary_variables")
