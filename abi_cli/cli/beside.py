@@ -24,6 +24,8 @@ from abi_cli.options import (
     MoreQuantities,
     Output,
     Override,
+    Refine,
+    RefineGate,
     RunPath,
     Seed,
     Skip,
@@ -33,6 +35,7 @@ from abi_cli.options import (
     command,
     from_environment,
     number_or_files,
+    refuse_gate_alone,
 )
 
 
@@ -101,6 +104,9 @@ def estimate(
     backend: BackendName = None,
     device: Device = None,
     trust_code: TrustCode = False,
+    refine: Refine = False,
+    gate: RefineGate = False,
+    jobs: Jobs = None,
     force: Force = False,
 ) -> None:
     """Point estimates of the parameters of every data set in DATA.
@@ -111,6 +117,7 @@ def estimate(
     from abi_cli import workflow
     from abi_cli.console import figures, reports
 
+    refuse_gate_alone(gate=gate, refine=refine)
     table = output is None and format is None and (console.json or console.interactive)
     estimating = workflow.estimate(
         run,
@@ -119,14 +126,18 @@ def estimate(
         seed=None if from_environment(call, "seed") else seed,
         usual_seed=seed,
         target=workflow.Target(output, force=force, format=format),
-        compute=workflow.Compute(backend, device),
+        compute=workflow.Compute(backend, device, jobs),
         trust_code=trust_code,
+        refine=refine,
         listener=console,
     )
+    refiner = estimating.session.refiner
     if table:
-        figures.show_estimates(console, estimating.estimates())
+        figures.show_estimates(console, estimating.estimates(), refiner=refiner)
     else:
-        reports.show_written(console, estimating.write())
+        reports.show_written(console, estimating.write(), refiner=refiner)
+    if gate and refiner is not None:
+        refiner.gate()
 
 
 @app.command(
@@ -160,6 +171,7 @@ def predict(
     device: Device = None,
     jobs: Jobs = None,
     trust_code: TrustCode = False,
+    refine: Refine = False,
     force: Force = False,
 ) -> None:
     """Simulate data from the posterior of every data set in DATA, by the run's own likelihood.
@@ -184,6 +196,7 @@ def predict(
         compute=workflow.Compute(backend, device, jobs),
         trust_code=trust_code,
         selection=workflow.Selection(more or (), skip or ()),
+        refine=refine,
         listener=console,
     )
     if table:

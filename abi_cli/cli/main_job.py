@@ -28,6 +28,8 @@ from abi_cli.options import (
     Output,
     Override,
     Points,
+    Refine,
+    RefineGate,
     RunPath,
     Seed,
     Skip,
@@ -36,6 +38,7 @@ from abi_cli.options import (
     TrustCode,
     command,
     from_environment,
+    refuse_gate_alone,
     said,
 )
 
@@ -292,12 +295,16 @@ def sample(
     ] = False,
     more: MoreQuantities = None,
     skip: Skip = None,
+    refine: Refine = False,
+    gate: RefineGate = False,
+    jobs: Jobs = None,
     force: Force = False,
 ) -> None:
     """Draw from the posterior of every data set in DATA.
 
     Without -o: a table of each posterior on a terminal, and the draws as CSV into a pipe.
     """
+    refuse_gate_alone(gate=gate, refine=refine)
     from abi_cli import workflow
     from abi_cli.console import figures, reports
     from abi_cli.data import Style
@@ -313,13 +320,17 @@ def sample(
         seed=seed,
         target=target,
         shape=shape,
-        compute=workflow.Compute(backend, device),
+        compute=workflow.Compute(backend, device, jobs),
         trust_code=trust_code,
         quantities=quantities,
         selection=workflow.Selection(more or (), skip or ()),
+        refine=refine,
         listener=console,
     )
+    refiner = sampling.session.refiner
     if table:
-        figures.show_summary(console, sampling.summary())
+        figures.show_summary(console, sampling.summary(), refiner=refiner)
     else:
-        reports.show_written(console, sampling.write())
+        reports.show_written(console, sampling.write(), refiner=refiner)
+    if gate and refiner is not None:
+        refiner.gate()

@@ -18,6 +18,7 @@ from abi_cli.options import (
     Force,
     Format,
     Points,
+    Refine,
     RunPath,
     Seed,
     TrustCode,
@@ -41,6 +42,7 @@ def stream(
     backend: BackendName = None,
     device: Device = None,
     trust_code: TrustCode = False,
+    refine: Refine = False,
 ) -> None:
     """Answer data sets as they come: a JSON object a line in, one a line out.
 
@@ -57,6 +59,7 @@ def stream(
         seed=seed,
         compute=workflow.Compute(backend, device),
         trust_code=trust_code,
+        refine=refine,
         listener=console,
     )
     for answers in streaming.answers(sys.stdin.buffer):

@@ -54,6 +54,7 @@ class DrawHeader:
         observed: The observables of the data sets, for formats that carry them.
         constant: Their context, likewise.
         long: Whether a table has a row for each element of a draw.
+        told: Names of what else is known of each posterior, for formats that have a place for it.
     """
 
     labels: Sequence[str]
@@ -65,6 +66,7 @@ class DrawHeader:
     observed: Datasets | None = None
     constant: Datasets | None = None
     long: bool = False
+    told: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -121,6 +123,7 @@ class Draws:
             lies between members, `(dataset,)`; see `diagnostics.disagreement`.
         seed, provenance: What a file says of where they come from.
         chains: How many Markov chains they are, laid end to end; 0 for independent draws.
+        told: What else is known of the posteriors, name → `(dataset,)`, such as k-hat.
     """
 
     labels: tuple[str, ...]
@@ -129,6 +132,7 @@ class Draws:
     seed: int | None = None
     provenance: dict[str, str] = field(default_factory=dict)
     chains: int = 0
+    told: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def elements(self) -> dict[str, np.ndarray]:
         """Name of a scalar → its draws `(dataset, draw)`: `beta[0]`, `beta[1]`, `sigma`."""
@@ -183,8 +187,9 @@ def gathering(header: DrawHeader) -> Callable[[DrawBlock], Draws | None]:
         labels = tuple(header.labels[block.first_dataset : block.first_dataset + datasets])
         names = [variable.name for variable in header.parameters]
         values = {n: np.concatenate([part.values[n] for part in held], axis=1) for n in names}
+        told = held[-1].told
         held.clear()
-        return Draws(labels, values)
+        return Draws(labels, values, told=told)
 
     return add
 
@@ -197,13 +202,16 @@ def whole_datasets(header: DrawHeader, blocks: Iterable[DrawBlock]) -> Iterator[
 def collect(header: DrawHeader, blocks: Iterable[DrawBlock]) -> Draws:
     """All blocks in memory."""
     values = {v.name: np.empty(header.shape(v), np.float32) for v in header.parameters}
+    told = {name: np.empty(len(header.labels)) for name in header.told}
     for block in blocks:
         for name, whole in values.items():
             part = block.values[name]
             datasets = slice(block.first_dataset, block.first_dataset + part.shape[0])
             draws = slice(block.first_draw, block.first_draw + part.shape[1])
             whole[datasets, draws] = part
-    return Draws(tuple(header.labels), values)
+        for name, known in told.items():
+            known[block.first_dataset : block.first_dataset + block.shape[0]] = block.told[name]
+    return Draws(tuple(header.labels), values, told=told)
 
 
 def absent_in_part(values: np.ndarray, *, axis: int) -> np.ndarray:

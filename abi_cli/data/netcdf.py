@@ -3,6 +3,7 @@
 posterior       beta (chain, draw, dataset, beta_dim_0), …; draws are independent: one chain
 observed_data   x (obs, …) and row_size (dataset), CF's contiguous ragged arrays
 constant_data   N (dataset), …
+sample_stats    khat (dataset), … of refined posteriors
 parameters      beta (dataset, beta_dim_0), …: what simulations come from
 
 Data sets are read from the last three and from the file's own root, from any program's files.
@@ -27,7 +28,7 @@ from abi_cli.data import hdf5
 from abi_cli.data.arrays import ROW_SIZE, Apart, Arrays
 from abi_cli.data.contents import Append, Content, DataSets
 from abi_cli.data.draws import DrawHeader, Draws, as_float32, refuse_absent_in_part
-from abi_cli.data.entries import LABEL
+from abi_cli.data.entries import LABEL, SAMPLE_STATS
 from abi_cli.data.files import Source
 from abi_cli.errors import DataError
 from abi_cli.variables import Datasets, DrawBlock, Ragged
@@ -101,8 +102,14 @@ def _draws_into(root: h5netcdf.File, header: DrawHeader) -> Append:
             chunks=_chunks(shape),
         )
 
+    told: Any = _group(root, SAMPLE_STATS, header.labels) if header.told else {}
+    for name in header.told:
+        told.create_variable(name, (LABEL,), np.dtype("<f8"))
+
     def append(block: DrawBlock) -> None:
         datasets, draws = block.shape
+        for name in header.told:
+            told[name][block.first_dataset : block.first_dataset + datasets] = block.told[name]
         at = (
             0,
             slice(block.first_draw, block.first_draw + draws),

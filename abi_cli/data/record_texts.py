@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from abi_cli.data.contents import Content, DataSets, EstimateHeader
-from abi_cli.data.draws import DrawHeader, Statistics, float32_text, gathering
-from abi_cli.data.entries import LABEL, half_character
+from abi_cli.data.draws import DrawHeader, Draws, Statistics, float32_text, gathering
+from abi_cli.data.entries import LABEL, SAMPLE_STATS, half_character
 from abi_cli.errors import DataError
 from abi_cli.variables import DrawBlock, Ragged
 
@@ -97,10 +98,21 @@ def _of_draws(header: DrawHeader) -> Callable[[DrawBlock], Iterator[str]]:
 
     def texts(block: DrawBlock) -> Iterator[str]:
         if draws := add(block):
-            values = {name: map(_list, _in_text(v)) for name, v in draws.values.items()}
+            values: dict[str, Iterable[str]] = {
+                name: map(_list, _in_text(v)) for name, v in draws.values.items()
+            }
+            if draws.told:
+                values[SAMPLE_STATS] = map(_in_json, _told(draws))
             yield from _objects(draws.labels, values)
 
     return texts
+
+
+def _told(draws: Draws) -> Iterator[dict[str, float | None]]:
+    """What else is known of each posterior."""
+    for row in range(len(draws.labels)):
+        known = {name: float(value[row]) for name, value in draws.told.items()}
+        yield {name: value if math.isfinite(value) else None for name, value in known.items()}
 
 
 def _of_estimates(part: Statistics) -> Iterator[str]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from abi_cli.data.contents import Kind
 from abi_cli.data.draws import Draws, Statistics, absent_in_part, as_float32
-from abi_cli.data.entries import LABEL, Asked, Entries, Wanted
+from abi_cli.data.entries import LABEL, SAMPLE_STATS, Asked, Entries, Wanted
 from abi_cli.data.files import Source
 from abi_cli.data.meanings import PLAIN, Meaning
 from abi_cli.data.record_texts import EXPECTED, Record, excerpt
@@ -98,7 +98,7 @@ class Records:
         values: dict[str, list[np.ndarray]] = {}
         for place, entry in self.objects:
             labels.append(_label(entry, place))
-            for name in values or [key for key in entry if key != LABEL]:
+            for name in values or [key for key in entry if key not in (LABEL, SAMPLE_STATS)]:
                 if name not in entry:
                     raise DataError(f"expected the key {name}, as in those before", place=place)
                 draws = _draws(entry[name], f"{place}, {name}")

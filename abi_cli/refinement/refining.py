@@ -11,18 +11,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 
+from abi_cli.model.streams import NOISE_BLOCK as BLOCK
 from abi_cli.model.streams import Purpose, generator
 from abi_cli.model.workers import Workers
 from abi_cli.refinement import chains as markov
 from abi_cli.refinement import weights as weighing
 from abi_cli.refinement.joint import Evaluation, Joint
-from abi_cli.refinement.proposal import BLOCK, Proposal
 from abi_cli.refinement.student import StudentT
 from abi_cli.refinement.weights import Weighing, tempered, weigh
+
+if TYPE_CHECKING:  # it loads a backend
+    from abi_cli.refinement.proposal import Proposal
 
 FIRST, MOST = 4, 16
 """Candidates for each draw that is wanted, to begin with and at the most."""

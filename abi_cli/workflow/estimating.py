@@ -66,6 +66,7 @@ def estimate(
     target: Target = USUAL_PLACE,
     compute: Compute = USUAL_COMPUTE,
     trust_code: bool = False,
+    refine: bool = False,
     listener: Listener = SILENT,
 ) -> Estimating:
     """Read data sets and make ready to estimate their parameters.
@@ -78,15 +79,19 @@ def estimate(
         seed: Of the draws; `usual_seed` by default.
         usual_seed: A default, which a network without draws leaves unused; the run's by default.
         trust_code: Whether to execute parts of the run's own, if it has any.
+        refine: Whether to make posteriors exact by the run's `log_likelihood`, which is executed.
 
     Errors:
         UsageError: Draws are asked for where there are none.
         RunError, DataError, OutputError: As they say.
     """
     formats.for_writing(target.path, target.format, Kind.ESTIMATES)
-    session = Session.open(path, compute=compute, trust_code=trust_code, listener=listener)
+    session = Session.open(
+        path, compute=compute, trust_code=trust_code, refine=refine, listener=listener
+    )
     drawing = drawing_of_estimates(
         session.run, session.spec, draws=draws, seed=seed, usual_seed=usual_seed
     )
     target.claim()
+    session.say_what_may_be_refined()
     return Estimating(session, session.read(data), drawing, target=target)

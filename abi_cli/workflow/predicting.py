@@ -15,7 +15,7 @@ import numpy as np
 
 from abi_cli.data import Draws, Kind, Loaded, formats, read_draws, write_replicates
 from abi_cli.diagnostics.predictive import Check, check, statistics_of, without_ends_of_binary
-from abi_cli.errors import DataError
+from abi_cli.errors import DataError, UsageError
 from abi_cli.listener import SILENT, Listener
 from abi_cli.model.prediction import Replication, replications
 from abi_cli.model.quantities import OF_TRUTHS
@@ -204,6 +204,7 @@ def predict(
     compute: Compute = USUAL_COMPUTE,
     trust_code: bool = False,
     selection: Selection = USUAL_SELECTION,
+    refine: bool = False,
     listener: Listener = SILENT,
 ) -> Predicting:
     """Make ready to simulate data that the posteriors of data sets would generate.
@@ -216,12 +217,18 @@ def predict(
         seed: The run's by default.
         selection: Quantities beside those of the spec, or some of them to leave out.
 
+        refine: Whether to make posteriors exact by the run's `log_likelihood`.
+
     Errors:
         UsageError: The network has no draws.
         RunError, DataError, SpecError, OutputError: As they say.
     """
     formats.for_writing(target.path, target.format, Kind.REPLICATES)
-    session = Session.open(path, compute=compute, trust_code=trust_code, listener=listener)
+    if refine and drawn is not None:
+        raise UsageError("expected --refine or a file of draws; got both")
+    session = Session.open(
+        path, compute=compute, trust_code=trust_code, refine=refine, listener=listener
+    )
     run = session.run
     if drawn is None:
         refuse_without_draws(run, session.spec)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from abi_cli.data import STATISTICS, Kind, Statistics, Style, formats, open_draws, summarize
+from abi_cli.data import STATISTICS, Kind, Statistics, Style, formats, joined, open_draws, summarize
 from abi_cli.data.draws import USUAL_STYLE
 from abi_cli.data.statistics import fewest_draws, parse
 from abi_cli.errors import UsageError
@@ -91,8 +91,12 @@ class Sampling:
 
     def summary(self) -> Statistics:
         """The statistics that are asked for, or mean, sd and others, instead of draws."""
-        draws = self.session.drawn(self.data, self.drawing).collect()
-        found = summarize(draws, self.shape.statistics() or STATISTICS)
+        names = self.shape.statistics() or STATISTICS
+        if self.session.refiner is not None and self.drawing.model is None:
+            found = joined(self.session.estimates(self.data, self.drawing, names).parts)
+        else:
+            draws = self.session.drawn(self.data, self.drawing).collect()
+            found = summarize(draws, names)
         return replace(found, titles=self.session.titles)
 
     def write(self) -> Written:
@@ -126,6 +130,7 @@ def sample(
     trust_code: bool = False,
     quantities: bool = False,
     selection: Selection = USUAL_SELECTION,
+    refine: bool = False,
     listener: Listener = SILENT,
 ) -> Sampling:
     """Read data sets and make ready to draw from their posteriors.
@@ -139,6 +144,7 @@ def sample(
         trust_code: Whether to execute parts of the run's own, if it has any.
         quantities: Whether to compute those of the spec, too, by the run's own code.
         selection: More of them, or fewer.
+        refine: Whether to make posteriors exact by the run's `log_likelihood`, which is executed.
 
     Errors:
         UsageError: The network has no draws; a statistic is unknown.
@@ -146,7 +152,9 @@ def sample(
     """
     shape.refuse_too_few(draws)
     codec = formats.choose(target.path, target.format, shape.fits)
-    session = Session.open(path, compute=compute, trust_code=trust_code, listener=listener)
+    session = Session.open(
+        path, compute=compute, trust_code=trust_code, refine=refine, listener=listener
+    )
     refuse_without_draws(session.run, session.spec)
     target.claim()
     quantities = quantities or bool(selection.added)
@@ -156,4 +164,5 @@ def sample(
     batches = session.read(data, whole=whole)
     model = session.with_quantities(selection) if quantities else None
     drawing = Drawing(draws, session.seed if seed is None else seed, model, shape.style)
+    session.say_what_may_be_refined()
     return Sampling(session, batches, drawing, target, shape)

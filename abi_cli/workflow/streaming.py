@@ -108,12 +108,14 @@ class Streaming:
     def _blocks(self, loaded: Loaded, rows: np.ndarray, first: int) -> Iterator[DrawBlock]:
         """Draws of some of the data sets, computed in one of the `SIZES`; counted from 0."""
         number = len(rows)
-        padded = loaded.of(rows[_padded(number)])
+        exact = self.session.refiner is not None  # one data set after the other: no size matters
+        padded = loaded.of(rows if exact else rows[_padded(number)])
         for block in self.session.draws(padded, draws=self.draws, seed=self.seed, first=first):
             start = block.first_dataset - first
             if start < number:
                 own = {name: value[: number - start] for name, value in block.values.items()}
-                yield DrawBlock(start, block.first_draw, own)
+                told = {name: value[: number - start] for name, value in block.told.items()}
+                yield DrawBlock(start, block.first_draw, own, told=told)
 
     def _posteriors(self, loaded: Loaded, rows: np.ndarray) -> Iterator[str]:
         """In text, of data sets that follow each other.
@@ -126,7 +128,7 @@ class Streaming:
         header = DrawHeader.of({}, layout, labels=labels, draws=self.draws, seed=self.seed)
         odd = self._warnings(loaded, rows)
         in_text = texts_of(EstimateHeader(self.names) if self.names else header)
-        if not self.warm:
+        if not self.warm and self.session.refiner is None:
             self._warm_up(loaded, rows[:1])
         blocks = self._blocks(loaded, rows, self.answered + int(rows[0]))
         parts: Iterable[Any] = blocks
@@ -187,6 +189,7 @@ def stream(
     seed: int | None = None,
     compute: Compute = USUAL_COMPUTE,
     trust_code: bool = False,
+    refine: bool = False,
     listener: Listener = SILENT,
 ) -> Streaming:
     """Make ready to answer data sets as they come.
@@ -198,6 +201,7 @@ def stream(
         seed: The run's by default. Data set number i of a stream has the noise of number i of a
             file.
         trust_code: Whether to execute parts of the run's own, if it has any.
+        refine: Whether to make posteriors exact by the run's `log_likelihood`, which is executed.
 
     Errors:
         UsageError: The network has no draws; a statistic is unknown, or takes more draws.
@@ -205,6 +209,8 @@ def stream(
     """
     names = () if points is None else parse(points)
     refuse_too_few(names, draws)
-    session = Session.open(path, compute=compute, trust_code=trust_code, listener=listener)
+    session = Session.open(
+        path, compute=compute, trust_code=trust_code, refine=refine, listener=listener
+    )
     refuse_without_draws(session.run, session.spec)
     return Streaming(session, draws, session.seed if seed is None else seed, names)
