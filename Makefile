@@ -22,13 +22,14 @@ TWO := -n 2 --dist loadfile
 .PHONY: run test lint soak bench clean
 .DELETE_ON_ERROR:
 
-run: $(RUN)/anscombe.csv $(RUN)/anscombe.nc $(RUN)/diagnostics/metrics.json
+run: $(RUN)/anscombe.csv $(RUN)/anscombe.nc $(RUN)/diagnostics/metrics.json $(RUN)/anscombe.html
 	@echo
 	$(BIN)/abi summary $(RUN)/anscombe.csv
 	@echo
 	@echo "The run is in $(RUN), posterior draws of four real data sets in $(RUN)/anscombe.csv,"
 	@echo "the diagnosis in $(RUN)/diagnostics/report.html, its pictures beside it:"
 	@ls $(RUN)/diagnostics/figures/*.png
+	@echo "A page about the four data sets: $(RUN)/anscombe.html"
 
 $(RUN)/model.keras: specs/regression.yaml specs/regression.py | .venv/installed
 	$(BIN)/abi train specs/regression.yaml -o $(RUN) --force
@@ -38,6 +39,9 @@ $(RUN)/anscombe.csv $(RUN)/anscombe.nc: $(RUN)/model.keras specs/data/anscombe.c
 
 $(RUN)/diagnostics/metrics.json: $(RUN)/model.keras
 	$(BIN)/abi diagnose $(RUN) --datasets 2000
+
+$(RUN)/anscombe.html: $(RUN)/diagnostics/metrics.json specs/data/anscombe.csv
+	$(BIN)/abi report $(RUN) specs/data/anscombe.csv -o $@ --force
 
 test: lint
 	$(BIN)/pytest $(TWO) -m "not soak"

@@ -15,6 +15,7 @@ A map of the package. A file imports only from lines below its own, or from its 
     model/         the generative model: user functions, seeds, simulating in many processes
     nn/            the mathematics in Keras: what is computed by each word for a network
     networks/      the words for networks in a spec, each with its options
+    guard/         are data like the simulations: statistics, distances, tails, a verdict
     statistics/    what is said of data sets without weights to learn; NumPy and SciPy only
     spec/          reading YAML with positions, schema, overrides, defaults
     backend/       TensorFlow, JAX or PyTorch: the choice, and all that differs

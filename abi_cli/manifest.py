@@ -12,6 +12,7 @@ SCHEMA = "abi.run/1"
 
 SPEC, ORIGINAL, CODE, MODEL = "spec.yaml", "spec.orig.yaml", "code", "model.keras"
 HISTORY, STATE, MANIFEST = "history.csv", "state", "manifest.json"
+REFERENCE = "reference.npz"
 DIAGNOSTICS, METRICS = "diagnostics", "metrics.json"
 
 

@@ -35,6 +35,15 @@ class Progress(enum.StrEnum):
     none = "none"
 
 
+class OnUnlike(enum.StrEnum):
+    """What is done about data sets that look unlike the simulations."""
+
+    warn = "warn"
+    fail = "fail"
+    skip = "skip"
+    off = "off"
+
+
 class VerdictFormat(enum.StrEnum):
     """How pipelines read verdicts."""
 
@@ -220,6 +229,14 @@ Refine = Annotated[
 ]
 RefineGate = Annotated[
     bool, typer.Option("--gate", help="Exit with 1 if --refine fails for some data set.")
+]
+OnUnlikeOption = Annotated[
+    OnUnlike,
+    typer.Option(
+        "--guard",
+        metavar="warn|fail|skip|off",
+        help="What to do about data sets that look unlike the simulations.",
+    ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Move what is there to NAME.bak.")]
 BackendName = Annotated[

@@ -5,6 +5,7 @@
     code/              the modules that the spec's functions live in
     model.keras        adapter state, networks, weights
     history.csv        one row per epoch
+    reference.npz      simulations that nothing was learned from, in numbers, for the guard
     state/             what training needs to go on (`abi_cli.training.checkpoints`)
     manifest.json      versions, seed, hashes, command, device, timings, the variables
     diagnostics/       what `abi diagnose` writes
@@ -34,6 +35,7 @@ from abi_cli.manifest import (
     HISTORY,
     MANIFEST,
     MODEL,
+    REFERENCE,
     SPEC,
     STATE,
     Accepted,
@@ -93,15 +95,33 @@ class Run:
         Errors:
             RunError: The file is missing or is not what training wrote.
         """
-        file = self.path / MODEL
+        return self._intact(MODEL, "Copy the run folder again, or train it again with --force.")
+
+    def reference_file(self) -> Path | None:
+        """The simulations that the guard holds data against; None in runs of before they were kept.
+
+        Errors:
+            RunError: The file is missing or is not what training wrote.
+        """
+        if REFERENCE not in self.manifest.hashes:
+            return None
+        return self._intact(REFERENCE, "Copy the run folder again, or do without: --guard off.")
+
+    def _intact(self, name: str, remedy: str) -> Path:
+        """A file that training wrote, as it wrote it.
+
+        Errors:
+            RunError: It is missing or another.
+        """
+        file = self.path / name
         if not file.is_file():
-            raise RunError(f"{self.path} holds no {MODEL}", hint="Train it again with --force.")
-        expected = self.manifest.hashes.get(MODEL)
-        if digest(file) != expected:
+            hint = "Train it again with --force." if name == MODEL else remedy
+            raise RunError(f"{self.path} holds no {name}", hint=hint)
+        if digest(file) != self.manifest.hashes.get(name):
             raise RunError(
                 f"{file} is not the file that training wrote: its SHA-256 differs from the one in "
                 f"{MANIFEST}",
-                hint="Copy the run folder again, or train it again with --force.",
+                hint=remedy,
             )
         return file
 
@@ -310,7 +330,11 @@ def finish(
         trained=True,
         hashes={
             **run.manifest.hashes,
-            **{name: digest(run.path / name) for name in (MODEL, HISTORY)},
+            **{
+                name: digest(run.path / name)
+                for name in (MODEL, HISTORY, REFERENCE)
+                if name != REFERENCE or (run.path / name).is_file()
+            },
         },
     )
     write_text(run.path / MANIFEST, manifest.to_json())

@@ -30,6 +30,20 @@ def prior_as_posterior(*, datasets: int, draws: int) -> tuple[np.ndarray, np.nda
     return rng.standard_normal((datasets, draws)), rng.standard_normal(datasets)
 
 
+def student_as_normal(*, datasets: int = 2_000, draws: int = 200, seed: int = 0):
+    """Normal draws `(dataset, draw)` of the sd of their truths, which are Student's t with 3."""
+    rng = np.random.default_rng([seed, 3])
+    truth = rng.standard_t(3, datasets) / np.sqrt(3)
+    return rng.standard_normal((datasets, draws)), truth
+
+
+def modes_as_one(*, datasets: int = 2_000, draws: int = 200, seed: int = 0):
+    """Normal draws `(dataset, draw)` of the mean and sd of truths that have two modes."""
+    rng = np.random.default_rng([seed, 4])
+    truth = 0.9 * rng.choice([-1, 1], datasets) + np.sqrt(1 - 0.81) * rng.standard_normal(datasets)
+    return rng.standard_normal((datasets, draws)), truth
+
+
 def read(scalars: Scalars) -> Summary:
     with Listener().task("reading") as progress:
         return summarize(scalars, seed=1, progress=progress)

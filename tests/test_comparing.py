@@ -77,11 +77,13 @@ def test_the_longer_trained_run_is_the_better_one(runs):
     assert shown.exit_code == 0, shown.stderr
     for word in ("training.epochs", "−log q", "CRPS sigma", "better", "code/"):
         assert word in shown.stdout + shown.stderr
+    assert f"{runs / 'long'} is closer to exact posteriors than {runs / 'short'}" in shown.stdout
     document = json.loads(abi(*arguments, "--json").stdout)
     assert document["schema"] == "abi.comparison/1"
     assert document["specs"]["training.epochs"] == ["1", "3"]
     short, long = document["runs"]
     assert short["scores"]["−log q"]["mean"] == 0
+    assert long["scores"]["nats lost, at least"]["word"] in ("better", "no telling")
     score = long["scores"]["−log q"]
     assert score["word"] == "better"
     assert score["score"] - short["scores"]["−log q"]["score"] == pytest.approx(score["mean"])

@@ -32,7 +32,7 @@ def test_github_reads_a_line_for_each_finding():
     *findings, verdict = verdicts.github(metrics(width=0.7)).splitlines()
     assert any(line.startswith("::error title=abi diagnose::bad: ") for line in findings)
     assert not any("::good" in line for line in findings)
-    assert verdict.startswith("::error title=abi diagnose::fail: ")
+    assert verdict.startswith("::error title=abi diagnose::fail (ranks; no data, no likelihood, ")
     assert "%25 too narrow" in verdict  # its own percent signs
 
 

@@ -84,6 +84,6 @@ def test_the_picture_shows_every_context():
     with styled():
         figure = by_context(metrics.by_context, {"theta": "θ"})
     titles = [axes.get_title() for axes in figure.axes]
-    assert titles == ["sd ÷ exact sd", "mean normal score", "NRMSE"]
+    assert titles == ["width by ranks", "mean normal score", "NRMSE"]
     values = figure.axes[2].lines[0].get_ydata()
     assert list(values) == [part.nrmse["theta"] for part in metrics.by_context]

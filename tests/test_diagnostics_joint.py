@@ -4,14 +4,20 @@ import numpy as np
 import pytest
 
 from abi_cli.diagnostics import flatten
-from abi_cli.diagnostics.features import features_of
 from abi_cli.diagnostics.joint import joint_pits
+from abi_cli.diagnostics.losses import features_and_statistics, learn
 from abi_cli.diagnostics.uniformity import uniformity
 
 A = np.array([[1.0, 0.8], [0.3, 1.0]])
 NOISE = 0.6
 PRECISION = np.eye(2) + A.T @ A / NOISE**2
 COVARIANCE = np.linalg.inv(PRECISION)
+
+
+def pits_of(scalars, data, *, seed=1):
+    features = features_and_statistics(data)
+    learned = learn(scalars, features, seed=seed)
+    return joint_pits(scalars, features.plain, seed=seed, learned=learned)
 
 
 def scores(change, *, seed=1, datasets=1_000, draws=200):
@@ -28,7 +34,7 @@ def scores(change, *, seed=1, datasets=1_000, draws=200):
     residual = rng.standard_normal((datasets, draws, 2)) @ np.linalg.cholesky(COVARIANCE).T
     drawn = change(mean[:, None], residual, y)
     scalars = flatten({"theta": drawn.astype(np.float32)}, {"theta": theta}, labels={})
-    pits = joint_pits(scalars, features_of({"y": y}), seed=seed)
+    pits = pits_of(scalars, {"y": y}, seed=seed)
     return {name: uniformity(pit) for name, pit in pits.items()}
 
 
@@ -48,7 +54,7 @@ def test_no_truth_has_a_part_in_what_the_classifier_has_learned():
     rng = np.random.default_rng(4)
     truth, draws = rng.standard_normal((200, 4)), rng.standard_normal((200, 100, 4))
     scalars = flatten({"theta": draws}, {"theta": truth}, labels={})
-    pits = joint_pits(scalars, rng.standard_normal((200, 20)), seed=1)
+    pits = pits_of(scalars, {"y": rng.standard_normal((200, 20))})
     assert abs(uniformity(pits["classifier"]).mean_score) < 0.25
 
 
@@ -99,9 +105,9 @@ def test_parameters_that_sum_to_one_have_a_spread():
 
 def test_draws_that_do_not_vary_are_ranked_all_the_same():
     rng = np.random.default_rng(0)
-    draws, truth = rng.standard_normal((60, 40, 2)), rng.standard_normal((60, 2))
+    draws, truth = rng.standard_normal((160, 40, 2)), rng.standard_normal((160, 2))
     draws[:5] = 1.5
     scalars = flatten({"theta": draws}, {"theta": truth}, labels={})
-    pits = joint_pits(scalars, rng.standard_normal((60, 3)), seed=1)
+    pits = pits_of(scalars, {"y": rng.standard_normal((160, 3))})
     assert pits.keys() == {"spread", "reference", "classifier"}
     assert all(((pit > 0) & (pit < 1)).all() for pit in pits.values())

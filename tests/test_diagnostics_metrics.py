@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from abi_cli.diagnostics import Metrics, Outcome, flatten, measure
 from abi_cli.diagnostics.bands import ecdf_band
-from abi_cli.diagnostics.metrics import exact_calibration_error
+from abi_cli.diagnostics.faults import DEFAULT_LIMITS, Limits
+from abi_cli.diagnostics.measures import exact_calibration_error
 from abi_cli.diagnostics.uniformity import Uniformity
-from abi_cli.diagnostics.verdict import DEFAULT_LIMITS, Limits, datasets_needed, judge
+from abi_cli.diagnostics.verdict import TESTS, Evidence, datasets_needed, judge
 from tests.diagnostics_examples import (
     CONTRACTION,
     SD,
     metrics_of,
     metrics_of_one,
+    modes_as_one,
     posterior,
     prior_as_posterior,
     read,
+    student_as_normal,
 )
 from tests.oracles import ExactRegression, simulate_regression
 
@@ -107,7 +111,7 @@ def test_the_calibration_error_of_exact_posteriors_is_not_zero():
 @pytest.mark.parametrize(
     ("case", "outcome", "says"),
     [
-        ("right", Outcome.PASS, "No posterior is off by more than 10 % in width or 0.1 sd"),
+        ("right", Outcome.PASS, "no posterior is off by more than 10 % in width or 0.1 sd"),
         ("prior", Outcome.PASS, "as far as 3,000 data sets tell"),
         ("wide", Outcome.FAIL, "theta is 2[0-9] % too wide"),
         ("narrow", Outcome.FAIL, "theta is [12][0-9] % too narrow"),
@@ -120,6 +124,36 @@ def test_verdicts(cases, case, outcome, says):
     assert verdict.outcome is outcome
     assert verdict.parameters["theta"].outcome is outcome
     assert re.search(says, verdict.sentence)
+
+
+@pytest.mark.parametrize(
+    ("case", "says"),
+    [
+        (student_as_normal, "theta is drawn with too light tails and too round a middle"),
+        (modes_as_one, "theta is drawn as one peak where there are two modes"),
+    ],
+)
+def test_a_wrong_shape_of_the_right_sd_is_not_called_too_wide(case, says):
+    metrics = metrics_of_one(*case())
+    assert metrics.parameters["theta"].z_score_sd == pytest.approx(1, abs=0.15)
+    assert metrics.verdict.outcome in {Outcome.FAIL, Outcome.WARN}
+    assert says in metrics.verdict.sentence
+    assert "too wide" not in metrics.verdict.sentence
+
+
+def test_a_longer_tail_that_is_not_drawn_is_told_with_its_side():
+    rng = np.random.default_rng(1)
+    draws, truth = rng.standard_normal((2_000, 200)), rng.gamma(4, size=2_000) / 2 - 2
+    verdict = metrics_of_one(draws, truth).verdict
+    assert "without its longer tail to the right" in verdict.parameters["theta"].reason
+    assert "to the left" in metrics_of_one(-draws, -truth).verdict.parameters["theta"].reason
+
+
+def test_a_verdict_says_what_it_rests_on(cases):
+    verdict = cases["right"].verdict
+    assert verdict.title == "pass (ranks; no data, no likelihood, no challenge)"
+    assert cases["right"].to_config()["tested"] == ["ranks"]
+    assert replace(verdict, tested=TESTS).scope == "ranks, data, likelihood and challenge"
 
 
 def test_few_data_sets_can_not_tell():
@@ -161,7 +195,7 @@ def test_one_bad_parameter_among_thirty_is_found():
 def test_every_end_of_an_interval_has_to_be_within_the_limits(ratio, score):
     def outcome(ratio, score):
         ranks = Uniformity(0.0, score, 1.0, ratio, 1.0, 0.5, 0.5, 0.5)
-        return judge({"theta": ranks}, datasets=1_000).outcome
+        return judge({"theta": Evidence(ranks)}, datasets=1_000).outcome
 
     assert outcome((0.95, 1.05), (-0.05, 0.05)) is Outcome.PASS
     assert outcome(ratio, score) is Outcome.CANNOT_TELL
@@ -204,7 +238,7 @@ def test_posteriors_without_width_have_metrics_too():
 
 def test_metrics_are_plain_json(cases):
     config = json.loads(json.dumps(cases["narrow"].to_config(), allow_nan=False))
-    assert config["schema"] == "abi.metrics/1"
+    assert config["schema"] == "abi.metrics/2"
     assert (config["datasets"], config["draws"]) == (N, S)
     assert config["verdict"]["outcome"] == "fail"
     theta = config["parameters"]["theta"]

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from abi_cli.diagnostics import Inputs, Outcome, Provenance, diagnose
-from abi_cli.diagnostics.advice import _MEANINGS, advice
-from abi_cli.diagnostics.verdict import Kind
+from abi_cli.diagnostics.advice import _MEANINGS, Means, advice, settled
+from abi_cli.diagnostics.faults import Kind
 from abi_cli.listener import Listener
-from tests.diagnostics_examples import metrics_of_one, posterior
+from tests.diagnostics_examples import metrics_of_one, posterior, student_as_normal
 
 HOSTILE = '<script>alert("x")</script>'
 
@@ -104,6 +104,26 @@ def test_figures_are_pdf_too_where_wanted(tmp_path):
 def test_every_fault_has_a_meaning_and_remedies():
     assert _MEANINGS.keys() == set(Kind)
     assert all(meaning and remedies for meaning, remedies in _MEANINGS.values())
+    for _, remedies in _MEANINGS.values():
+        assert any(remedy(Means()) for remedy in remedies)
+
+
+def test_remedies_are_of_what_a_run_has_not():
+    tails = metrics_of_one(*student_as_normal())
+    (one,) = advice(tails.verdict, datasets=2_000, means=Means("coupling_flow", "affine", "normal"))
+    assert "base: student_t" in one.remedies[0]
+    assert "transform: spline" in one.remedies[1]
+    has = Means("coupling_flow", "spline", "student_t", large=True, settled=True)
+    (one,) = advice(tails.verdict, datasets=2_000, means=has)
+    assert one.remedies == ()
+
+
+def test_a_loss_that_has_come_to_rest_is_told_from_one_that_falls():
+    rng = np.random.default_rng(0)
+    rest = 1 + np.exp(-np.arange(60) / 5) + 0.02 * rng.normal(size=60)
+    assert settled([{"loss": value} for value in rest])
+    assert not settled([{"loss": value} for value in rest - 0.02 * np.arange(60)])
+    assert not settled([{"loss": 1.0}])
 
 
 @pytest.mark.parametrize(

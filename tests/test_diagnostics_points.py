@@ -112,6 +112,26 @@ def run(tmp_path_factory):
     return path
 
 
+def test_the_pinball_loss_is_least_at_the_quantile_of_the_posterior():
+    """At the median it is half the mean absolute error; of N(0, 1) at level τ it is φ(Φ⁻¹(τ))."""
+    rng = np.random.default_rng(3)
+    truth = rng.standard_normal(20_000)
+    found = {
+        shift: measure_points(
+            ["median", "q90"],
+            {"t": np.tile([0.0 + shift, 1.2816 + shift], (20_000, 1))},
+            {"t": truth},
+            labels={},
+        ).parameters["t"]
+        for shift in (-0.3, 0.0, 0.3)
+    }
+    assert found[0.0]["median"].pinball == pytest.approx(0.3989, abs=0.01)
+    assert found[0.0]["q90"].pinball == pytest.approx(0.1755, abs=0.01)
+    for which in ("median", "q90"):
+        least = found[0.0][which].pinball
+        assert least < min(found[-0.3][which].pinball, found[0.3][which].pinball)
+
+
 def test_a_run_of_point_estimates_is_diagnosed(run):
     diagnosed = abi("diagnose", run, "--datasets", 200, "-j", 0)
     assert diagnosed.exit_code == 0, diagnosed.stderr
@@ -126,7 +146,7 @@ def test_a_run_of_point_estimates_is_diagnosed(run):
     assert float(rows["sigma", "q5"]["share"]) == own["q5"]["found"]
     assert (run / "diagnostics" / "figures" / "quantiles.png").is_file()
     shown = json.loads(abi("diagnose", run, "--datasets", 50, "-j", 0, "--json").stdout)
-    assert shown["schema"] == "abi.metrics/1"
+    assert shown["schema"] == metrics["schema"]
     assert shown["parameters"].keys() == metrics["parameters"].keys()
 
 

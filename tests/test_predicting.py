@@ -113,6 +113,23 @@ def test_checks_show_what_the_model_cannot_generate(batched):
     assert "doubled" not in {name for _, name in rows}  # nothing is observed of it
 
 
+def test_data_are_judged_by_what_is_usual_of_simulated_ones(small_run):
+    found = abi("predict", small_run, ANSCOMBE, "--check", "-n", 20, "--json", "-q", "-j", 0)
+    assert found.exit_code == 0, found.stderr
+    said = json.loads(found.stdout)
+    rows = {(row["dataset"], row["statistic"]): row for row in said["rows"]}
+    copies = rows["IV", "ties of x"]  # ten of eleven
+    assert copies["marked"]
+    assert copies["calibrated"] < 1e-3
+    assert not any(row["marked"] for (label, _), row in rows.items() if label == "I")
+    mean = rows["I", "mean of y"]
+    assert mean["q5"] < mean["median"] < mean["q95"]
+    (line,) = [line for line in said["verdict"] if line.startswith("data set IV is not")]
+    assert "ties of x 0.726, replicated 0" in line
+    refused = abi("predict", small_run, ANSCOMBE, "--check", "-o", "replicated.csv")
+    assert refused.exit_code == 2
+
+
 def test_one_draw_functions_and_formats(small_run, tmp_path):
     for suffix in ("csv", "jsonl", "npz", "parquet"):
         target = tmp_path / f"replicated.{suffix}"

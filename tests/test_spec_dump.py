@@ -99,6 +99,8 @@ diagnostics:
   mean_score: 0.1
   joint_warning: 0.1
   joint_failure: 0.5
+  loss_warning: 0.05
+  loss_failure: 0.2
 """
 
 

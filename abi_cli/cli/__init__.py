@@ -10,11 +10,11 @@ import traceback
 from pathlib import Path
 
 from abi_cli import underway
-from abi_cli.cli import beside, judging, language, main_job, pipes, process
+from abi_cli.cli import beside, judging, language, main_job, pictures, pipes, process
 from abi_cli.cli.app import app
 from abi_cli.errors import ELSEWHERE, WSL
 
-__all__ = ["app", "beside", "judging", "language", "main", "main_job", "pipes"]
+__all__ = ["app", "beside", "judging", "language", "main", "main_job", "pictures", "pipes"]
 
 
 _GARBAGE = (200_000, 50, 1_000)

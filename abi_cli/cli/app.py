@@ -12,9 +12,19 @@ from abi_cli import __version__
 if TYPE_CHECKING:
     from typer._click import Context, HelpFormatter  # Typer has no public names for them
 
-MAIN_JOB = ("init", "check", "train", "sample", "diagnose")
+MAIN_JOB = ("init", "check", "train", "sample", "report", "diagnose")
 BESIDE = (
-    *("simulate", "estimate", "log-prob", "predict", "summary", "compare", "show", "convert"),
+    *(
+        "simulate",
+        "estimate",
+        "log-prob",
+        "predict",
+        "plot",
+        "summary",
+        "compare",
+        "show",
+        "convert",
+    ),
     *("stream", "fill", "list", "explain", "schema"),
 )
 

@@ -22,6 +22,8 @@ from abi_cli.options import (
     Grouped,
     Jobs,
     MoreQuantities,
+    OnUnlike,
+    OnUnlikeOption,
     Output,
     Override,
     Refine,
@@ -107,6 +109,7 @@ def estimate(
     refine: Refine = False,
     gate: RefineGate = False,
     jobs: Jobs = None,
+    guard: OnUnlikeOption = OnUnlike.warn,
     force: Force = False,
 ) -> None:
     """Point estimates of the parameters of every data set in DATA.
@@ -129,6 +132,7 @@ def estimate(
         compute=workflow.Compute(backend, device, jobs),
         trust_code=trust_code,
         refine=refine,
+        on_unlike=workflow.OnUnlike(guard),
         listener=console,
     )
     refiner = estimating.session.refiner
@@ -170,14 +174,24 @@ def predict(
     backend: BackendName = None,
     device: Device = None,
     jobs: Jobs = None,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Judge the data by what is usual of simulated data sets and their posteriors.",
+        ),
+    ] = False,
     trust_code: TrustCode = False,
     refine: Refine = False,
+    guard: OnUnlikeOption = OnUnlike.warn,
     force: Force = False,
 ) -> None:
     """Simulate data from the posterior of every data set in DATA, by the run's own likelihood.
 
     Without -o: on a terminal statistics of the data beside those of replicated data, which tell
-    whether the model could have generated them; the replicated data as CSV into a pipe.
+    whether the model could have generated them; the replicated data as CSV into a pipe. With
+    --check a thousand simulated data sets and their posteriors show what is usual, and what is not
+    is named.
     """
     from abi_cli import workflow
     from abi_cli.console import figures, reports
@@ -185,7 +199,10 @@ def predict(
     number, files = number_or_files(draws or (), usual=200)
     if len(files) > 1:
         raise UsageError(f"Expected one file of draws; got {len(files)}")
-    table = output is None and format is None and (console.json or console.interactive)
+    if check and (output is not None or format is not None):
+        raise UsageError("expected --check without -o and --format; got both")
+    plain = output is None and format is None and not check
+    table = plain and (console.json or console.interactive)
     predicting = workflow.predict(
         run,
         workflow.DataFiles(data, each=each),
@@ -195,12 +212,15 @@ def predict(
         target=workflow.Target(output, force=force, format=format),
         compute=workflow.Compute(backend, device, jobs),
         trust_code=trust_code,
+        on_unlike=workflow.OnUnlike(guard),
         selection=workflow.Selection(more or (), skip or ()),
         refine=refine,
         listener=console,
     )
     if table:
         figures.show_checks(console, predicting.predict().checks())
+    elif check:
+        figures.show_checked(console, predicting.check())
     else:
         reports.show_written(console, predicting.write())
 

@@ -35,6 +35,7 @@ from abi_cli.options import (
     epilog=examples(
         "abi diagnose runs/regression",
         "abi diagnose runs/regression --datasets 4000 --gate",
+        "abi diagnose runs/regression --until-sure",
         "abi diagnose runs/regression --context N=10 --show 3",
         "abi diagnose runs/regression --data held_out.npz --json",
         "abi diagnose runs/regression --observed data.csv",
@@ -59,9 +60,16 @@ def diagnose(
             "--datasets",
             min=2,
             metavar="N",
-            help="Fresh data sets to simulate (1000), or how many of --data (all).",
+            help="Fresh data sets to simulate (2000), or how many of --data (all).",
         ),
     ] = None,
+    until_sure: Annotated[
+        bool,
+        typer.Option(
+            "--until-sure",
+            help="Simulate as many as it takes to tell: 1000, and up to three times twice as many.",
+        ),
+    ] = False,
     data: Stored = None,
     context: Context = None,
     draws: Annotated[
@@ -123,6 +131,7 @@ def diagnose(
         of_a_run = {
             "run": "RUN",
             "datasets": "--datasets",
+            "until_sure": "--until-sure",
             "context": "--context",
             "observed": "--observed",
             "more": "-s",
@@ -154,7 +163,7 @@ def diagnose(
             raise UsageError("Expected RUN, or --draws FILE with --truth FILE")
         diagnosis = workflow.diagnose(
             run,
-            validation=workflow.Validation(datasets, data, context or ()),
+            validation=workflow.Validation(datasets, data, context or (), until_sure),
             draws=number if draws else None,
             seed=seed,
             observed=observed,
@@ -192,7 +201,7 @@ def compare(
             "--datasets",
             min=3,
             metavar="N",
-            help="Fresh data sets to simulate (1000), or how many of --data (all).",
+            help="Fresh data sets to simulate (2000), or how many of --data (all).",
         ),
     ] = None,
     data: Stored = None,

@@ -25,6 +25,8 @@ from abi_cli.options import (
     Grouped,
     Jobs,
     MoreQuantities,
+    OnUnlike,
+    OnUnlikeOption,
     Output,
     Override,
     Points,
@@ -97,7 +99,7 @@ def check(
     where something is wrong.
     """
     from abi_cli import workflow
-    from abi_cli.console import reports
+    from abi_cli.console import rehearsal
     from abi_cli.spec import InvalidSpecError
 
     try:
@@ -118,9 +120,9 @@ def check(
         raise typer.Exit(error.exit_code) from None
     with to_a_reader():
         if format is ProblemFormat.concise:
-            reports.show_findings(console, found)
+            rehearsal.show_findings(console, found)
         else:
-            reports.show_check(console, found)
+            rehearsal.show_check(console, found)
     if found.errors:
         raise CheckFailed(f"{spec} would not train as it is")
     if strict and found.warnings:
@@ -289,6 +291,7 @@ def sample(
     backend: BackendName = None,
     device: Device = None,
     trust_code: TrustCode = False,
+    guard: OnUnlikeOption = OnUnlike.warn,
     quantities: Annotated[
         bool,
         typer.Option("--quantities", help="Compute those of the spec, too, by the run's own code."),
@@ -322,6 +325,7 @@ def sample(
         shape=shape,
         compute=workflow.Compute(backend, device, jobs),
         trust_code=trust_code,
+        on_unlike=workflow.OnUnlike(guard),
         quantities=quantities,
         selection=workflow.Selection(more or (), skip or ()),
         refine=refine,

@@ -17,6 +17,8 @@ from abi_cli.options import (
     Draws,
     Force,
     Format,
+    OnUnlike,
+    OnUnlikeOption,
     Points,
     Refine,
     RunPath,
@@ -43,6 +45,7 @@ def stream(
     device: Device = None,
     trust_code: TrustCode = False,
     refine: Refine = False,
+    guard: OnUnlikeOption = OnUnlike.warn,
 ) -> None:
     """Answer data sets as they come: a JSON object a line in, one a line out.
 
@@ -60,6 +63,7 @@ def stream(
         compute=workflow.Compute(backend, device),
         trust_code=trust_code,
         refine=refine,
+        on_unlike=workflow.OnUnlike(guard),
         listener=console,
     )
     for answers in streaming.answers(sys.stdin.buffer):

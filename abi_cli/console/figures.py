@@ -7,8 +7,8 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from abi_cli.console.reports import number, write_text
-from abi_cli.console.terminal import Console, document_text
+from abi_cli.console.reports import write_text
+from abi_cli.console.terminal import Console, document_text, number
 from abi_cli.errors import UsageError
 from abi_cli.harmless import cell, shown
 from abi_cli.workflow.request import Target
@@ -16,6 +16,7 @@ from abi_cli.workflow.request import Target
 if TYPE_CHECKING:
     from abi_cli.data import Statistics
     from abi_cli.diagnostics.predictive import Check
+    from abi_cli.workflow.calibrating import Checked
     from abi_cli.workflow.refining import Refiner
 
 _SETS_SHOWN = 20
@@ -175,6 +176,50 @@ def show_checks(console: Console, checks: Sequence[Check]) -> None:
     columns = ("observed", "5 %", "median", "95 %", "p")
     datasets = len({check.label for check in checks})
     _show_figures(console, "predictive", columns, rows, datasets=datasets, what="statistic")
+
+
+def show_checked(console: Console, checked: Checked) -> None:
+    """The same, with what is usual, and a verdict.
+
+    A table has the usual statistics, and those that are strange, which are marked.
+    """
+    shown = [c for c in checked.checks if console.json or c.marked or c.name.startswith(_USUAL)]
+    if console.json:
+        rows = [
+            {"dataset": c.label, "statistic": c.name, **_of_check(c), "marked": c.marked}
+            for c in shown
+        ]
+        console.document("predictive", {"rows": rows, "verdict": list(checked.verdict)})
+        return
+    first = list(dict.fromkeys(check.label for check in shown))[:_SETS_SHOWN]
+    table: list[tuple[str, ...]] = []
+    previous = None
+    for check in shown:
+        if check.label in first:
+            figures = ["" if v is None else number(v) for v in _of_check(check).values()]
+            figures.append("✗" if check.marked else "")
+            table.append(("" if check.label == previous else check.label, check.name, *figures))
+            previous = check.label
+    columns = ("observed", "5 %", "median", "95 %", "p", "calibrated p", "")
+    console.table(("data set", "statistic", *columns), table)
+    left = len(checked.verdict) - _SETS_SHOWN
+    more = [f"and so are {left:,} more; --json has them all"] if left > 0 else []
+    console.text("\n".join(["", *checked.verdict[:_SETS_SHOWN], *more]))
+
+
+_USUAL = ("mean of", "sd of")
+"""How the names of statistics begin that a table shows in any case."""
+
+
+def _of_check(check: Check) -> dict[str, float | None]:
+    return {
+        "observed": check.observed,
+        "q5": check.low,
+        "median": check.median,
+        "q95": check.high,
+        "p": check.p,
+        "calibrated": check.calibrated,
+    }
 
 
 def _show_figures(

@@ -4,150 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from abi_cli.console.terminal import Console, duration
+from abi_cli.console.rehearsal import counted
+from abi_cli.console.terminal import Console, duration, number
 from abi_cli.harmless import cell
 from abi_cli.training.trend import trend
 
 if TYPE_CHECKING:
-    from abi_cli.workflow import Check, Description, Receipt, Started, Target
-    from abi_cli.workflow.checking import View
+    from abi_cli.workflow import Description, Receipt, Started, Target
     from abi_cli.workflow.converting import Inspection
     from abi_cli.workflow.densities import Densities
-    from abi_cli.workflow.observing import Observed
     from abi_cli.workflow.refining import Refiner
     from abi_cli.workflow.simulating import Written
-    from abi_cli.workflow.trying import Built
-
-_NUMBERS = ("mean", "sd", "min", "max")
-
-
-def number(value: float) -> str:
-    """Four significant digits; whole numbers as they are."""
-    if math.isfinite(value) and value == int(value) and abs(value) < 1e6:
-        return f"{value:.0f}".replace("-", "−")
-    return f"{value:.4g}".replace("-", "−")
-
-
-def _cells(view: View) -> tuple[str, ...]:
-    return tuple(map(number, (view.mean, view.sd, view.low, view.high)))
-
-
-def show_check(console: Console, check: Check) -> None:
-    """The rehearsal: what was executed, what came out, the way through the adapter, findings."""
-    if console.json:
-        found = asdict(check)
-        console.document("check", {**found, "layout": check.layout.to_config()})
-        return
-    console.facts(
-        {
-            "spec": check.name,
-            **({"executed": ", ".join(check.files)} if check.files else {}),
-            **check.sources,
-            "simulated" if check.data is None else "read": f"{check.rows:,} data sets"
-            + (f" of {check.data}" if check.data else "")
-            + f" in {duration(check.seconds)}",
-        }
-    )
-    console.heading("\nWhat the model generates")
-    roles = {
-        element: variable.role + _counted(variable.length_of)
-        for variable in check.layout.variables
-        for element in variable.elements()
-    }
-    console.table(
-        ("variable", "role", *_NUMBERS),
-        [
-            *((view.name, roles[view.name], *_cells(view)) for view in check.ranges),
-            *((view.name, "quantity", *_cells(view)) for view in check.quantities),
-        ],
-    )
-    if check.observed is not None:
-        _show_observed(console, check.observed)
-    console.heading("\nThe way to the networks")
-    rows = []
-    for step in check.steps:
-        title = step.title
-        for view in step.variables:
-            gaps = f"{view.missing:.1%}" if view.missing else ""
-            rows.append((title, view.name, view.shape, view.dtype, *_cells(view), gaps))
-            title = ""
-        if step.dropped and not step.variables:
-            rows.append((title, f"without {', '.join(step.dropped)}", *[""] * 7))
-    columns = ("step", "variable", "shape", "type", *_NUMBERS, "missing")
-    shown = len(columns) if any(row[-1] for row in rows) else len(columns) - 1
-    console.table(columns[:shown], [row[:shown] for row in rows])
-    console.text("")
-    if check.built is not None:
-        _show_built(console, check.built)
-    for finding in check.findings:
-        if finding.shown:
-            console.text(f"{finding.severity}: {finding.shown}")
-            continue
-        console.text(f"{finding.severity}: {finding.message}")
-        if finding.hint:
-            console.text(f"  {finding.hint}")
-    if not check.errors:
-        console.text(
-            f"ok: it {'simulates' if check.data is None else 'reads'}, adapts, does without the "
-            "parameters as inference must, and comes back"
-        )
-
-
-def _show_observed(console: Console, observed: Observed) -> None:
-    """Real data beside simulated ones."""
-    sets = f"{observed.datasets:,} data set{'s'[: observed.datasets - 1]}"
-    console.heading(f"\n{sets} in {observed.file}, beside those simulated")
-    columns = ("variable", "members", "min", "max", "simulated min", "simulated max", "outside")
-    console.table(
-        columns,
-        [
-            (
-                one.name,
-                one.members,
-                *map(number, (one.low, one.high, one.simulated_low, one.simulated_high)),
-                f"{one.outside:.1%}",
-            )
-            for one in observed.elements
-        ],
-    )
-
-
-def show_findings(console: Console, check: Check) -> None:
-    """What a rehearsal found, a line each, as editors read it: `file:line:column: code message`."""
-    for finding in check.findings:
-        where = f"{finding.place}: {finding.code}" if finding.code else f"{finding.severity}:"
-        console.text(f"{where} {finding.message}")
-
-
-def _show_built(console: Console, built: Built) -> None:
-    """The networks, and what to expect of training them."""
-
-    def shape(sizes: Sequence[int | None]) -> str:
-        return "(" + ", ".join("any" if size is None else str(size) for size in sizes) + ")"
-
-    seconds = built.seconds
-    total = seconds["compiling"] + max(seconds["simulating"], seconds["learning"])
-    parts = ", ".join(f"{part} {duration(took)}" for part, took in seconds.items())
-    console.heading("The networks")
-    console.facts(
-        {
-            **{name: shape(sizes) for name, sizes in built.inputs.items()},
-            **{name: f"{count:,} numbers" for name, count in built.weights.items()},
-            "training": f"about {duration(total)} on {built.backend} here ({parts})",
-            "memory": f"{built.memory / 1e9:.1f} GB",
-        }
-    )
-    console.text("")
-
-
-def _counted(observables: Sequence[str]) -> str:
-    return f", counts {', '.join(observables)}" if observables else ""
 
 
 def _failed(failures: int) -> dict[str, str]:
@@ -322,7 +194,7 @@ def show_run(console: Console, description: Description) -> None:
         [
             (
                 variable.name,
-                variable.role + _counted(variable.length_of),
+                variable.role + counted(variable.length_of),
                 ("members × " if variable.ragged else "") + str(variable.event),
                 "" if variable.low is None else number(variable.low),
                 "" if variable.high is None else number(variable.high),

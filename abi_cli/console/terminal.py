@@ -242,6 +242,13 @@ def _finite(content: Any) -> Any:
     return content
 
 
+def number(value: float) -> str:
+    """Four significant digits; whole numbers as they are."""
+    if math.isfinite(value) and value == int(value) and abs(value) < 1e6:
+        return f"{value:.0f}".replace("-", "−")
+    return f"{value:.4g}".replace("-", "−")
+
+
 def duration(seconds: float) -> str:
     """Seconds as people say them: 0.4 s, 12 s, 2 min 5 s, 1 h 3 min."""
     if seconds < 9.95:

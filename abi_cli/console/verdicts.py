@@ -14,6 +14,7 @@ from abi_cli.errors import CheckFailed
 if TYPE_CHECKING:
     from abi_cli.console.terminal import Console
     from abi_cli.diagnostics import ElementMetrics, ElementVerdict, Metrics
+    from abi_cli.diagnostics.ratio import Loss
     from abi_cli.workflow import Comparison, Diagnosis
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -30,9 +31,8 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis, *, format: str | None
         console.text(junit(metrics) if format == "junit" else github(metrics))
         return
     if console.json:
-        document = metrics.to_config()
-        del document["schema"]
-        console.document("metrics", {**document, "folder": str(diagnosis.folder)})
+        folder = str(diagnosis.folder)
+        console.document("metrics", {**metrics.to_config(), "folder": folder})  # its own schema
         return
     if isinstance(metrics, PointMetrics):
         _show_points(console, metrics, diagnosis)
@@ -49,6 +49,7 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis, *, format: str | None
                 f"{element.calibration_error:.3f}",
                 f"{element.uniformity.p:.3f}",
                 f"{element.given_data.p_location:.3f}" if element.given_data else "",
+                _lost(element.loss),
                 sparkline(element.rank_histogram),
                 metrics.verdict.parameters[name].outcome.value,
             )
@@ -61,6 +62,7 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis, *, format: str | None
         f"{metrics.exact['calibration_error']:.3f}",
         "uniform",
         "uniform",
+        "0",
         "flat",
         "",
     )
@@ -73,6 +75,7 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis, *, format: str | None
         "calibration error",
         "SBC p",
         "data p",
+        "nats lost",
         "ranks",
         "",
     )
@@ -85,7 +88,12 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis, *, format: str | None
             f"jointly, {name}: mean score {signed(own.ranks.mean_score)}, "
             f"p {own.ranks.p_location:.3f}: {metrics.verdict.joint[name].outcome.value}"
         )
-    console.text(f"\n{metrics.verdict.outcome.value}: {metrics.verdict.sentence}")
+    if metrics.loss is not None and len(metrics.parameters) > 1:
+        console.text(
+            f"jointly, nats lost, at least: {_lost(metrics.loss)}, "
+            f"p {metrics.loss.p:.3f}: {metrics.verdict.joint['loss'].outcome.value}"
+        )
+    console.text(f"\n{metrics.verdict.title}: {metrics.verdict.sentence}")
     console.note(f"read {diagnosis.folder / 'report.html'}; numbers and pictures are beside it")
 
 
@@ -111,13 +119,18 @@ def _show_points(console: Console, metrics: PointMetrics, diagnosis: Diagnosis) 
     for name, why in metrics.skipped.items():
         console.note(f"{name} is left out: {why}")
     _show_loss(console, diagnosis)
-    console.text(f"\n{metrics.verdict.outcome.value}: {metrics.verdict.sentence}")
+    console.text(f"\n{metrics.verdict.title}: {metrics.verdict.sentence}")
     console.note(f"numbers and pictures are in {diagnosis.folder}")
 
 
 def _show_loss(console: Console, diagnosis: Diagnosis) -> None:
     if losses := [row["loss"] for row in diagnosis.history]:
         console.text(f"loss {curve(losses)} {losses[0]:.4g} to {losses[-1]:.4g}")
+
+
+def _lost(loss: Loss | None) -> str:
+    """A lower bound, which is never below 0."""
+    return "" if loss is None else f"{max(loss.nats, 0):.2f}"
 
 
 def _error(element: ElementMetrics) -> str:
@@ -137,6 +150,7 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
                 "runs": [
                     {
                         "run": name,
+                        "tested": list(one.metrics.verdict.tested),
                         "verdict": one.metrics.verdict.to_config(),
                         "scores": {key: own.to_config() for key, own in found.items()},
                     }
@@ -166,9 +180,34 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
             rows.append((score, name, f"{own.score:.4f}", away if telling else "", own.word))
     console.table(("score", "run", "mean", "difference", ""), rows)
     console.text("")
+    if told := _uses_more(names, comparison):
+        console.text(told)
     for name, one in zip(names, comparison.judged, strict=True):
         verdict = one.metrics.verdict
-        console.text(f"{name}: {verdict.outcome.value}: {verdict.sentence}")
+        console.text(f"{name}: {verdict.title}: {verdict.sentence}")
+
+
+def _uses_more(names: Sequence[str], comparison: Comparison) -> str:
+    """Which of two runs uses more of the data, where that is sure; may be empty.
+
+    By their densities, whose difference is that of their divergences from exact posteriors, or else
+    by what is lost of either at least.
+    """
+    ways = {
+        "−log q": "is closer to exact posteriors than",
+        "nats lost, at least": "uses more of what statistics of the data tell than",
+    }
+    for score, words in ways.items():
+        differing = [found[score] for found in comparison.differences[1:] if score in found]
+        if len(differing) != 1 or len(names) != 2:
+            continue
+        own = differing[0]
+        if own.word not in ("better", "worse"):
+            return ""
+        more, less = names[::-1] if own.word == "better" else names
+        low, high = sorted(map(abs, own.interval))
+        return f"{more} {words} {less}, by {low:.2f} to {high:.2f} nats"
+    return ""
 
 
 def gate(metrics: Metrics | PointMetrics) -> None:
@@ -248,7 +287,7 @@ def github(metrics: Metrics | PointMetrics) -> str:
         if own.outcome.value in level
     ]
     outcome = metrics.verdict.outcome.value
-    said = _escaped(f"{outcome}: {metrics.verdict.sentence}")
+    said = _escaped(f"{metrics.verdict.title}: {metrics.verdict.sentence}")
     return "\n".join([*lines, f"::{level.get(outcome, 'notice')} title=abi diagnose::{said}"])
 
 

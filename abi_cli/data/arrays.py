@@ -19,6 +19,8 @@ from abi_cli.variables import DrawBlock, Ragged, Value, Variable, array_of
 
 ROW_SIZE = "row_size"
 SEED = "seed"
+SCORE = f"{SAMPLE_STATS}."
+"""How arrays are called of what is said of data sets beside their draws."""
 ESTIMATE = "estimate"
 
 Stored = Mapping[str, np.ndarray]
@@ -132,9 +134,8 @@ class Arrays:
         if LABEL not in arrays:
             raise DataError(f"expected draws, with an array {LABEL}", place=str(source))
         labels = _labels(arrays, source)
-        told = f"{SAMPLE_STATS}."
-        others = [name for name in arrays if name not in {LABEL, SEED}]
-        names = [name for name in others if not name.startswith(told)]
+        others = [n for n in arrays if n not in {LABEL, SEED}]
+        names = [n for n in others if not n.startswith(SCORE)]
         values = {name: as_float32(_numbers(arrays, name, source)) for name in names}
         shapes = {value.shape[:2] for value in values.values()}
         if len(shapes) != 1 or min(map(len, shapes)) < 2 or min(shapes)[0] != len(labels):
@@ -143,7 +144,8 @@ class Arrays:
         refuse_absent_in_part(values, str(source))
         seed = arrays[SEED] if SEED in arrays else np.zeros(0)
         known = seed.ndim == 0 and seed.dtype.kind in "iu"
-        return Draws(labels, values, seed=int(seed) if known else None)
+        scores = {n.removeprefix(SCORE): arrays[n] for n in arrays if n.startswith(SCORE)}
+        return Draws(labels, values, seed=int(seed) if known else None, scores=scores)
 
     def estimates(self) -> Statistics:
         """Estimates `(dataset, estimate, *event)` of parameters, with labels and names.
@@ -205,8 +207,14 @@ def arrays_of(content: Content) -> Leaving:
             known[block.first_dataset : block.first_dataset + block.shape[0]] = block.told[name]
         return block.values
 
-    facts |= {f"{SAMPLE_STATS}.{name}": known for name, known in told.items()}
-    return Leaving(shapes, take, facts.items)
+    def others() -> Iterator[tuple[str, np.ndarray]]:
+        yield from facts.items()
+        for name, own in content.scores.items():
+            yield f"{SCORE}{name}", np.array(own, "<f8")
+        for name, known in told.items():
+            yield f"{SCORE}{name}", known
+
+    return Leaving(shapes, take, others)
 
 
 def _of_datasets(content: DataSets) -> Iterator[tuple[str, np.ndarray]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -37,6 +37,7 @@ class Loaded:
         notes: What is worth telling, such as columns without a use.
         place: Where a data set begins in the file.
         cell: Where a number is: that of a variable at an index of its array.
+        scores: What is said of the data sets, by name, `(dataset,)`.
     """
 
     labels: list[str]
@@ -44,6 +45,7 @@ class Loaded:
     notes: tuple[str, ...]
     place: Callable[[int], str]
     cell: Cell
+    scores: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def of(self, rows: np.ndarray) -> Loaded:
         """Some of the data sets, `(row,)`, which may come again."""
@@ -59,6 +61,7 @@ class Loaded:
             notes=self.notes,
             place=lambda row: self.place(int(rows[row])),
             cell=cell,
+            scores={name: own[rows] for name, own in self.scores.items()},
         )
 
 

@@ -55,6 +55,8 @@ class DrawHeader:
         constant: Their context, likewise.
         long: Whether a table has a row for each element of a draw.
         told: Names of what else is known of each posterior, for formats that have a place for it.
+        scores: What is said of data sets, beside the draws, by name: a number of each, in the order
+            of labels; of a stream, of those that have been read so far.
     """
 
     labels: Sequence[str]
@@ -67,6 +69,7 @@ class DrawHeader:
     constant: Datasets | None = None
     long: bool = False
     told: tuple[str, ...] = ()
+    scores: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -80,11 +83,12 @@ class DrawHeader:
         provenance: dict[str, str] | None = None,
         more: Iterable[Variable] = (),
         style: Style = USUAL_STYLE,
+        scores: Mapping[str, Sequence[float]] | None = None,
     ) -> DrawHeader:
         """The header of draws given `datasets`, which it carries.
 
         Arguments:
-            labels: A list stays what it is, and may grow.
+            labels: A list stays what it is, and may grow, as may those of scores.
             more: What there is beside the parameters.
         """
 
@@ -100,6 +104,7 @@ class DrawHeader:
             style=style,
             observed=given(layout.of("observable")),
             constant=given(layout.of("context", "given")),
+            scores=scores or {},
         )
 
     def elements(self) -> tuple[str, ...]:
@@ -124,6 +129,8 @@ class Draws:
         seed, provenance: What a file says of where they come from.
         chains: How many Markov chains they are, laid end to end; 0 for independent draws.
         told: What else is known of the posteriors, name → `(dataset,)`, such as k-hat.
+        scores: What is said of data sets, by name, `(dataset,)`: `guard`, the p-value by which they
+            are like the simulations.
     """
 
     labels: tuple[str, ...]
@@ -133,6 +140,7 @@ class Draws:
     provenance: dict[str, str] = field(default_factory=dict)
     chains: int = 0
     told: Mapping[str, np.ndarray] = field(default_factory=dict)
+    scores: dict[str, np.ndarray] = field(default_factory=dict)
 
     def elements(self) -> dict[str, np.ndarray]:
         """Name of a scalar → its draws `(dataset, draw)`: `beta[0]`, `beta[1]`, `sigma`."""
@@ -184,12 +192,14 @@ def gathering(header: DrawHeader) -> Callable[[DrawBlock], Draws | None]:
         datasets, draws = block.shape
         if block.first_draw + draws < header.draws:
             return None
-        labels = tuple(header.labels[block.first_dataset : block.first_dataset + datasets])
+        own = slice(block.first_dataset, block.first_dataset + datasets)
+        labels = tuple(header.labels[own])
+        scores = {name: np.array(values[own]) for name, values in header.scores.items()}
         names = [variable.name for variable in header.parameters]
         values = {n: np.concatenate([part.values[n] for part in held], axis=1) for n in names}
         told = held[-1].told
         held.clear()
-        return Draws(labels, values, told=told)
+        return Draws(labels, values, scores=scores, told=told)
 
     return add
 
@@ -211,7 +221,8 @@ def collect(header: DrawHeader, blocks: Iterable[DrawBlock]) -> Draws:
             whole[datasets, draws] = part
         for name, known in told.items():
             known[block.first_dataset : block.first_dataset + block.shape[0]] = block.told[name]
-    return Draws(tuple(header.labels), values, told=told)
+    scores = {name: np.array(own) for name, own in header.scores.items()}
+    return Draws(tuple(header.labels), values, scores=scores, told=told)
 
 
 def absent_in_part(values: np.ndarray, *, axis: int) -> np.ndarray:

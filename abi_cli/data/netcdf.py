@@ -3,7 +3,7 @@
 posterior       beta (chain, draw, dataset, beta_dim_0), …; draws are independent: one chain
 observed_data   x (obs, …) and row_size (dataset), CF's contiguous ragged arrays
 constant_data   N (dataset), …
-sample_stats    khat (dataset), … of refined posteriors
+sample_stats    guard (dataset), khat (dataset), …: what is said of data sets beside the draws
 parameters      beta (dataset, beta_dim_0), …: what simulations come from
 
 Data sets are read from the last three and from the file's own root, from any program's files.
@@ -102,9 +102,7 @@ def _draws_into(root: h5netcdf.File, header: DrawHeader) -> Append:
             chunks=_chunks(shape),
         )
 
-    told: Any = _group(root, SAMPLE_STATS, header.labels) if header.told else {}
-    for name in header.told:
-        told.create_variable(name, (LABEL,), np.dtype("<f8"))
+    told = _write_scores(root, header)
 
     def append(block: DrawBlock) -> None:
         datasets, draws = block.shape
@@ -119,6 +117,18 @@ def _draws_into(root: h5netcdf.File, header: DrawHeader) -> Append:
             posterior[name][at] = np.swapaxes(values, 0, 1)
 
     return append
+
+
+def _write_scores(root: h5netcdf.File, header: DrawHeader) -> Any:
+    """The group sample_stats, if there are any, with room for what will be told with the draws."""
+    if not (header.scores or header.told):
+        return None
+    group = _group(root, SAMPLE_STATS, header.labels)
+    for name, own in header.scores.items():
+        group.create_variable(name, (LABEL,), data=np.array(own, "<f8"))
+    for name in header.told:
+        group.create_variable(name, (LABEL,), np.dtype("<f8"))
+    return group
 
 
 def _write_datasets(root: h5netcdf.File, content: DataSets) -> None:
@@ -285,7 +295,13 @@ def _draws_in(root: Any, source: Source) -> Draws:
         raise DataError("expected draws (chain, draw, dataset, …)", place=str(source))
     refuse_absent_in_part(values, f"{source}, group posterior")
     known = int(seed[0]) if seed.size and seed.dtype.kind in "iu" else None
-    return Draws(labels, values, seed=known, provenance=told)
+    said = hdf5.entry(root, SAMPLE_STATS)
+    scores = {
+        name: hdf5.numbers(variable)
+        for name, variable in (() if said is None else hdf5.entries(said))
+        if not variable.is_scale and variable.shape == (len(labels),)
+    }
+    return Draws(labels, values, seed=known, provenance=told, scores=scores)
 
 
 def _refuse_chains(posterior: Any, source: Source) -> None:

@@ -56,6 +56,29 @@ def read(source: Source) -> Iterator[Arrays]:
             ) from None
 
 
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of a file of ours, by name.
+
+    Errors:
+        ValueError: It is another, or damaged.
+    """
+    try:
+        with path.open("rb") as stream, zipfile.ZipFile(stream) as archive:
+            return dict(_Stored(archive, looked_over(archive, stream)))
+    except _UNREADABLE as error:
+        raise ValueError(f"expected arrays in {path}; {error}") from error
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """An archive, deflated; the same arrays give the same bytes."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            member = zipfile.ZipInfo(f"{name}.npy")
+            member.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(member, "w") as stream:
+                np.lib.format.write_array(stream, array, allow_pickle=False)
+
+
 class _Stored(Mapping[str, np.ndarray]):
     """The arrays of an archive by name, each read when it is asked for."""
 

@@ -18,6 +18,9 @@ from abi_cli.variables import DrawBlock, Ragged
 Record = tuple[str, dict[str, Any]]
 """Where an object stands, and the object."""
 
+SCORES = SAMPLE_STATS
+"""The key of what is said of a data set beside its draws."""
+
 EXPECTED = 'Expected an object for each data set, such as {"dataset": "A", "x": [1.5, 2.5]}.'
 
 
@@ -98,20 +101,20 @@ def _of_draws(header: DrawHeader) -> Callable[[DrawBlock], Iterator[str]]:
 
     def texts(block: DrawBlock) -> Iterator[str]:
         if draws := add(block):
-            values: dict[str, Iterable[str]] = {
-                name: map(_list, _in_text(v)) for name, v in draws.values.items()
-            }
-            if draws.told:
-                values[SAMPLE_STATS] = map(_in_json, _told(draws))
+            values: dict[str, Iterable[str]]
+            values = {name: map(_list, _in_text(v)) for name, v in draws.values.items()}
+            if draws.scores or draws.told:
+                values[SCORES] = map(_in_json, _told(draws))
             yield from _objects(draws.labels, values)
 
     return texts
 
 
 def _told(draws: Draws) -> Iterator[dict[str, float | None]]:
-    """What else is known of each posterior."""
+    """What else is known of each data set and its posterior."""
     for row in range(len(draws.labels)):
-        known = {name: float(value[row]) for name, value in draws.told.items()}
+        both = {**draws.scores, **draws.told}
+        known = {name: float(value[row]) for name, value in both.items()}
         yield {name: value if math.isfinite(value) else None for name, value in known.items()}
 
 

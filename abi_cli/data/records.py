@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +10,10 @@ import numpy as np
 
 from abi_cli.data.contents import Kind
 from abi_cli.data.draws import Draws, Statistics, absent_in_part, as_float32
-from abi_cli.data.entries import LABEL, SAMPLE_STATS, Asked, Entries, Wanted
+from abi_cli.data.entries import LABEL, Asked, Entries, Wanted
 from abi_cli.data.files import Source
 from abi_cli.data.meanings import PLAIN, Meaning
-from abi_cli.data.record_texts import EXPECTED, Record, excerpt
+from abi_cli.data.record_texts import EXPECTED, SCORES, Record, excerpt
 from abi_cli.data.sheets import Block, Sheet
 from abi_cli.data.statistics import gathered
 from abi_cli.data.tables import Table
@@ -98,7 +98,7 @@ class Records:
         values: dict[str, list[np.ndarray]] = {}
         for place, entry in self.objects:
             labels.append(_label(entry, place))
-            for name in values or [key for key in entry if key not in (LABEL, SAMPLE_STATS)]:
+            for name in values or _drawn_in(entry):
                 if name not in entry:
                     raise DataError(f"expected the key {name}, as in those before", place=place)
                 draws = _draws(entry[name], f"{place}, {name}")
@@ -351,6 +351,12 @@ def _cell(name: str, value: np.ndarray | Ragged, at: tuple[int, ...], places: Se
         entry = value.dataset_of(at[0])
         within = [at[0] - int(value.starts()[entry]), *within]
     return f"{places[entry]}, {name}{within or ''}"
+
+
+def _drawn_in(entry: Mapping[str, Any]) -> list[str]:
+    """The keys of draws: all but the label, and what is said of the data set beside them."""
+    said = {SCORES} if isinstance(entry.get(SCORES), dict) else set()
+    return [key for key in entry if key != LABEL and key not in said]
 
 
 def _draws(value: Any, place: str) -> np.ndarray:

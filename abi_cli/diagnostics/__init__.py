@@ -3,12 +3,14 @@
 - `scalars`: lays parameters out as scalars and reads their draws, once;
 - `uniformity`, `bands`: what the ranks of exact posteriors look like, and how far these are off;
 - `features`, `dependence`: whether posteriors know what the data tell;
-- `joint`, `context`: all parameters together, and data sets of like context;
+- `joint`, `context`, `strata`: all parameters together, and data sets that are alike;
 - `strays`: draws that the prior never gave;
 - `points`: estimates of networks that have no draws;
 - `summaries`: whether observed data are like simulated ones;
 - `comparison`: two networks on the same data sets;
-- `metrics`, `verdict`, `advice`: numbers, what they amount to, and what to do about it;
+- `ratio`, `losses`: how many nats posteriors are from exact ones, at least;
+- `measures`, `metrics`: all numbers;
+- `faults`, `verdict`, `advice`: what they amount to, in words, and what to do about it;
 - `plots` and its kin, `style`: how figures are drawn; `pictures`: which there are;
 - `report`, `page`: all of it, written into a folder, and to be read.
 
@@ -16,6 +18,7 @@ Everything here is NumPy, SciPy and matplotlib; matplotlib is imported when the 
 drawn.
 """
 
+from abi_cli.diagnostics.faults import Limits
 from abi_cli.diagnostics.metrics import ElementMetrics, Metrics, measure
 from abi_cli.diagnostics.page import Provenance
 from abi_cli.diagnostics.points import PointMetrics, measure_points
@@ -23,7 +26,7 @@ from abi_cli.diagnostics.report import Inputs, diagnose, diagnose_points
 from abi_cli.diagnostics.scalars import Scalars, Summary, element_labels, flatten, summarize
 from abi_cli.diagnostics.summaries import Summaries
 from abi_cli.diagnostics.uniformity import Uniformity
-from abi_cli.diagnostics.verdict import ElementVerdict, Limits, Outcome, Verdict
+from abi_cli.diagnostics.verdict import ElementVerdict, Outcome, Verdict
 
 __all__ = [
     "ElementMetrics",

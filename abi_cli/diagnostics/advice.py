@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from abi_cli.diagnostics.verdict import Kind, Outcome, Verdict, datasets_needed
+import numpy as np
+
+from abi_cli.diagnostics.faults import Kind
+from abi_cli.diagnostics.verdict import Outcome, Verdict, datasets_needed
 
 
 @dataclass(frozen=True)
@@ -23,91 +26,206 @@ class Advice:
     remedies: tuple[str, ...]
 
 
-_LONGER = "Train longer (training.epochs), if the loss was still falling."
-_LARGER = "Give the networks more room: size: large."
-_SUMMARY = (
-    "Let the data reach the network: a longer summary (summary_dim), a summary network that can "
-    "see what matters, no adapter step that drops it."
-)
-_FAMILY = (
-    "Try another family: coupling_flow with transform: spline, or flow_matching where posteriors "
-    "come apart; base: student_t for heavy tails."
-)
-_FRESH = (
-    "Train on fresh simulations rather than on a stored few, or stop early: posteriors that are "
-    "too sure are how overfitting shows."
-)
+@dataclass(frozen=True)
+class Means:
+    """What a run has, as far as it decides what can be tried.
 
-_MEANINGS: dict[Kind, tuple[str, tuple[str, ...]]] = {
+    Arguments:
+        inference: Name of the inference network; empty where that is not known.
+        transform, base: Of a flow; empty for other networks.
+        large: Whether networks are as large as `size` makes them.
+        settled: Whether the loss had come to rest.
+    """
+
+    inference: str = ""
+    transform: str = ""
+    base: str = ""
+    large: bool = False
+    settled: bool = False
+
+
+UNKNOWN_MEANS = Means()
+
+
+def settled(history: Sequence[Mapping[str, float]]) -> bool:
+    """Whether the loss had come to rest: in the last quarter it fell by no more than its noise.
+
+    Arguments:
+        history: As in `Inputs`.
+    """
+    losses = np.array([row.get("val_loss", row["loss"]) for row in history])
+    part = len(losses) // 4
+    if part < 2 or not np.isfinite(losses[-2 * part :]).all():
+        return False
+    before, last = losses[-2 * part : -part], losses[-part:]
+    noise = np.sqrt((before.var(ddof=1) + last.var(ddof=1)) / part)
+    return bool(before.mean() - last.mean() < max(2 * noise, LITTLE))
+
+
+LITTLE = 0.01
+"""A fall of the loss, in nats, that is none."""
+
+Remedy = Callable[[Means], str | None]
+"""What to try with a run; None where it has that already."""
+
+
+def _longer(means: Means) -> str | None:
+    return None if means.settled else "Train longer (training.epochs): the loss may fall on."
+
+
+def _larger(means: Means) -> str | None:
+    return None if means.large else "Give the networks more room: size: large."
+
+
+def _summary(_: Means) -> str | None:
+    return (
+        "Let the data reach the network: a longer summary (summary_dim), a summary network that "
+        "can see what matters, no adapter step that drops it."
+    )
+
+
+def _spline(means: Means) -> str | None:
+    if means.transform == "affine":
+        return f"Let {means.inference} bend: transform: spline."
+    if means.transform == "spline":
+        return None
+    if means.inference == "gaussian_mixture":
+        return "Give gaussian_mixture more components, or take coupling_flow: {transform: spline}."
+    return None if means.inference else "Take a network that bends, such as a spline flow."
+
+
+def _heavy(means: Means) -> str | None:
+    if means.base and means.base != "student_t":
+        return f"Give {means.inference} heavier tails: base: student_t."
+    return None
+
+
+def _several(means: Means) -> str | None:
+    if means.base and means.base != "mixture":
+        return f"Give {means.inference} several modes: base: mixture; or take flow_matching."
+    return None if means.inference else "Take a network with several modes, such as flow_matching."
+
+
+def _fresh(_: Means) -> str | None:
+    return (
+        "Train on fresh simulations rather than on a stored few, or stop early: posteriors that "
+        "are too sure are how overfitting shows."
+    )
+
+
+def _bounded(_: Means) -> str | None:
+    return (
+        "If there is a bound, declare the prior, or name the bound in the adapter: "
+        "constrain: {keys: p, lower: 0, upper: 1}."
+    )
+
+
+_MEANINGS: dict[Kind, tuple[str, tuple[Remedy, ...]]] = {
     Kind.NARROW: (
         "True values fall into the tails of the posterior more often than they should: intervals "
         "are too short, and what is concluded from them too sure. The rank histogram has the shape "
         "of a valley, the curve of coverage lies below the diagonal.",
-        (_FRESH, _LONGER, _LARGER),
+        (_fresh, _longer, _larger),
     ),
     Kind.WIDE: (
         "True values lie near the middle of the posterior more often than they should: it is safe, "
         "but vaguer than the data would allow. The rank histogram has the shape of a hill (a "
         "frown), the curve of coverage lies above the diagonal.",
-        (_LONGER, _SUMMARY, _LARGER),
+        (_longer, _summary, _larger),
     ),
     Kind.LOW: (
         "True values rank high: the posterior lies below where it should. The rank histogram rises "
         "to the right.",
-        (_LONGER, _SUMMARY, _FAMILY),
+        (_longer, _summary, _spline),
     ),
     Kind.HIGH: (
         "True values rank low: the posterior lies above where it should. The rank histogram falls "
         "to the right.",
-        (_LONGER, _SUMMARY, _FAMILY),
+        (_longer, _summary, _spline),
     ),
     Kind.SHAPE: (
         "Place and width are right, the shape is not: a tail, a second mode or a bound is missed. "
         "Look at where the curve of the ranks leaves its band.",
-        (_FAMILY, _LARGER, _LONGER),
+        (_spline, _heavy, _several, _larger, _longer),
+    ),
+    Kind.TAILS: (
+        "Draws have the right sd, but not its shape: true values lie near the middle or far out "
+        "more often than draws do. Intervals in between are too long, those of 99 % too short.",
+        (_heavy, _spline, _larger, _longer),
+    ),
+    Kind.MODES: (
+        "Draws have the right sd, but not its shape: true values lie to both sides of the middle "
+        "more often than draws do, as where two modes are drawn as one. The middle of such draws "
+        "is where no truth is.",
+        (_several, _spline, _larger, _longer),
+    ),
+    Kind.SKEW: (
+        "Draws have the right sd, but not its shape: true values reach farther out to one side "
+        "than to the other, and draws do not.",
+        (_spline, _larger, _longer),
     ),
     Kind.UNINFORMED: (
-        "Plain features of the data predict the truth better than the posterior knows it: the "
-        "network does not use all that the data tell. Uniform ranks alone can't show this: the "
-        "prior has them, too.",
-        (_SUMMARY, _LONGER, _LARGER),
+        "Statistics of the data predict the truth better than the posterior knows it: the network "
+        "does not use all that the data tell. Uniform ranks alone can't show this: the prior has "
+        "them, too.",
+        (_summary, _longer, _larger),
     ),
     Kind.OVERINFORMED: (
         "Draws lie closer than the truths to what plain features of the data predict: the "
         "posterior follows the data more than it should.",
-        (_FRESH, _LONGER),
+        (_fresh, _longer),
     ),
     Kind.JOINT_NARROW: (
         "Parameters together lie farther out than their draws: the joint posterior is too sure, "
         "be it that its margins are right. Correlations between parameters are the first suspect.",
-        (_FRESH, _LONGER, _LARGER, _FAMILY),
+        (_fresh, _longer, _larger, _spline),
     ),
     Kind.JOINT_WIDE: (
         "Parameters together lie closer to the middle than their draws: the joint posterior is "
         "vaguer than it should be. Correlations between parameters are the first suspect.",
-        (_LONGER, _LARGER, _FAMILY),
+        (_longer, _larger, _spline),
+    ),
+    Kind.JOINT_SHAPE: (
+        "Parameters together do not lie as their draws do, though on average as far out: how they "
+        "depend on each other is not what is drawn, be it that margins are right. Look at the "
+        "posterior pair by pair.",
+        (_spline, _several, _larger, _longer),
     ),
     Kind.BEYOND: (
         "Draws lie where the prior never was in training. Either the prior has a bound that the "
         "networks do not know of, or single draws are thrown far out: then means and sds of "
         "those posteriors mean nothing, while medians and quantiles may be right.",
-        (
-            "If there is a bound, declare the prior, or name the bound in the adapter: "
-            "constrain: {keys: p, lower: 0, upper: 1}.",
-            _FAMILY,
-            _LONGER,
-        ),
+        (_bounded, _spline, _longer),
+    ),
+    Kind.LOST: (
+        "A classifier that sees ranks of the parameters, their products and statistics of the data "
+        "tells true parameters from draws so well that draws must be at least so far from exact "
+        "posteriors (Kullback–Leibler divergence).",
+        (_longer, _summary, _spline, _larger),
     ),
     Kind.TOLD_APART: (
         "A classifier that sees residuals and features of the data tells true parameters from "
-        "draws: place or width of posteriors is off for some data sets, though right on average.",
-        (_LONGER, _SUMMARY, _LARGER),
+        "draws: place, width or correlations of posteriors are off for some data sets, though "
+        "right on average.",
+        (_longer, _summary, _larger),
     ),
 }
 
 
-def advice(verdict: Verdict, *, datasets: int) -> Iterator[Advice]:
-    """What a reader should know of each fault, and of what can't be told."""
+_SCOPES = {
+    True: "each parameter, all together, and given plain features of the data. A posterior that "
+    "leaves out what those features do not show passes, too.",
+    False: "each parameter, and all together. Of the data nothing is known here: posteriors that "
+    "ignore them pass, too.",
+}
+
+
+def advice(verdict: Verdict, *, datasets: int, means: Means = UNKNOWN_MEANS) -> Iterator[Advice]:
+    """What a reader should know of each fault, and of what can't be told.
+
+    Arguments:
+        means: What the run has: remedies are of what it has not.
+    """
     guilty: dict[Kind, list[str]] = {}
     for name, own in (*verdict.parameters.items(), *verdict.joint.items()):
         where = name if name in verdict.parameters else "jointly"
@@ -116,7 +234,8 @@ def advice(verdict: Verdict, *, datasets: int) -> Iterator[Advice]:
                 guilty.setdefault(kind, []).append(f"{where}: {fault.reason}")
     for kind, reasons in guilty.items():
         meaning, remedies = _MEANINGS[kind]
-        yield Advice("; ".join(dict.fromkeys(reasons)), meaning, remedies)
+        usable = tuple(said for remedy in remedies if (said := remedy(means)) is not None)
+        yield Advice("; ".join(dict.fromkeys(reasons)), meaning, usable)
     unsure = [
         name for name, own in verdict.parameters.items() if own.outcome is Outcome.CANNOT_TELL
     ]
@@ -132,8 +251,8 @@ def advice(verdict: Verdict, *, datasets: int) -> Iterator[Advice]:
         yield Advice(
             "What this does and does not say",
             f"In {datasets:,} data sets true values look like one more draw of their posteriors: "
-            "each parameter, all together, and given what the data tell. That holds for data that "
-            "the model could have made. Whether your data are such is another question: "
-            "--observed FILE asks it.",
+            f"{_SCOPES['data' in verdict.tested]} Tested by {verdict.scope}. That holds on average "
+            "over data that the model could have made. Whether your data are such is another "
+            "question: --observed FILE asks it.",
             (),
         )

@@ -5,6 +5,8 @@ Raftery 2007, Strictly proper scoring rules, prediction, and estimation):
 
 - −log q(θ | y), of all parameters together, in nats; the mean difference of two networks is that of
   their Kullback–Leibler divergences from the exact posterior;
+- nats that are lost, at least (`losses`): which of the two uses more of what statistics of the data
+  tell, with a density or without;
 - the continuous ranked probability score of each parameter,
 
       CRPS = E|X − θ| − ½ E|X − X'|,    X, X' independent draws, θ the truth,
@@ -37,11 +39,13 @@ class Judged:
         metrics: As of any diagnosis.
         crps: Element name → `(dataset,)`, in sds of the true values.
         negative_log_density: `(dataset,)`, nats; None where it has none.
+        lost: Nats that are lost at least, `(dataset,)`; None where nothing was learned.
     """
 
     metrics: Metrics
     crps: Mapping[str, np.ndarray]
     negative_log_density: np.ndarray | None
+    lost: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,8 @@ def differences(judged: Judged, first: Judged) -> dict[str, Difference]:
         for name, score in judged.crps.items()
         if name in first.crps
     }
+    if judged.lost is not None and first.lost is not None:
+        found = {"nats lost, at least": paired(judged.lost, first.lost), **found}
     own, other = judged.negative_log_density, first.negative_log_density
     if own is not None and other is not None:
         found = {"−log q": paired(own, other), **found}

@@ -6,10 +6,14 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from abi_cli.diagnostics.advice import advice
+from abi_cli.diagnostics.advice import UNKNOWN_MEANS, Means, advice
 from abi_cli.diagnostics.metrics import Metrics
 from abi_cli.diagnostics.pictures import Picture
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -42,6 +46,7 @@ class Provenance:
         spec: The spec as run; empty where there is none.
         methods: What was done to get them, in sentences for a paper.
         references: Of those sentences.
+        means: What the networks have, which decides what can be tried.
     """
 
     title: str
@@ -49,6 +54,7 @@ class Provenance:
     spec: str = ""
     methods: str = ""
     references: tuple[str, ...] = ()
+    means: Means = UNKNOWN_MEANS
 
 
 UNKNOWN = Provenance("Posteriors")
@@ -60,6 +66,24 @@ def fixed(value: float, decimals: int = 3, *, sign: str = "") -> str:
     return text.replace("-", "−")
 
 
+def environment() -> Environment:
+    """The templates, and how numbers are written in them."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    made = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["signed"] = lambda value: f"{value:+.2f}".replace("-", "−")
+    made.filters["fixed"] = fixed
+    made.filters["short"] = lambda value: f"{value:.4g}".replace("-", "−")
+    made.filters["p"] = lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}"
+    return made
+
+
 def write_page(
     file: Path, metrics: Metrics, pictures: Sequence[Picture], figures: Path, source: Provenance
 ) -> None:
@@ -68,37 +92,29 @@ def write_page(
     Arguments:
         figures: The folder that holds the pictures as PNG.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["signed"] = lambda value: f"{value:+.2f}".replace("-", "−")
-    environment.filters["fixed"] = fixed
-    environment.filters["p"] = lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}"
     images = {
         picture.name: base64.b64encode((figures / f"{picture.name}.png").read_bytes()).decode()
         for picture in pictures
     }
-    told = list(advice(metrics.verdict, datasets=metrics.datasets))
-    text = environment.get_template("report.html.j2").render(
-        metrics=metrics,
-        verdict=metrics.verdict,
-        advice=told,
-        remedies=list(dict.fromkeys(remedy for one in told for remedy in one.remedies)),
-        pictures=pictures,
-        images=images,
-        source=source,
-        methods=methods(metrics, source),
-        references=(
-            *source.references,
-            *REFERENCES,
-            *(JOINT_REFERENCES[name] for name in metrics.joint),
-        ),
+    told = list(advice(metrics.verdict, datasets=metrics.datasets, means=source.means))
+    text = (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            metrics=metrics,
+            verdict=metrics.verdict,
+            advice=told,
+            remedies=list(dict.fromkeys(remedy for one in told for remedy in one.remedies)),
+            pictures=pictures,
+            images=images,
+            source=source,
+            methods=methods(metrics, source),
+            references=(
+                *source.references,
+                *REFERENCES,
+                *(JOINT_REFERENCES[name] for name in metrics.joint),
+            ),
+        )
     )
     part = file.with_name(f".{file.name}.part")
     part.write_text(text, encoding="utf-8")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from abi_cli.diagnostics import metrics as of
+from abi_cli.diagnostics import measures as of
 from abi_cli.diagnostics.bands import ecdf_at, ecdf_band, histogram_band, histogram_bins
 from abi_cli.diagnostics.metrics import Metrics
 from abi_cli.diagnostics.points import PointMetrics, level_of

@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from abi_cli.diagnostics import metrics, style
+from abi_cli.diagnostics import measures, style
 from abi_cli.diagnostics.bands import Band, ecdf_at, ecdf_band, histogram_band, histogram_bins
 from abi_cli.diagnostics.page import fixed
 from abi_cli.diagnostics.reach import beyond, reach, told
@@ -48,7 +48,7 @@ def recovery(summary: Summary, labels: Sequence[str], *, remark: str = "") -> Fi
         x_label="true value",
         y_label="posterior",
     )
-    correlation = metrics.correlation(summary)
+    correlation = measures.correlation(summary)
     for k, axes in enumerate(grid.axes):
         lost = draw_recovery(axes, summary.take([k]))
         covered = np.mean(
@@ -222,7 +222,7 @@ def z_score_contraction(summary: Summary, labels: Sequence[str], *, remark: str 
         y_label="posterior z-score",
         gap=(0.2, 0.4),
     )
-    scores, contractions = metrics.z_scores(summary), metrics.contractions(summary)
+    scores, contractions = measures.z_scores(summary), measures.contractions(summary)
     top = float(np.clip(1.1 * np.abs(scores).max(), 3.2, 8))
     left = float(np.clip(contractions.min(), -1, 0)) - 0.04
     for k, axes in enumerate(grid.axes):

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from abi_cli.diagnostics import style
 from abi_cli.diagnostics.context import BinMetrics
-from abi_cli.diagnostics.verdict import DEFAULT_LIMITS
+from abi_cli.diagnostics.faults import DEFAULT_LIMITS
 
 MOST_LINES = 6
 """Parameters in one picture: those that are least right."""
@@ -26,7 +26,7 @@ def by_context(
         labels: Element name → label; the elements to show, `MOST_LINES` at the most.
     """
     variables = list(dict.fromkeys(part.bin.variable for part in bins))
-    panels = ["sd ÷ exact sd", "mean normal score", "NRMSE"]
+    panels = ["width by ranks", "mean normal score", "NRMSE"]
     figure, axes = _panels(
         len(variables),
         len(panels),
@@ -51,7 +51,7 @@ def _draw(axes: Axes, bins: Sequence[BinMetrics], labels: Mapping[str, str], *, 
     """One number of every element against one context variable."""
     limits = DEFAULT_LIMITS
     band = {
-        "sd ÷ exact sd": (1 / limits.sd_ratio, limits.sd_ratio),
+        "width by ranks": (1 / limits.sd_ratio, limits.sd_ratio),
         "mean normal score": (-limits.mean_score, limits.mean_score),
     }.get(panel)
     if band is not None:
@@ -65,7 +65,7 @@ def _draw(axes: Axes, bins: Sequence[BinMetrics], labels: Mapping[str, str], *, 
             low = high = values
         else:
             ranks = [part.elements[name] for part in bins]
-            spread = panel == "sd ÷ exact sd"
+            spread = panel == "width by ranks"
             values = np.array([r.sd_ratio if spread else r.mean_score for r in ranks])
             low, high = np.array(
                 [r.sd_ratio_interval if spread else r.mean_score_interval for r in ranks]

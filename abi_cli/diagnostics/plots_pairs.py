@@ -80,35 +80,42 @@ def prior_pairs(sample: Sample, *, remark: str = "") -> Figure:
     )
 
 
-def posterior_pairs(sample: Sample, *, dataset: str, remark: str = "") -> Figure:
-    """One data set's posterior, with the true values marked.
+def posterior_pairs(
+    sample: Sample, *, dataset: str, remark: str = "", paired: bool = True
+) -> Figure:
+    """One data set's posterior, with the true values marked where they are known.
 
     Arguments:
         dataset: Its name, as the reader knows it.
+        paired: Whether parameters are shown in pairs, too.
     """
+    more = " The true values should look like one more draw." if sample.truth is not None else ""
     return _figure(
         sample,
         title="Posterior",
-        subtitle=f"{sample.draws.shape[1]:,} posterior draws for data set {dataset}. The true "
-        "values should look like one more draw.",
+        subtitle=f"{sample.draws.shape[1]:,} posterior draws for data set {dataset}.{more}",
         remark=remark,
+        paired=paired,
     )
 
 
-def _figure(sample: Sample, *, title: str, subtitle: str, remark: str) -> Figure:
+def _figure(
+    sample: Sample, *, title: str, subtitle: str, remark: str, paired: bool = True
+) -> Figure:
     count = len(sample.labels)
-    if count == 1:
+    if count == 1 or not paired:
         more = ""
     elif count <= MOST_PAIRED:
         more = "Shaded regions hold 50 % and 90 % of the draws."
     else:
         more = _strongest(sample)
-    draw = _corner if count <= MOST_PAIRED else _margins
+    draw = _corner if paired and count <= MOST_PAIRED else _margins
     parts = [subtitle, more, sample.unseen(), remark]
     figure = draw(sample, title=title, subtitle=" ".join(filter(None, parts)))
     handles: list[Artist] = []
-    if sample.truth is not None:
+    if sample.truth is not None or sample.prior is not None:
         handles.append(Patch(color=style.LIGHT_BLUE, label="posterior"))
+    if sample.truth is not None:
         handles.append(Line2D([], [], color=style.VERMILION, label="truth"))
     if sample.prior is not None:
         handles.append(Line2D([], [], color=style.FAINT, linewidth=1.2, label="prior"))
@@ -119,12 +126,18 @@ def _figure(sample: Sample, *, title: str, subtitle: str, remark: str) -> Figure
 
 def _strongest(sample: Sample) -> str:
     """Which two parameters, too many to show in pairs, hang together most."""
-    correlation = np.corrcoef(sample.draws)
+    correlation = correlations(sample.draws)
     i, j = max(combinations(range(len(sample.labels)), 2), key=lambda pair: abs(correlation[pair]))
     return (
         f"Strongest correlation: {sample.labels[i]} and {sample.labels[j]}, "
         f"r = {style.fixed(correlation[i, j])}."
     )
+
+
+def correlations(draws: np.ndarray) -> np.ndarray:
+    """Of `draws (element, draw)`, `(element, element)`; 0 where one does not vary."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.nan_to_num(np.atleast_2d(np.corrcoef(draws)))
 
 
 def _margins(sample: Sample, *, title: str, subtitle: str) -> Figure:
@@ -158,7 +171,7 @@ def _corner(sample: Sample, *, title: str, subtitle: str) -> Figure:
     FigureCanvasAgg(figure)
     style.heading(figure, title=title, lines=lines)
 
-    correlation = np.atleast_2d(np.corrcoef(sample.draws))
+    correlation = correlations(sample.draws)
     limits = [sample.limits(k) for k in range(count)]
     for row in range(count):
         for column in range(count):

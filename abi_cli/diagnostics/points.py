@@ -20,17 +20,9 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from abi_cli.diagnostics.faults import DEFAULT_LIMITS, Fault, Kind, Limits
 from abi_cli.diagnostics.scalars import element_labels
-from abi_cli.diagnostics.verdict import (
-    DEFAULT_LIMITS,
-    ElementVerdict,
-    Fault,
-    Kind,
-    Limits,
-    Outcome,
-    Verdict,
-    together,
-)
+from abi_cli.diagnostics.verdict import ElementVerdict, Outcome, Verdict, together
 from abi_cli.errors import DataError
 from abi_cli.variables import element_names
 
@@ -52,6 +44,8 @@ class Estimate:
         p: Of its being as expected.
         size: How far off, as a share of what is tolerated.
         size_interval: 90 %.
+        pinball: Of a quantile q of level τ: the mean of max(τ (θ − q), (τ − 1) (θ − q)), which the
+            posterior's own quantile makes least, in sds of the true values.
     """
 
     expected: float
@@ -60,6 +54,7 @@ class Estimate:
     p: float
     size: float
     size_interval: tuple[float, float]
+    pinball: float | None = None
 
 
 @dataclass(frozen=True)
@@ -190,7 +185,10 @@ def _of_quantile(level: float, values: np.ndarray, truth: np.ndarray, limits: Li
     share = np.clip([below.statistic, ends.low, ends.high], 1e-9, 1 - 1e-9)
     size, low, high = map(float, (stats.norm.ppf(share) - z) / allowed)
     interval = (float(ends.low), float(ends.high))
-    return Estimate(level, float(below.statistic), interval, float(below.pvalue), size, (low, high))
+    away = truth - values
+    loss = float(np.maximum(level * away, (level - 1) * away).mean() / truth.std(ddof=1))
+    share_below, p = float(below.statistic), float(below.pvalue)
+    return Estimate(level, share_below, interval, p, size, (low, high), loss)
 
 
 def _of_mean(scores: np.ndarray, limits: Limits) -> Estimate:

@@ -36,6 +36,8 @@ class Check:
         observed: Of the data; the mean over draws where it depends on parameters, too.
         low, median, high: Quantiles of 5, 50 and 95 % of the replicated ones.
         p: Share of the replicated ones that are larger.
+        calibrated: How often simulated data are as far from theirs; None where that is not known.
+        marked: Whether the data set is strange in this.
     """
 
     label: str
@@ -45,6 +47,8 @@ class Check:
     median: float
     high: float
     p: float
+    calibrated: float | None = None
+    marked: bool = False
 
 
 def statistics_of(values: Mapping[str, Value]) -> dict[str, np.ndarray]:

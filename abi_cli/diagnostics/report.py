@@ -11,16 +11,18 @@ from pathlib import Path
 
 import numpy as np
 
+from abi_cli.diagnostics.advice import settled
 from abi_cli.diagnostics.dependence import data_pit
-from abi_cli.diagnostics.features import features_of
+from abi_cli.diagnostics.faults import DEFAULT_LIMITS, Limits
 from abi_cli.diagnostics.joint import joint_pits
+from abi_cli.diagnostics.losses import features_and_statistics, learn
 from abi_cli.diagnostics.metrics import Metrics, measure
 from abi_cli.diagnostics.page import UNKNOWN, Provenance, write_page
 from abi_cli.diagnostics.pictures import Picture, pictures, point_pictures
 from abi_cli.diagnostics.points import PointMetrics
-from abi_cli.diagnostics.scalars import flatten, summarize
+from abi_cli.diagnostics.scalars import Scalars, Summary, flatten, summarize
 from abi_cli.diagnostics.summaries import Summaries, likeness
-from abi_cli.diagnostics.verdict import DEFAULT_LIMITS, Limits, Outcome
+from abi_cli.diagnostics.verdict import Outcome
 from abi_cli.errors import DataError, OutputError
 from abi_cli.harmless import cell
 from abi_cli.listener import Listener
@@ -45,6 +47,8 @@ class Inputs:
         shown_label: What to call it; its index by default.
         seed: Of the randomization within tied ranks.
         data: The data sets themselves, without parameters; empty where they are not known.
+        given, series: Names of `data` that the model takes and does not draw, and of those whose
+            members have an order.
         context: Scalars that vary between data sets, such as their size → `(dataset,)`.
         disagreement: Of an ensemble: element name → share of the variance that lies between its
             members, `(dataset,)`.
@@ -56,6 +60,7 @@ class Inputs:
         computed: Names of `estimates` that are no parameters but were computed from them: what is
             not a finite number everywhere among these is left out.
         skipped: What was left out before, and why.
+        likelihood: Whether the density of the model is among `estimates`.
         unsure: Why nothing can be told, if so: then that is the verdict.
         limits: What is tolerated.
         source: Where the draws come from.
@@ -70,6 +75,8 @@ class Inputs:
     shown_label: str | None = None
     seed: int = 1
     data: Mapping[str, Value] = field(default_factory=dict)
+    given: Collection[str] = ()
+    series: Collection[str] = ()
     context: Mapping[str, np.ndarray] = field(default_factory=dict)
     disagreement: Mapping[str, np.ndarray] = field(default_factory=dict)
     summaries: Summaries | None = None
@@ -78,24 +85,40 @@ class Inputs:
     notes: Sequence[str] = ()
     computed: Collection[str] = ()
     skipped: Mapping[str, str] = field(default_factory=dict)
+    likelihood: bool = False
     unsure: str | None = None
     limits: Limits = DEFAULT_LIMITS
     source: Provenance = UNKNOWN
 
 
-def diagnose(inputs: Inputs, out: Path, *, listener: Listener, pdf: bool = False) -> Metrics:
-    """Write `metrics.json`, `report.html` and `figures/` (PNG and CSV) into the folder `out`.
-
-    Files of the same names are replaced, each as a whole; others are left alone.
+@dataclass(frozen=True)
+class Study:
+    """What was found, and what pictures of it are made from.
 
     Arguments:
-        pdf: Write figures as PDF, too.
+        joint_ranks: Quantity of the joint distribution → ranks, `(dataset,)`.
+    """
+
+    metrics: Metrics
+    scalars: Scalars
+    summary: Summary
+    joint_ranks: Mapping[str, np.ndarray]
+
+
+def diagnose(inputs: Inputs, out: Path, *, listener: Listener, pdf: bool = False) -> Metrics:
+    """Study posteriors, and write what is found into the folder `out`: see `study`, `write`."""
+    found = study(inputs, listener=listener)
+    write(inputs, found, out, listener=listener, pdf=pdf)
+    return found.metrics
+
+
+def study(inputs: Inputs, *, listener: Listener) -> Study:
+    """Measure and judge; nothing is written.
 
     Errors:
         DataError: Draws and true values don't match or aren't finite.
         UsageError: There are too few of them.
         SpecError: A wrong number of labels.
-        OutputError: A file can't be written.
     """
     scalars = flatten(
         inputs.estimates, inputs.truths, labels=inputs.labels, computed=inputs.computed
@@ -106,18 +129,22 @@ def diagnose(inputs: Inputs, out: Path, *, listener: Listener, pdf: bool = False
         raise DataError(f"Expected a data set between 0 and {datasets - 1}; got {inputs.shown}")
     with listener.task("measuring", total=len(scalars.names), unit="parameters") as progress:
         summary = summarize(scalars, seed=inputs.seed, progress=progress)
-    features, data_ranks = None, None
+    features, data_ranks, learned = None, None, None
     if inputs.data:
-        features = features_of(inputs.data)
-        data_ranks = data_pit(scalars, features, seed=inputs.seed)
-    joint_ranks = joint_pits(scalars, features, seed=inputs.seed)
+        features = features_and_statistics(inputs.data, given=inputs.given, series=inputs.series)
+        data_ranks = data_pit(scalars, features.plain, seed=inputs.seed)
+        learned = learn(scalars, features, seed=inputs.seed)
+    plain = None if features is None else features.plain
+    joint_ranks = joint_pits(scalars, plain, seed=inputs.seed, learned=learned)
     metrics = measure(
         scalars,
         summary,
         data_ranks=data_ranks,
         joint_ranks=joint_ranks,
+        learned=learned,
         log_density=inputs.log_density,
         context=inputs.context,
+        features=features,
         ranges=inputs.ranges,
         limits=inputs.limits,
     )
@@ -128,18 +155,38 @@ def diagnose(inputs: Inputs, out: Path, *, listener: Listener, pdf: bool = False
         observed=observed,
         disagreement={name: float(np.median(share)) for name, share in inputs.disagreement.items()},
     )
+    if inputs.likelihood:
+        tested = (*metrics.verdict.tested, "likelihood")
+        metrics = replace(metrics, verdict=replace(metrics.verdict, tested=tested))
     if inputs.unsure is not None:
         verdict = replace(metrics.verdict, outcome=Outcome.CANNOT_TELL, sentence=inputs.unsure)
         metrics = replace(metrics, verdict=verdict)
+    return Study(metrics, scalars, summary, joint_ranks)
+
+
+def write(
+    inputs: Inputs, found: Study, out: Path, *, listener: Listener, pdf: bool = False
+) -> None:
+    """Write `metrics.json`, `report.html` and `figures/` (PNG and CSV) into the folder `out`.
+
+    Files of the same names are replaced, each as a whole; others are left alone.
+
+    Arguments:
+        pdf: Write figures as PDF, too.
+
+    Errors:
+        OutputError: A file can't be written.
+    """
+    metrics = found.metrics
     for note in metrics.notes:
         listener.note(note)
-
-    shown = list(pictures(inputs, scalars, summary, metrics, joint_ranks))
+    means = replace(inputs.source.means, settled=settled(inputs.history))
+    source = replace(inputs.source, means=means)
+    shown = list(pictures(inputs, found.scalars, found.summary, metrics, found.joint_ranks))
     with _writing(out):
         _write_metrics(metrics, out)
         _draw_all(shown, out / FIGURES, pdf=pdf, listener=listener)
-        write_page(out / REPORT, metrics, shown, out / FIGURES, inputs.source)
-    return metrics
+        write_page(out / REPORT, metrics, shown, out / FIGURES, source)
 
 
 def diagnose_points(

@@ -73,6 +73,8 @@ class Summary:
             lies close to the centre, near 1 where it lies far out. The centre is the mean of the S
             draws *and* the truth, a symmetric function of S + 1 exchangeable values, so that this
             too is exactly uniform for exact posteriors.
+        place, width: The median of draws and truth together, and half of their central 68 %, which
+            a single one of them hardly changes.
         contraction: How much narrower than the prior it is, 1 − var(draws) / var(truths), on the
             `scale` of the element.
 
@@ -89,6 +91,8 @@ class Summary:
     high: np.ndarray
     pit: np.ndarray
     distance_pit: np.ndarray
+    place: np.ndarray
+    width: np.ndarray
     contraction: np.ndarray
 
     def take(self, index: Sequence[int]) -> Summary:
@@ -105,6 +109,8 @@ class Summary:
             self.high[rows],
             self.pit[rows],
             self.distance_pit[rows],
+            self.place[rows],
+            self.width[rows],
             self.contraction[rows],
         )
 
@@ -249,7 +255,7 @@ def summarize(scalars: Scalars, *, seed: int, progress: Progress) -> Summary:
     count = scalars.draws[0].shape[1]
     rng = np.random.default_rng(seed)
     scales = [_Scale.of(*both) for both in zip(scalars.truths, scalars.draws, strict=True)]
-    made = (np.empty((elements, datasets)) for _ in range(9))
+    made = (np.empty((elements, datasets)) for _ in range(11))
     result = Summary(count, tuple(scale.name for scale in scales), *made)
     step = max(1, BLOCK // count)
 
@@ -298,6 +304,9 @@ def _summarize_block(
     result.low[element, rows] = _quantile(ordered, 0.025)
     result.high[element, rows] = _quantile(ordered, 0.975)
     result.pit[element, rows] = randomized_pit(ordered, value, jitter[0])
+
+    low, middle, high = (_with(ordered, value[:, 0], level) for level in (0.16, 0.5, 0.84))
+    result.place[element, rows], result.width[element, rows] = middle, (high - low) / 2
 
     offset = value[:, 0] - mean
     centre = offset / (count + 1)  # of draws and truth together, measured from the draws' mean
@@ -349,6 +358,14 @@ def _quantile(ordered: np.ndarray, level: float) -> np.ndarray:
     above = min(below + 1, ordered.shape[1] - 1)
     low, high = ordered[:, below].astype(np.float64), ordered[:, above].astype(np.float64)
     return np.asarray(low + (place - below) * (high - low))
+
+
+def _with(ordered: np.ndarray, value: np.ndarray, level: float) -> np.ndarray:
+    """An order statistic of sorted draws `(dataset, draw)` and a value `(dataset,)` together."""
+    at = round(level * ordered.shape[1])
+    below = np.count_nonzero(ordered < value[:, None], axis=1)
+    right, left = ordered[:, min(at, ordered.shape[1] - 1)], ordered[:, max(at - 1, 0)]
+    return np.asarray(np.where(at < below, right, np.where(at == below, value, left)), np.float64)
 
 
 def randomized_pit(draws: np.ndarray, value: np.ndarray, jitter: np.ndarray) -> np.ndarray:

@@ -58,6 +58,7 @@ STYLE = {
     "lines.solid_capstyle": "round",
     "patch.linewidth": 0,
     "figure.facecolor": "white",
+    "svg.hashsalt": "abi",  # or names in the file would differ from time to time
 }
 DPI = 150
 
@@ -254,7 +255,11 @@ def note(axes: Axes, text: str, *, x: float = 0.04, y: float = 0.97) -> None:
     )
 
 
-_METADATA = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Producer": None}}
+_METADATA = {
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None, "Producer": None},
+    "svg": {"Date": None},
+}
 """Without what differs from one machine or moment to the next."""
 
 

@@ -10,6 +10,11 @@ its sd off by the factor r, then z ~ N(−δ / r, 1 / r²). Hence
   estimates r, above 1 where posteriors are too wide;
 - shape: Anderson and Darling's A² on u sees what is left, in the tails above all.
 
+What a wrong shape is, Legendre polynomials of 2u − 1 tell, which are uncorrelated and of mean 0 for
+uniform u (Neyman 1937, "Smooth test" for goodness of fit, Skandinavisk Aktuarietidskrift 20): the
+third one is a longer tail to one side, the fourth heavier tails beside a sharper middle, or, where
+it is negative, two modes.
+
 Three tests and the size of two faults, rather than one p-value, let a reader tell "detectable" from
 "matters", and a verdict rest on both.
 """
@@ -32,11 +37,16 @@ class Uniformity:
     Arguments:
         mean_score: Mean normal score of the true values; positive where posteriors lie too low,
             in units of the posterior sd.
-        mean_score_interval: 90 % interval.
+        mean_score_interval: Of 90 %, if not asked otherwise.
         sd_ratio: Posterior sd ÷ exact posterior sd, as far as ranks tell.
-        sd_ratio_interval: 90 % interval.
+        sd_ratio_interval: As that.
         mean_square: Mean square of the normal scores; 1 for exact posteriors.
         p_location, p_spread, p_shape: p-values of the three tests.
+        skew_score: Third Legendre polynomial, in standard errors; positive where posteriors have a
+            longer tail to the right than is drawn.
+        tail_score: The fourth one; positive where they have heavier tails and a sharper middle,
+            negative where they have two modes, or are flat.
+        number: Of ranks.
     """
 
     mean_score: float
@@ -47,6 +57,9 @@ class Uniformity:
     p_location: float
     p_spread: float
     p_shape: float
+    skew_score: float = 0.0
+    tail_score: float = 0.0
+    number: int = 1
 
     @property
     def p(self) -> float:
@@ -54,12 +67,16 @@ class Uniformity:
         return min(1.0, 3 * min(self.p_location, self.p_spread, self.p_shape))
 
 
-def uniformity(pit: np.ndarray) -> Uniformity:
-    """Test that `pit (dataset,)`, within (0, 1), is uniform, and say how it is not."""
+def uniformity(pit: np.ndarray, *, interval: float = INTERVAL) -> Uniformity:
+    """Test that `pit (dataset,)`, within (0, 1), is uniform, and say how it is not.
+
+    Arguments:
+        interval: Level of the intervals of sizes.
+    """
     n = len(pit)
     z = special.ndtri(pit)
     mean, sd = float(z.mean()), float(z.std(ddof=1))
-    tail = (1 - INTERVAL) / 2
+    tail = (1 - interval) / 2
 
     half = float(special.stdtrit(n - 1, 1 - tail) * sd / np.sqrt(n))
     square = (n - 1) * sd**2
@@ -76,7 +93,16 @@ def uniformity(pit: np.ndarray) -> Uniformity:
         p_location=float(2 * special.ndtr(-abs(mean) * np.sqrt(n))),
         p_spread=float(min(1.0, 2 * min(below, above))),
         p_shape=anderson_darling_sf(anderson_darling(pit)),
+        skew_score=_legendre(pit, 3),
+        tail_score=_legendre(pit, 4),
+        number=n,
     )
+
+
+def _legendre(pit: np.ndarray, degree: int) -> float:
+    """The sum of a Legendre polynomial of 2u − 1, in standard errors of uniform u."""
+    values = special.eval_legendre(degree, 2 * pit - 1)
+    return float(values.mean() * np.sqrt((2 * degree + 1) * len(pit)))
 
 
 def anderson_darling(pit: np.ndarray) -> float:

@@ -10,11 +10,15 @@ they are off, but by less, that is a warning.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from abi_cli.diagnostics import faults
+from abi_cli.diagnostics.faults import DEFAULT_LIMITS, Fault, Kind, Limits, signed
+from abi_cli.diagnostics.ratio import Loss, detectable
+from abi_cli.diagnostics.strata import Stratum
 from abi_cli.diagnostics.uniformity import Uniformity
 
 
@@ -27,58 +31,9 @@ class Outcome(StrEnum):
     FAIL = "fail"
 
 
-class Kind(StrEnum):
-    """What can be wrong with a posterior."""
-
-    NARROW = "narrow"
-    WIDE = "wide"
-    LOW = "low"
-    HIGH = "high"
-    SHAPE = "shape"
-    UNINFORMED = "uninformed"
-    OVERINFORMED = "overinformed"
-    JOINT_NARROW = "joint_narrow"
-    JOINT_WIDE = "joint_wide"
-    TOLD_APART = "told_apart"
-    BEYOND = "beyond"
-
-
-@dataclass(frozen=True)
-class Fault:
-    """Something that is certainly wrong.
-
-    Arguments:
-        kinds: What, in the field's terms.
-        reason: In a few words, with size and p-value.
-        large: Whether it is beyond the limits.
-    """
-
-    kinds: tuple[Kind, ...]
-    reason: str
-    large: bool
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How large a fault may be, and how sure one must be of it.
-
-    Arguments:
-        p: Family-wise level: exact posteriors are called inexact with at most this probability,
-            however many parameters there are (Bonferroni).
-        sd_ratio: Posterior sds may be off by this factor, either way.
-        mean_score: The mean normal score may be this far from 0, either way.
-        joint_warning, joint_failure: From where on the mean normal score of a joint quantity is
-            worth a warning, and a failure.
-    """
-
-    p: float = 0.03
-    sd_ratio: float = 1.1
-    mean_score: float = 0.1
-    joint_warning: float = 0.1
-    joint_failure: float = 0.5
-
-
-DEFAULT_LIMITS = Limits()
+TESTS = ("ranks", "data", "likelihood", "challenge")
+"""By what posteriors can be tested: ranks of parameters, those of what depends on the data, those
+of the density of the model, and rivals that learn from the same simulations."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +76,7 @@ class Verdict:
         parameters: Element name → its own verdict.
         joint: Quantity of the joint distribution → the verdict by it.
         limits: What was tolerated.
+        tested: By what, of `TESTS`.
     """
 
     outcome: Outcome
@@ -128,6 +84,18 @@ class Verdict:
     parameters: Mapping[str, ElementVerdict]
     joint: Mapping[str, ElementVerdict] = field(default_factory=dict)
     limits: Limits = DEFAULT_LIMITS
+    tested: tuple[str, ...] = ()
+
+    @property
+    def scope(self) -> str:
+        """What it rests on: "ranks and data; no likelihood, no challenge"; may be empty."""
+        absent = ", ".join(f"no {one}" for one in TESTS if one not in self.tested)
+        return "; ".join(filter(None, (listed(self.tested), absent))) if self.tested else ""
+
+    @property
+    def title(self) -> str:
+        """The outcome and what it rests on."""
+        return f"{self.outcome.value} ({self.scope})" if self.scope else self.outcome.value
 
     def to_config(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -140,48 +108,76 @@ class Verdict:
         }
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """What was found of one parameter.
+
+    Arguments:
+        ranks: How uniform its ranks are.
+        width: Posterior sd ÷ the error that it should tell, over all data sets; None where unknown.
+        given_data: How uniform the ranks of its distance from a prediction by the data are; None
+            where the data are not known.
+        loss: How far from exact it is at least, as far as a classifier learned; None where unknown.
+        strata: How its ranks depend on what the data are.
+        beyond: Where its draws lie that the prior never gave: worth a warning.
+    """
+
+    ranks: Uniformity
+    width: float | None = None
+    given_data: Uniformity | None = None
+    loss: Loss | None = None
+    strata: tuple[Stratum, ...] = ()
+    beyond: str | None = None
+
+    @property
+    def tests(self) -> int:
+        """Tests, each of which has its share of the level: of ranks, given the data, by strata."""
+        known = (self.given_data is not None) + (self.loss is not None)
+        return 3 + known + 2 * len(self.strata)
+
+
 def judge(
-    elements: Mapping[str, Uniformity],
-    given_data: Mapping[str, Uniformity] | None = None,
-    by_context: Mapping[str, Mapping[str, Uniformity]] | None = None,
+    parameters: Mapping[str, Evidence],
     joint: Mapping[str, Uniformity] | None = None,
+    loss: Loss | None = None,
     *,
     datasets: int,
-    beyond: Mapping[str, str] | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Verdict:
     """Judge all parameters together.
 
     Arguments:
-        elements: Element name → how uniform its ranks are.
-        given_data: The same of its distance from a prediction by the data, where that is known.
-        by_context: In words which data sets → element name → how uniform its ranks are in those.
+        parameters: Element name → what was found of it.
         joint: Quantity → how uniform its ranks are.
+        loss: How far from exact the joint posterior is at least; None where unknown.
         datasets: How many data sets that rests on.
-        beyond: Element name → where its draws lie that the prior never gave: worth a warning.
         limits: What is tolerated.
     """
-    known, bins = given_data or {}, by_context or {}
-    # Each test of each parameter has its share of the level: three of ranks, one given the data,
-    # two in each bin; and each joint quantity.
-    tests = len(elements) * (3 + bool(known) + 2 * len(bins)) + len(joint or {})
+    several = len(parameters) > 1
+    ranked = len(joint or {}) * (3 if several else 1)
+    tests = sum(own.tests for own in parameters.values()) + ranked + (loss is not None)
     level = limits.p / tests
     verdicts = {
-        name: _judge_one(
-            element,
-            known.get(name),
-            {where: own[name] for where, own in bins.items()},
-            (beyond or {}).get(name),
-            level=level,
-            limits=limits,
-        )
-        for name, element in elements.items()
+        name: _judge_one(own, level=level, limits=limits) for name, own in parameters.items()
     }
     joint_verdicts = {
-        name: _judge_joint(name, own, level=level, limits=limits)
+        name: _judge_joint(name, own, level=level, limits=limits, several=several)
         for name, own in (joint or {}).items()
     }
-    return together(verdicts, joint_verdicts, datasets=datasets, limits=limits)
+    seen = None
+    if loss is not None:
+        seen = max(limits.loss_warning, detectable(datasets, level=level))
+        alone = sum(max(own.loss.nats, 0) for own in parameters.values() if own.loss is not None)
+        number = len(parameters)
+        fault = faults.of_loss(loss, level=level, limits=limits, parameters=number, alone=alone)
+        if several and fault is None:
+            joint_verdicts["loss"] = ElementVerdict(Outcome.PASS, "within the limits")
+        elif several and fault is not None:
+            apart = joint_verdicts["classifier"].faults if "classifier" in joint_verdicts else ()
+            joint_verdicts["loss"] = ElementVerdict.of([_also(fault, *apart)])
+    known = any(own.given_data is not None for own in parameters.values())
+    verdict = together(verdicts, joint_verdicts, datasets=datasets, limits=limits, seen=seen)
+    return replace(verdict, tested=("ranks", "data") if known else ("ranks",))
 
 
 def together(
@@ -190,6 +186,7 @@ def together(
     *,
     datasets: int,
     limits: Limits = DEFAULT_LIMITS,
+    seen: float | None = None,
 ) -> Verdict:
     """The verdict on all, from that on each.
 
@@ -197,14 +194,18 @@ def together(
         parameters: Element name → its own.
         joint: Quantity of the joint distribution → the verdict by it.
         datasets: How many data sets they rest on.
+        seen: Nats a parameter whose loss would have been seen; None where it was not looked for.
     """
     order = list(Outcome)
     worst = max((v.outcome for v in (*parameters.values(), *joint.values())), key=order.index)
     guilty = {name: v.reason for name, v in parameters.items() if v.outcome is worst}
-    more = [v.reason for v in joint.values() if v.outcome is worst]
-    guilty |= {"the joint posterior": " and ".join(more)} if more else {}
+    more = {name: v.reason for name, v in joint.items() if v.outcome is worst}
+    if len(more) > 1:
+        more.pop("classifier", None)  # which says least of what is wrong
+    if more and not (guilty and len(parameters) == 1):
+        guilty["the joint posterior"] = " and ".join(more.values())
     strays = any(Kind.BEYOND in v.faults[0].kinds for v in parameters.values() if v.faults)
-    sentence = _sentence(worst, guilty, datasets=datasets, strays=strays, limits=limits)
+    sentence = _sentence(worst, guilty, datasets=datasets, strays=strays, limits=limits, seen=seen)
     return Verdict(worst, sentence, parameters, joint, limits)
 
 
@@ -219,33 +220,31 @@ def datasets_needed(limits: Limits) -> int:
     return int(float(f"{(4.45 / tightest) ** 2:.1g}"))
 
 
-def _judge_one(
-    element: Uniformity,
-    given_data: Uniformity | None,
-    bins: Mapping[str, Uniformity],
-    beyond: str | None,
-    *,
-    level: float,
-    limits: Limits,
-) -> ElementVerdict:
-    faults: list[Fault] = []
-    if min(element.p_location, element.p_spread, element.p_shape) < level:
-        faults.append(_fault(element, level=level, large=_is_large(element, limits)))
-    if given_data is not None and given_data.p_location < level:
-        faults.append(_unread(given_data, limits))
-    wrong = {w: own for w, own in bins.items() if min(own.p_location, own.p_spread) < level}
-    if wrong:
-        where = min(wrong, key=lambda w: wrong[w].p)
-        large = any(_is_large(own, limits) for own in wrong.values())
-        fault = _fault(wrong[where], level=level, large=large)
-        faults.append(replace(fault, reason=f"{fault.reason} where {where}"))
-    if beyond is not None:
-        faults.append(Fault((Kind.BEYOND,), beyond, large=False))
-    if faults:
-        return ElementVerdict.of(faults)
+def _judge_one(own: Evidence, *, level: float, limits: Limits) -> ElementVerdict:
+    ranks = faults.of_ranks(own.ranks, level=level, limits=limits, width=own.width)
+    strata = faults.by_strata(own.strata, level=level, limits=limits)
+    lost, known = None, None
+    if own.loss is not None:
+        lost = faults.of_loss(own.loss, level=level, limits=limits)
+    if own.given_data is not None:
+        known = faults.given_data(own.given_data, level=level, limits=limits)
+    # One fault is seen by several tests: it is told by the one that says most of it.
+    if lost and Kind.UNINFORMED in lost.kinds:
+        lost, strata, known = _also(lost, strata, known), None, None
+    elif ranks:
+        ranks, known = _also(ranks, known), None
+    elif strata:
+        strata, known = _also(strata, known), None
+    elif lost:
+        lost, known = _also(lost, known), None
+    found = [ranks, strata, lost, known]
+    if own.beyond is not None:
+        found.append(Fault((Kind.BEYOND,), own.beyond, large=False))
+    if certain := [fault for fault in found if fault is not None]:
+        return ElementVerdict.of(certain)
 
-    ratio_low, ratio_high = element.sd_ratio_interval
-    score_low, score_high = element.mean_score_interval
+    ratio_low, ratio_high = own.ranks.sd_ratio_interval
+    score_low, score_high = own.ranks.mean_score_interval
     if (
         1 / limits.sd_ratio <= ratio_low
         and ratio_high <= limits.sd_ratio
@@ -255,62 +254,27 @@ def _judge_one(
         return ElementVerdict(Outcome.PASS, "within the limits")
     return ElementVerdict(
         Outcome.CANNOT_TELL,
-        f"sd {ratio_low:.2f} to {ratio_high:.2f} of the exact one, "
-        f"mean normal score {_signed(score_low)} to {_signed(score_high)}",
+        f"sd {ratio_low:.2f} to {ratio_high:.2f} of the right one, "
+        f"mean normal score {signed(score_low)} to {signed(score_high)}",
     )
 
 
-def _is_large(element: Uniformity, limits: Limits) -> bool:
-    wide = not 1 / limits.sd_ratio <= element.sd_ratio <= limits.sd_ratio
-    return wide or abs(element.mean_score) > limits.mean_score
+def _also(fault: Fault, *others: Fault | None) -> Fault:
+    """A fault that others see, too: as large as the largest."""
+    return replace(fault, large=fault.large or any(one.large for one in others if one))
 
 
 def _judge_joint(
-    quantity: str, ranks: Uniformity, *, level: float, limits: Limits
+    quantity: str, ranks: Uniformity, *, level: float, limits: Limits, several: bool
 ) -> ElementVerdict:
-    size = abs(ranks.mean_score)
-    if ranks.p_location >= level or size < limits.joint_warning:
-        low, high = ranks.mean_score_interval
-        if -limits.joint_failure <= low and high <= limits.joint_failure:
-            return ElementVerdict(Outcome.PASS, "within the limits")
-        reason = f"mean normal score {_signed(low)} to {_signed(high)}"
-        return ElementVerdict(Outcome.CANNOT_TELL, reason)
-    far_out = ranks.mean_score > 0
-    kind, words = {
-        ("spread", True): (Kind.JOINT_NARROW, "too narrow"),
-        ("spread", False): (Kind.JOINT_WIDE, "too wide"),
-        ("reference", True): (Kind.OVERINFORMED, "surer than the data allow"),
-        ("reference", False): (Kind.UNINFORMED, "less informed than the data allow"),
-    }.get((quantity, far_out), (Kind.TOLD_APART, "told from the truth by a classifier"))
-    reason = f"{words} ({quantity} {_signed(ranks.mean_score)}, p = {ranks.p_location:.1g})"
-    return ElementVerdict.of([Fault((kind,), reason, size > limits.joint_failure)])
-
-
-def _fault(element: Uniformity, *, level: float, large: bool) -> Fault:
-    """What is certain."""
-    faults: dict[Kind, str] = {}
-    if element.p_spread < level:
-        percent = 100 * abs(element.sd_ratio - 1)
-        kind = Kind.WIDE if element.sd_ratio > 1 else Kind.NARROW
-        faults[kind] = f"{percent:.0f} % too {kind.value} (p = {element.p_spread:.1g})"
-    if element.p_location < level:
-        # A true value that ranks high means a posterior that lies low.
-        kind = Kind.LOW if element.mean_score > 0 else Kind.HIGH
-        size = abs(element.mean_score)
-        faults[kind] = f"{size:.2f} sd too {kind.value} (p = {element.p_location:.1g})"
-    # The shape test sees the other two faults as well: it speaks only where they don't.
-    if not faults:
-        faults[Kind.SHAPE] = f"of the wrong shape (p = {element.p_shape:.1g})"
-    return Fault(tuple(faults), " and ".join(faults.values()), large)
-
-
-def _unread(given_data: Uniformity, limits: Limits) -> Fault:
-    """What ranks of the distance from a prediction by the data mean."""
-    kind, words = Kind.UNINFORMED, "less informed than the data allow"
-    if given_data.mean_score > 0:  # the draws are closer to the prediction than the truths
-        kind, words = Kind.OVERINFORMED, "surer than the data allow"
-    reason = f"{words} (p = {given_data.p_location:.1g})"
-    return Fault((kind,), reason, abs(given_data.mean_score) > limits.mean_score)
+    fault = faults.jointly(quantity, ranks, level=level, limits=limits, several=several)
+    if fault is not None:
+        return ElementVerdict.of([fault])
+    low, high = ranks.mean_score_interval
+    if -limits.joint_failure <= low and high <= limits.joint_failure:
+        return ElementVerdict(Outcome.PASS, "within the limits")
+    reason = f"mean normal score {signed(low)} to {signed(high)}"
+    return ElementVerdict(Outcome.CANNOT_TELL, reason)
 
 
 def _sentence(
@@ -320,21 +284,31 @@ def _sentence(
     datasets: int,
     strays: bool,
     limits: Limits,
+    seen: float | None,
 ) -> str:
     size = f"{100 * (limits.sd_ratio - 1):.0f} % in width or {limits.mean_score:g} sd in place"
     if outcome is Outcome.PASS:
-        return f"No posterior is off by more than {size}, as far as {datasets:,} data sets tell."
+        return (
+            "On average over data sets, for what is read of them, no posterior is off by more than "
+            f"{size}, as far as {datasets:,} data sets tell."
+            + ("" if seen is None else f" {_UNSEEN.format(seen)}")
+        )
     if outcome is Outcome.CANNOT_TELL:
         return (
             f"No fault found, but {datasets:,} data sets are too few to rule out posteriors off by "
             f"{size} ({_listed(list(guilty))}): about {datasets_needed(limits):,} usually tell."
         )
-    faults = _listed([f"{name} is {fault}" for name, fault in guilty.items()])
+    said = _listed([f"{name} is {fault}" for name, fault in guilty.items()])
     if outcome is Outcome.WARN and strays:
-        return f"Detectably not exact: {faults}."
+        return f"Detectably not exact: {said}."
     if outcome is Outcome.WARN:
-        return f"Detectably not exact, by less than {size}: {faults}."
-    return f"Posteriors can't be trusted: {faults}."
+        return f"Detectably not exact, by less than {size}: {said}."
+    return f"Posteriors can't be trusted: {said}."
+
+
+_UNSEEN = (
+    "Of what statistics of the data tell, a loss of {:.2g} nats a parameter would have been seen."
+)
 
 
 def _listed(words: list[str], *, most: int = 4) -> str:
@@ -343,5 +317,7 @@ def _listed(words: list[str], *, most: int = 4) -> str:
     return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
-def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−")
+def listed(words: Sequence[str]) -> str:
+    """Words with commas and "and"."""
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last

@@ -48,7 +48,8 @@ class Purpose(IntEnum):
     INIT = 7
     PREDICT = 8
     QUANTITY = 9
-    REFINE = 10
+    GUARD = 10
+    REFINE = 11
 
 
 @lru_cache(maxsize=64)

@@ -26,7 +26,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from abi_cli.statistics import Statistics, gaussian
+from abi_cli.statistics import Statistics
+from abi_cli.statistics.each import fit_each, fit_each_twice
 
 ROUNDING = 1e-6
 """Relative to its size, an sd of a statistic that single precision may have made."""
@@ -153,16 +154,13 @@ class ConditionalStandardization(keras.Layer):
         """
         self.scaling.adapt(statistics)
         u = np.asarray(ops.convert_to_numpy(self._regressors(statistics)), np.float64)
-        plain = gaussian.grams(u)
         columns = np.ones(u.shape[1], bool)
         columns[1 : 1 + len(simple)] = simple
-        means, log_sds = np.zeros((2, self.stages, u.shape[1], self.dim))
-        for k in range(self.dim):
-            one = np.asarray(theta[:, k], np.float64)
-            if self.stages == 1:
-                means[0, :, k], log_sds[0, :, k] = gaussian.fit(u, one, plain=plain)
-            else:
-                means[:, :, k], log_sds[:, :, k] = gaussian.fit_twice(u, one, columns, plain=plain)
+        theta = np.asarray(theta, np.float64)
+        if self.stages == 1:
+            means, log_sds = (one[None] for one in fit_each(u, theta))
+        else:
+            means, log_sds = fit_each_twice(u, theta, columns)
         for weights, mean, log_sd in zip(self.fitted, means, log_sds, strict=True):
             seen = u @ log_sd
             values = (mean, log_sd, seen.min(axis=0), seen.max(axis=0))

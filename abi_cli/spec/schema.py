@@ -190,6 +190,12 @@ class DiagnosticsSection(Section):
     joint_failure: PositiveFloat = Field(
         default=0.5, description="Mean score of a joint quantity from where on it is a failure."
     )
+    loss_warning: PositiveFloat = Field(
+        default=0.05, description="Nats lost of a parameter from where on they are worth a word."
+    )
+    loss_failure: PositiveFloat = Field(
+        default=0.2, description="Nats lost of a parameter from where on they are a failure."
+    )
 
 
 class Spec(Section):

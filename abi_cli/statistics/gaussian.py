@@ -77,6 +77,12 @@ class Ledger:
         """What each of some statistics gained."""
         np.add.at(self.gains, self._owner[statistics], gains)
 
+    def among(self, columns: np.ndarray) -> Ledger:
+        """The same gains, of some of the statistics."""
+        some = Ledger(self._owner[columns])
+        some.gains = self.gains
+        return some
+
     def favour(self) -> np.ndarray:
         """By how much each statistic is favoured, `(1 + statistic,)`."""
         return np.where(self.gains[self._owner] > ENOUGH, 1.0, STRANGERS)
@@ -183,13 +189,13 @@ def _chosen(
         told = ledger if number == ROUNDS - 1 else None
         weight = np.exp(-2 * log_sd) * _trust(z)
         relative = np.minimum(weight / np.mean(weight[:first]), 1e4)
-        weighted = _grams(u, relative, first) if number else grams
-        kept_mean = _pursuit(u, y, relative, weighted, told, log_loss=True)
-        w = _weighted(u[:first, kept_mean], y[:first], weight[:first])
+        products = _grams(u, relative, first) if number else grams
+        kept_mean = _pursuit(u, y, relative, products, told, log_loss=True)
+        w = weighted(u[:first, kept_mean], y[:first], weight[:first])
         distance = np.log(np.abs(y - u[:, kept_mean] @ w) + 1e-9) + OFFSET
         distance = np.maximum(distance, np.quantile(distance[:first], 0.02))
         kept_sd = _pursuit(u, distance, np.ones(len(y)), grams, told, log_loss=False)
-        v = _weighted(u[:first, kept_sd], distance[:first], np.ones(first))
+        v = weighted(u[:first, kept_sd], distance[:first], np.ones(first))
         log_sd = _within(u[:, kept_sd] @ v, first)
         z = (y - u[:, kept_mean] @ w) * np.exp(-log_sd)
     mean, spread = _polished(u[:first], y[:first], kept_mean, kept_sd)
@@ -208,7 +214,8 @@ def _within(log_sd: np.ndarray, first: int) -> np.ndarray:
     return np.clip(log_sd, low, high)
 
 
-def _weighted(u: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def weighted(u: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Coefficients by weighted least squares with a slight ridge."""
     scaled = u * weight[:, None]
     gram = scaled.T @ u
     gram += (1e-9 * np.trace(gram) + 1e-12) * np.eye(u.shape[1])
@@ -302,13 +309,13 @@ def _polished(
     """Coefficients of all statistics, zero for those that are not kept."""
     a, b = u[:, kept_mean], u[:, kept_sd]
     scoring = np.linalg.inv(2 * b.T @ b + RIDGE * len(u) * np.eye(b.shape[1]))
-    w = _weighted(a, y, np.ones(len(y)))
+    w = weighted(a, y, np.ones(len(y)))
     distance = np.log(np.abs(y - a @ w) + 1e-9) + OFFSET
-    v = _weighted(b, np.maximum(distance, np.quantile(distance, 0.02)), np.ones(len(y)))
+    v = weighted(b, np.maximum(distance, np.quantile(distance, 0.02)), np.ones(len(y)))
     for _ in range(POLISH):
         log_weight = -2 * (b @ v)
         odd = (y - a @ w) * np.exp(np.clip(0.5 * log_weight, -30, 30))
-        w = _weighted(a, y, np.exp(log_weight - log_weight.max()) * _trust(odd))
+        w = weighted(a, y, np.exp(log_weight - log_weight.max()) * _trust(odd))
         surprise = (y - a @ w) ** 2 * np.exp(np.clip(log_weight, -60, 60))
         v = v + scoring @ (b.T @ (np.minimum(surprise, SURPRISE) - 1))
     mean, spread = np.zeros((2, u.shape[1]))

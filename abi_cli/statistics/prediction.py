@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from abi_cli.statistics import gaussian
+from abi_cli.statistics.each import fit_each
 
 KNOTS = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
 
@@ -56,11 +56,7 @@ class Prediction:
     def fit(cls, regressors: np.ndarray, statistics: int, theta: np.ndarray) -> Prediction:
         """Learn from `regressors (dataset, regressor)`, the first of which are the statistics."""
         u = _with_one(regressors)
-        plain = gaussian.grams(u)
-        mean, log_sd = (
-            np.stack(parts, axis=1)
-            for parts in zip(*(gaussian.fit(u, t, plain=plain) for t in theta.T), strict=True)
-        )
+        mean, log_sd = fit_each(u, theta)
         weight = _relative(mean[1 : 1 + statistics]) + 0.5 * _relative(log_sd[1 : 1 + statistics])
         number = min(FACTORS, max(1, MULTIPLIED // theta.shape[1]))
         factors = np.argsort(-weight, kind="stable")[:number]

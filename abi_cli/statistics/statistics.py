@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from abi_cli.statistics import gaussian
+from abi_cli.statistics.each import fit_each
 from abi_cli.statistics.emulator import MOST_INPUTS, Emulator
 from abi_cli.statistics.groups import Group, groups_of, vectors_of
 from abi_cli.statistics.members import tamed
@@ -21,6 +22,9 @@ PILOT = 20_000
 
 LINEAR = 10.0
 """So many units of a statistic are passed on as they are; beyond, their logarithm."""
+
+MOST_PREDICTED = 40
+"""Parameters; of more, predictions and what is made of them would be thousands of statistics."""
 
 ROUNDS = 2
 """Predictions, each of which reads what the one before says."""
@@ -88,11 +92,31 @@ class Statistics:
         raw = offer.raw(pilot)
         fitted = cls._scaled(offer, raw)
         u = said = fitted._units(raw)
-        for _ in range(ROUNDS):
+        for _ in range(ROUNDS if theta.shape[1] <= MOST_PREDICTED else 0):
             prediction = Prediction.fit(said, u.shape[1], theta)
             fitted = replace(fitted, predictions=(*fitted.predictions, prediction))
             said = np.concatenate([u, prediction.bent(said)], axis=1)
         return fitted
+
+    @classmethod
+    def every(
+        cls,
+        data: Datasets,
+        *,
+        given: Collection[str] = (),
+        series: Collection[str] = (),
+    ) -> np.ndarray:
+        """Whatever can be made of data sets, in units, `(dataset, statistic)`: nothing is chosen.
+
+        Arguments:
+            data: Variables, without parameters.
+        """
+        groups = groups_of(data, list(data), given=given, series=series)
+        if not groups:
+            return np.zeros((count(data), 0))
+        offer = Offer(tuple((group, tuple(group.families())) for group in groups))
+        raw = np.nan_to_num(offer.raw(data))
+        return cls._scaled(offer, raw)._units(raw)
 
     @classmethod
     def _scaled(cls, offer: Offer, raw: np.ndarray) -> Statistics:
@@ -120,9 +144,7 @@ class Statistics:
         u = self._units(raw)
         u = np.concatenate([np.ones((len(u), 1)), u], axis=1)
         ledger = gaussian.Ledger(np.concatenate([[-1], owners[self.kept]]))
-        plain = gaussian.grams(u)
-        for t in theta.T:
-            gaussian.fit(u, t, ledger, plain=plain)
+        fit_each(u, theta, ledger)
         least = max(LEAST_GAIN, LEAST_SHARE * ledger.gains.clip(0).sum())
         return self.offer.restricted(ledger.gains > least)
 

@@ -49,7 +49,7 @@ from abi_cli.training.parts import Callback
 from abi_cli.training.sources import Source
 from abi_cli.training.state import State, give_values
 from abi_cli.training.stopping import Stop
-from abi_cli.training.watch import EpochLog, Meters, Start
+from abi_cli.training.watch import EpochLog, LastEpoch, Meters, Start
 from abi_cli.variables import Datasets, Layout
 
 
@@ -288,6 +288,7 @@ def _fit(
             position=state.position if state else Position(),
             seconds=clock.so_far,
         )
+        ending = LastEpoch(blocks.epochs, plan.source.begin_reference)
         keeper = Keeper(watched, plan.keeping, plan.stop, start, resumed=state)
         try:
             with plan.stop.heeded(), ahead.own_errors():
@@ -298,7 +299,7 @@ def _fit(
                     epochs=blocks.epochs,
                     shuffle=False,
                     verbose=0,
-                    callbacks=[guard, log, *(built for _, built in callbacks), keeper],
+                    callbacks=[guard, log, *(built for _, built in callbacks), keeper, ending],
                 )
             keeper.close()
         finally:

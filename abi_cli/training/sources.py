@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from abi_cli.adapter.adapter import Adapter
+from abi_cli.guard.reference import MOST, wanted
 from abi_cli.model.failures import NO_FAILURES, Failures
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.stage import Origin
@@ -33,6 +34,9 @@ TASK_ROWS = 1_024
 
 TASK_SECONDS = 0.5
 TASKS_AHEAD = 8
+
+_REFERENCE_TASKS = 8
+"""Parts at least that a reference is made in, by all workers."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,12 @@ class Source(Protocol):
     def validation(self, adapter: Adapter) -> Datasets | None:
         """Adapted data sets that are not learned from, if any."""
 
+    def begin_reference(self) -> None:
+        """Begin to make what `reference` gives, beside what else is made."""
+
+    def reference(self) -> Iterator[Datasets]:
+        """Data sets that nothing was learned from, as they are, for the guard; once."""
+
 
 class Fresh:
     """Fresh simulations for every batch: nothing is learned twice."""
@@ -119,6 +129,7 @@ class Fresh:
         self.num_batches = training.num_batches
         self.stored: int | None = None
         self.seconds, self.failures = 0.0, NO_FAILURES
+        self._reference: Iterator[tuple[Datasets, Failures, float]] | None = None
 
     def pilot(self) -> Datasets:
         """The first rows of the pilot's stream, fewer for a slow simulator."""
@@ -170,6 +181,21 @@ class Fresh:
             return None
         ranges = self._ranges(0, self._validation, self._task_rows)
         return concatenate(self._simulate(Purpose.VALIDATION, ranges, adapter))
+
+    def begin_reference(self) -> None:
+        """Give the workers the rows of a stream of their own, 2 % of those of the training."""
+        if self._reference is not None:
+            return
+        rows = wanted(self._total)
+        tasks = self._ranges(0, rows, min(self._task_rows, -(-rows // _REFERENCE_TASKS)))
+        task = Simulated(self._simulator, self._seed, Purpose.GUARD)
+        self._reference = self._workers.imap(task, tasks, ahead=rows)
+
+    def reference(self) -> Iterator[Datasets]:
+        """Those rows. What fails among them is drawn again, and is none of the training's."""
+        self.begin_reference()
+        results, self._reference = self._reference or iter(()), None
+        return (datasets for datasets, _, _ in results)
 
     def _simulate(
         self,
@@ -243,3 +269,10 @@ class Stored:
     def validation(self, adapter: Adapter) -> Datasets | None:
         """Those held out."""
         return _single(adapter.forward(self._held_out))
+
+    def begin_reference(self) -> None:
+        """Nothing to begin with."""
+
+    def reference(self) -> Iterator[Datasets]:
+        """Those held out, as many as are kept of fresh ones."""
+        yield take(self._held_out, slice(0, MOST))

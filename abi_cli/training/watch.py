@@ -154,3 +154,20 @@ class EpochLog(BlockCallback):
         self.rows.append({"epoch": epoch + 1, **logs})
         self._losses, self._steps, self._before = [], [], {}
         self._began = self._clocks()
+
+
+class LastEpoch(keras.callbacks.Callback):
+    """Does something when the last epoch begins, which may never be.
+
+    Arguments:
+        epochs: Of the whole training.
+    """
+
+    def __init__(self, epochs: int, begins: Callable[[], None]):
+        super().__init__()
+        self._epochs, self._begins = epochs, begins
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002  # Keras's signature
+        """Do it, if this is the last."""
+        if epoch == self._epochs - 1:
+            self._begins()

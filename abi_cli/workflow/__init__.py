@@ -2,9 +2,10 @@
 
 The public door from Python. `load` opens a run for sampling; `train` (and `resume`), `sample`,
 `diagnose` (and `judge`, of draws that are there), `compare`, `estimate`, `simulate`, `log_prob`,
-`check`, `predict`, `stream`, `summary`, `show` (and `inspect`, of files), `convert`, `parts` (`abi
-list`), `explain`, `init`, `fill` and `schema` are the commands of the same names. What they have to
-say on their way goes to a `Listener`, which is silent unless told otherwise.
+`check`, `predict`, `plot`, `report`, `stream`, `summary`, `show` (and `inspect`, of files),
+`convert`, `parts` (`abi list`), `explain`, `init`, `fill` and `schema` are the commands of the same
+names. What they have to say on their way goes to a `Listener`, which is silent unless told
+otherwise.
 
 A name is imported when it is first asked for: `train` has no use for what only `diagnose` needs.
 """
@@ -23,10 +24,13 @@ if TYPE_CHECKING:
     from abi_cli.workflow.estimating import estimate
     from abi_cli.workflow.explaining import explain, parts
     from abi_cli.workflow.findings import Finding
+    from abi_cli.workflow.guarded import OnUnlike
     from abi_cli.workflow.judging import judge
     from abi_cli.workflow.learning import Receipt
+    from abi_cli.workflow.plotting import Wish, plot
     from abi_cli.workflow.predicting import predict
     from abi_cli.workflow.reading import DataFiles
+    from abi_cli.workflow.reporting import report
     from abi_cli.workflow.request import Compute, Target
     from abi_cli.workflow.resuming import resume
     from abi_cli.workflow.sampling import Shape, sample
@@ -46,6 +50,7 @@ __all__ = [
     "Description",
     "Diagnosis",
     "Finding",
+    "OnUnlike",
     "Receipt",
     "Selection",
     "Session",
@@ -53,6 +58,7 @@ __all__ = [
     "Started",
     "Target",
     "Validation",
+    "Wish",
     "check",
     "compare",
     "convert",
@@ -66,7 +72,9 @@ __all__ = [
     "load",
     "log_prob",
     "parts",
+    "plot",
     "predict",
+    "report",
     "resume",
     "sample",
     "schema",
@@ -86,10 +94,13 @@ _NAMES = {
     "estimating": "estimate",
     "explaining": "explain parts",
     "findings": "Finding",
+    "guarded": "OnUnlike",
     "judging": "judge",
     "learning": "Receipt",
+    "plotting": "Wish plot",
     "predicting": "predict",
     "reading": "DataFiles",
+    "reporting": "report",
     "sampling": "Shape sample",
     "request": "Compute Target",
     "resuming": "resume",

@@ -13,8 +13,8 @@ from abi_cli.data import DrawHeader, collect
 from abi_cli.diagnostics import Limits, flatten, measure, summarize
 from abi_cli.diagnostics.comparison import Difference, Judged, crps, differences
 from abi_cli.diagnostics.dependence import data_pit
-from abi_cli.diagnostics.features import features_of
 from abi_cli.diagnostics.joint import joint_pits
+from abi_cli.diagnostics.losses import features_and_statistics, learn
 from abi_cli.errors import RunError, UsageError
 from abi_cli.listener import SILENT, Listener
 from abi_cli.run import Run, open_run
@@ -148,17 +148,29 @@ def _judged(
     scalars = flatten(drawn, truths, labels={})
     with listener.task("measuring", total=len(scalars.names), unit="parameters") as progress:
         summary = summarize(scalars, seed=seed, progress=progress)
-    features = features_of(data_of(simulated, run))
+    features = features_and_statistics(
+        data_of(simulated, run),
+        given=[variable.name for variable in run.layout.of("context", "given")],
+        series=spec.series(),
+    )
+    learned = learn(scalars, features, seed=seed)
     metrics = measure(
         scalars,
         summary,
-        data_ranks=data_pit(scalars, features, seed=seed),
-        joint_ranks=joint_pits(scalars, features, seed=seed),
+        data_ranks=data_pit(scalars, features.plain, seed=seed),
+        joint_ranks=joint_pits(scalars, features.plain, seed=seed, learned=learned),
+        learned=learned,
         log_density=density,
         context=context_of(simulated, run),
+        features=features,
         limits=Limits(**dict(spec.diagnostics)),
     )
-    return Judged(metrics, crps(scalars), None if density is None else np.asarray(-density))
+    return Judged(
+        metrics,
+        crps(scalars),
+        None if density is None else np.asarray(-density),
+        None if learned is None else learned.nats,
+    )
 
 
 def _flat(tree: Any, place: str = "") -> dict[str, str]:

@@ -193,7 +193,10 @@ def _convert_draws(draws: Draws, target: Target, listener: Listener, source: Pat
         for name, value in draws.values.items()
     )
     number = next(iter(draws.values.values())).shape[1]
-    header = DrawHeader(draws.labels, parameters, number, draws.seed, draws.provenance)
+    scores = {name: own.tolist() for name, own in draws.scores.items()}
+    header = DrawHeader(
+        draws.labels, parameters, number, draws.seed, draws.provenance, scores=scores
+    )
     if formats.sniff(source) == "nc":
         listener.note("data that the netCDF file holds beside the draws are left out")
     if draws.chains:

@@ -68,7 +68,7 @@ def show(path: Path) -> Description:
         layout=run.layout,
         adapter=_learned(run.model_file()) if trained else (),
         history=run.history(),
-        verdict=_verdict(path / DIAGNOSTICS / METRICS),
+        verdict=verdict_in(path / DIAGNOSTICS / METRICS),
         files={entry.name: _size(entry) for entry in sorted(path.iterdir())},
         changed=run.changed(),
     )
@@ -88,7 +88,12 @@ def _learned(model: Path) -> tuple[LearnedState, ...]:
         raise damaged(model, f"its adapter is none of abi's: {error!r}") from error
 
 
-def _verdict(metrics: Path) -> dict[str, Any] | None:
+def verdict_in(metrics: Path) -> dict[str, Any] | None:
+    """The verdict of a diagnosis; None where there is none.
+
+    Errors:
+        RunError: It can't be read.
+    """
     if not metrics.is_file():
         return None
     try:
@@ -136,7 +141,7 @@ def summary(
     if run is not None:
         opened = open_run(run)
         titles = titles_of(spec_of(opened, trust_code=False), opened.layout)
-    found = _answers(draws)
+    found = read_posteriors(draws)
     if isinstance(found, Statistics):
         return replace(found, titles=titles)
     close = [name for name, own in found.elements().items() if looks_like_a_chain(own)]
@@ -150,7 +155,7 @@ def summary(
     return replace(made, titles=titles or labels_in(found.provenance))
 
 
-def _answers(file: Path) -> Draws | Statistics:
+def read_posteriors(file: Path) -> Draws | Statistics:
     """Draws, or estimates; of netCDF of other tools draws with their chains."""
     if file == STDIN:
         return read_answers(None)

@@ -15,12 +15,13 @@ from abi_cli.diagnostics import (
     Inputs,
     Limits,
     Metrics,
+    Outcome,
     PointMetrics,
     Summaries,
     diagnose_points,
     measure_points,
 )
-from abi_cli.diagnostics import diagnose as measure
+from abi_cli.diagnostics.report import Study, study, write
 from abi_cli.diagnostics.summaries import likeness
 from abi_cli.errors import UsageError
 from abi_cli.listener import SILENT, Listener
@@ -118,79 +119,130 @@ def diagnose(
     folder = target.path or run.path / DIAGNOSTICS
     placing.refuse_locked(folder)
     tell_files(model, listener)
-    simulated = validation.simulations(model, seed=seed, compute=compute, listener=listener)
-    last = count(simulated) - 1
-    if shown is not None and not (shown.isdecimal() and int(shown) <= last):
-        raise UsageError(f"Expected --show 0 to {last}; got {shown}")
     session = Session(run, model.spec, compute, listener)
-    real = session.read_all(observed) if observed else None
-    approximator = session.networks
-    labels = {name: section.labels for name, section in (model.spec.parameters or {}).items()}
-    limits = Limits(**dict(model.spec.diagnostics))
-    with blaming_the_run(run, data=validation.data):
-        summaries = _summaries(approximator, simulated, real)
-    if not drawn:
-        points = _points(approximator, run, simulated, validation.data, labels, limits)
-        points = replace(points, observed=summaries.typicality())
-        for note in likeness(points.observed):
-            listener.note(note)
-        with placing.replacing(folder) as place:
-            diagnose_points(points, place, listener=listener, pdf=pdf)
-        return Diagnosis(points, folder, run.history())
-    draws = draws or USUAL_DRAWS
-    with blaming_the_run(run, data=validation.data):
-        answers = _answers(
-            approximator,
-            run,
-            model,
-            simulated,
-            draws=draws or USUAL_DRAWS,
-            seed=seed,
-            listener=listener,
-        )
+    of = _Examined(
+        session,
+        model,
+        real=session.read_all(observed) if observed else None,
+        data=validation.data,
+        seed=seed,
+        draws=draws or USUAL_DRAWS,
+        shown=shown,
+        skipped=selection.skipped,
+    )
+    for look, share in validation.looks():
+        simulated = look.simulations(model, seed=seed, compute=compute, listener=listener)
+        limits = Limits(**dict(model.spec.diagnostics)).spending(share)
+        answered = of.drawn(simulated, limits) if drawn else of.estimated(simulated, limits)
+        if answered.metrics.verdict.outcome is not Outcome.CANNOT_TELL:
+            break
     with placing.replacing(folder) as place:
-        metrics = measure(
-            Inputs(
-                estimates=answers.estimates,
-                truths=answers.truths,
-                labels=labels,
-                prior=answers.truths,
-                history=run.history(),
-                seed=seed,
-                shown=int(shown or 0),
-                data=data_of(simulated, run),
-                context=context_of(simulated, run),
-                disagreement=answers.disagreement,
-                summaries=summaries,
-                log_density=answers.log_density,
-                ranges=ranges_of(run.layout),
-                notes=answers.notes,
-                computed=model.judged.functions,
-                skipped=dict.fromkeys(selection.skipped, "--skip"),
-                limits=limits,
-                source=provenance(run, model.spec, seed=seed),
-            ),
-            place,
-            listener=listener,
-            pdf=pdf,
+        answered.write(place, listener=listener, pdf=pdf)
+    return Diagnosis(answered.metrics, folder, run.history())
+
+
+@dataclass(frozen=True)
+class _Points:
+    """What is found of a network without draws."""
+
+    metrics: PointMetrics
+
+    def write(self, place: Path, *, listener: Listener, pdf: bool) -> None:
+        """Into a folder."""
+        for note in likeness(self.metrics.observed):
+            listener.note(note)
+        diagnose_points(self.metrics, place, listener=listener, pdf=pdf)
+
+
+@dataclass(frozen=True)
+class _Draws:
+    """What is found of a network with draws, and what from."""
+
+    inputs: Inputs
+    found: Study
+
+    @property
+    def metrics(self) -> Metrics:
+        """In numbers."""
+        return self.found.metrics
+
+    def write(self, place: Path, *, listener: Listener, pdf: bool) -> None:
+        """Into a folder."""
+        write(self.inputs, self.found, place, listener=listener, pdf=pdf)
+
+
+@dataclass(frozen=True)
+class _Examined:
+    """A run that is asked about data sets whose parameters are known.
+
+    Arguments:
+        session, model: The run's.
+        real: Real data sets; None where there are none.
+        data: Where the data sets are read from; None where they are simulated.
+        seed, draws, shown, skipped: As in `diagnose`.
+    """
+
+    session: Session
+    model: Model
+    real: Loaded | None
+    data: Path | None
+    seed: int
+    draws: int
+    shown: str | None
+    skipped: Sequence[str]
+
+    def estimated(self, simulated: Datasets, limits: Limits) -> _Points:
+        """How the estimates of a network without draws do."""
+        networks, run = self.session.networks, self.session.run
+        with blaming_the_run(run, data=self.data):
+            summaries = _summaries(networks, simulated, self.real)
+            estimates = networks.estimate(simulated)
+        points = measure_points(
+            networks.inference_network.names,
+            estimates,
+            parameters_of(simulated, run),
+            labels=self._labels(),
+            limits=limits,
         )
-    return Diagnosis(metrics, folder, run.history())
+        return _Points(replace(points, observed=summaries.typicality()))
 
+    def drawn(self, simulated: Datasets, limits: Limits) -> _Draws:
+        """How draws do."""
+        last = count(simulated) - 1
+        if self.shown is not None and not (self.shown.isdecimal() and int(self.shown) <= last):
+            raise UsageError(f"Expected --show 0 to {last}; got {self.shown}")
+        session, model, run = self.session, self.model, self.session.run
+        with blaming_the_run(run, data=self.data):
+            summaries = _summaries(session.networks, simulated, self.real)
+            answers = _answers(session, model, simulated, draws=self.draws, seed=self.seed)
+        inputs = Inputs(
+            estimates=answers.estimates,
+            truths=answers.truths,
+            labels=self._labels(),
+            prior=answers.truths,
+            history=run.history(),
+            seed=self.seed,
+            shown=int(self.shown or 0),
+            data=data_of(simulated, run),
+            given=tuple(variable.name for variable in run.layout.of("context", "given")),
+            series=model.spec.series(),
+            context=context_of(simulated, run),
+            disagreement=answers.disagreement,
+            summaries=summaries,
+            log_density=answers.log_density,
+            ranges=ranges_of(run.layout),
+            notes=answers.notes,
+            computed=model.judged.functions,
+            skipped=dict.fromkeys(self.skipped, "--skip"),
+            likelihood=model.judged.density is not None,
+            limits=limits,
+            source=provenance(run, model.spec, seed=self.seed),
+        )
+        return _Draws(inputs, study(inputs, listener=session.listener))
 
-def _points(
-    approximator: Approximator,
-    run: Run,
-    simulated: Datasets,
-    data: Path | None,
-    labels: Mapping[str, Sequence[str]],
-    limits: Limits,
-) -> PointMetrics:
-    """How the estimates of a network without draws do."""
-    with blaming_the_run(run, data=data):
-        estimates = approximator.estimate(simulated)
-    names = approximator.inference_network.names
-    truths = parameters_of(simulated, run)
-    return measure_points(names, estimates, truths, labels=labels, limits=limits)
+    def _labels(self) -> dict[str, Sequence[str]]:
+        sections = self.model.spec.parameters or {}
+        return {name: section.labels for name, section in sections.items()}
 
 
 def _refuse_draws(run: Run, network: str, asked: Mapping[str, object]) -> None:
@@ -232,16 +284,10 @@ class _Answers:
 
 
 def _answers(
-    approximator: Approximator,
-    run: Run,
-    model: Model,
-    simulated: Datasets,
-    *,
-    draws: int,
-    seed: int,
-    listener: Listener,
+    session: Session, model: Model, simulated: Datasets, *, draws: int, seed: int
 ) -> _Answers:
     """Sample the posterior of every data set, and compute what posteriors are judged by."""
+    approximator, run, listener = session.networks, session.run, session.listener
     truths = parameters_of(simulated, run)
     density = density_of(approximator, simulated, truths, listener)
     watch = Disagreement(approximator.members)

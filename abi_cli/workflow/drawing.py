@@ -113,14 +113,19 @@ def drawing_of_estimates(
 
 
 def header_of(
-    run: Run, titles: Mapping[str, str], drawing: Drawing, first: Loaded, labels: list[str]
+    run: Run,
+    titles: Mapping[str, str],
+    drawing: Drawing,
+    first: Loaded,
+    labels: list[str],
+    scores: Mapping[str, list[float]],
 ) -> DrawHeader:
     """What is known of draws before the first one.
 
     Arguments:
         titles: Name of a parameter's element → its label.
         first: The first of the data sets; what quantities there are depends on these.
-        labels: Of these; they grow as more come.
+        labels, scores: Of these; they grow as more come.
     """
     model = drawing.model
     return DrawHeader.of(
@@ -137,14 +142,22 @@ def header_of(
         },
         more=[] if model is None else quantity_variables(model, first.datasets),
         style=drawing.style,
+        scores=scores,
     )
 
 
-def growing(labels: list[str], first: Loaded, others: Iterable[Loaded]) -> Iterator[Loaded]:
-    """All data sets; `labels`, which are those of the first, grow as they come."""
+def growing(
+    labels: list[str],
+    scores: Mapping[str, list[float]],
+    first: Loaded,
+    others: Iterable[Loaded],
+) -> Iterator[Loaded]:
+    """All data sets; `labels` and `scores`, which are those of the first, grow as they come."""
     yield first
     for loaded in others:
         labels += loaded.labels
+        for name, own in scores.items():
+            own += loaded.scores[name].tolist()
         yield loaded
 
 

@@ -12,6 +12,7 @@ from abi_cli.data.draws import USUAL_STYLE
 from abi_cli.data.statistics import OF_DRAWS
 from abi_cli.listener import SILENT, Listener
 from abi_cli.workflow.drawing import Drawing, drawing_of_estimates
+from abi_cli.workflow.guarded import OnUnlike
 from abi_cli.workflow.reading import Batches, Data
 from abi_cli.workflow.request import USUAL_COMPUTE, USUAL_PLACE, Compute, Target
 from abi_cli.workflow.session import Session
@@ -67,6 +68,7 @@ def estimate(
     compute: Compute = USUAL_COMPUTE,
     trust_code: bool = False,
     refine: bool = False,
+    on_unlike: OnUnlike = OnUnlike.WARN,
     listener: Listener = SILENT,
 ) -> Estimating:
     """Read data sets and make ready to estimate their parameters.
@@ -80,6 +82,7 @@ def estimate(
         usual_seed: A default, which a network without draws leaves unused; the run's by default.
         trust_code: Whether to execute parts of the run's own, if it has any.
         refine: Whether to make posteriors exact by the run's `log_likelihood`, which is executed.
+        on_unlike: What is done about data sets that look unlike the simulations.
 
     Errors:
         UsageError: Draws are asked for where there are none.
@@ -87,7 +90,12 @@ def estimate(
     """
     formats.for_writing(target.path, target.format, Kind.ESTIMATES)
     session = Session.open(
-        path, compute=compute, trust_code=trust_code, refine=refine, listener=listener
+        path,
+        compute=compute,
+        trust_code=trust_code,
+        refine=refine,
+        listener=listener,
+        on_unlike=on_unlike,
     )
     drawing = drawing_of_estimates(
         session.run, session.spec, draws=draws, seed=seed, usual_seed=usual_seed

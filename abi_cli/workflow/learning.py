@@ -22,6 +22,7 @@ from abi_cli.training.checkpoints import has_checkpoint
 from abi_cli.training.sources import Fresh, Stored
 from abi_cli.training.stopping import Stop
 from abi_cli.variables import Datasets
+from abi_cli.workflow.guarded import keep_reference
 from abi_cli.workflow.pointing import pointing
 from abi_cli.workflow.request import Compute, Model, usable_cores
 
@@ -128,15 +129,18 @@ def _learned(folder: Run, job: Job) -> Receipt:
 
     spec, listener, path = job.model.spec, job.listener, folder.path
     loaded = time.perf_counter()
+    source = (
+        Fresh(job.model.need_simulator(), job.workers, spec.training, seed=job.seed)
+        if job.stored is None
+        else Stored(job.stored, spec.training, seed=job.seed)
+    )
     with backend.all_devices(spec.training.batch_size) as devices:
         if devices > 1:
             listener.note(f"learns on {devices} devices, each from its share of every batch")
         trained = learn(
             Plan(
                 spec=spec,
-                source=Fresh(job.model.need_simulator(), job.workers, spec.training, seed=job.seed)
-                if job.stored is None
-                else Stored(job.stored, spec.training, seed=job.seed),
+                source=source,
                 describe=job.model.layout,
                 seed=job.seed,
                 keeping=Keeping(
@@ -151,10 +155,13 @@ def _learned(folder: Run, job: Job) -> Receipt:
         )
         with placing.replacing(path / run.MODEL) as place:
             save_approximator(trained.approximator, place)
+        saved = time.perf_counter()
+        keep_reference(folder, source, spec, trained.approximator, listener)
         before = job.state.seconds if job.state else {}
         took = {
             "starting": loaded - job.begun,
             **trained.timings,
+            "guard": time.perf_counter() - saved,
             "total": time.perf_counter() - job.begun + sum(before.values()),
         }
         folder = run.finish(

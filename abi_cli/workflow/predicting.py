@@ -6,8 +6,8 @@ The likelihood, and the functions of quantities, are the run's own, and are exec
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -17,14 +17,16 @@ from abi_cli.data import Draws, Kind, Loaded, formats, read_draws, write_replica
 from abi_cli.diagnostics.predictive import Check, check, statistics_of, without_ends_of_binary
 from abi_cli.errors import DataError, UsageError
 from abi_cli.listener import SILENT, Listener
-from abi_cli.model.prediction import Replication, replications
+from abi_cli.model.prediction import replications
 from abi_cli.model.quantities import OF_TRUTHS
-from abi_cli.model.workers import Workers
 from abi_cli.run import Run
 from abi_cli.variables import Datasets, Layout, Value, Variable, array_of, concatenate, count, take
+from abi_cli.workflow.calibrating import Checked, calibrated
 from abi_cli.workflow.drawing import Drawing
+from abi_cli.workflow.guarded import OnUnlike
 from abi_cli.workflow.opening import model_of, refuse_without_draws
 from abi_cli.workflow.reading import Batches, Data
+from abi_cli.workflow.replicating import replicated_of
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
     USUAL_PLACE,
@@ -38,10 +40,6 @@ from abi_cli.workflow.session import Session
 from abi_cli.workflow.simulating import Written
 
 USUAL_DRAWS = 200
-_FIRST_TASKS = 0.5
-"""Seconds of work in this process before others are worth starting."""
-_WORTH_WORKERS = 3.0
-"""Seconds that the rest must take for that."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class Prediction:
     Arguments:
         labels: Of the data sets.
         replicated: Observable → values of `dataset × draw` data sets, draw after draw.
-        observed: Observable → the data.
+        observed: Given or observable → the data.
         parameters: Name → `(dataset, draw, *event)`.
         quantities: Name → `(dataset, draw, *event)` of the replicated data, and of the observed;
             of the latter those alone that depend on data.
@@ -63,6 +61,12 @@ class Prediction:
     parameters: dict[str, np.ndarray]
     quantities: tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 
+    def of(self, row: int) -> tuple[Datasets, Datasets]:
+        """A data set with what it came with, and those that replicate it."""
+        draws = count(self.replicated) // len(self.labels)
+        own = take(self.observed, np.array([row]))
+        return own, take(self.replicated, np.arange(row * draws, (row + 1) * draws))
+
     def checks(self) -> list[Check]:
         """Statistics of the data beside those of replicated data, data set after data set."""
         number = len(self.labels)
@@ -70,7 +74,7 @@ class Prediction:
             name: value.reshape(number, -1)
             for name, value in statistics_of(self.replicated).items()
         }
-        of_observed = statistics_of(self.observed)
+        of_observed = statistics_of({name: self.observed[name] for name in self.replicated})
         of_data = self.quantities[1]
         for values, found in zip(self.quantities, (of_replicated, of_observed), strict=True):
             found |= {n: v for n, v in values.items() if n in of_data and v.ndim == 2}
@@ -103,11 +107,11 @@ class Predicting:
         parts = []
         jobs, number = session.compute.workers(), len(loaded.labels)
         with session.listener.task("simulating", number, "data sets") as progress:
-            for part in _shared_out(tasks, jobs=jobs, number=number):
+            for part in replicated_of(tasks, jobs=jobs, number=number):
                 parts.append(part)
                 progress.advance()
         replicated = concatenate(parts)
-        observed = {v.name: datasets[v.name] for v in layout.of("observable")}
+        observed = {v.name: datasets[v.name] for v in layout.of("given", "observable")}
         return Prediction(
             loaded.labels,
             replicated,
@@ -120,6 +124,25 @@ class Predicting:
                 ),
             ),
         )
+
+    def check(self) -> Checked:
+        """Simulate them, and what is usual, and judge the data sets.
+
+        Errors:
+            SpecError, UserFunctionError: As `predict`.
+        """
+        prediction = self.predict()
+        found = calibrated(
+            self.session,
+            self.model.need_simulator(),
+            self.loaded.datasets,
+            prediction.replicated,
+            self.loaded.labels,
+            draws=self._draws,
+            seed=self.seed,
+        )
+        quantities = [c for c in prediction.checks() if c.name in prediction.quantities[1]]
+        return replace(found, checks=[*found.checks, *quantities])
 
     def _parameters(self) -> dict[str, np.ndarray]:
         return {v.name: self.drawn.values[v.name] for v in self.session.run.layout.of("parameter")}
@@ -177,22 +200,6 @@ class Predicting:
         return Variable(name, "context", ragged=False, event=array_of(value).shape[1:])
 
 
-def _shared_out(tasks: Iterator[Replication], *, jobs: int, number: int) -> Iterator[Datasets]:
-    """Tasks done here, and by other processes if they take long; the results are the same."""
-    begun = time.perf_counter()
-    done = 0
-    for task in tasks:
-        yield task.simulate()
-        done += 1
-        if (took := time.perf_counter() - begun) > _FIRST_TASKS:
-            break
-    else:
-        return
-    worth = took / done * (number - done) > _WORTH_WORKERS
-    with Workers(jobs if worth else 0) as workers:
-        yield from workers.imap(Replication.simulate, tasks, ahead=4 * jobs + 1)
-
-
 def predict(
     path: Path,
     data: Data,
@@ -205,6 +212,7 @@ def predict(
     trust_code: bool = False,
     selection: Selection = USUAL_SELECTION,
     refine: bool = False,
+    on_unlike: OnUnlike = OnUnlike.WARN,
     listener: Listener = SILENT,
 ) -> Predicting:
     """Make ready to simulate data that the posteriors of data sets would generate.
@@ -216,6 +224,7 @@ def predict(
         drawn: A file of draws to take, instead of drawing now.
         seed: The run's by default.
         selection: Quantities beside those of the spec, or some of them to leave out.
+        on_unlike: What is done about data sets that look unlike the simulations.
 
         refine: Whether to make posteriors exact by the run's `log_likelihood`.
 
@@ -227,7 +236,12 @@ def predict(
     if refine and drawn is not None:
         raise UsageError("expected --refine or a file of draws; got both")
     session = Session.open(
-        path, compute=compute, trust_code=trust_code, refine=refine, listener=listener
+        path,
+        compute=compute,
+        trust_code=trust_code,
+        refine=refine,
+        listener=listener,
+        on_unlike=on_unlike,
     )
     run = session.run
     if drawn is None:

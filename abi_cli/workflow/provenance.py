@@ -6,6 +6,7 @@ import shlex
 
 from abi_cli import registry
 from abi_cli.diagnostics import Provenance
+from abi_cli.diagnostics.advice import Means
 from abi_cli.networks.network import InferenceNetwork, Network, SummaryNetwork
 from abi_cli.run import Run
 from abi_cli.spec import Spec
@@ -38,6 +39,7 @@ def provenance(run: Run, spec: Spec, *, seed: int) -> Provenance:
         facts={name: value for name, value in facts.items() if value},
         spec=run.spec_file().read_text(encoding="utf-8"),
         methods=_methods(run, spec),
+        means=_means(spec),
         references=tuple(network.reference for network in networks if network.reference),
     )
 
@@ -49,6 +51,19 @@ def _networks(spec: Spec) -> list[Network]:
     if summary is not None:
         named.append(registry.expected(summary, SummaryNetwork))
     return [*named, registry.expected(inference, InferenceNetwork)]
+
+
+def _means(spec: Spec) -> Means:
+    """What the inference network has, as far as it decides what can be tried."""
+    part = spec.networks.inference
+    network = registry.expected(part, InferenceNetwork)
+    largest = network.SIZES["large"].items() if network.SIZES else ()
+    return Means(
+        part.name,
+        getattr(network, "transform", ""),
+        getattr(network, "base", ""),
+        large=bool(largest) and all(getattr(network, name) >= value for name, value in largest),
+    )
 
 
 def _methods(run: Run, spec: Spec) -> str:

@@ -14,6 +14,7 @@ from abi_cli.errors import UsageError
 from abi_cli.listener import SILENT, Listener
 from abi_cli.workflow.drawing import USUAL_DRAWS, Drawing
 from abi_cli.workflow.estimating import Estimating
+from abi_cli.workflow.guarded import OnUnlike
 from abi_cli.workflow.opening import refuse_without_draws
 from abi_cli.workflow.reading import Batches, Data
 from abi_cli.workflow.request import USUAL_COMPUTE, USUAL_PLACE, Compute, Target
@@ -131,6 +132,7 @@ def sample(
     quantities: bool = False,
     selection: Selection = USUAL_SELECTION,
     refine: bool = False,
+    on_unlike: OnUnlike = OnUnlike.WARN,
     listener: Listener = SILENT,
 ) -> Sampling:
     """Read data sets and make ready to draw from their posteriors.
@@ -145,6 +147,7 @@ def sample(
         quantities: Whether to compute those of the spec, too, by the run's own code.
         selection: More of them, or fewer.
         refine: Whether to make posteriors exact by the run's `log_likelihood`, which is executed.
+        on_unlike: What is done about data sets that look unlike the simulations.
 
     Errors:
         UsageError: The network has no draws; a statistic is unknown.
@@ -153,7 +156,12 @@ def sample(
     shape.refuse_too_few(draws)
     codec = formats.choose(target.path, target.format, shape.fits)
     session = Session.open(
-        path, compute=compute, trust_code=trust_code, refine=refine, listener=listener
+        path,
+        compute=compute,
+        trust_code=trust_code,
+        refine=refine,
+        listener=listener,
+        on_unlike=on_unlike,
     )
     refuse_without_draws(session.run, session.spec)
     target.claim()

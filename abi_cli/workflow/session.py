@@ -44,6 +44,7 @@ from abi_cli.workflow.drawing import (
     header_of,
     watched,
 )
+from abi_cli.workflow.guarded import Guarding, OnUnlike, examined, guard_of
 from abi_cli.workflow.naming import naming_of, titles_of
 from abi_cli.workflow.opening import (
     model_of,
@@ -60,6 +61,7 @@ from abi_cli.workflow.selecting import USUAL_SELECTION, Selection
 
 if TYPE_CHECKING:
     from abi_cli.approximator import Approximator
+    from abi_cli.guard import Guard
 
 Part = TypeVar("Part")
 
@@ -82,6 +84,7 @@ class Session:
         spec: The run's.
         compute: Backend and device.
         listener: Hears notes, warnings and progress.
+        on_unlike: What is done about data sets that look unlike the simulations.
         refiner: Makes posteriors exact by the model's density; None to leave them as they are.
     """
 
@@ -89,6 +92,7 @@ class Session:
     spec: Spec
     compute: Compute = USUAL_COMPUTE
     listener: Listener = SILENT
+    on_unlike: OnUnlike = OnUnlike.WARN
     refiner: Refiner | None = None
 
     @classmethod
@@ -100,6 +104,7 @@ class Session:
         trust_code: bool = False,
         refine: bool = False,
         listener: Listener = SILENT,
+        on_unlike: OnUnlike = OnUnlike.WARN,
     ) -> Session:
         """Open a run.
 
@@ -121,7 +126,7 @@ class Session:
         if refine:
             refuse_without_draws(run, spec)
             refiner = Refiner.of(run, jobs=compute.workers(), listener=listener)
-        return cls(run, spec, compute, listener, refiner)
+        return cls(run, spec, compute, listener, on_unlike, refiner)
 
     @cached_property
     def networks(self) -> Approximator:
@@ -183,32 +188,44 @@ class Session:
             DataError: They are not there, or not data of this model.
         """
         batches = read_data(data, self.run.layout, self.naming, whole=whole)
-        return replace(batches, parts=self._examined(batches.parts))
+        return replace(
+            batches, parts=examined(batches, self.examine, self.guarding(), self.listener)
+        )
 
     def read_all(self, data: Data) -> Loaded:
         """All data sets at once; see `read`."""
         return next(self.read(data, whole=True).parts)
 
-    def _examined(self, parts: Iterable[Loaded]) -> Iterator[Loaded]:
-        said: set[str] = set()
-        for loaded in parts:
-            for note in loaded.notes:
-                if note not in said:
-                    self.listener.note(note)
-                    said.add(note)
-            for name, warning in self.examine(loaded).items():
-                if name not in said:
-                    self.listener.warn(warning)
-                    said.add(name)
-            yield loaded
+    @cached_property
+    def guard(self) -> Guard | None:
+        """The run's; None where it has none, or nobody is to look.
+
+        Errors:
+            RunError: Its file is not what training wrote.
+        """
+        return None if self.on_unlike is OnUnlike.OFF else guard_of(self.run)
+
+    def guarding(self) -> Guarding:
+        """What looks at the data sets of a command: whether they are like the simulations."""
+        return Guarding(
+            self.guard,
+            self.run.layout,
+            lambda data: self.networks.summaries(data),
+            self.on_unlike,
+            self.listener,
+        )
 
     def examine(self, loaded: Loaded) -> dict[str, str]:
         """What is odd about data sets: a sentence on each thing, by what it is about.
 
         All data sets that a posterior is asked of come by here before it is drawn from, whether
-        from a file, from memory or line by line.
+        from a file, from memory or line by line. Context outside what was simulated is left to the
+        guard, where there is one.
         """
-        return oddities(loaded.datasets, loaded.labels, self.run.layout)
+        told = oddities(loaded.datasets, loaded.labels, self.run.layout)
+        if self.guard is None:
+            return told
+        return {what: text for what, text in told.items() if what not in self.run.layout}
 
     def draws(
         self, loaded: Loaded, *, draws: int, seed: int, first: int = 0
@@ -243,12 +260,13 @@ class Session:
         """
         first = next(data.parts)
         labels = list(first.labels)
-        header = header_of(self.run, self.titles, drawing, first, labels)
+        scores = {name: own.tolist() for name, own in first.scores.items()}
+        header = header_of(self.run, self.titles, drawing, first, labels, scores)
         header = replace(header, told=() if self.refiner is None else TOLD)
         watch = Disagreement(0 if self.refiner else self.networks.members)
         draw = partial(self.draws, draws=drawing.draws, seed=drawing.seed)
         total = len(labels) * drawing.draws if data.whole else None
-        parts = growing(labels, first, data.parts)
+        parts = growing(labels, scores, first, data.parts)
         blocks = drawn_from(parts, draw, header, drawing, total=total, listener=self.listener)
         blocks = watched(blocks, watch, labels, self.run.layout, self.listener)
         return Drawn(header, self._told_after(blocks), watch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,13 +13,14 @@ import numpy as np
 from abi_cli.data import DrawHeader, Loaded, estimates_of
 from abi_cli.data.contents import EstimateHeader
 from abi_cli.data.files import ahead
-from abi_cli.data.record_texts import texts_of
+from abi_cli.data.record_texts import SCORES, texts_of
 from abi_cli.data.requests import Line, lines_of, read_requests
 from abi_cli.data.statistics import parse
 from abi_cli.errors import AbiError, DataError
 from abi_cli.listener import SILENT, Listener
 from abi_cli.variables import DrawBlock
 from abi_cli.workflow.drawing import USUAL_DRAWS
+from abi_cli.workflow.guarded import SCORE, Guarding, OnUnlike
 from abi_cli.workflow.opening import refuse_without_draws
 from abi_cli.workflow.request import USUAL_COMPUTE, Compute
 from abi_cli.workflow.sampling import refuse_too_few
@@ -43,6 +44,7 @@ class Streaming:
     """A stream of answers; use it once.
 
     Arguments:
+        guarding: Looks at each data set.
         names: Statistics of draws to answer with; none for the draws themselves.
         answered: How many data sets there were so far.
         warm: Whether all sizes are compiled.
@@ -50,6 +52,7 @@ class Streaming:
     """
 
     session: Session
+    guarding: Guarding
     draws: int
     seed: int
     names: tuple[str, ...]
@@ -126,7 +129,12 @@ class Streaming:
         layout = self.session.run.layout
         labels = [loaded.labels[row] for row in rows]
         header = DrawHeader.of({}, layout, labels=labels, draws=self.draws, seed=self.seed)
-        odd = self._warnings(loaded, rows)
+        beside = self._beside(loaded.of(rows))
+        said = [dict(more).get(SCORES, {}) for more in beside]
+        if self.session.refiner is not None and not self.names:
+            # one object holds what is known of the data set and of its refinement
+            header = replace(header, scores={n: [one[n] for one in said] for n in said[0]})
+            beside = [[(k, v) for k, v in more if k != SCORES] for more in beside]
         in_text = texts_of(EstimateHeader(self.names) if self.names else header)
         if not self.warm and self.session.refiner is None:
             self._warm_up(loaded, rows[:1])
@@ -135,15 +143,31 @@ class Streaming:
         if self.names:
             parts = estimates_of(header, blocks, self.names)
         texts = [text for part in parts for text in in_text(part)]
-        for text, warnings in zip(texts, odd, strict=True):
-            more = f', "warnings": {json.dumps(warnings, ensure_ascii=False)}' if warnings else ""
-            yield f"{text[:-1]}{more}}}"
+        for text, more in zip(texts, beside, strict=True):
+            added = [f", {json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}" for k, v in more]
+            yield f"{text[:-1]}{''.join(added)}}}"
 
-    def _warnings(self, loaded: Loaded, rows: np.ndarray) -> list[list[str]]:
-        """What is odd about each data set."""
-        if not self.session.examine(loaded.of(rows)):
-            return [[] for _ in rows]
-        return [list(self.session.examine(loaded.of(row[None])).values()) for row in rows]
+    def _beside(self, loaded: Loaded) -> list[list[tuple[str, Any]]]:
+        """What is said of each data set beside its posterior, by key.
+
+        Errors:
+            DataError: One is unlike the simulations, where such are not to be answered.
+        """
+        number = len(loaded.labels)
+        odd: list[list[str]] = [[] for _ in range(number)]
+        if self.session.examine(loaded):
+            alone = (loaded.of(np.array([row])) for row in range(number))
+            odd = [list(self.session.examine(one).values()) for one in alone]
+        scores = self.guarding.look(loaded)
+        found: list[list[tuple[str, Any]]] = [[] for _ in range(number)]
+        if scores is not None:
+            for row, label in enumerate(loaded.labels):
+                told = self.guarding.told(label, scores, row)
+                odd[row] += [told] if told else []
+                found[row].append((SCORES, {SCORE: float(scores.p[row])}))
+        for own, warnings in zip(found, odd, strict=True):
+            own += [("warnings", warnings)] if warnings else []
+        return found
 
     def _refusal(self, line: Line, error: Exception) -> str:
         """The answer to a line that has no other."""
@@ -190,6 +214,7 @@ def stream(
     compute: Compute = USUAL_COMPUTE,
     trust_code: bool = False,
     refine: bool = False,
+    on_unlike: OnUnlike = OnUnlike.WARN,
     listener: Listener = SILENT,
 ) -> Streaming:
     """Make ready to answer data sets as they come.
@@ -202,6 +227,7 @@ def stream(
             file.
         trust_code: Whether to execute parts of the run's own, if it has any.
         refine: Whether to make posteriors exact by the run's `log_likelihood`, which is executed.
+        on_unlike: What is done about data sets that look unlike the simulations.
 
     Errors:
         UsageError: The network has no draws; a statistic is unknown, or takes more draws.
@@ -210,7 +236,14 @@ def stream(
     names = () if points is None else parse(points)
     refuse_too_few(names, draws)
     session = Session.open(
-        path, compute=compute, trust_code=trust_code, refine=refine, listener=listener
+        path,
+        compute=compute,
+        trust_code=trust_code,
+        refine=refine,
+        listener=listener,
+        on_unlike=on_unlike,
     )
     refuse_without_draws(session.run, session.spec)
-    return Streaming(session, draws, session.seed if seed is None else seed, names)
+    return Streaming(
+        session, session.guarding(), draws, session.seed if seed is None else seed, names
+    )

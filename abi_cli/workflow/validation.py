@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +21,14 @@ from abi_cli.workflow.stored import stored_simulations
 if TYPE_CHECKING:
     from abi_cli.approximator import Approximator
 
-_DATASETS = 1_000
+_DATASETS = 2_000
 """Fresh ones, where nothing else is asked for."""
+
+FIRST_LOOK = 1_000
+"""Data sets of the first look; each further one has twice as many as that before."""
+
+SPENT = (1 / 2, 1 / 4, 1 / 8, 1 / 8)
+"""Shares of the error rates, look by look."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +36,36 @@ class Validation:
     """Which data sets to take.
 
     Arguments:
-        datasets: How many; 1,000 by default, or all that are stored.
+        datasets: How many; 2,000 by default, or all that are stored.
         data: Stored simulations that training has not seen, instead of fresh ones.
         context: Context variables to hold fixed in fresh ones, as `NAME=VALUE`.
+        until_sure: Take as many fresh ones as are needed to tell, see `looks`.
     """
 
     datasets: int | None = None
     data: Path | None = None
     context: Sequence[str] = ()
+    until_sure: bool = False
+
+    def looks(self) -> Iterator[tuple[Validation, float]]:
+        """What to take at each look, and the share of both error rates that is spent on it.
+
+        Looking until something is found finds it by chance: so the error rates of all looks must
+        add up to those of one (Pocock 1977, Biometrika 64; Lan & DeMets 1983, Biometrika 70).
+
+        Errors:
+            UsageError: A number is asked for, too, or stored ones are.
+        """
+        if not self.until_sure:
+            yield self, 1.0
+            return
+        if self.datasets is not None or self.data is not None:
+            asked = "--datasets" if self.data is None else "--data"
+            raise UsageError(
+                f"Expected --until-sure with fresh simulations alone; got {asked}, too"
+            )
+        for k, share in enumerate(SPENT):
+            yield replace(self, datasets=FIRST_LOOK * 2**k), share
 
     def simulations(
         self, model: Model, *, seed: int, compute: Compute, listener: Listener

@@ -1,0 +1,258 @@
+"""What can be wrong with a posterior, and how it is said.
+
+Every test has a p-value and a size; here both become words. A width is named only where it shows in
+both ways of looking at it: in the ranks, and in errors held against the sds of the draws. Ranks
+alone call draws of the right sd and of the wrong shape too wide or too narrow: of Student's t with
+3 degrees of freedom, drawn as a normal of the same sd, normal scores have an sd of 0.8.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from scipy import special
+
+from abi_cli.diagnostics.ratio import Loss
+from abi_cli.diagnostics.strata import Stratum
+from abi_cli.diagnostics.uniformity import INTERVAL, Uniformity
+
+
+class Kind(StrEnum):
+    """What can be wrong with a posterior."""
+
+    NARROW = "narrow"
+    WIDE = "wide"
+    LOW = "low"
+    HIGH = "high"
+    SHAPE = "shape"
+    TAILS = "tails"
+    MODES = "modes"
+    SKEW = "skew"
+    UNINFORMED = "uninformed"
+    OVERINFORMED = "overinformed"
+    JOINT_NARROW = "joint_narrow"
+    JOINT_WIDE = "joint_wide"
+    JOINT_SHAPE = "joint_shape"
+    TOLD_APART = "told_apart"
+    LOST = "lost"
+    BEYOND = "beyond"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that is certainly wrong.
+
+    Arguments:
+        kinds: What, in the field's terms.
+        reason: In a few words, with size and p-value.
+        large: Whether it is beyond the limits.
+    """
+
+    kinds: tuple[Kind, ...]
+    reason: str
+    large: bool
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How large a fault may be, and how sure one must be of it.
+
+    Arguments:
+        p: Family-wise level: exact posteriors are called inexact with at most this probability,
+            however many parameters there are (Bonferroni).
+        sd_ratio: Posterior sds may be off by this factor, either way.
+        mean_score: The mean normal score may be this far from 0, either way.
+        joint_warning, joint_failure: From where on the mean normal score of a joint quantity is
+            worth a warning, and a failure.
+        loss_warning, loss_failure: The same of the nats that are lost of a parameter.
+        interval: Level of the intervals that must lie within the limits for a pass.
+    """
+
+    p: float = 0.03
+    sd_ratio: float = 1.1
+    mean_score: float = 0.1
+    joint_warning: float = 0.1
+    joint_failure: float = 0.5
+    loss_warning: float = 0.05
+    loss_failure: float = 0.2
+    interval: float = INTERVAL
+
+    def spending(self, share: float) -> Limits:
+        """With a share of both errors: of a fault where there is none, and of a pass of one."""
+        return replace(self, p=share * self.p, interval=1 - share * (1 - self.interval))
+
+
+DEFAULT_LIMITS = Limits()
+
+AGREES = 0.4
+"""Share of the width that ranks tell which errors and sds must tell as well."""
+
+BENT = 0.45
+"""Share of the spread's standard errors from where on those of the tails contradict a width."""
+
+NAMED = 3.0
+"""From this many standard errors on a shape is called by its name."""
+
+
+def of_ranks(
+    ranks: Uniformity, *, level: float, limits: Limits, width: float | None = None
+) -> Fault | None:
+    """What the ranks of a parameter say is wrong; None where nothing is certain.
+
+    Arguments:
+        level: Of each of the three tests.
+        width: Posterior sd ÷ the error that it should tell, see `Summary`; None where unknown.
+    """
+    if min(ranks.p_location, ranks.p_spread, ranks.p_shape) >= level:
+        return None
+    told: dict[Kind, str] = {}
+    if ranks.p_spread < level and _agree(ranks.sd_ratio, width) and not _bent(ranks):
+        percent = 100 * abs(ranks.sd_ratio - 1)
+        kind = Kind.WIDE if ranks.sd_ratio > 1 else Kind.NARROW
+        told[kind] = f"{percent:.0f} % too {kind.value} (p = {ranks.p_spread:.1g})"
+    if ranks.p_location < level:
+        # A true value that ranks high means a posterior that lies low.
+        kind = Kind.LOW if ranks.mean_score > 0 else Kind.HIGH
+        size = abs(ranks.mean_score)
+        told[kind] = f"{size:.2f} sd too {kind.value} (p = {ranks.p_location:.1g})"
+    # The shape test sees the other two faults as well: it speaks only where they don't.
+    if not told:
+        kind, words = _shape(ranks)
+        told[kind] = f"{words} (p = {min(ranks.p_spread, ranks.p_shape):.1g})"
+    return Fault(tuple(told), " and ".join(told.values()), is_large(ranks, limits))
+
+
+def is_large(ranks: Uniformity, limits: Limits) -> bool:
+    """Whether width or place, as ranks tell them, are beyond the limits."""
+    wide = not 1 / limits.sd_ratio <= ranks.sd_ratio <= limits.sd_ratio
+    return wide or abs(ranks.mean_score) > limits.mean_score
+
+
+def _agree(sd_ratio: float, width: float | None) -> bool:
+    """Whether sds are off in the way that ranks say."""
+    if width is None:
+        return True
+    told, seen = math.log(sd_ratio), math.log(max(width, 1e-300))
+    return seen * math.copysign(1, told) > AGREES * abs(told)
+
+
+def _bent(ranks: Uniformity) -> bool:
+    """Whether the tails contradict the width: heavier than drawn where ranks say too wide.
+
+    The tail score of normals that are drawn too wide, or too narrow, is below a third of the
+    spread's, or of the other sign; that of t₃ drawn as a normal is as large.
+    """
+    spread = -float(special.ndtri(max(ranks.p_spread, 1e-300) / 2))
+    return math.copysign(1, ranks.sd_ratio - 1) * ranks.tail_score > BENT * spread
+
+
+def _shape(ranks: Uniformity) -> tuple[Kind, str]:
+    """What is wrong with the shape, by the larger of the two scores that have a name."""
+    skew, tails = ranks.skew_score, ranks.tail_score
+    if max(abs(skew), abs(tails)) < NAMED:
+        return Kind.SHAPE, "of the wrong shape"
+    if abs(skew) > abs(tails):
+        side = "right" if skew > 0 else "left"
+        return Kind.SKEW, f"drawn without its longer tail to the {side}"
+    if tails > 0:
+        return Kind.TAILS, "drawn with too light tails and too round a middle"
+    return Kind.MODES, "drawn as one peak where there are two modes, or none"
+
+
+def given_data(ranks: Uniformity, *, level: float, limits: Limits) -> Fault | None:
+    """What ranks of the distance from a prediction by the data say is wrong."""
+    if ranks.p_location >= level:
+        return None
+    kind, words = Kind.UNINFORMED, "less informed than the data allow"
+    if ranks.mean_score > 0:  # the draws are closer to the prediction than the truths
+        kind, words = Kind.OVERINFORMED, "surer than the data allow"
+    reason = f"{words} (p = {ranks.p_location:.1g})"
+    return Fault((kind,), reason, abs(ranks.mean_score) > limits.mean_score)
+
+
+def by_strata(strata: Sequence[Stratum], *, level: float, limits: Limits) -> Fault | None:
+    """What is wrong for some data, where the evidence is strongest; None where nothing is certain.
+
+    Arguments:
+        level: Of either test of each.
+    """
+    wrong = [own for own in strata if own.p < level]
+    if not wrong:
+        return None
+    worst = min(wrong, key=lambda own: (not own.named, own.p))
+    ranks = worst.ranks
+    if worst.p_width < worst.p_place:
+        kind = Kind.WIDE if ranks.sd_ratio > 1 else Kind.NARROW
+        words = f"{100 * abs(ranks.sd_ratio - 1):.0f} % too {kind.value}"
+    else:
+        kind = Kind.LOW if ranks.mean_score > 0 else Kind.HIGH
+        words = f"{abs(ranks.mean_score):.2f} sd too {kind.value}"
+    large = any(is_large(own.ranks, limits) for own in wrong)
+    return Fault((kind,), f"{words} where {worst} (p = {worst.p:.1g})", large)
+
+
+_JOINTLY = {
+    ("spread", True): (Kind.JOINT_NARROW, "too narrow"),
+    ("spread", False): (Kind.JOINT_WIDE, "too wide"),
+    ("reference", True): (Kind.OVERINFORMED, "surer than the data allow"),
+    ("reference", False): (Kind.UNINFORMED, "less informed than the data allow"),
+}
+
+
+def of_loss(
+    loss: Loss, *, level: float, limits: Limits, parameters: int = 1, alone: float | None = None
+) -> Fault | None:
+    """What a lower bound of the divergence says is wrong; None where it is not certain, or small.
+
+    Arguments:
+        parameters: Of how many parameters it is, whose limits add up.
+        alone: Of several: the sum of what is lost of each alone, in nats.
+    """
+    if loss.p >= level or loss.nats < parameters * limits.loss_warning:
+        return None
+    size = f"at least {loss.nats:.2f} nats"
+    kind, words = Kind.LOST, f"{size} from exact"
+    if alone is not None and loss.nats > 2 * alone:
+        kind, words = Kind.JOINT_SHAPE, f"drawn without its dependence, {size} from exact"
+    elif loss.by_data:
+        kind, words = Kind.UNINFORMED, f"less informed than the data allow, by {size}"
+    large = loss.nats > parameters * limits.loss_failure
+    return Fault((kind,), f"{words} (p = {loss.p:.1g})", large)
+
+
+def jointly(
+    quantity: str, ranks: Uniformity, *, level: float, limits: Limits, several: bool
+) -> Fault | None:
+    """What the ranks of a joint quantity say is wrong; None where it is not certain, or small.
+
+    Arguments:
+        several: Whether more than one parameter has a part in it: then spread and shape of its
+            ranks count, too.
+    """
+    size = abs(ranks.mean_score)
+    if ranks.p_location < level and size >= limits.joint_warning:
+        kind, words = _JOINTLY.get(
+            (quantity, ranks.mean_score > 0),
+            (Kind.TOLD_APART, "told from the truth by a classifier"),
+        )
+        reason = f"{words} ({quantity} {signed(ranks.mean_score)}, p = {ranks.p_location:.1g})"
+        return Fault((kind,), reason, size > limits.joint_failure)
+    p, size = min(ranks.p_spread, ranks.p_shape), _joint_size(ranks)
+    if not several or p >= level or size < limits.joint_warning:
+        return None
+    reason = f"drawn with the wrong dependence between parameters ({quantity}, p = {p:.1g})"
+    return Fault((Kind.JOINT_SHAPE,), reason, size > limits.joint_failure)
+
+
+def _joint_size(ranks: Uniformity) -> float:
+    """How far the law of ranks is from uniform in spread and shape, on the scale of mean scores."""
+    named = max(abs(ranks.skew_score), abs(ranks.tail_score)) / math.sqrt(ranks.number)
+    return max(abs(math.log(ranks.sd_ratio)), named)
+
+
+def signed(value: float) -> str:
+    """With two decimals and a true minus sign."""
+    return f"{value:+.2f}".replace("-", "−")

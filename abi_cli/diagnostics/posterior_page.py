@@ -1,0 +1,122 @@
+"""One page about posteriors of real data: what can be said, and each data set by itself.
+
+It needs no network and no script to be read.
+"""
+
+from __future__ import annotations
+
+import base64
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from abi_cli.diagnostics.page import Provenance, environment
+from abi_cli.diagnostics.pictures import Picture
+from abi_cli.diagnostics.predictive import Check
+
+
+class Tone(StrEnum):
+    """What a statement means for the reader, and how it is coloured."""
+
+    GOOD = "pass"
+    WARNING = "warn"
+    BAD = "fail"
+    OPEN = "cannot"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What can be said of the posteriors.
+
+    Arguments:
+        title: In a few words.
+        remedy: What to do about it, if anything.
+    """
+
+    tone: Tone
+    title: str
+    text: str
+    remedy: str | None = None
+
+
+Row = tuple[str, Mapping[str, float]]
+"""Title of a parameter, its statistics."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A data set, in full.
+
+    Arguments:
+        rows: Its parameters.
+        pictures: Of its posterior, and of its data beside replicated data.
+        checks: Statistics of its data beside those of replicated data.
+    """
+
+    label: str
+    rows: Sequence[Row]
+    pictures: Sequence[Picture]
+    checks: Sequence[Check] = ()
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the page has.
+
+    Arguments:
+        statements: What can be said, what matters most first.
+        overview: Pictures of all data sets together.
+        columns: Names of the parameters of `table`.
+        table: Label of a data set → an interval for each of them.
+        parts: The data sets that are shown in full.
+        remark: Which these are, where they are not all.
+        methods: For a paper.
+        source: Where it comes from.
+    """
+
+    title: str
+    statements: Sequence[Statement]
+    overview: Sequence[Picture]
+    columns: Sequence[str]
+    table: Sequence[tuple[str, Sequence[Mapping[str, float]]]]
+    parts: Sequence[Part]
+    methods: str
+    source: Provenance
+    remark: str = ""
+    references: Sequence[str] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True)
+class Image:
+    """A picture as PNG.
+
+    Arguments:
+        base64: Its bytes.
+        width: In pixels.
+    """
+
+    base64: str
+    width: int
+
+
+def page_text(page: Page, images: Mapping[int, Image]) -> str:
+    """The page.
+
+    Arguments:
+        images: Number of a picture, by `id`, → what it looks like.
+    """
+    template = environment().get_template("posteriors.html.j2")
+    return template.render(page=page, images=images, number=id)
+
+
+def image(picture: Picture) -> Image:
+    """A picture, drawn."""
+    from abi_cli.diagnostics import style
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "picture.png"
+        style.save(picture.draw, file)
+        content = file.read_bytes()
+    return Image(base64.b64encode(content).decode(), int.from_bytes(content[16:20]))

@@ -1,0 +1,229 @@
+"""The guard of a run: kept at the end of its training, at hand where data sets are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from abi_cli import placing
+from abi_cli.data import Loaded
+from abi_cli.data.entries import listing
+from abi_cli.data.npz import read_arrays, write_arrays
+from abi_cli.errors import DataError, RunError, UserFunctionError
+from abi_cli.guard import UNLIKE, Guard, Reference, Scores, Verdict, flagged
+from abi_cli.listener import Listener
+from abi_cli.manifest import REFERENCE
+from abi_cli.run import Run
+from abi_cli.spec import Spec
+from abi_cli.training.sources import Source
+from abi_cli.variables import Datasets, Layout
+from abi_cli.workflow.reading import Batches
+from abi_cli.workflow.refusing import refusing
+
+if TYPE_CHECKING:
+    from abi_cli.approximator import Approximator
+
+SCORE = "guard"
+"""What the p-value of a data set is called beside its draws."""
+
+FEWEST = 100
+"""Simulations that tell of nothing: so few make no reference."""
+
+
+def keep_reference(
+    folder: Run, source: Source, spec: Spec, approximator: Approximator, listener: Listener
+) -> None:
+    """Look at simulations that nothing was learned from, and keep what was seen in the run.
+
+    A training is not lost because one of these simulations fails: the run has no guard then.
+    """
+    file = folder.path / REFERENCE
+    file.unlink(missing_ok=True)  # of a shorter training
+    try:
+        with listener.task("looking at fresh simulations"):
+            reference = Reference.of(
+                source.reference(),
+                approximator.layout,
+                approximator.summaries,
+                series=spec.series(),
+            )
+    except UserFunctionError as error:
+        listener.warn(
+            f"the run is kept without a guard, since a simulation for it failed: {error.message}"
+        )
+        return
+    number = 0 if reference is None else len(reference)
+    if reference is None or number < FEWEST:
+        listener.note(
+            f"the run is kept without a guard: {number:,} simulations held out are too few for one"
+        )
+        return
+    with placing.replacing(file) as place:
+        write_arrays(place, reference.to_arrays())
+    listener.note(f"data sets will be held against {number:,} simulations that it has not seen")
+
+
+def guard_of(run: Run) -> Guard | None:
+    """The guard of a run; None in one of before there were any.
+
+    Errors:
+        RunError: Its file is missing, or is not what training wrote.
+    """
+    file = run.reference_file()
+    if file is None:
+        return None
+    try:
+        return Guard(Reference.from_arrays(read_arrays(file)))
+    except ValueError as error:
+        raise RunError(
+            f"{file} can't be read: {error}",
+            hint="Copy the run folder again, or do without: --guard off.",
+        ) from error
+
+
+class OnUnlike(StrEnum):
+    """What is done about data sets that look unlike the simulations."""
+
+    WARN = "warn"
+    FAIL = "fail"
+    SKIP = "skip"
+    OFF = "off"
+
+
+HINT = (
+    "The networks have not learned from such data, and their posteriors may be anything. If the "
+    "data are right, widen the prior or add to the simulator what is missing, and train again."
+)
+
+_NONE = (
+    "this run has kept no simulations to hold data against: trained again, it says of every data "
+    "set whether it is like them"
+)
+
+
+@dataclass
+class Guarding:
+    """Data sets of one command, each looked at before it has a posterior.
+
+    Arguments:
+        guard: Of the run; None where nobody looks.
+        layout: Its variables.
+        summaries: What the networks make of data sets.
+        on: What is done about those that look unlike the simulations.
+    """
+
+    guard: Guard | None
+    layout: Layout
+    summaries: Callable[[Datasets], np.ndarray]
+    on: OnUnlike
+    listener: Listener
+    _verdict: Verdict | None = field(default=None, init=False)
+    _skipped: list[str] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
+        if self.guard is not None:
+            self._verdict = Verdict(len(self.guard.reference))
+        elif self.on is not OnUnlike.OFF:
+            self.listener.note(_NONE)
+
+    def look(self, loaded: Loaded) -> Scores | None:
+        """What the guard makes of data sets; None where there is none.
+
+        Errors:
+            DataError: The networks can't take one.
+        """
+        if self.guard is None:
+            return None
+        with refusing(loaded, self.layout):
+            summaries = self.summaries(loaded.datasets)
+        look = self.guard.reference.look_at(loaded.datasets, self.layout, summaries)
+        return self.guard.scores(look, told=UNLIKE)
+
+    def of(self, loaded: Loaded) -> Loaded | None:
+        """The same data sets with their scores, but for those that are skipped; None where all are.
+
+        Errors:
+            DataError: The networks can't take one; one is unlike the simulations, where that is to
+                fail.
+        """
+        scores = self.look(loaded)
+        if scores is None or self._verdict is None:
+            return loaded
+        self._verdict.add(loaded.labels, scores)
+        loaded = replace(loaded, scores={SCORE: scores.p})
+        if self.on is OnUnlike.FAIL and (told := self._verdict.told()):
+            raise DataError(told, hint=HINT)
+        if self.on is not OnUnlike.SKIP:
+            return loaded
+        odd = flagged(scores.p, simulations=self._verdict.simulations)
+        self._skipped += [loaded.labels[i] for i in np.flatnonzero(odd)]
+        return None if odd.all() else loaded.of(np.flatnonzero(~odd))
+
+    def told(self, label: str, scores: Scores, row: int) -> str | None:
+        """What to say of a data set that is asked about alone, if anything.
+
+        Errors:
+            DataError: It is unlike the simulations, and such are not to be answered.
+        """
+        verdict = Verdict(self._verdict.simulations if self._verdict else 0)
+        verdict.add([label], Scores(scores.p[[row]], scores.looks[[row]], (scores.reasons[row],)))
+        told = verdict.told()
+        if told and self.on in (OnUnlike.FAIL, OnUnlike.SKIP):
+            raise DataError(told, hint=HINT)
+        return told
+
+    def tell(self) -> None:
+        """Say at the end, in a line, what there is to know."""
+        told = self._verdict.told() if self._verdict else None
+        if self._skipped:
+            number = len(self._skipped)
+            which = f"{number:,} data set{'s'[: number - 1]}: {listing(self._skipped)}"
+            self.listener.warn(f"skipped {which}", hint=told)
+        elif told:
+            self.listener.warn(told, hint=HINT)
+
+    def none_left(self) -> DataError:
+        """What to say where all data sets were skipped."""
+        told = self._verdict.told() if self._verdict else None
+        return DataError(f"all data sets were skipped: {told}", hint=HINT)
+
+
+def examined(
+    data: Batches,
+    examine: Callable[[Loaded], Mapping[str, str]],
+    guarding: Guarding,
+    listener: Listener,
+) -> Iterator[Loaded]:
+    """Data sets as they come; once of each thing it is said that it is odd.
+
+    Arguments:
+        examine: What is odd about some of them: a sentence on each thing, by what it is about.
+
+    Errors:
+        DataError: As `Guarding.of`; or all are to be skipped.
+    """
+    said: set[str] = set()
+    left = False
+    for loaded in data.parts:
+        for note in loaded.notes:
+            if note not in said:
+                listener.note(note)
+                said.add(note)
+        for name, warning in examine(loaded).items():
+            if name not in said:
+                listener.warn(warning)
+                said.add(name)
+        looked = guarding.of(loaded)
+        if data.whole:
+            guarding.tell()
+        if looked is not None:
+            left = True
+            yield looked
+    if not left:
+        raise guarding.none_left()
+    if not data.whole:
+        guarding.tell()

@@ -1,0 +1,162 @@
+"""The guard on a run that was trained to the end: what it sees, what it leaves alone (`make soak`).
+
+It prints, of a hundred data sets with each fault, how many are told of by the guard, by
+`predict --check` and by the distance of summaries that `diagnose --observed` shows.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from abi_cli.data import Loaded, collect
+from abi_cli.diagnostics import Summaries
+from abi_cli.guard import UNLIKE
+from abi_cli.guard.replicated import STRANGE
+from abi_cli.model.prediction import replications
+from abi_cli.model.streams import Purpose
+from abi_cli.variables import Datasets, Ragged, concatenate, count
+from abi_cli.workflow.calibrating import DRAWS, calibrated
+from abi_cli.workflow.drawing import Drawing, header_of
+from abi_cli.workflow.opening import model_of
+from abi_cli.workflow.session import Session
+from tests.cli import SPECS, abi
+
+NUMBER = 100
+
+
+def model(rng: np.random.Generator, size: int, noise: np.ndarray | None = None):
+    """Data sets of regression.yaml: x, the line, sigma and residuals in units of sigma."""
+    beta = rng.normal([2, 0], [3, 1], (NUMBER, 2))
+    sigma = rng.gamma(1, 1, (NUMBER, 1))
+    x = rng.normal(size=(NUMBER, size))
+    e = rng.normal(size=(NUMBER, size)) if noise is None else noise
+    return x, beta[:, :1] + beta[:, 1:] * x, sigma, e
+
+
+def faulty(name: str, size: int, seed: int = 1) -> Datasets:
+    """A hundred data sets with a fault."""
+    rng = np.random.default_rng(seed)
+    noise = rng.standard_t(2, (NUMBER, size)) if name == "t with 2 degrees" else None
+    x, line, sigma, e = model(rng, size, noise)
+    y = line + sigma * e
+    quarter = size // 4
+    if name == "y × 10":
+        y = 10 * y
+    elif name == "y × 1000":
+        y = 1000 * y
+    elif name == "y + 5 prior sds":
+        y = y + 15
+    elif name == "−y − 20":
+        y = -y - 20
+    elif name == "x + 10":
+        x = x + 10
+    elif name == "y constant":
+        y = np.full_like(y, 3.0)
+    elif name == "a quarter of y copied":
+        y[:, :quarter] = y[:, quarter : 2 * quarter]
+    elif name == "curve of one residual sd":
+        y = y + sigma * (x**2 - 1)
+    elif name == "one outlier of 6 residual sds":
+        y[:, 0] = line[:, 0] + 6 * sigma[:, 0]
+    elif name == "variance that grows with x":
+        y = line + sigma * e * np.exp(x / 2)
+    sizes = np.full(NUMBER, size)
+    return {"N": sizes, "x": Ragged(x.ravel(), sizes), "y": Ragged(y.ravel(), sizes)}
+
+
+FAULTS = (
+    "none",
+    "y × 10",
+    "y × 1000",
+    "y + 5 prior sds",
+    "−y − 20",
+    "x + 10",
+    "y constant",
+    "t with 2 degrees",
+    "a quarter of y copied",
+    "curve of one residual sd",
+    "one outlier of 6 residual sds",
+    "variance that grows with x",
+)
+
+
+def told(session: Session, datasets: Datasets) -> tuple[float, float, float]:
+    """How many of a hundred are told of by the guard, by checks, by the distance of summaries."""
+    labels = [str(i) for i in range(count(datasets))]
+    loaded = Loaded(labels, datasets, (), lambda _: "", lambda *_: "")
+    scores = session.guarding().look(loaded)
+    assert scores is not None
+    simulator = model_of(session.run).need_simulator()
+    drawing = Drawing(DRAWS, 1)
+    header = header_of(session.run, {}, drawing, loaded, labels, {})
+    draws = collect(header, session.networks.sample(datasets, draws=DRAWS, seed=1)).values
+    tasks = replications(simulator, session.run.layout, draws, datasets, seed=1)
+    replicated = concatenate(task.simulate() for task in tasks)
+    checked = calibrated(session, simulator, datasets, replicated, labels, draws=DRAWS, seed=1)
+    seen = simulator.simulate(seed=1, purpose=Purpose.DIAGNOSE, start=0, stop=1_000)
+    summaries = Summaries(
+        session.networks.summaries(seen),
+        dict(zip(labels, session.networks.summaries(datasets), strict=True)),
+    )
+    far = np.array([*summaries.typicality().values()])
+    return (
+        100 * float((scores.p < UNLIKE).mean()),
+        100 * float((checked.p < STRANGE).mean()),
+        100 * float((far < UNLIKE).mean()),
+    )
+
+
+def table(run: Path) -> dict[tuple[str, int], tuple[float, float, float]]:
+    """Of every fault at both sizes; printed."""
+    session = Session.open(run)
+    found = {}
+    print("\n| fault | N | guard | checks | diagnose |\n| --- | ---: | ---: | ---: | ---: |")
+    sizes = [(name, size) for size in (100, 14) for name in FAULTS]
+    for name, size in [*sizes, ("ten times N", 2_000)]:
+        own = found[name, size] = told(session, faulty(name, size))
+        print(f"| {name} | {size} | {own[0]:.0f} | {own[1]:.0f} | {own[2]:.0f} |", flush=True)
+    return found
+
+
+def shares(run: Path) -> dict[float, float]:
+    """Of 10,000 data sets of the model, how many the guard tells of at each level."""
+    session = Session.open(run)
+    simulator = model_of(session.run).need_simulator()
+    own = simulator.simulate(seed=2, purpose=Purpose.DIAGNOSE, start=0, stop=10_000)
+    labels = [str(i) for i in range(10_000)]
+    scores = session.guarding().look(Loaded(labels, own, (), lambda _: "", lambda *_: ""))
+    assert scores is not None
+    found = {level: float((scores.p < level).mean()) for level in (0.05, 0.01, 0.001)}
+    print(f"\nof the model's own: {found}")
+    return found
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("guard")
+    code = (SPECS / "regression.py").read_text()
+    (folder / "regression.py").write_text(code.replace("randint(5, 15)", "randint(5, 201)"))
+    (folder / "spec.yaml").write_text((SPECS / "regression.yaml").read_text())
+    result = abi("train", folder / "spec.yaml", "-o", folder / "run", "-q")
+    assert result.exit_code == 0, result.stderr
+    return folder / "run"
+
+
+@pytest.mark.soak
+def test_of_the_models_own_as_many_are_told_of_as_should_be(run):
+    found = shares(run)
+    assert 0.006 < found[0.01] < 0.014  # 0.01 ± what 5,000 simulations tell
+
+
+@pytest.mark.soak
+def test_faults_are_told_of(run):
+    found = table(run)
+    for (name, size), (guard, checks, _) in found.items():
+        if name == "none":
+            assert guard <= 5
+            assert checks <= 12
+        elif size >= 100:
+            assert max(guard, checks) >= 90, (name, size)

@@ -1,0 +1,111 @@
+"""The page about a user's own data: what it says, what it holds, what labels can't do to it."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+
+from abi_cli.workflow import reporting
+from abi_cli.workflow.shown import Shown
+from tests.cli import ANSCOMBE, abi
+from tests.test_diagnostics_page import HOSTILE, Reader
+
+
+@pytest.fixture(scope="module")
+def page(small_run, tmp_path_factory):
+    """A report of Anscombe's data, one of them with a label that is HTML."""
+    folder = tmp_path_factory.mktemp("report")
+    rows = list(csv.reader(ANSCOMBE.read_text().splitlines()))
+    data = folder / "data.csv"
+    with data.open("w", newline="") as stream:
+        csv.writer(stream).writerows(
+            [HOSTILE if cell == "IV" else cell for cell in row] for row in rows
+        )
+    result = abi("report", small_run, data, "-n", 100, "-o", folder / "report.html")
+    assert result.exit_code == 0, result.output
+    assert "executes" in result.stderr
+    return (folder / "report.html").read_text(encoding="utf-8"), data
+
+
+def test_it_is_one_file_that_asks_for_nothing(page):
+    read = Reader(page[0])
+    assert not {tag for tag, _ in read.tags} & {"script", "link", "iframe", "object"}
+    assert HOSTILE in read.text
+    images = [attributes for tag, attributes in read.tags if tag == "img"]
+    assert len(images) == 1 + 2 * 4  # the forest; of each data set the posterior and the data
+    for attributes in images:
+        assert attributes["src"].startswith("data:image/png;base64,")
+        assert len(attributes["alt"]) > 20
+    anchors = {attributes["href"] for tag, attributes in read.tags if tag == "a"}
+    assert anchors <= {f"#{attributes['id']}" for _, attributes in read.tags if "id" in attributes}
+
+
+def test_it_begins_with_what_can_be_said(page):
+    text = Reader(page[0]).text
+    assert text.index("Calibration is not known") < text.index("All data sets")
+    assert "The posteriors of 4 data sets were described by 100 draws each (seed 1)" in text
+    assert "seed of diagnosis" not in text
+
+
+def test_its_numbers_are_those_of_estimate(page, small_run):
+    _, data = page
+    rows = csv.DictReader(abi("estimate", small_run, data, "-n", 100, "-q").stdout.splitlines())
+    expected = next(rows)
+    short = f"{float(expected['median']):.4g}".replace("-", "−")
+    assert short in Reader(page[0]).text
+
+
+def test_without_code_it_says_what_is_missing(small_run, tmp_path):
+    result = abi(
+        *("report", small_run, ANSCOMBE, "-n", 20, "--no-code", "--datasets", "II"),
+        *("--parameters", "sigma", "-o", tmp_path / "r.html"),
+    )
+    assert result.exit_code == 0, result.output
+    assert "executes" not in result.stderr
+    read = Reader((tmp_path / "r.html").read_text(encoding="utf-8"))
+    assert "The model was not held against the data" in read.text
+    assert "Data set II" in read.text
+    assert "Data set IV" not in read.text
+    assert "1 are shown in full" in read.text
+    assert abi("report", small_run, ANSCOMBE, "-o", tmp_path / "r.html").exit_code == 74
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["--datasets", "iv"], 4, "Did you mean IV?"),
+        (["--parameters", "sigmo"], 2, "Did you mean sigma?"),
+        (["-o", "-"], 2, "got -, standard output"),
+    ],
+)
+def test_what_is_not_there_is_refused(options, code, said, small_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = abi("report", small_run, ANSCOMBE, *options, "-n", 10)
+    assert result.exit_code == code, result.output
+    assert said in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_oddest_are_those_far_from_the_others():
+    rng = np.random.default_rng(1)
+    draws = rng.normal(size=(50, 40))
+    draws[[7, 31]] += [[5], [-4]]
+    shown = Shown(tuple(map(str, range(50))), {"a": rng.normal(size=(50, 40)), "b": draws})
+    assert reporting.oddest(shown, 2) == [7, 31]
+
+
+def test_warnings_are_kept_and_passed_on():
+    from abi_cli.listener import Listener
+
+    class Told(Listener):
+        said = ""
+
+        def warn(self, text, *, hint=None):
+            Told.said = f"{text} {hint}"
+
+    heard = reporting.Heard(Told())
+    heard.warn("it is far off", hint="Look.")
+    assert heard.warnings == [("it is far off", "Look.")]
+    assert Told.said == "it is far off Look."
