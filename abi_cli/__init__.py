@@ -47,15 +47,16 @@ __all__ = ["__version__", "load"]
 __version__ = "0.1.0"
 
 
-def load(path: Path | str, *, trust_code: bool = False) -> Session:
+def load(path: Path | str, *, trust_code: bool = False, refine: bool = False) -> Session:
     """Open a run folder for sampling; see `abi_cli.workflow.load` for more options.
 
     Arguments:
         trust_code: Whether to execute parts of the run's own, if it was trained with any.
+        refine: Whether to make posteriors exact by the model's `log_likelihood`, which is executed.
 
     Errors:
         RunError: It is no run, or one whose training has not come to its end.
     """
     from abi_cli import workflow  # not at import: `abi --help` has no use for it
 
-    return workflow.load(path, trust_code=trust_code)
+    return workflow.load(path, trust_code=trust_code, refine=refine)

@@ -147,19 +147,20 @@ class Approximator(keras.Model):
             [self.conditions(inputs), *self.standardization(self.statistics(inputs))], axis=-1
         )
 
-    def _heard(self, told: Any) -> tuple[Any, Any, Any]:
+    def heard(self, told: Any) -> tuple[Any, Any, Any]:
+        """Conditions, mean and log sd, of what is told `(…, told)`."""
         first, second = self._ends
         return told[..., :first], told[..., first:second], told[..., second:]
 
     def log_density(self, theta: Any, told: Any) -> Any:
         """Log density `(batch,)` of adapted parameters `theta (batch, dim)`."""
-        c, mean, log_sd = self._heard(told)
+        c, mean, log_sd = self.heard(told)
         z, log_det = self.standardization.standardized(theta, mean, log_sd)
         return self.inference_network.log_prob(z, c) + log_det
 
     def inverse(self, z: Any, told: Any) -> Any:
         """Adapted parameters of noise `z (dataset, draw, noise)` given `told (dataset, 1, …)`."""
-        c, mean, log_sd = self._heard(told)
+        c, mean, log_sd = self.heard(told)
         return self.standardization.restored(self.inference_network.inverse(z, c), mean, log_sd)
 
     def conditions(self, inputs: Mapping[str, Any]) -> Any:
@@ -173,7 +174,7 @@ class Approximator(keras.Model):
         Arguments:
             noise: `(batch, training_noise)`, for networks that learn from noised parameters.
         """
-        c, mean, log_sd = self._heard(told)
+        c, mean, log_sd = self.heard(told)
         z, log_det = self.standardization.standardized(theta, mean, log_sd)
         objective = self.inference_network.objective(z, c, noise)
         return objective + log_det if self.inference_network.loss_is_density else objective
@@ -185,7 +186,7 @@ class Approximator(keras.Model):
 
     def estimates(self, told: Any) -> Any:
         """Functionals of the standardized parameters, `(batch, dim, functional)`."""
-        return self.inference_network.estimates(self._heard(told)[0])
+        return self.inference_network.estimates(self.heard(told)[0])
 
     def prepare(self, optimizer: keras.Optimizer, clip: Callable[[list[Any]], list[Any]]) -> None:
         """Make ready for `fit` with blocks of batches.
@@ -209,8 +210,8 @@ class Approximator(keras.Model):
 
     def summaries(self, datasets: Mapping[str, Value]) -> np.ndarray:
         """What the inference network is told of data sets, `(dataset, condition)`, float64."""
-        told = self._told_of(datasets)
-        return np.asarray(self._heard(told.astype(np.float64))[0])
+        told = self.told_of(datasets)
+        return np.asarray(self.heard(told.astype(np.float64))[0])
 
     def estimate(self, datasets: Mapping[str, Value]) -> dict[str, np.ndarray]:
         """Point estimates of parameters on the user's scale, of a network that has no draws.
@@ -225,8 +226,8 @@ class Approximator(keras.Model):
         Errors:
             AdapterError, Unanswerable: As `sample`.
         """
-        told = self._told_of(datasets)
-        _, mean, log_sd = self._heard(told.astype(np.float64))
+        told = self.told_of(datasets)
+        _, mean, log_sd = self.heard(told.astype(np.float64))
         degrees, targets = self.inference_network.degrees, self.adapter.targets
         if targets is None:
             raise ValueError("Expected an adapter of parameters that are estimated; got another")
@@ -259,7 +260,7 @@ class Approximator(keras.Model):
         simple = self.adapter.statistics.simple if self.adapter.statistics else np.ones(0, bool)
         self.standardization.adapt(np.concatenate(statistics), np.concatenate(theta), simple)
         if self.inference_network.adapts:
-            c, mean, log_sd = self._heard(backend.to_numpy(backend.compiled(self.tell)(few)))
+            c, mean, log_sd = self.heard(backend.to_numpy(backend.compiled(self.tell)(few)))
             z, _ = self.standardization.standardized(few[INFERENCE_VARIABLES], mean, log_sd)
             self.inference_network.adapt(backend.to_numpy(z), c)
 
@@ -298,7 +299,7 @@ class Approximator(keras.Model):
             AdapterError: A step, or single precision, has no place for a value.
             Unanswerable: Draws are not finite; rows count from 0, whatever `first`.
         """
-        told = self._told_of(datasets)
+        told = self.told_of(datasets)
         at_once = round_up(draws, ROWS)
         together = round_up(len(told), ROWS // at_once)
         with listener.task("sampling", total=len(told) * draws, unit="draws") as progress:
@@ -325,7 +326,7 @@ class Approximator(keras.Model):
         """How many networks are mixed; 0 where it is no ensemble."""
         return len(getattr(self.inference_network, "members", ()))
 
-    def _told_of(self, datasets: Mapping[str, Value]) -> np.ndarray:
+    def told_of(self, datasets: Mapping[str, Value]) -> np.ndarray:
         """What `told` says of data sets on the user's scale, all of it finite."""
         told = self.told(self.adapter.forward(self._observed(datasets)))
         refuse_not_finite(told)
@@ -352,7 +353,7 @@ class Approximator(keras.Model):
                 hint="Train with another network, such as -s networks.inference=flow_matching.",
             )
         observed = self._observed(datasets)
-        told = self._told_of(datasets)
+        told = self.told_of(datasets)
         inside = self.adapter.in_support(parameters)
         density = np.full(len(told), -math.inf)
         rows = np.flatnonzero(inside)

@@ -221,6 +221,15 @@ TrustCode = Annotated[
     bool,
     typer.Option("--trust-code", help="Execute what the run defines for itself under `use:`."),
 ]
+Refine = Annotated[
+    bool,
+    typer.Option(
+        "--refine", help="Make posteriors exact by the run's own log_likelihood, which is executed."
+    ),
+]
+RefineGate = Annotated[
+    bool, typer.Option("--gate", help="Exit with 1 if --refine fails for some data set.")
+]
 OnUnlikeOption = Annotated[
     OnUnlike,
     typer.Option(
@@ -337,3 +346,13 @@ def number_or_files(words: Sequence[str], *, usual: int = 1000) -> tuple[int, li
     if (numbers and files) or len(numbers) > 1 or any(number < 2 for number in numbers):
         raise UsageError(f"Expected --draws N, at least 2, or --draws FILE; got {' '.join(words)}")
     return (numbers or [usual])[0], files
+
+
+def refuse_gate_alone(*, gate: bool, refine: bool) -> None:
+    """Refuse `--gate` where nothing is refined.
+
+    Errors:
+        UsageError: It is there without `--refine`.
+    """
+    if gate and not refine:
+        raise UsageError("expected --gate with --refine; got it alone")

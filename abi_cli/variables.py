@@ -12,7 +12,7 @@ such a dict that a run keeps, so that later commands can read data without the u
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from typing import Any, Literal, get_args
 
@@ -335,12 +335,14 @@ class DrawBlock:
         first_draw: Index of its first draw.
         values: Parameter name → `(dataset, draw, *event)`, float32, on the user's scale.
         member: Which member of an ensemble made each draw, `(dataset, draw)`; None without one.
+        told: What else is known of the posteriors, name → `(dataset,)`, such as k-hat.
     """
 
     first_dataset: int
     first_draw: int
     values: dict[str, np.ndarray]
     member: np.ndarray | None = None
+    told: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, int]:

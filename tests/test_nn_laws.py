@@ -151,6 +151,23 @@ def test_density_integrates_to_one_and_draws_follow_it(dim, words):
         assert distance < 1.95 / np.sqrt(draws)  # exceeded once in a thousand tests
 
 
+@pytest.mark.parametrize("words", {**NETWORKS, "sde": DRAWN["sde"]}.values())
+def test_a_proposal_has_the_density_that_it_says(words):
+    """E q / r = 1 over draws of r; they are wider than those of q, and r is never much less."""
+    made = inference(words, 2, 2)
+    number, c = 4_000, some((1, 1, 2), 1)
+    wide = np.arange(number) % 5 == 4
+    width = np.where(wide, 1.5, 1.0).astype("float32")[None, :, None]
+    noise = some((1, number, made.noise_dim), 6)
+    theta = backend.to_numpy(made.propose(noise, c, width))
+    log_r = backend.to_numpy(made.log_proposal(theta, c))[0]
+    log_q = backend.to_numpy(made.log_prob(theta[0], np.repeat(c[0], number, axis=0)))
+    ratio = np.exp((log_q - log_r).astype("float64"))
+    assert ratio.max() < 1.26
+    assert ratio.mean() == pytest.approx(1.0, abs=5 * ratio.std() / np.sqrt(number))
+    assert ratio[wide].mean() < ratio[~wide].mean() - 0.05
+
+
 def test_a_spline_is_the_identity_beyond_its_knots_and_has_an_inverse():
     from abi_cli.nn import spline
 

@@ -26,6 +26,8 @@ from abi_cli.options import (
     OnUnlikeOption,
     Output,
     Override,
+    Refine,
+    RefineGate,
     RunPath,
     Seed,
     Skip,
@@ -35,6 +37,7 @@ from abi_cli.options import (
     command,
     from_environment,
     number_or_files,
+    refuse_gate_alone,
 )
 
 
@@ -103,6 +106,9 @@ def estimate(
     backend: BackendName = None,
     device: Device = None,
     trust_code: TrustCode = False,
+    refine: Refine = False,
+    gate: RefineGate = False,
+    jobs: Jobs = None,
     guard: OnUnlikeOption = OnUnlike.warn,
     force: Force = False,
 ) -> None:
@@ -114,6 +120,7 @@ def estimate(
     from abi_cli import workflow
     from abi_cli.console import figures, reports
 
+    refuse_gate_alone(gate=gate, refine=refine)
     table = output is None and format is None and (console.json or console.interactive)
     estimating = workflow.estimate(
         run,
@@ -122,15 +129,19 @@ def estimate(
         seed=None if from_environment(call, "seed") else seed,
         usual_seed=seed,
         target=workflow.Target(output, force=force, format=format),
-        compute=workflow.Compute(backend, device),
+        compute=workflow.Compute(backend, device, jobs),
         trust_code=trust_code,
+        refine=refine,
         on_unlike=workflow.OnUnlike(guard),
         listener=console,
     )
+    refiner = estimating.session.refiner
     if table:
-        figures.show_estimates(console, estimating.estimates())
+        figures.show_estimates(console, estimating.estimates(), refiner=refiner)
     else:
-        reports.show_written(console, estimating.write())
+        reports.show_written(console, estimating.write(), refiner=refiner)
+    if gate and refiner is not None:
+        refiner.gate()
 
 
 @app.command(
@@ -171,6 +182,7 @@ def predict(
         ),
     ] = False,
     trust_code: TrustCode = False,
+    refine: Refine = False,
     guard: OnUnlikeOption = OnUnlike.warn,
     force: Force = False,
 ) -> None:
@@ -202,6 +214,7 @@ def predict(
         trust_code=trust_code,
         on_unlike=workflow.OnUnlike(guard),
         selection=workflow.Selection(more or (), skip or ()),
+        refine=refine,
         listener=console,
     )
     if table:

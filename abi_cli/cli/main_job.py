@@ -30,6 +30,8 @@ from abi_cli.options import (
     Output,
     Override,
     Points,
+    Refine,
+    RefineGate,
     RunPath,
     Seed,
     Skip,
@@ -38,6 +40,7 @@ from abi_cli.options import (
     TrustCode,
     command,
     from_environment,
+    refuse_gate_alone,
     said,
 )
 
@@ -295,12 +298,16 @@ def sample(
     ] = False,
     more: MoreQuantities = None,
     skip: Skip = None,
+    refine: Refine = False,
+    gate: RefineGate = False,
+    jobs: Jobs = None,
     force: Force = False,
 ) -> None:
     """Draw from the posterior of every data set in DATA.
 
     Without -o: a table of each posterior on a terminal, and the draws as CSV into a pipe.
     """
+    refuse_gate_alone(gate=gate, refine=refine)
     from abi_cli import workflow
     from abi_cli.console import figures, reports
     from abi_cli.data import Style
@@ -316,14 +323,18 @@ def sample(
         seed=seed,
         target=target,
         shape=shape,
-        compute=workflow.Compute(backend, device),
+        compute=workflow.Compute(backend, device, jobs),
         trust_code=trust_code,
         on_unlike=workflow.OnUnlike(guard),
         quantities=quantities,
         selection=workflow.Selection(more or (), skip or ()),
+        refine=refine,
         listener=console,
     )
+    refiner = sampling.session.refiner
     if table:
-        figures.show_summary(console, sampling.summary())
+        figures.show_summary(console, sampling.summary(), refiner=refiner)
     else:
-        reports.show_written(console, sampling.write())
+        reports.show_written(console, sampling.write(), refiner=refiner)
+    if gate and refiner is not None:
+        refiner.gate()

@@ -20,6 +20,7 @@ from abi_cli.options import (
     OnUnlike,
     OnUnlikeOption,
     Points,
+    Refine,
     RunPath,
     Seed,
     TrustCode,
@@ -43,6 +44,7 @@ def stream(
     backend: BackendName = None,
     device: Device = None,
     trust_code: TrustCode = False,
+    refine: Refine = False,
     guard: OnUnlikeOption = OnUnlike.warn,
 ) -> None:
     """Answer data sets as they come: a JSON object a line in, one a line out.
@@ -60,6 +62,7 @@ def stream(
         seed=seed,
         compute=workflow.Compute(backend, device),
         trust_code=trust_code,
+        refine=refine,
         on_unlike=workflow.OnUnlike(guard),
         listener=console,
     )

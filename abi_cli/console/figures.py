@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from abi_cli.data import Statistics
     from abi_cli.diagnostics.predictive import Check
     from abi_cli.workflow.calibrating import Checked
+    from abi_cli.workflow.refining import Refiner
 
 _SETS_SHOWN = 20
 
@@ -27,12 +28,14 @@ def show_summary(
     *,
     format: str | None = None,
     target: Target | None = None,
+    refiner: Refiner | None = None,
 ) -> None:
     """Posteriors in a table, one row per data set and scalar.
 
     Arguments:
         format: csv, json, markdown or latex; None for a table for people.
         target: A file for it; None for standard output.
+        refiner: What has refined the posteriors, if anything.
     """
     rows = list(summary.rows())
     told = [(label, _titled(name, summary.titles), own) for label, name, own in rows]
@@ -48,7 +51,8 @@ def show_summary(
     if format is None:
         columns = [_title(name) for name in summary.names]
         shown_rows = rows if console.json else told
-        _show_figures(console, "summary", columns, shown_rows, datasets=len(summary.labels))
+        sets = len(summary.labels)
+        _show_figures(console, "summary", columns, shown_rows, datasets=sets, refiner=refiner)
         return
     text = _WRITERS[format](summary.names, told if format in _FOR_PEOPLE else rows)
     where = Target() if target is None else target
@@ -141,13 +145,16 @@ def _documented(rows: Sequence[Row], what: str = "parameter") -> list[dict[str, 
     return [{"dataset": label, what: element, **own} for label, element, own in rows]
 
 
-def show_estimates(console: Console, estimates: Statistics) -> None:
+def show_estimates(
+    console: Console, estimates: Statistics, *, refiner: Refiner | None = None
+) -> None:
     """Point estimates in a table, one row per data set and scalar."""
     rows = [
         (label, element if console.json else _titled(element, estimates.titles), own)
         for label, element, own in estimates.rows()
     ]
-    _show_figures(console, "estimates", estimates.names, rows, datasets=len(estimates.labels))
+    sets = len(estimates.labels)
+    _show_figures(console, "estimates", estimates.names, rows, datasets=sets, refiner=refiner)
 
 
 def show_checks(console: Console, checks: Sequence[Check]) -> None:
@@ -223,10 +230,12 @@ def _show_figures(
     *,
     datasets: int,
     what: str = "parameter",
+    refiner: Refiner | None = None,
 ) -> None:
     """Label, scalar and its figures; of very many data sets the first, but in JSON."""
     if console.json:
-        console.document(schema, {"rows": _documented(rows, what)})
+        more = {} if refiner is None else {"refinement": refiner.documented()}
+        console.document(schema, {"rows": _documented(rows, what), **more})
         return
     first = list(dict.fromkeys(label for label, _, _ in rows))[:_SETS_SHOWN]
     table = []

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from abi_cli.workflow import Description, Receipt, Started, Target
     from abi_cli.workflow.converting import Inspection
     from abi_cli.workflow.densities import Densities
+    from abi_cli.workflow.refining import Refiner
     from abi_cli.workflow.simulating import Written
 
 
@@ -88,12 +89,12 @@ def loss_told(history: Sequence[Mapping[str, float]], unit: str) -> str:
     return f"{text}, {found} over the last {found.epochs} of {len(history)} epochs"
 
 
-def show_written(console: Console, written: Written) -> None:
-    """A receipt for a file."""
+def show_written(console: Console, written: Written, *, refiner: Refiner | None = None) -> None:
+    """A receipt for a file, with what has refined the posteriors in it, if anything."""
     if console.json and written.path is not None:
-        console.document(
-            "written", {"path": str(written.path), "what": written.what, "seed": written.seed}
-        )
+        more = {} if refiner is None else {"refinement": refiner.documented()}
+        content = {"path": str(written.path), "what": written.what, "seed": written.seed}
+        console.document("written", content | more)
         return
     where = "standard output" if written.path is None else str(written.path)
     seed = "" if written.seed is None else f" (seed {written.seed})"

@@ -10,16 +10,16 @@ import numpy as np
 
 from abi_cli.data.contents import Content, DataSets, EstimateHeader, Kind
 from abi_cli.data.draws import Draws, Statistics, as_float32, refuse_absent_in_part
-from abi_cli.data.entries import LABEL, Asked, Entries, Wanted, check_labels
+from abi_cli.data.entries import LABEL, SAMPLE_STATS, Asked, Entries, Wanted, check_labels
 from abi_cli.data.files import Source
 from abi_cli.data.meanings import PLAIN, Meaning
 from abi_cli.data.statistics import joined
 from abi_cli.errors import DataError, UsageError
-from abi_cli.variables import Ragged, Value, Variable, array_of
+from abi_cli.variables import DrawBlock, Ragged, Value, Variable, array_of
 
 ROW_SIZE = "row_size"
 SEED = "seed"
-SCORE = "sample_stats."
+SCORE = f"{SAMPLE_STATS}."
 """How arrays are called of what is said of data sets beside their draws."""
 ESTIMATE = "estimate"
 
@@ -134,7 +134,8 @@ class Arrays:
         if LABEL not in arrays:
             raise DataError(f"expected draws, with an array {LABEL}", place=str(source))
         labels = _labels(arrays, source)
-        names = [n for n in arrays if n not in {LABEL, SEED} and not n.startswith(SCORE)]
+        others = [n for n in arrays if n not in {LABEL, SEED}]
+        names = [n for n in others if not n.startswith(SCORE)]
         values = {name: as_float32(_numbers(arrays, name, source)) for name in names}
         shapes = {value.shape[:2] for value in values.values()}
         if len(shapes) != 1 or min(map(len, shapes)) < 2 or min(shapes)[0] != len(labels):
@@ -199,13 +200,21 @@ def arrays_of(content: Content) -> Leaving:
     # that there is a seed tells draws from data; it is empty where none is known
     facts = {LABEL: np.array(content.labels, dtype="U"), SEED: known}
     shapes = {variable.name: content.shape(variable) for variable in content.parameters}
+    told = {name: np.full(len(content.labels), np.nan) for name in content.told}
+
+    def take(block: DrawBlock) -> Stored:
+        for name, known in told.items():
+            known[block.first_dataset : block.first_dataset + block.shape[0]] = block.told[name]
+        return block.values
 
     def others() -> Iterator[tuple[str, np.ndarray]]:
         yield from facts.items()
         for name, own in content.scores.items():
             yield f"{SCORE}{name}", np.array(own, "<f8")
+        for name, known in told.items():
+            yield f"{SCORE}{name}", known
 
-    return Leaving(shapes, lambda block: block.values, others)
+    return Leaving(shapes, take, others)
 
 
 def _of_datasets(content: DataSets) -> Iterator[tuple[str, np.ndarray]]:

@@ -19,6 +19,9 @@ from abi_cli.variables import Datasets, Variable, element_names
 LABEL = "dataset"
 """The column, key or array that names the data sets."""
 
+SAMPLE_STATS = "sample_stats"
+"""The key or group of what is known of posteriors beside their draws."""
+
 
 ROW_NAMES = ("", "Unnamed: 0")
 """What R and pandas call the column of row numbers that they add: it is passed over."""

@@ -3,7 +3,7 @@
 posterior       beta (chain, draw, dataset, beta_dim_0), …; draws are independent: one chain
 observed_data   x (obs, …) and row_size (dataset), CF's contiguous ragged arrays
 constant_data   N (dataset), …
-sample_stats    guard (dataset), …: what is said of the data sets beside the draws
+sample_stats    guard (dataset), khat (dataset), …: what is said of data sets beside the draws
 parameters      beta (dataset, beta_dim_0), …: what simulations come from
 
 Data sets are read from the last three and from the file's own root, from any program's files.
@@ -28,7 +28,7 @@ from abi_cli.data import hdf5
 from abi_cli.data.arrays import ROW_SIZE, Apart, Arrays
 from abi_cli.data.contents import Append, Content, DataSets
 from abi_cli.data.draws import DrawHeader, Draws, as_float32, refuse_absent_in_part
-from abi_cli.data.entries import LABEL
+from abi_cli.data.entries import LABEL, SAMPLE_STATS
 from abi_cli.data.files import Source
 from abi_cli.errors import DataError
 from abi_cli.variables import Datasets, DrawBlock, Ragged
@@ -75,7 +75,6 @@ def write(stream: BinaryIO, content: Content, scratch: Path | None) -> Iterator[
         with _full_disk_said(), h5netcdf.File(file.name, "w") as root:
             if isinstance(content, DrawHeader):
                 yield _draws_into(root, content)
-                _write_scores(root, content)
             else:
                 yield partial(_write_datasets, root)
         file.seek(0)
@@ -103,8 +102,12 @@ def _draws_into(root: h5netcdf.File, header: DrawHeader) -> Append:
             chunks=_chunks(shape),
         )
 
+    told = _write_scores(root, header)
+
     def append(block: DrawBlock) -> None:
         datasets, draws = block.shape
+        for name in header.told:
+            told[name][block.first_dataset : block.first_dataset + datasets] = block.told[name]
         at = (
             0,
             slice(block.first_draw, block.first_draw + draws),
@@ -116,13 +119,16 @@ def _draws_into(root: h5netcdf.File, header: DrawHeader) -> Append:
     return append
 
 
-def _write_scores(root: h5netcdf.File, header: DrawHeader) -> None:
-    """The group sample_stats, if there are any."""
-    if not header.scores:
-        return
-    group = _group(root, "sample_stats", header.labels)
+def _write_scores(root: h5netcdf.File, header: DrawHeader) -> Any:
+    """The group sample_stats, if there are any, with room for what will be told with the draws."""
+    if not (header.scores or header.told):
+        return None
+    group = _group(root, SAMPLE_STATS, header.labels)
     for name, own in header.scores.items():
         group.create_variable(name, (LABEL,), data=np.array(own, "<f8"))
+    for name in header.told:
+        group.create_variable(name, (LABEL,), np.dtype("<f8"))
+    return group
 
 
 def _write_datasets(root: h5netcdf.File, content: DataSets) -> None:
@@ -289,7 +295,7 @@ def _draws_in(root: Any, source: Source) -> Draws:
         raise DataError("expected draws (chain, draw, dataset, …)", place=str(source))
     refuse_absent_in_part(values, f"{source}, group posterior")
     known = int(seed[0]) if seed.size and seed.dtype.kind in "iu" else None
-    said = hdf5.entry(root, "sample_stats")
+    said = hdf5.entry(root, SAMPLE_STATS)
     scores = {
         name: hdf5.numbers(variable)
         for name, variable in (() if said is None else hdf5.entries(said))

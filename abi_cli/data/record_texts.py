@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from abi_cli.data.contents import Content, DataSets, EstimateHeader
-from abi_cli.data.draws import DrawHeader, Statistics, float32_text, gathering
-from abi_cli.data.entries import LABEL, half_character
+from abi_cli.data.draws import DrawHeader, Draws, Statistics, float32_text, gathering
+from abi_cli.data.entries import LABEL, SAMPLE_STATS, half_character
 from abi_cli.errors import DataError
 from abi_cli.variables import DrawBlock, Ragged
 
 Record = tuple[str, dict[str, Any]]
 """Where an object stands, and the object."""
 
-SCORES = "sample_stats"
+SCORES = SAMPLE_STATS
 """The key of what is said of a data set beside its draws."""
 
 EXPECTED = 'Expected an object for each data set, such as {"dataset": "A", "x": [1.5, 2.5]}.'
@@ -102,14 +103,19 @@ def _of_draws(header: DrawHeader) -> Callable[[DrawBlock], Iterator[str]]:
         if draws := add(block):
             values: dict[str, Iterable[str]]
             values = {name: map(_list, _in_text(v)) for name, v in draws.values.items()}
-            if draws.scores:
-                said = zip(*(own.tolist() for own in draws.scores.values()), strict=True)
-                values[SCORES] = (
-                    _in_json(dict(zip(draws.scores, one, strict=True))) for one in said
-                )
+            if draws.scores or draws.told:
+                values[SCORES] = map(_in_json, _told(draws))
             yield from _objects(draws.labels, values)
 
     return texts
+
+
+def _told(draws: Draws) -> Iterator[dict[str, float | None]]:
+    """What else is known of each data set and its posterior."""
+    for row in range(len(draws.labels)):
+        both = {**draws.scores, **draws.told}
+        known = {name: float(value[row]) for name, value in both.items()}
+        yield {name: value if math.isfinite(value) else None for name, value in known.items()}
 
 
 def _of_estimates(part: Statistics) -> Iterator[str]:

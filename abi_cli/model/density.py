@@ -93,22 +93,36 @@ class LogDensity:
         Errors:
             UserFunctionError: A function raised, or gave what is no log density.
         """
-        total = sum(
-            _summed(
-                function,
-                evaluated(f"the log density by {function.name}", function, known, draws, at),
-            )
-            for function in self.functions
-        )
+        total = self.log_prior(known, draws, at)
+        possible = np.flatnonzero(~np.isneginf(total))
+        at.advance(len(total) - len(possible))
+        if len(possible):
+            own = {name: value[possible] for name, value in draws.items()}
+            total[possible] += _evaluated(self.likelihood, known, own, at)
+        return total
+
+    def log_prior(
+        self, known: Mapping[str, Any], draws: Mapping[str, np.ndarray], at: At
+    ) -> np.ndarray:
+        """Of all draws of a data set, `(draw,)`, −inf outside its support; 0 where it is unknown.
+
+        Arguments, Errors:
+            As of `of_data_set`.
+        """
+        number = len(next(iter(draws.values())))
         if isinstance(self.prior, Declared):
-            number = len(next(iter(draws.values())))
             named = {n: np.broadcast_to(v, (number, *np.shape(v))) for n, v in known.items()}
-            total = total + self.prior.log_density({**named, **draws})
-        return np.asarray(total)
+            return self.prior.log_density({**named, **draws})
+        if self.prior is None:
+            return np.zeros(number)
+        return _evaluated(self.prior, known, draws, at)
 
 
-def _summed(function: UserFunction, values: np.ndarray) -> np.ndarray:
-    """Over members, `(draw,)`."""
+def _evaluated(
+    function: UserFunction, known: Mapping[str, Any], draws: Mapping[str, np.ndarray], at: At
+) -> np.ndarray:
+    """A log density, summed over members, `(draw,)`."""
+    values = evaluated(f"the log density by {function.name}", function, known, draws, at)
     if np.isposinf(values).any():
         raise unusable(function, f"{function.name} gives +inf for some draws: no log density is")
     return values.reshape(len(values), -1).sum(axis=1)

@@ -77,8 +77,15 @@ def by_data_set(
     """
     data = {name: value for name, value in datasets.items() if name not in parameters}
     for row in range(len(next(iter(parameters.values())))):
-        known = {name: _plain(value) for name, value in take(data, np.array([row])).items()}
-        yield known, {name: value[row].astype(np.float64) for name, value in parameters.items()}
+        yield (
+            known_of(data, row),
+            {name: value[row].astype(np.float64) for name, value in parameters.items()},
+        )
+
+
+def known_of(data: Datasets, row: int) -> dict[str, Any]:
+    """What is known of one data set, as functions take it."""
+    return {name: _plain(value) for name, value in take(data, np.array([row])).items()}
 
 
 def _plain(value: np.ndarray | Ragged) -> Any:

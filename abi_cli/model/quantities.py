@@ -198,7 +198,7 @@ class Quantities:
             for name, event in (events or {}).items():
                 values[name] = self._widened(name, values[name], event)
             self.refuse_infinite(values, first=start)
-            yield DrawBlock(start, block.first_draw, {**block.values, **values}, block.member)
+            yield replace(block, values={**block.values, **values})
 
     def refuse_infinite(self, values: Mapping[str, np.ndarray], *, first: int = 0) -> None:
         """Refuse values that can't be written.

@@ -49,6 +49,7 @@ class Purpose(IntEnum):
     PREDICT = 8
     QUANTITY = 9
     GUARD = 10
+    REFINE = 11
 
 
 @lru_cache(maxsize=64)

@@ -137,6 +137,29 @@ class NormalMixture(BaseLayer):
 
 Base = Normal | BaseLayer
 
+WIDER = 1.5
+"""How much wider than itself a base is in part, in a proposal."""
+
+WIDE_SHARE = 0.2
+"""Of that part: of all draws of a proposal."""
+
+
+def mixed(narrow: Any, wide: Any) -> Any:
+    """Log density of a proposal, of those of its parts."""
+    return ops.logaddexp(narrow + math.log(1 - WIDE_SHARE), wide + math.log(WIDE_SHARE))
+
+
+def log_proposal(base: Base, z: Any) -> Any:
+    """Log density `(…,)` of `z (…, dim)` where a share of the base is wider.
+
+        r(z) = (1 − s) p(z) + s p(z / w) / wᵈ,    s = `WIDE_SHARE`, w = `WIDER`
+
+    A posterior's tails that a flow has made too light are then reached all the same, and nowhere is
+    its density less than 1 − s of the flow's (Hesterberg 1995, "Weighted average importance
+    sampling and defensive mixture distributions").
+    """
+    return mixed(base.log_prob(z), base.log_prob(z / WIDER) - base.dim * math.log(WIDER))
+
 
 def _log_gamma(x: Any) -> Any:
     """Log Γ by Stirling's series, six steps up from x > 0: off by 1e-7."""

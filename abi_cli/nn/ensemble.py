@@ -58,11 +58,24 @@ class Ensemble(InferenceLayer):
 
     def inverse(self, z: Any, c: Any) -> Any:
         """Draws of the member that each draw's noise picks, `(dataset, draw, dim)`."""
+        return self._picked(z, [member.inverse(z[..., :-1], c) for member in self.members])
+
+    def _picked(self, z: Any, drawn: Sequence[Any]) -> Any:
+        """Of draws of every member those of the one that the noise picks."""
         level = 0.5 * (1.0 + ops.erf(z[..., -1:] / math.sqrt(2.0))) * len(self.members)
-        drawn = self.members[0].inverse(z[..., :-1], c)
-        for number, member in enumerate(self.members[1:], start=1):
-            drawn = ops.where(level >= number, member.inverse(z[..., :-1], c), drawn)
-        return drawn
+        picked = drawn[0]
+        for number, one in enumerate(drawn[1:], start=1):
+            picked = ops.where(level >= number, one, picked)
+        return picked
+
+    def propose(self, z: Any, c: Any, width: Any) -> Any:
+        """Draws of members, as `inverse` picks them, of bases `width` times as wide."""
+        return self._picked(z, [member.propose(z[..., :-1], c, width) for member in self.members])
+
+    def log_proposal(self, theta: Any, c: Any) -> Any:
+        """Log density of what `propose` gives, `(dataset, draw)`."""
+        each = [member.log_proposal(theta, c) for member in self.members]
+        return ops.logsumexp(ops.stack(each, axis=-1), axis=-1) - math.log(len(self.members))
 
     def member_of(self, z: np.ndarray) -> np.ndarray:
         """The member that makes each draw, of noise `(…, noise_dim)`: 0, 1, …."""

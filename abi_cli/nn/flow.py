@@ -34,7 +34,7 @@ from keras import ops
 from abi_cli import backend
 from abi_cli.networks import parts_inference as words
 from abi_cli.nn import spline
-from abi_cli.nn.base import Base, Normal, NormalMixture, StudentT
+from abi_cli.nn.base import Base, Normal, NormalMixture, StudentT, log_proposal
 from abi_cli.nn.inference import InferenceLayer
 
 LOG_SCALE_LIMIT = 8.0
@@ -171,6 +171,15 @@ class Flow(InferenceLayer):
     def inverse(self, z: Any, c: Any) -> Any:
         """Parameters `(dataset, draw, dim)` from noise `(dataset, draw, noise_dim)`."""
         return self.backward(self.base.draw(z), c)
+
+    def propose(self, z: Any, c: Any, width: Any) -> Any:
+        """Parameters as `inverse` makes them, of a base `width` times as wide."""
+        return self.backward(width * self.base.draw(z), c)
+
+    def log_proposal(self, theta: Any, c: Any) -> Any:
+        """Log density of what `propose` gives, `(dataset, draw)`."""
+        z, log_det = self.forward(theta, c)
+        return log_det + log_proposal(self.base, z)
 
 
 def _base(options: words.OfLayers, dim: int, seed: int) -> Base:

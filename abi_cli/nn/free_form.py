@@ -28,7 +28,7 @@ from typing import Any
 from keras import ops
 
 from abi_cli.networks import parts_inference as words
-from abi_cli.nn.base import Normal
+from abi_cli.nn.base import Normal, log_proposal
 from abi_cli.nn.inference import InferenceLayer
 from abi_cli.nn.integrators import Field, State, integrate
 from abi_cli.nn.time_network import TimeNetwork
@@ -155,6 +155,15 @@ class Solved(FreeForm):
         """Log density `(batch,)` of `theta (batch, dim)` given `c (batch, conditions)`."""
         z, log_det = self.forward(theta, c)
         return log_det + self.base.log_prob(z)
+
+    def propose(self, z: Any, c: Any, width: Any) -> Any:
+        """Draws of a base `width` times as wide, by the equation that densities are of."""
+        return self.backward(width * z[..., : self.dim], c)
+
+    def log_proposal(self, theta: Any, c: Any) -> Any:
+        """Log density of what `propose` gives, `(dataset, draw)`."""
+        z, log_det = self.forward(theta, c)
+        return log_det + log_proposal(self.base, z)
 
     def _solved(self, field: Field, state: State, ends: tuple[float, float]) -> State:
         return integrate(

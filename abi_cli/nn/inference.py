@@ -48,6 +48,28 @@ class InferenceLayer(keras.Layer):
             c: `(dataset, 1, conditions)`.
         """
 
+    def propose(self, z: Any, c: Any, width: Any) -> Any:
+        """As `inverse`, with a base that is `width (dataset, draw, 1)` times as wide.
+
+        Errors:
+            NotImplementedError: There is no density.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no density")
+
+    def log_proposal(self, theta: Any, c: Any) -> Any:
+        """Log density of `theta (dataset, draw, dim)` of `propose`, `(dataset, draw)`.
+
+        It is that of widths that are `base.WIDER` for a share `base.WIDE_SHARE` of the draws, and
+        else 1.
+
+        Arguments:
+            c: `(dataset, 1, conditions)`.
+
+        Errors:
+            NotImplementedError: There is no density.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no density")
+
     def adapt(self, theta: np.ndarray, c: np.ndarray) -> None:
         """Begin from `theta (dataset, dim)` and `c (dataset, conditions)`, if it `adapts`."""
 

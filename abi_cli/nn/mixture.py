@@ -9,13 +9,14 @@ density needs no solving: Williams 1996.) With one component it is the best Gaus
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from keras import ops
 
 from abi_cli.networks import parts_inference as words
-from abi_cli.nn.base import LOG_2PI
+from abi_cli.nn.base import LOG_2PI, WIDER, mixed
 from abi_cli.nn.inference import NumbersLayer
 
 SPREAD = 1.0
@@ -68,6 +69,16 @@ class GaussianMixture(NumbersLayer):
 
     def log_prob(self, theta: Any, c: Any) -> Any:
         """Log density `(batch,)` of `theta (batch, dim)` given `c (batch, conditions)`."""
+        parts = self._log_parts(theta, c, (1.0,))
+        return ops.logsumexp(parts[0], axis=-1)
+
+    def log_proposal(self, theta: Any, c: Any) -> Any:
+        """Log density of what `propose` gives, `(dataset, draw)`."""
+        narrow, wide = self._log_parts(theta, c, (1.0, WIDER))
+        return mixed(ops.logsumexp(narrow, axis=-1), ops.logsumexp(wide, axis=-1))
+
+    def _log_parts(self, theta: Any, c: Any, widths: Sequence[float]) -> list[Any]:
+        """Log weight and density of each component, `(…, K)`, if it were so many times as wide."""
         log_weight, mean, log_diagonal, below = self._components(c)
         centred = theta[..., None, :] - mean
         scaled = ops.exp(log_diagonal) * centred
@@ -75,8 +86,12 @@ class GaussianMixture(NumbersLayer):
         for number, (i, j) in enumerate(zip(self._row, self._column, strict=True)):
             noise[i] = noise[i] + below[..., number] * centred[..., j]
         squares = sum(ops.square(z) for z in noise)
-        log_normal = ops.sum(log_diagonal, axis=-1) - 0.5 * (squares + self.dim * LOG_2PI)
-        return ops.logsumexp(log_weight + log_normal, axis=-1)
+        constant = log_weight + ops.sum(log_diagonal, axis=-1) - 0.5 * self.dim * LOG_2PI
+        return [constant - 0.5 * squares / w**2 - self.dim * math.log(w) for w in widths]
+
+    def propose(self, z: Any, c: Any, width: Any) -> Any:
+        """Parameters as `inverse` makes them, of components `width` times as wide."""
+        return self.inverse(ops.concatenate([width * z[..., :-1], z[..., -1:]], axis=-1), c)
 
     def inverse(self, z: Any, c: Any) -> Any:
         """Parameters `(dataset, draw, dim)` from noise `(dataset, draw, noise_dim)`."""

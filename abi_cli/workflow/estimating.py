@@ -67,6 +67,7 @@ def estimate(
     target: Target = USUAL_PLACE,
     compute: Compute = USUAL_COMPUTE,
     trust_code: bool = False,
+    refine: bool = False,
     on_unlike: OnUnlike = OnUnlike.WARN,
     listener: Listener = SILENT,
 ) -> Estimating:
@@ -80,6 +81,7 @@ def estimate(
         seed: Of the draws; `usual_seed` by default.
         usual_seed: A default, which a network without draws leaves unused; the run's by default.
         trust_code: Whether to execute parts of the run's own, if it has any.
+        refine: Whether to make posteriors exact by the run's `log_likelihood`, which is executed.
         on_unlike: What is done about data sets that look unlike the simulations.
 
     Errors:
@@ -88,10 +90,16 @@ def estimate(
     """
     formats.for_writing(target.path, target.format, Kind.ESTIMATES)
     session = Session.open(
-        path, compute=compute, trust_code=trust_code, listener=listener, on_unlike=on_unlike
+        path,
+        compute=compute,
+        trust_code=trust_code,
+        refine=refine,
+        listener=listener,
+        on_unlike=on_unlike,
     )
     drawing = drawing_of_estimates(
         session.run, session.spec, draws=draws, seed=seed, usual_seed=usual_seed
     )
     target.claim()
+    session.say_what_may_be_refined()
     return Estimating(session, session.read(data), drawing, target=target)

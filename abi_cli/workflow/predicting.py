@@ -15,7 +15,7 @@ import numpy as np
 
 from abi_cli.data import Draws, Kind, Loaded, formats, read_draws, write_replicates
 from abi_cli.diagnostics.predictive import Check, check, statistics_of, without_ends_of_binary
-from abi_cli.errors import DataError
+from abi_cli.errors import DataError, UsageError
 from abi_cli.listener import SILENT, Listener
 from abi_cli.model.prediction import replications
 from abi_cli.model.quantities import OF_TRUTHS
@@ -211,6 +211,7 @@ def predict(
     compute: Compute = USUAL_COMPUTE,
     trust_code: bool = False,
     selection: Selection = USUAL_SELECTION,
+    refine: bool = False,
     on_unlike: OnUnlike = OnUnlike.WARN,
     listener: Listener = SILENT,
 ) -> Predicting:
@@ -225,13 +226,22 @@ def predict(
         selection: Quantities beside those of the spec, or some of them to leave out.
         on_unlike: What is done about data sets that look unlike the simulations.
 
+        refine: Whether to make posteriors exact by the run's `log_likelihood`.
+
     Errors:
         UsageError: The network has no draws.
         RunError, DataError, SpecError, OutputError: As they say.
     """
     formats.for_writing(target.path, target.format, Kind.REPLICATES)
+    if refine and drawn is not None:
+        raise UsageError("expected --refine or a file of draws; got both")
     session = Session.open(
-        path, compute=compute, trust_code=trust_code, listener=listener, on_unlike=on_unlike
+        path,
+        compute=compute,
+        trust_code=trust_code,
+        refine=refine,
+        listener=listener,
+        on_unlike=on_unlike,
     )
     run = session.run
     if drawn is None:

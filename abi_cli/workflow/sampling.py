@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from abi_cli.data import STATISTICS, Kind, Statistics, Style, formats, open_draws, summarize
+from abi_cli.data import STATISTICS, Kind, Statistics, Style, formats, joined, open_draws, summarize
 from abi_cli.data.draws import USUAL_STYLE
 from abi_cli.data.statistics import fewest_draws, parse
 from abi_cli.errors import UsageError
@@ -92,8 +92,12 @@ class Sampling:
 
     def summary(self) -> Statistics:
         """The statistics that are asked for, or mean, sd and others, instead of draws."""
-        draws = self.session.drawn(self.data, self.drawing).collect()
-        found = summarize(draws, self.shape.statistics() or STATISTICS)
+        names = self.shape.statistics() or STATISTICS
+        if self.session.refiner is not None and self.drawing.model is None:
+            found = joined(self.session.estimates(self.data, self.drawing, names).parts)
+        else:
+            draws = self.session.drawn(self.data, self.drawing).collect()
+            found = summarize(draws, names)
         return replace(found, titles=self.session.titles)
 
     def write(self) -> Written:
@@ -127,6 +131,7 @@ def sample(
     trust_code: bool = False,
     quantities: bool = False,
     selection: Selection = USUAL_SELECTION,
+    refine: bool = False,
     on_unlike: OnUnlike = OnUnlike.WARN,
     listener: Listener = SILENT,
 ) -> Sampling:
@@ -141,6 +146,7 @@ def sample(
         trust_code: Whether to execute parts of the run's own, if it has any.
         quantities: Whether to compute those of the spec, too, by the run's own code.
         selection: More of them, or fewer.
+        refine: Whether to make posteriors exact by the run's `log_likelihood`, which is executed.
         on_unlike: What is done about data sets that look unlike the simulations.
 
     Errors:
@@ -150,7 +156,12 @@ def sample(
     shape.refuse_too_few(draws)
     codec = formats.choose(target.path, target.format, shape.fits)
     session = Session.open(
-        path, compute=compute, trust_code=trust_code, listener=listener, on_unlike=on_unlike
+        path,
+        compute=compute,
+        trust_code=trust_code,
+        refine=refine,
+        listener=listener,
+        on_unlike=on_unlike,
     )
     refuse_without_draws(session.run, session.spec)
     target.claim()
@@ -161,4 +172,5 @@ def sample(
     batches = session.read(data, whole=whole)
     model = session.with_quantities(selection) if quantities else None
     drawing = Drawing(draws, session.seed if seed is None else seed, model, shape.style)
+    session.say_what_may_be_refined()
     return Sampling(session, batches, drawing, target, shape)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -54,6 +54,7 @@ from abi_cli.workflow.opening import (
     spec_of,
 )
 from abi_cli.workflow.reading import Batches, Data, read_data
+from abi_cli.workflow.refining import TOLD, Refiner, may_refine
 from abi_cli.workflow.refusing import refusing
 from abi_cli.workflow.request import USUAL_COMPUTE, Compute, Model, tell_files
 from abi_cli.workflow.selecting import USUAL_SELECTION, Selection
@@ -61,6 +62,8 @@ from abi_cli.workflow.selecting import USUAL_SELECTION, Selection
 if TYPE_CHECKING:
     from abi_cli.approximator import Approximator
     from abi_cli.guard import Guard
+
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ class Session:
         compute: Backend and device.
         listener: Hears notes, warnings and progress.
         on_unlike: What is done about data sets that look unlike the simulations.
+        refiner: Makes posteriors exact by the model's density; None to leave them as they are.
     """
 
     run: Run
@@ -89,6 +93,7 @@ class Session:
     compute: Compute = USUAL_COMPUTE
     listener: Listener = SILENT
     on_unlike: OnUnlike = OnUnlike.WARN
+    refiner: Refiner | None = None
 
     @classmethod
     def open(
@@ -97,12 +102,15 @@ class Session:
         *,
         compute: Compute = USUAL_COMPUTE,
         trust_code: bool = False,
+        refine: bool = False,
         listener: Listener = SILENT,
         on_unlike: OnUnlike = OnUnlike.WARN,
     ) -> Session:
         """Open a run.
 
         Arguments:
+            refine: Whether to make posteriors exact by the model's `log_likelihood`, which is
+                executed.
             trust_code: Whether to execute what the run was trained with, if it has parts of its
                 own (`use:` in its spec); without it such a run is refused.
 
@@ -110,9 +118,15 @@ class Session:
             RunError: It is no run, or one whose training has not come to its end, or its spec was
                 changed since, by more than its `data:` or `diagnostics:`.
             InvalidSpecError: It has parts of its own.
+            UsageError: It is to be refined, and its spec names no `log_likelihood`.
         """
         run = open_run(Path(path))
-        return cls(run, spec_of(run, trust_code=trust_code), compute, listener, on_unlike)
+        spec = spec_of(run, trust_code=trust_code)
+        refiner = None
+        if refine:
+            refuse_without_draws(run, spec)
+            refiner = Refiner.of(run, jobs=compute.workers(), listener=listener)
+        return cls(run, spec, compute, listener, on_unlike, refiner)
 
     @cached_property
     def networks(self) -> Approximator:
@@ -153,6 +167,13 @@ class Session:
         model = selection.of(model, self.run.layout)
         tell_files(model, self.listener)
         return model
+
+    def say_what_may_be_refined(self) -> None:
+        """A word on it where nobody has asked for it."""
+        if self.refiner is None and may_refine(self.spec):
+            self.listener.note(
+                "the spec names a log_likelihood: --refine makes these posteriors exact by it"
+            )
 
     def read(self, data: Data, *, whole: bool = False) -> Batches:
         """Data sets for the run as they come; once of each thing it is said that it is odd.
@@ -220,19 +241,14 @@ class Session:
                 finite. The message names the place in the file.
         """
         with refusing(loaded, self.run.layout):
-            blocks = self.networks.sample(loaded.datasets, draws=draws, seed=seed, first=first)
-            yield from self.refine(blocks, loaded)
-
-    def refine(
-        self,
-        blocks: Iterator[DrawBlock],
-        loaded: Loaded,  # noqa: ARG002  # what draws may be replaced by
-    ) -> Iterator[DrawBlock]:
-        """The draws that are given out instead of the networks' `blocks`: as yet, these.
-
-        All draws of all commands come by here.
-        """
-        return blocks
+            if self.refiner is None:
+                yield from self.networks.sample(
+                    loaded.datasets, draws=draws, seed=seed, first=first
+                )
+            else:
+                yield from self.refiner.draws(
+                    self.networks, loaded, draws=draws, seed=seed, first=first
+                )
 
     def drawn(self, data: Batches, drawing: Drawing) -> Drawn:
         """Posterior draws of all data sets, on their way to wherever they go.
@@ -246,12 +262,20 @@ class Session:
         labels = list(first.labels)
         scores = {name: own.tolist() for name, own in first.scores.items()}
         header = header_of(self.run, self.titles, drawing, first, labels, scores)
-        watch = Disagreement(self.networks.members)
+        header = replace(header, told=() if self.refiner is None else TOLD)
+        watch = Disagreement(0 if self.refiner else self.networks.members)
         draw = partial(self.draws, draws=drawing.draws, seed=drawing.seed)
         total = len(labels) * drawing.draws if data.whole else None
         parts = growing(labels, scores, first, data.parts)
         blocks = drawn_from(parts, draw, header, drawing, total=total, listener=self.listener)
-        return Drawn(header, watched(blocks, watch, labels, self.run.layout, self.listener), watch)
+        blocks = watched(blocks, watch, labels, self.run.layout, self.listener)
+        return Drawn(header, self._told_after(blocks), watch)
+
+    def _told_after(self, parts: Iterator[Part]) -> Iterator[Part]:
+        """The same; after the last, it is said how refinement went."""
+        yield from parts
+        if self.refiner is not None:
+            self.refiner.tell()
 
     def estimates(
         self, data: Batches, drawing: Drawing | None, names: Sequence[str] = OF_DRAWS
@@ -265,6 +289,10 @@ class Session:
         Errors:
             DataError: As `drawn`.
         """
+        if drawing is not None and self.refiner is not None and drawing.model is None:
+            elements = tuple(e for v in self.run.layout.of("parameter") for e in v.elements())
+            parts = self._told_after(self._refined(data, drawing, names))
+            return Estimates(tuple(names), elements, parts)
         if drawing is not None:
             drawn = self.drawn(data, drawing)
             parts = estimates_of(drawn.header, drawn.blocks, names)
@@ -273,6 +301,27 @@ class Session:
         own = tuple(self.networks.inference_network.names)
         elements = tuple(e for v in self.run.layout.of("parameter") for e in v.elements())
         return Estimates(own, elements, self._estimates(chain([first], data.parts), own))
+
+    def _refined(
+        self, data: Batches, drawing: Drawing, names: Sequence[str]
+    ) -> Iterator[Statistics]:
+        """Of refined posteriors, by all weighted candidates."""
+        refiner, begun = self.refiner, 0
+        assert refiner is not None  # noqa: S101  # asked before
+        with self.listener.task("refining", None, "data sets") as progress:
+            for loaded in data.parts:
+                with refusing(loaded, self.run.layout):
+                    for part in refiner.estimates(
+                        self.networks,
+                        loaded,
+                        names,
+                        draws=drawing.draws,
+                        seed=drawing.seed,
+                        first=begun,
+                    ):
+                        yield part
+                        progress.advance()
+                begun += len(loaded.labels)
 
     def _estimates(self, parts: Iterable[Loaded], names: tuple[str, ...]) -> Iterator[Statistics]:
         """Those that the network gives."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -111,12 +111,14 @@ class Streaming:
     def _blocks(self, loaded: Loaded, rows: np.ndarray, first: int) -> Iterator[DrawBlock]:
         """Draws of some of the data sets, computed in one of the `SIZES`; counted from 0."""
         number = len(rows)
-        padded = loaded.of(rows[_padded(number)])
+        exact = self.session.refiner is not None  # one data set after the other: no size matters
+        padded = loaded.of(rows if exact else rows[_padded(number)])
         for block in self.session.draws(padded, draws=self.draws, seed=self.seed, first=first):
             start = block.first_dataset - first
             if start < number:
                 own = {name: value[: number - start] for name, value in block.values.items()}
-                yield DrawBlock(start, block.first_draw, own)
+                told = {name: value[: number - start] for name, value in block.told.items()}
+                yield DrawBlock(start, block.first_draw, own, told=told)
 
     def _posteriors(self, loaded: Loaded, rows: np.ndarray) -> Iterator[str]:
         """In text, of data sets that follow each other.
@@ -128,8 +130,13 @@ class Streaming:
         labels = [loaded.labels[row] for row in rows]
         header = DrawHeader.of({}, layout, labels=labels, draws=self.draws, seed=self.seed)
         beside = self._beside(loaded.of(rows))
+        said = [dict(more).get(SCORES, {}) for more in beside]
+        if self.session.refiner is not None and not self.names:
+            # one object holds what is known of the data set and of its refinement
+            header = replace(header, scores={n: [one[n] for one in said] for n in said[0]})
+            beside = [[(k, v) for k, v in more if k != SCORES] for more in beside]
         in_text = texts_of(EstimateHeader(self.names) if self.names else header)
-        if not self.warm:
+        if not self.warm and self.session.refiner is None:
             self._warm_up(loaded, rows[:1])
         blocks = self._blocks(loaded, rows, self.answered + int(rows[0]))
         parts: Iterable[Any] = blocks
@@ -137,8 +144,8 @@ class Streaming:
             parts = estimates_of(header, blocks, self.names)
         texts = [text for part in parts for text in in_text(part)]
         for text, more in zip(texts, beside, strict=True):
-            said = [f", {json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}" for k, v in more]
-            yield f"{text[:-1]}{''.join(said)}}}"
+            added = [f", {json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}" for k, v in more]
+            yield f"{text[:-1]}{''.join(added)}}}"
 
     def _beside(self, loaded: Loaded) -> list[list[tuple[str, Any]]]:
         """What is said of each data set beside its posterior, by key.
@@ -206,6 +213,7 @@ def stream(
     seed: int | None = None,
     compute: Compute = USUAL_COMPUTE,
     trust_code: bool = False,
+    refine: bool = False,
     on_unlike: OnUnlike = OnUnlike.WARN,
     listener: Listener = SILENT,
 ) -> Streaming:
@@ -218,6 +226,7 @@ def stream(
         seed: The run's by default. Data set number i of a stream has the noise of number i of a
             file.
         trust_code: Whether to execute parts of the run's own, if it has any.
+        refine: Whether to make posteriors exact by the run's `log_likelihood`, which is executed.
         on_unlike: What is done about data sets that look unlike the simulations.
 
     Errors:
@@ -227,7 +236,12 @@ def stream(
     names = () if points is None else parse(points)
     refuse_too_few(names, draws)
     session = Session.open(
-        path, compute=compute, trust_code=trust_code, listener=listener, on_unlike=on_unlike
+        path,
+        compute=compute,
+        trust_code=trust_code,
+        refine=refine,
+        listener=listener,
+        on_unlike=on_unlike,
     )
     refuse_without_draws(session.run, session.spec)
     return Streaming(

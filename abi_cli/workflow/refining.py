@@ -1,0 +1,232 @@
+"""Posteriors of a run refined by the density of its model, whose code is executed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from abi_cli.data import Loaded, Statistics
+from abi_cli.data.entries import listing
+from abi_cli.errors import CheckFailed, UsageError
+from abi_cli.finite import refuse_not_finite
+from abi_cli.listener import Listener
+from abi_cli.model.evaluation import known_of
+from abi_cli.run import Run
+from abi_cli.spec import Spec
+from abi_cli.variables import DrawBlock, take
+from abi_cli.workflow.opening import model_of
+from abi_cli.workflow.request import Model, tell_files
+
+if TYPE_CHECKING:
+    from abi_cli.approximator import Approximator
+    from abi_cli.refinement.joint import Joint
+    from abi_cli.refinement.proposal import Proposal
+    from abi_cli.refinement.refining import Certificate, Refined
+
+TOLD = ("khat", "ess", "log_evidence", "log_evidence_error", "rhat")
+"""What is told of each data set's refinement beside its draws."""
+
+
+def may_refine(spec: Spec) -> bool:
+    """Whether a spec says the densities that refinement takes."""
+    model = spec.model
+    if model is None or model.log_likelihood is None:
+        return False
+    return model.log_prior is not None or isinstance(model.prior, Mapping)
+
+
+@dataclass
+class Refiner:
+    """Refines the posteriors of data sets, and remembers how well it went.
+
+    Arguments:
+        model: Whose density is executed.
+        jobs: Processes that do so, where it takes long.
+        certificates: Label of a data set → what is known of its refined posterior.
+    """
+
+    run: Run
+    model: Model
+    jobs: int
+    listener: Listener
+    certificates: dict[str, Certificate] = field(default_factory=dict)
+    _made: dict[int, tuple[Joint, Proposal]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, run: Run, *, jobs: int, listener: Listener) -> Refiner:
+        """That of a run.
+
+        Errors:
+            RunError: Its code was changed since.
+            UsageError: Its spec names no `log_likelihood`.
+        """
+        model = model_of(run)
+        if model.judged.density is None:
+            raise UsageError(
+                f"can't refine posteriors of {run.path}: its spec names no log_likelihood",
+                hint="Write the density of the likelihood as a function, name it as "
+                "model.log_likelihood, and train again.",
+            )
+        tell_files(model, listener)
+        return cls(run, model, jobs, listener)
+
+    def _with(self, networks: Approximator, seed: int) -> tuple[Joint, Proposal]:
+        """The density, and what makes candidates for it."""
+        from abi_cli.refinement.joint import Joint
+        from abi_cli.refinement.proposal import proposal_of
+
+        density = self.model.judged.density
+        assert density is not None  # noqa: S101  # `of` has refused
+        if seed not in self._made:
+            joint = Joint.of(density, networks.adapter, self.run.layout)
+            self._made[seed] = joint, proposal_of(networks, seed)
+        return self._made[seed]
+
+    def _refined(
+        self,
+        networks: Approximator,
+        loaded: Loaded,
+        *,
+        draws: int,
+        seed: int,
+        first: int,
+        resample: bool,
+    ) -> Iterator[tuple[Joint, Refined]]:
+        from abi_cli.refinement.refining import Refining, Sharing, Wanted
+
+        joint, proposal = self._with(networks, seed)
+        inferred = {v.name for v in self.run.layout.of("parameter", "nuisance")}
+        data = {n: value for n, value in loaded.datasets.items() if n not in inferred}
+        known = [known_of(data, row) for row in range(len(loaded.labels))]
+        told = _told_alone(networks, loaded)
+        with Sharing(self.jobs) as sharing:
+            work = Refining(joint, proposal, Wanted(draws, seed, resample=resample), sharing)
+            refined = work.refined(known, told, first)
+            for label, one in zip(loaded.labels, refined, strict=True):
+                self.certificates[label] = one.certificate
+                yield joint, one
+
+    def draws(
+        self, networks: Approximator, loaded: Loaded, *, draws: int, seed: int, first: int = 0
+    ) -> Iterator[DrawBlock]:
+        """Draws from refined posteriors, data set after data set.
+
+        Arguments:
+            draws: How many per data set.
+            first: The place of the first data set among all that posteriors are asked of.
+
+        Errors:
+            UserFunctionError: A density raised, or is none.
+            SpecError: The densities don't fit what the run has learned.
+            Unanswerable: A posterior is not finite.
+        """
+        made = self._refined(networks, loaded, draws=draws, seed=seed, first=first, resample=True)
+        for place, (joint, one) in enumerate(made):
+            parameters = joint.parameters(one.theta[one.draws])
+            values = self.run.layout.parameters_of(parameters, (1, draws))
+            refuse_not_finite(*values.values(), first=place)
+            told = {name: np.array([getattr(one.certificate, name)]) for name in TOLD}
+            yield DrawBlock(first + place, 0, values, told=told)
+
+    def estimates(
+        self,
+        networks: Approximator,
+        loaded: Loaded,
+        names: Sequence[str],
+        *,
+        draws: int,
+        seed: int,
+        first: int = 0,
+    ) -> Iterator[Statistics]:
+        """Statistics of refined posteriors, by all weighted candidates.
+
+        Arguments, Errors:
+            As of `draws`, which is how many effective ones there are at the least, if possible.
+        """
+        from abi_cli.refinement.summaries import weighted
+
+        made = self._refined(networks, loaded, draws=draws, seed=seed, first=first, resample=False)
+        for place, (joint, one) in enumerate(made):
+            parameters = joint.parameters(one.theta)
+            found = {}
+            for variable in self.run.layout.of("parameter"):
+                values = np.asarray(parameters[variable.name], np.float64)
+                refuse_not_finite(values[None], first=place)
+                flat = values.reshape(len(values), -1)
+                each = weighted(flat, one.weights, names, ess=one.certificate.ess)
+                found[variable.name] = each.reshape(1, len(names), *variable.event)
+            yield Statistics((loaded.labels[place],), tuple(names), found)
+
+    def documented(self) -> list[dict[str, Any]]:
+        """What is known of each data set's refined posterior, for JSON."""
+        return [
+            {"dataset": label, "by": one.how.value, **{name: getattr(one, name) for name in TOLD}}
+            for label, one in self.certificates.items()
+        ]
+
+    def failed(self) -> list[str]:
+        """Labels of the data sets that could not be refined."""
+        return [label for label, one in self.certificates.items() if one.how == "failed"]
+
+    def tell(self) -> None:
+        """Say how it went, after the last data set."""
+        each = self.certificates.items()
+        if not each:
+            return
+        chained = [label for label, one in each if one.how == "chains"]
+        failed = self.failed()
+        good = len(each) - len(failed)
+        ess = [one.ess for _, one in each if one.how != "failed"]
+        parts = [f"refined {good:,} of {len(each):,} posteriors"]
+        if chained:
+            parts.append(f"{len(chained):,} of them by Markov chains")
+        if ess:
+            parts.append(f"effective draws from {min(ess):,.0f}, median {np.median(ess):,.0f}")
+        errors = [one.log_evidence_error for _, one in each]
+        known = [error for error in errors if math.isfinite(error)]
+        if known:
+            parts.append(f"log evidence to ±{max(known):.2g} or better")
+        self.listener.note("; ".join(parts) + ". A mode that the networks miss is not found")
+        if repeated := [label for label, one in each if one.repeated and one.how != "failed"]:
+            self.listener.warn(
+                f"some draws of {_data_sets(repeated)} are there more than once: too few of the "
+                "candidates have weight"
+            )
+        if failed:
+            self.listener.warn(
+                f"{_data_sets(failed)} could not be refined: weights have too heavy a tail "
+                "(k-hat), and Markov chains disagree or found no place to start",
+                hint="Don't rely on these posteriors: are the data like the simulations? If so, "
+                "train longer.",
+            )
+
+    def gate(self) -> None:
+        """Refuse to end well where data sets could not be refined.
+
+        Errors:
+            CheckFailed: There are some.
+        """
+        if failed := self.failed():
+            raise CheckFailed(f"{_data_sets(failed)} could not be refined")
+
+
+def _told_alone(networks: Approximator, loaded: Loaded) -> np.ndarray:
+    """What the networks are told of each data set, `(dataset, told)`, to the last bit as if alone.
+
+    A compiled function rounds otherwise for other numbers of rows, and so small a difference
+    changes which candidates become draws.
+
+    Errors:
+        AdapterError, Unanswerable: A data set can't be taken.
+    """
+    networks.told_of(loaded.datasets)  # of all at once, so that what is refused has its place
+    rows = np.arange(len(loaded.labels))[:, None]
+    return np.concatenate([networks.told_of(take(loaded.datasets, row)) for row in rows])
+
+
+def _data_sets(labels: Sequence[str]) -> str:
+    return f"data set{'s' if len(labels) > 1 else ''} {listing(labels)}"
