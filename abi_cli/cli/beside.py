@@ -254,14 +254,13 @@ def log_prob(
     from abi_cli import workflow
     from abi_cli.console import reports
 
-    densities = workflow.log_prob(
+    session = workflow.load(
         run,
-        workflow.DataFiles(data, each=each),
-        at,
         compute=workflow.Compute(backend, device),
         trust_code=trust_code,
         listener=console,
     )
+    densities = session.densities(workflow.DataFiles(data, each=each), at)
     reports.write_densities(console, densities, workflow.Target(output, force=force))
 
 

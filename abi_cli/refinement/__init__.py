@@ -14,7 +14,6 @@ from the candidates (`chains`).
     chains     ensembles of Markov chains, given any log density
     student    a Student's t that is fitted to draws, as a proposal
     proposal   candidates of a run's networks, and their density
-    target     the model's density on the scale that the networks work on
+    joint      the model's density on the scale that the networks work on
     refining   all of it, for the data sets of a run
-    agreement  whether simulator and density are of one model
 """

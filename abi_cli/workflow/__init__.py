@@ -1,8 +1,8 @@
 """What the commands do, as functions of values: nothing here prints.
 
-The public door from Python. `load` opens a run for sampling; `train` (and `resume`), `sample`,
-`diagnose` (and `judge`, of draws that are there), `compare`, `estimate`, `simulate`, `log_prob`,
-`check`, `predict`, `plot`, `report`, `stream`, `summary`, `show` (and `inspect`, of files),
+The public door from Python. `load` opens a run for sampling and for densities; `train` (and
+`resume`), `sample`, `diagnose` (and `judge`, of draws that are there), `compare`, `estimate`,
+`simulate`, `check`, `predict`, `plot`, `report`, `stream`, `summary`, `show` (and `inspect`, of files),
 `convert`, `parts` (`abi list`), `explain`, `init`, `fill` and `schema` are the commands of the same
 names. What they have to say on their way goes to a `Listener`, which is silent unless told
 otherwise.
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from abi_cli.workflow.resuming import resume
     from abi_cli.workflow.sampling import Shape, sample
     from abi_cli.workflow.selecting import Selection
-    from abi_cli.workflow.session import Session, load, log_prob
+    from abi_cli.workflow.session import Session, load
     from abi_cli.workflow.simulating import simulate
     from abi_cli.workflow.starting import Started, fill, init, schema
     from abi_cli.workflow.streaming import stream
@@ -70,7 +70,6 @@ __all__ = [
     "inspect",
     "judge",
     "load",
-    "log_prob",
     "parts",
     "plot",
     "predict",
@@ -105,7 +104,7 @@ _NAMES = {
     "request": "Compute Target",
     "resuming": "resume",
     "selecting": "Selection",
-    "session": "Session load log_prob",
+    "session": "Session load",
     "simulating": "simulate",
     "starting": "Started fill init schema",
     "streaming": "stream",

@@ -18,7 +18,10 @@ from abi_cli.model.evaluation import known_of
 from abi_cli.run import Run
 from abi_cli.spec import Spec
 from abi_cli.variables import DrawBlock, take
+from abi_cli.workflow.drawing import Drawing
 from abi_cli.workflow.opening import model_of
+from abi_cli.workflow.reading import Batches
+from abi_cli.workflow.refusing import refusing
 from abi_cli.workflow.request import Model, tell_files
 
 if TYPE_CHECKING:
@@ -160,6 +163,32 @@ class Refiner:
                 each = weighted(flat, one.weights, names, ess=one.certificate.ess)
                 found[variable.name] = each.reshape(1, len(names), *variable.event)
             yield Statistics((loaded.labels[place],), tuple(names), found)
+
+    def all_estimates(
+        self, networks: Approximator, data: Batches, drawing: Drawing, names: Sequence[str]
+    ) -> Iterator[Statistics]:
+        """`estimates` of all data sets as they come; after the last it is said how it went."""
+        begun = 0
+        with self.listener.task("refining", None, "data sets") as progress:
+            for loaded in data.parts:
+                with refusing(loaded, self.run.layout):
+                    for part in self.estimates(
+                        networks,
+                        loaded,
+                        names,
+                        draws=drawing.draws,
+                        seed=drawing.seed,
+                        first=begun,
+                    ):
+                        yield part
+                        progress.advance()
+                begun += len(loaded.labels)
+        self.tell()
+
+    def telling(self, blocks: Iterator[DrawBlock]) -> Iterator[DrawBlock]:
+        """The same; after the last it is said how it went."""
+        yield from blocks
+        self.tell()
 
     def documented(self) -> list[dict[str, Any]]:
         """What is known of each data set's refined posterior, for JSON."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -62,8 +62,6 @@ from abi_cli.workflow.selecting import USUAL_SELECTION, Selection
 if TYPE_CHECKING:
     from abi_cli.approximator import Approximator
     from abi_cli.guard import Guard
-
-Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
@@ -269,13 +267,9 @@ class Session:
         parts = growing(labels, scores, first, data.parts)
         blocks = drawn_from(parts, draw, header, drawing, total=total, listener=self.listener)
         blocks = watched(blocks, watch, labels, self.run.layout, self.listener)
-        return Drawn(header, self._told_after(blocks), watch)
-
-    def _told_after(self, parts: Iterator[Part]) -> Iterator[Part]:
-        """The same; after the last, it is said how refinement went."""
-        yield from parts
         if self.refiner is not None:
-            self.refiner.tell()
+            blocks = self.refiner.telling(blocks)
+        return Drawn(header, blocks, watch)
 
     def estimates(
         self, data: Batches, drawing: Drawing | None, names: Sequence[str] = OF_DRAWS
@@ -291,8 +285,8 @@ class Session:
         """
         if drawing is not None and self.refiner is not None and drawing.model is None:
             elements = tuple(e for v in self.run.layout.of("parameter") for e in v.elements())
-            parts = self._told_after(self._refined(data, drawing, names))
-            return Estimates(tuple(names), elements, parts)
+            refined = self.refiner.all_estimates(self.networks, data, drawing, names)
+            return Estimates(tuple(names), elements, refined)
         if drawing is not None:
             drawn = self.drawn(data, drawing)
             parts = estimates_of(drawn.header, drawn.blocks, names)
@@ -301,27 +295,6 @@ class Session:
         own = tuple(self.networks.inference_network.names)
         elements = tuple(e for v in self.run.layout.of("parameter") for e in v.elements())
         return Estimates(own, elements, self._estimates(chain([first], data.parts), own))
-
-    def _refined(
-        self, data: Batches, drawing: Drawing, names: Sequence[str]
-    ) -> Iterator[Statistics]:
-        """Of refined posteriors, by all weighted candidates."""
-        refiner, begun = self.refiner, 0
-        assert refiner is not None  # noqa: S101  # asked before
-        with self.listener.task("refining", None, "data sets") as progress:
-            for loaded in data.parts:
-                with refusing(loaded, self.run.layout):
-                    for part in refiner.estimates(
-                        self.networks,
-                        loaded,
-                        names,
-                        draws=drawing.draws,
-                        seed=drawing.seed,
-                        first=begun,
-                    ):
-                        yield part
-                        progress.advance()
-                begun += len(loaded.labels)
 
     def _estimates(self, parts: Iterable[Loaded], names: tuple[str, ...]) -> Iterator[Statistics]:
         """Those that the network gives."""
@@ -416,22 +389,3 @@ class Session:
 
 load = Session.open
 """The door from Python."""
-
-
-def log_prob(
-    path: Path,
-    data: Data,
-    at: Path,
-    *,
-    compute: Compute = USUAL_COMPUTE,
-    trust_code: bool = False,
-    listener: Listener = SILENT,
-) -> Densities:
-    """Log posterior density of the parameter values in `at`, each given its data set.
-
-    Errors:
-        UsageError: The network has no density.
-        RunError, DataError: As they say.
-    """
-    session = Session.open(path, compute=compute, trust_code=trust_code, listener=listener)
-    return session.densities(data, at)
