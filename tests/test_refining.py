@@ -189,3 +189,23 @@ def test_streams_and_predictions_are_of_refined_posteriors(run, data, x):
     predicted = abi("predict", run, data, "--refine", "-n", 100, "--format", "csv")
     assert predicted.exit_code == 0, predicted.output
     assert "refined 6 of 6" in predicted.stderr
+
+
+def test_a_density_that_is_not_the_simulators_is_told_by_check_and_refused(tmp_path):
+    (tmp_path / "m.py").write_text(CODE.replace("-0.5 * ((x", "-1.5 * ((x"))
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    told = abi("check", tmp_path / "spec.yaml")
+    assert told.exit_code == 0
+    assert "log_likelihood is not the density of what the likelihood simulates" in told.stdout
+    assert "it shows most in mu" in told.stdout or "(p = " in told.stdout
+    abi("train", tmp_path / "spec.yaml", "-o", tmp_path / "run", "-q", "-j", 0)
+    (tmp_path / "d.csv").write_text("x\n1\n2\n3\n")
+    refused = abi("sample", tmp_path / "run", tmp_path / "d.csv", "--refine")
+    assert refused.exit_code == 5
+    assert "is not the density of what the likelihood simulates" in refused.stderr
+    assert "log p(data | parameters)" in refused.stderr
+
+
+def test_the_right_density_is_not_told_of(run):
+    told = abi("check", run.parent / "spec.yaml")
+    assert "density of what" not in told.stdout

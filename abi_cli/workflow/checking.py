@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from abi_cli.adapter import Adapter
 from abi_cli.errors import AbiError, SpecError, TookTooLong, UserFunctionError
 from abi_cli.listener import SILENT, Listener
-from abi_cli.model.simulator import Simulator
+from abi_cli.model.rehearsal import rehearsed
 from abi_cli.model.streams import Purpose
 from abi_cli.spec import InvalidSpecError
 from abi_cli.training.fitting import Fitted, faults
@@ -22,11 +22,11 @@ from abi_cli.variables import (
     Ragged,
     Value,
     array_of,
-    concatenate,
     count,
     element_names,
     take,
 )
+from abi_cli.workflow.agreeing import disagreement_told
 from abi_cli.workflow.findings import (
     Finding,
     Severity,
@@ -159,7 +159,14 @@ def check(
     whole = None
     if data is None:
         with telling_of_names(model, seed=seed):
-            rows = _pilot(model.need_simulator(), seed=seed, listener=listener)
+            rows = rehearsed(
+                model.need_simulator(),
+                seed=seed,
+                purpose=Purpose.PILOT,
+                rows=_ROWS,
+                seconds=_SECONDS,
+                listener=listener,
+            )
     else:
         whole = stored_simulations(data, model, seed=seed, listener=listener)
         rows = take(whole, slice(0, _ROWS))
@@ -176,6 +183,7 @@ def check(
             model.spec, rows, layout, seconds=seconds, processes=usable_cores()
         )
         findings = [*_rows_and_noise(model, rows, prior, seed=seed), *findings, *slow]
+    findings += _density_findings(model, layout, adapter, rows, seed=seed)
     beside = None
     if observed is not None:
         beside = observe(observed, model, layout, rows, adapter=adapter, listener=listener)
@@ -230,26 +238,6 @@ def _one_draw(values: Mapping[str, np.ndarray]) -> Datasets:
     return {name: value[:, 0] for name, value in values.items()}
 
 
-def _pilot(simulator: Simulator, *, seed: int, listener: Listener) -> Datasets:
-    """As many rows, in whole chunks, as a second allows, and `_ROWS` at most.
-
-    That they can be simulated again is for `_rows_and_noise` to see: here it would end all.
-    """
-    simulator = replace(simulator, repeats=False)
-    parts: list[Datasets] = []
-    begun = time.perf_counter()
-    stop = 0
-    with listener.task("simulating", _ROWS, "data sets") as progress:
-        # As many again each time, and two units at least: within one, the context is the same.
-        while len(parts) < 2 or (stop < _ROWS and time.perf_counter() - begun < _SECONDS / 2):
-            start, stop = stop, max(2 * stop, simulator.unit)
-            parts.append(
-                simulator.simulate(seed=seed, purpose=Purpose.PILOT, start=start, stop=stop)
-            )
-            progress.advance(stop - start)
-    return concatenate(parts)
-
-
 def _rows_and_noise(model: Model, pilot: Datasets, prior: Prior, *, seed: int) -> list[Finding]:
     """Whether rows depend on anything but their number, and data on nothing but parameters."""
     simulator = model.need_simulator()
@@ -263,6 +251,17 @@ def _rows_and_noise(model: Model, pilot: Datasets, prior: Prior, *, seed: int) -
         *unused_findings(model.spec, simulator, prior),
         *noise_findings(model.spec, simulator, seed=seed),
     ]
+
+
+def _density_findings(
+    model: Model, layout: Layout, adapter: Adapter | None, rows: Datasets, *, seed: int
+) -> list[Finding]:
+    """Whether the density that is named is the simulator's."""
+    density = model.judged.density
+    if density is None or adapter is None:
+        return []
+    told = disagreement_told(density, adapter, layout, rows, seed=seed)
+    return [] if told is None else [Finding(Severity.warning, told.message, told.hint or "")]
 
 
 def _findings(error: AbiError) -> list[Finding]:

@@ -18,6 +18,7 @@ from abi_cli.model.evaluation import known_of
 from abi_cli.run import Run
 from abi_cli.spec import Spec
 from abi_cli.variables import DrawBlock, take
+from abi_cli.workflow.agreeing import refuse_disagreement
 from abi_cli.workflow.drawing import Drawing
 from abi_cli.workflow.opening import model_of
 from abi_cli.workflow.reading import Batches
@@ -78,7 +79,11 @@ class Refiner:
         return cls(run, model, jobs, listener)
 
     def _with(self, networks: Approximator, seed: int) -> tuple[Joint, Proposal]:
-        """The density, and what makes candidates for it."""
+        """The density, and what makes candidates for it.
+
+        Errors:
+            UserFunctionError: It is not the density of what the model simulates.
+        """
         from abi_cli.refinement.joint import Joint
         from abi_cli.refinement.proposal import proposal_of
 
@@ -86,6 +91,15 @@ class Refiner:
         assert density is not None  # noqa: S101  # `of` has refused
         if seed not in self._made:
             joint = Joint.of(density, networks.adapter, self.run.layout)
+            if not self._made and self.model.simulator is not None:
+                refuse_disagreement(
+                    density,
+                    networks.adapter,
+                    self.run.layout,
+                    self.model.simulator,
+                    seed=self.run.manifest.seed,
+                    listener=self.listener,
+                )
             self._made[seed] = joint, proposal_of(networks, seed)
         return self._made[seed]
 

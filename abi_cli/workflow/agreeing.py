@@ -1,0 +1,116 @@
+"""Whether the density that a spec names is that of its simulator, by simulated data sets."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from abi_cli.adapter.adapter import INFERENCE_VARIABLES, Adapter
+from abi_cli.errors import SpecError, UserFunctionError
+from abi_cli.listener import Listener
+from abi_cli.model.density import LogDensity
+from abi_cli.model.evaluation import known_of
+from abi_cli.model.rehearsal import rehearsed
+from abi_cli.model.simulator import Simulator
+from abi_cli.model.streams import Purpose
+from abi_cli.variables import Datasets, Layout
+
+ROWS = 1_000
+"""Data sets that are looked at, unless `SECONDS` are over before."""
+
+SECONDS = 3.0
+
+
+def disagreement_told(
+    density: LogDensity, adapter: Adapter, layout: Layout, rows: Datasets, *, seed: int
+) -> UserFunctionError | None:
+    """What is wrong with a density, as an error; None where nothing is, or it can't be told.
+
+    It can't where values may be missing, where the prior's density isn't known, and where the
+    density takes parameters that the networks don't learn.
+
+    Arguments:
+        adapter: Fitted.
+        rows: Simulated data sets.
+
+    Errors:
+        UserFunctionError: The density raised, or gave what is none.
+    """
+    from abi_cli.refinement.agreement import disagreement, proposals
+    from abi_cli.refinement.joint import Joint
+
+    if layout.missing:
+        return None
+    try:
+        joint = Joint.of(density, adapter, layout)
+    except SpecError:
+        return None
+    theta = np.asarray(adapter.forward(rows)[INFERENCE_VARIABLES], np.float64)[:ROWS]
+    proposed = proposals(theta, np.random.default_rng([seed, Purpose.REFINE]))
+    inferred = {variable.name for variable in layout.of("parameter", "nuisance")}
+    data = {name: value for name, value in rows.items() if name not in inferred}
+    log_p: list[np.ndarray] = []
+    begun = time.perf_counter()
+    for row in range(len(theta)):
+        asked = np.concatenate([theta[row][None], proposed[row]])
+        log_p.append(joint.log_density(known_of(data, row), asked, row))
+        if time.perf_counter() - begun > SECONDS:
+            break
+    seen = len(log_p)
+    found = disagreement(np.stack(log_p), theta[:seen], proposed[:seen])
+    if found is None:
+        return None
+    hint = (
+        "A sign, a factor, a term of a parameter that is left out, another parametrization? It is "
+        "log p(data | parameters), and log_prior, if there is one, log p(parameters)."
+    )
+    name = density.likelihood.name
+    if found.impossible:
+        return UserFunctionError(
+            f"{name} is not the density of what the likelihood simulates: it is zero for "
+            f"{found.impossible:,} of {found.datasets:,} simulated data sets",
+            hint=hint,
+        )
+    where = ""
+    if found.coordinate is not None:
+        where = f"; it shows most in {_changed_by(joint, theta[0], found.coordinate)}"
+    return UserFunctionError(
+        f"{name} is not the density of what the likelihood simulates, by {found.datasets:,} "
+        f"simulated data sets (p = {max(found.p, 1e-300):.0e}){where}",
+        hint=hint,
+    )
+
+
+def _changed_by(joint: object, theta: np.ndarray, coordinate: int) -> str:
+    """The parameter that a coordinate of `theta (dim,)` is of."""
+    from abi_cli.refinement.joint import Joint
+
+    assert isinstance(joint, Joint)  # noqa: S101  # imported late, being heavy
+    one, other = theta[None], theta[None].copy()
+    other[0, coordinate] += 1.0
+    before, after = joint.parameters(one), joint.parameters(other)
+    names = [name for name in before if not np.array_equal(before[name], after[name])]
+    return " and ".join(names)
+
+
+def refuse_disagreement(
+    density: LogDensity,
+    adapter: Adapter,
+    layout: Layout,
+    simulator: Simulator,
+    *,
+    seed: int,
+    listener: Listener,
+) -> None:
+    """Refuse to refine by a density that is not the simulator's.
+
+    Errors:
+        UserFunctionError: It is not.
+    """
+    rows = rehearsed(
+        simulator, seed=seed, purpose=Purpose.REFINE, rows=ROWS, seconds=SECONDS, listener=listener
+    )
+    error = disagreement_told(density, adapter, layout, rows, seed=seed)
+    if error is not None:
+        raise error
