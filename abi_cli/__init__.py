@@ -2,11 +2,13 @@
 
 A map of the package. A file imports only from lines below its own, or from its own folder:
 
+    __main__      `python -m abi_cli`
     cli, options, ending, completing    the commands: signatures, help, exit codes, completion
     console/       what people and pipes see: tables, progress, errors, JSON
     workflow/      one function per command, values in, values out; the door from Python
     run, room, manifest, integrity    the run folder: written whole, in nobody's place, read back
     archive, model_file         model.keras: an approximator in a file, of whomever
+    refinement/    posteriors made exact by the model's density: weights, chains, a certificate
     data/          data sets and draws in and out: csv, json, npz, netcdf, parquet
     diagnostics/   metrics, verdict, pictures; NumPy and SciPy only, for draws from anywhere
     training/      blocks of batches, optimizers, schedules, callbacks, checkpoints

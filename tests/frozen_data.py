@@ -240,8 +240,9 @@ def _streamed(file: Path, *, grouped: bool) -> object:
 
 def _drawn_there(file: Path) -> object:
     draws = vars(read_draws(file))
-    chains = draws.pop("chains")  # which came when the others had been frozen
-    return {**draws, "chains": chains} if chains else draws
+    # what came when the others had been frozen
+    later = {name: draws.pop(name) for name in ("chains", "scores", "told")}
+    return draws | {name: value for name, value in later.items() if value}
 
 
 def _answers(file: Path) -> object:

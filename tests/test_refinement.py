@@ -82,8 +82,11 @@ def test_whatever_the_proposal_the_posterior_is_exact(shift, scale, how):
         assert abs(got.log_evidence - evidence) < 4 * got.log_evidence_error
         assert got.log_evidence_error < 0.05
         for values, error in (
-            (one.theta[one.draws], 5 / math.sqrt(min(got.ess, 1000))),
-            (one.theta[weights.resampled(one.weights, 4000, 0.5)], 5 / math.sqrt(got.ess)),
+            (one.theta[one.draws], 5 * math.sqrt(1 / got.ess + 1 / 1000)),
+            (
+                one.theta[weights.resampled(one.weights, 4000, 0.5)],
+                5 * math.sqrt(1 / got.ess + 1 / 4000),
+            ),
         ):
             np.testing.assert_allclose(values.mean(axis=0), mean, atol=error * sd)
             np.testing.assert_allclose(values.std(axis=0), sd, rtol=error)

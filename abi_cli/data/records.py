@@ -38,11 +38,10 @@ class Records:
         """Estimates or data sets; not sure where lists don't tell."""
         sizes: set[int] = set()
         for _place, entry in self.objects:
-            for name, value in entry.items():
+            for value in map(entry.get, _drawn_in(entry)):
                 if isinstance(value, dict):
                     return Kind.ESTIMATES
-                if name != LABEL:
-                    sizes.add(len(value) if isinstance(value, list) else 0)
+                sizes.add(len(value) if isinstance(value, list) else 0)
         if not sizes:
             raise self._nothing()
         return Kind.UNSURE if len(sizes) == 1 and 0 not in sizes else Kind.DATA

@@ -329,5 +329,5 @@ def _of_all(p: np.ndarray) -> np.ndarray:
 
 
 def surprise(p: np.ndarray) -> np.ndarray:
-    """−log of that."""
-    return -np.log(_least(p))
+    """−log of that; a p-value that underflows is the least there is."""
+    return -np.log(np.maximum(_least(p), np.finfo(np.float64).tiny))

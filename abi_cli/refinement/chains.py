@@ -37,8 +37,8 @@ SNOOKER_GAMMA = 1.7
 NOISE = 1e-5
 """Sd of ε, relative to the spread of the other half."""
 
-MOST_RHAT = 1.02
-"""Nested R-hat at which groups agree: 1 + 1 / (2 · 25), 25 draws' worth of a group's mean."""
+MOST_RHAT = 1.005
+"""Nested R-hat at which groups agree: 1 + 1 / (2 · 100), 100 draws' worth of a group's mean."""
 
 FEWEST_EFFECTIVE = 400
 """Draws in bulk and in tails, as recommended by Vehtari et al. 2021, arXiv:1903.08008."""
