@@ -69,10 +69,16 @@ def approximator(
     return made
 
 
-def built(kind: str, config: dict, *arguments):
-    """The built layer of a network as a spec names it, by the arguments of `nn.build`."""
+def built(kind: str, config: dict, *arguments, seed: int = 1):
+    """The built layer of a network as a spec names it, by the arguments of `nn.build`.
+
+    Its first weights come from the seed: what holds of one network may fail for another.
+    """
+    from keras import utils
+
     from abi_cli.nn.build import inference_layer, summary_layer
 
+    utils.set_random_seed(seed)
     make = summary_layer if kind == "summary network" else inference_layer
     return make(registry.from_config(kind, config), *arguments)
 
