@@ -6,6 +6,7 @@ A map of the package. A file imports only from lines below its own, or from its 
     cli, options, ending, completing    the commands: signatures, help, exit codes, completion
     console/       what people and pipes see: tables, progress, errors, JSON
     workflow/      one function per command, values in, values out; the door from Python
+    bank/          simulations that are kept: shards, whose rows they are, reading for training
     run, room, manifest, integrity    the run folder: written whole, in nobody's place, read back
     archive, model_file         model.keras: an approximator in a file, of whomever
     refinement/    posteriors made exact by the model's density: weights, chains, a certificate

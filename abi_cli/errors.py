@@ -106,7 +106,11 @@ def _rebuild(
 
 
 class TookTooLong(UserFunctionError):
-    """A simulation took longer than the spec allows; it is not drawn again."""
+    """A simulation took longer than the spec allows."""
+
+
+class WorkerDied(UserFunctionError):
+    """Processes that simulated died, one after the other, over the same task."""
 
 
 class RunError(AbiError):

@@ -11,8 +11,10 @@ import enum
 import functools
 import inspect
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,6 +51,34 @@ class VerdictFormat(enum.StrEnum):
 
     junit = "junit"
     github = "github"
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """A reader of whole numbers as people write them: 1000, 1_000, 1e6.
+
+    Arguments:
+        least: The smallest one that makes sense.
+    """
+
+    def number(text: str) -> int:
+        found = whole_number(str(text))
+        if found is None:
+            raise typer.BadParameter(f"{text!r} is not a whole number, as 1000, 1_000 and 1e6 are.")
+        if found < least:
+            raise typer.BadParameter(f"{text} is not in the range x>={least}.")
+        return found
+
+    return number
+
+
+def whole_number(text: str) -> int | None:
+    """The number that 1000, 1_000 or 1e6 means; None where it is none, or not a whole one."""
+    if re.fullmatch(r"[+-]?\d+(_\d+)*", text):
+        return int(text)
+    if not re.fullmatch(r"\+?\d+(_\d+)*(\.\d*)?e\+?\d{1,2}", text, re.IGNORECASE):
+        return None
+    number = Decimal(text.replace("_", ""))
+    return int(number) if number == number.to_integral_value() else None
 
 
 class Backend(enum.StrEnum):
@@ -215,7 +245,10 @@ Points = Annotated[
     ),
 ]
 Draws = Annotated[
-    int, typer.Option("--draws", "-n", min=1, metavar="N", help="Posterior draws per data set.")
+    int,
+    typer.Option(
+        "--draws", "-n", parser=whole(1), metavar="N", help="Posterior draws per data set."
+    ),
 ]
 TrustCode = Annotated[
     bool,
@@ -263,6 +296,16 @@ Jobs = Annotated[
         metavar="N",
         help="Processes that simulate; 0 for none but this one.",
         envvar=_env("JOBS"),
+    ),
+]
+
+ExecutorName = Annotated[
+    str,
+    typer.Option(
+        "--executor",
+        metavar="NAME",
+        help="Who simulates: local processes, dask (here), dask:tcp://HOST:8786, or mpi.",
+        envvar=_env("EXECUTOR"),
     ),
 ]
 
@@ -341,8 +384,9 @@ def number_or_files(words: Sequence[str], *, usual: int = 1000) -> tuple[int, li
     Errors:
         UsageError: Both, or several numbers, or none that makes sense.
     """
-    numbers = [int(word) for word in words if word.isdecimal()]
-    files = [Path(word) for word in words if not word.isdecimal()]
+    meant = [(word, whole_number(word)) for word in words]
+    numbers = [number for _, number in meant if number is not None]
+    files = [Path(word) for word, number in meant if number is None]
     if (numbers and files) or len(numbers) > 1 or any(number < 2 for number in numbers):
         raise UsageError(f"Expected --draws N, at least 2, or --draws FILE; got {' '.join(words)}")
     return (numbers or [usual])[0], files

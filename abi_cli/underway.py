@@ -300,6 +300,11 @@ class Watch:
                 self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
                 self._thread.start()
 
+    def drop(self, cell: Cell) -> None:
+        """Look at this one no more."""
+        with self._lock:
+            self._posts.pop(id(cell), None)
+
     def close(self) -> None:
         """Look at none any more."""
         self._done.set()

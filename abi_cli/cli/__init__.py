@@ -10,11 +10,30 @@ import traceback
 from pathlib import Path
 
 from abi_cli import underway
-from abi_cli.cli import beside, judging, language, main_job, pictures, pipes, process
+from abi_cli.cli import (
+    beside,
+    judging,
+    language,
+    main_job,
+    pictures,
+    pipes,
+    process,
+    simulations,
+)
 from abi_cli.cli.app import app
 from abi_cli.errors import ELSEWHERE, WSL
 
-__all__ = ["app", "beside", "judging", "language", "main", "main_job", "pictures", "pipes"]
+__all__ = [
+    "app",
+    "beside",
+    "judging",
+    "language",
+    "main",
+    "main_job",
+    "pictures",
+    "pipes",
+    "simulations",
+]
 
 
 _GARBAGE = (200_000, 50, 1_000)
@@ -59,6 +78,8 @@ def main() -> None:
             shared._exit_function()
         sys.stdout.flush()
         sys.stderr.flush()
+        if "mpi4py.futures" in sys.modules:  # other ranks wait until this one has said goodbye
+            raise
         underway.leave(end.code if isinstance(end.code, int) else int(end.code is not None))
     except BaseException:  # not even Typer's own errors may end Python as usual
         traceback.print_exc()

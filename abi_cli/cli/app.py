@@ -16,6 +16,7 @@ MAIN_JOB = ("init", "check", "train", "sample", "report", "diagnose")
 BESIDE = (
     *(
         "simulate",
+        "bank",
         "estimate",
         "log-prob",
         "predict",

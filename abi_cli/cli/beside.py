@@ -1,4 +1,4 @@
-"""Beside the main job: simulate, estimate, predict, log-prob, summary, show."""
+"""Beside the main job: estimate, predict, log-prob, summary, show."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from abi_cli.console import Console
 from abi_cli.errors import UsageError
 from abi_cli.options import (
     BackendName,
-    Context,
-    DataFormat,
     DataPaths,
     Device,
     Each,
@@ -25,59 +23,19 @@ from abi_cli.options import (
     OnUnlike,
     OnUnlikeOption,
     Output,
-    Override,
     Refine,
     RefineGate,
     RunPath,
     Seed,
     Skip,
-    SpecPath,
     TableOrArrays,
     TrustCode,
     command,
     from_environment,
     number_or_files,
     refuse_gate_alone,
+    whole,
 )
-
-
-@app.command(
-    epilog=examples(
-        "abi simulate spec.yaml -n 10000 --seed 7 -o sims.npz",
-        "abi simulate spec.yaml -n 5 --context N=10",
-        "abi simulate spec.yaml -n 100 | abi sample runs/regression - -o draws.csv",
-    )
-)
-@command
-def simulate(
-    console: Console,
-    spec: SpecPath,
-    output: Output = None,
-    datasets: Annotated[
-        int, typer.Option("--datasets", "-n", min=1, metavar="N", help="Data sets to simulate.")
-    ] = 1000,
-    context: Context = None,
-    overrides: Override = None,
-    seed: Seed = None,
-    format: DataFormat = None,
-    jobs: Jobs = None,
-    force: Force = False,
-) -> None:
-    """Simulate data sets, parameters included, from SPEC."""
-    from abi_cli import workflow
-    from abi_cli.console import reports
-
-    written = workflow.simulate(
-        spec,
-        datasets=datasets,
-        context=context or (),
-        overrides=overrides or (),
-        seed=seed,
-        target=workflow.Target(output, force=force, format=format),
-        jobs=jobs,
-        listener=console,
-    )
-    reports.show_written(console, written)
 
 
 @app.command(
@@ -98,7 +56,11 @@ def estimate(
     draws: Annotated[
         int | None,
         typer.Option(
-            "--draws", "-n", min=2, metavar="N", help="Per data set, 1000; `point` has none."
+            "--draws",
+            "-n",
+            parser=whole(2),
+            metavar="N",
+            help="Per data set, 1000; `point` has none.",
         ),
     ] = None,
     seed: Seed = None,

@@ -28,6 +28,7 @@ from abi_cli.options import (
     command,
     number_or_files,
     said,
+    whole,
 )
 
 
@@ -59,7 +60,7 @@ def diagnose(
         int | None,
         typer.Option(
             "--datasets",
-            min=2,
+            parser=whole(2),
             metavar="N",
             help="Fresh data sets to simulate (2000), or how many of --data (all).",
         ),
@@ -214,7 +215,7 @@ def compare(
         int | None,
         typer.Option(
             "--datasets",
-            min=3,
+            parser=whole(3),
             metavar="N",
             help="Fresh data sets to simulate (2000), or how many of --data (all).",
         ),

@@ -42,6 +42,7 @@ from abi_cli.options import (
     from_environment,
     refuse_gate_alone,
     said,
+    whole,
 )
 
 
@@ -165,7 +166,7 @@ def train(
         int | None,
         typer.Option(
             "--extend",
-            min=1,
+            parser=whole(1),
             metavar="N",
             help="With --resume of a finished run: N more epochs, at the rates of a training that "
             "was as long from the start (they rise once more).",

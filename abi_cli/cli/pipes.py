@@ -83,6 +83,7 @@ class Kind(enum.StrEnum):
     epilog=examples(
         "abi convert draws.nc draws.csv",
         "abi convert data.csv data.npz",
+        "abi convert bank/ sims.npz",
         "abi convert data.jsonl data.csv --kind data --sets x,y",
     )
 )
@@ -90,7 +91,10 @@ class Kind(enum.StrEnum):
 def convert(
     console: Console,
     source: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Draws, estimates or data sets; - for a pipe.")
+        Path,
+        typer.Argument(
+            metavar="FILE", help="Draws, estimates or data sets, or a bank; - for a pipe."
+        ),
     ],
     target: Annotated[
         Path, typer.Argument(metavar="TARGET", help="Where to; - is standard output.")

@@ -10,12 +10,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from abi_cli.adapter.adapter import Adapter
+from abi_cli.errors import UserFunctionError
 from abi_cli.guard.reference import MOST, wanted
 from abi_cli.model.failures import NO_FAILURES, Failures
+from abi_cli.model.making import Work, surviving
 from abi_cli.model.simulator import Simulator
-from abi_cli.model.stage import Origin
 from abi_cli.model.streams import Purpose
-from abi_cli.model.workers import Workers
+from abi_cli.model.workers import Pool
 from abi_cli.spec import TrainingSection
 from abi_cli.training.fitting import divided
 from abi_cli.variables import Datasets, Ragged, concatenate, count, take
@@ -51,14 +52,33 @@ class Simulated:
     def __call__(self, rows: tuple[int, int]) -> tuple[Datasets, Failures, float]:
         """The data sets of rows start … stop − 1, what failed, and the seconds that they took."""
         began = time.perf_counter()
-        origin = Origin(self.seed, self.purpose, {})
-        datasets, failures = self.simulator.simulate_counted(origin, *rows)
-        if self.adapter is not None:
-            datasets = _single(self.adapter.forward(datasets))
-        return datasets, failures, time.perf_counter() - began
+        part = self.work(rows)
+        return self.adapted(part.rows), part.failures, time.perf_counter() - began
+
+    @property
+    def work(self) -> Work:
+        """The stream that is simulated."""
+        return Work(self.simulator, self.seed, self.purpose)
+
+    def adapted(self, datasets: Datasets) -> Datasets:
+        """Simulated data sets as they are given out."""
+        return datasets if self.adapter is None else single(self.adapter.forward(datasets))
+
+    def by(
+        self, pool: Pool, ranges: Iterator[tuple[int, int]], *, ahead: int
+    ) -> Iterator[tuple[Datasets, Failures, float]]:
+        """What comes of ranges of rows, in order, whatever becomes of the workers."""
+
+        def again(
+            rows: tuple[int, int], error: UserFunctionError
+        ) -> tuple[Datasets, Failures, float]:
+            part = self.work.in_spite_of_deaths(pool, rows, error)
+            return self.adapted(part.rows), part.failures, part.seconds
+
+        return surviving(pool, self, ranges, ahead=ahead, again=again)
 
 
-def _single(datasets: Datasets) -> Datasets:
+def single(datasets: Datasets) -> Datasets:
     """In single precision: half as much to carry between processes."""
     return {
         name: Ragged(value.values.astype(np.float32), value.row_size)
@@ -120,7 +140,7 @@ class Fresh:
     """Fresh simulations for every batch: nothing is learned twice."""
 
     def __init__(
-        self, simulator: Simulator, workers: Workers, training: TrainingSection, *, seed: int
+        self, simulator: Simulator, workers: Pool, training: TrainingSection, *, seed: int
     ):
         self._simulator, self._workers, self._seed = simulator, workers, seed
         self._validation = training.validation
@@ -157,7 +177,7 @@ class Fresh:
         runs = np.split(units, np.flatnonzero(np.diff(units) > 1) + 1)
         ranges = ((int(run[0]) * unit, (int(run[-1]) + 1) * unit) for run in runs)
         task = Simulated(self._simulator, self._seed, Purpose.TRAIN, adapter)
-        results = self._workers.imap(task, ranges, ahead=TASKS_AHEAD)
+        results = task.by(self._workers, ranges, ahead=TASKS_AHEAD)
         simulated = concatenate(datasets for datasets, _, _ in results)
         place = np.searchsorted(units, index // unit) * unit + index % unit
         return take(simulated, place)
@@ -189,7 +209,7 @@ class Fresh:
         rows = wanted(self._total)
         tasks = self._ranges(0, rows, min(self._task_rows, -(-rows // _REFERENCE_TASKS)))
         task = Simulated(self._simulator, self._seed, Purpose.GUARD)
-        self._reference = self._workers.imap(task, tasks, ahead=rows)
+        self._reference = task.by(self._workers, tasks, ahead=rows)
 
     def reference(self) -> Iterator[Datasets]:
         """Those rows. What fails among them is drawn again, and is none of the training's."""
@@ -204,10 +224,12 @@ class Fresh:
         adapter: Adapter | None = None,
     ) -> Iterator[Datasets]:
         task = Simulated(self._simulator, self._seed, purpose, adapter)
-        for datasets, failures, seconds in self._workers.imap(task, ranges, ahead=TASKS_AHEAD):
+        for datasets, failures, seconds in task.by(self._workers, ranges, ahead=TASKS_AHEAD):
             self.seconds += seconds
             self.failures += failures
-            self.failures.refuse_more_than(self._simulator.max_failures)
+            self.failures.refuse_more_than(
+                self._simulator.max_failures, self._total, task.work.where_they_fail
+            )
             yield datasets
 
     def _ranges(self, start: int, stop: int | None, rows: int) -> Iterator[tuple[int, int]]:
@@ -239,7 +261,7 @@ class Stored:
 
     def parts(self, adapter: Adapter, *, start: int = 0) -> Iterator[Datasets]:
         """Pass after pass, each shuffled; row i is one of pass i // (those to learn from)."""
-        adapted = _single(adapter.forward(self._learned))
+        adapted = single(adapter.forward(self._learned))
         number, first = divmod(start, count(adapted))
         while True:
             order = self._order(number)
@@ -257,7 +279,7 @@ class Stored:
         stored = np.concatenate(
             [self._order(int(n))[place[number == n]] for n in np.unique(number)]
         )
-        return _single(adapter.forward(take(self._learned, stored)))
+        return single(adapter.forward(take(self._learned, stored)))
 
     def facts(self) -> dict[str, Any]:
         """Nothing: all follows from the simulations and the seed."""
@@ -268,7 +290,7 @@ class Stored:
 
     def validation(self, adapter: Adapter) -> Datasets | None:
         """Those held out."""
-        return _single(adapter.forward(self._held_out))
+        return single(adapter.forward(self._held_out))
 
     def begin_reference(self) -> None:
         """Nothing to begin with."""

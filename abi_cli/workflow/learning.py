@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from abi_cli import __version__, backend, placing, registry, room, run
 from abi_cli.errors import AbiError, Diverged, StoppedEarly
 from abi_cli.listener import Listener
-from abi_cli.model.workers import Workers
+from abi_cli.model.workers import Pool
 from abi_cli.networks.network import InferenceNetwork
 from abi_cli.run import Run
 from abi_cli.spec import seconds
@@ -73,16 +73,14 @@ class Job:
     model: Model
     seed: int
     stored: Datasets | None
-    workers: Workers
+    workers: Pool
     stop: Stop
     listener: Listener
     state: State | None = None
     begun: float = 0.0
 
 
-def load_backend(
-    compute: Compute, workers: Workers, listener: Listener, *, usual: str | None
-) -> str:
+def load_backend(compute: Compute, workers: Pool, listener: Listener, *, usual: str | None) -> str:
     """Choose and load the backend; gives its name.
 
     Arguments:
@@ -93,7 +91,7 @@ def load_backend(
             compute.backend,
             spec_backend=usual,
             device=compute.device,
-            threads=max(1, usable_cores() // 2) if workers.jobs else None,
+            threads=max(1, usable_cores() // 2) if workers.jobs and not compute.is_remote else None,
         )
 
 

@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator
 
 from abi_cli.model.prediction import Replication
-from abi_cli.model.workers import Workers
 from abi_cli.variables import Datasets
+from abi_cli.workflow.request import Compute
 
 _FIRST_TASKS = 0.5
 """Seconds of work in this process before others are worth starting."""
@@ -15,7 +15,9 @@ _WORTH_WORKERS = 3.0
 """Seconds that the rest must take for that."""
 
 
-def replicated_of(tasks: Iterator[Replication], *, jobs: int, number: int) -> Iterator[Datasets]:
+def replicated_of(
+    tasks: Iterator[Replication], *, compute: Compute, number: int
+) -> Iterator[Datasets]:
     """Tasks done here, and by other processes if they take long; the results are the same."""
     begun = time.perf_counter()
     done = 0
@@ -27,5 +29,5 @@ def replicated_of(tasks: Iterator[Replication], *, jobs: int, number: int) -> It
     else:
         return
     worth = took / done * (number - done) > _WORTH_WORKERS
-    with Workers(jobs if worth else 0) as workers:
-        yield from workers.imap(Replication.simulate, tasks, ahead=4 * jobs + 1)
+    with compute.pool(needed=worth or compute.is_remote) as workers:
+        yield from workers.imap(Replication.simulate, tasks, ahead=4 * compute.workers() + 1)

@@ -16,10 +16,12 @@ from abi_cli.adapter.adapter import SUMMARY_VARIABLES, sources
 from abi_cli.errors import AbiError, OutputError, SpecError, UsageError
 from abi_cli.listener import Listener
 from abi_cli.model.density import LogDensity
+from abi_cli.model.executors import pool
 from abi_cli.model.functions import UnusableFunction, loaded_files
 from abi_cli.model.modules import load_parts
 from abi_cli.model.quantities import Quantities
 from abi_cli.model.simulator import Simulator
+from abi_cli.model.workers import Pool, Workers
 from abi_cli.registry import Part
 from abi_cli.spec import (
     Code,
@@ -48,6 +50,7 @@ class Compute:
         backend: tensorflow, jax or torch; None for KERAS_BACKEND, the spec's, TensorFlow.
         device: cpu, gpu, gpu:1 …; None for what the backend prefers.
         jobs: Processes that simulate; 0 for none beside this one, None for one per usable core.
+        executor: Who simulates, as `model.executors` has it.
         defaults: Which of these are mere defaults, such as the environment's: what a run was begun
             with goes before them.
     """
@@ -56,6 +59,20 @@ class Compute:
     device: str | None = None
     jobs: int | None = None
     defaults: frozenset[str] = frozenset()
+    executor: str = "local"
+
+    def pool(self, *, needed: bool = True) -> Pool:
+        """Who simulates; this process alone where others are not needed.
+
+        Errors:
+            UsageError: There is no such executor.
+        """
+        return pool(self.executor, self.workers()) if needed else Workers(0)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether others than this machine's own processes simulate."""
+        return self.executor != "local"
 
     def workers(self) -> int:
         """How many processes simulate."""

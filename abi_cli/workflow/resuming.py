@@ -12,7 +12,6 @@ from abi_cli import registry, run
 from abi_cli.errors import DataError, RunError, UsageError
 from abi_cli.listener import SILENT, Listener
 from abi_cli.model.streams import Purpose
-from abi_cli.model.workers import Workers
 from abi_cli.run import Run
 from abi_cli.training.checkpoints import has_checkpoint, read_checkpoint
 from abi_cli.training.fitting import refuse_untrainable
@@ -85,7 +84,7 @@ def resume(
             _refuse_other_variables(folder, model, state)
         folder, state = _where_it_was(folder, model, state, extend)
         _tell(folder, state, listener)
-        with Workers(compute.workers() if stored is None else 0) as workers:
+        with compute.pool(needed=stored is None) as workers:
             load_backend(compute, workers, listener, usual=None)
             epochs = folder.manifest.extended or (model.spec.training.epochs,)
             training = model.spec.training.model_copy(update={"epochs": epochs[-1]})
@@ -127,6 +126,7 @@ def as_begun(folder: Run, compute: Compute) -> Compute:
         manifest.backend,
         _wish(compute, "device", compute.device, device),
         _wish(compute, "jobs", compute.jobs, manifest.jobs),
+        executor=compute.executor,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,12 +14,11 @@ from abi_cli.adapter import Adapter
 from abi_cli.listener import SILENT, Listener
 from abi_cli.manifest import ORIGINAL
 from abi_cli.model.streams import Purpose
-from abi_cli.model.workers import Workers
-from abi_cli.registry import Part
-from abi_cli.spec import DesignSection, Spec, dump_spec
+from abi_cli.spec import Spec, dump_spec
 from abi_cli.training.fitting import Fitted, refuse_untrainable
 from abi_cli.training.stopping import Stop
 from abi_cli.variables import Datasets, count, take
+from abi_cli.workflow.copies import Copies
 from abi_cli.workflow.findings import noise_findings
 from abi_cli.workflow.learning import (
     Job,
@@ -45,9 +44,6 @@ from abi_cli.workflow.request import (
     read_model,
 )
 from abi_cli.workflow.stored import stored_simulations
-
-_SOURCES = ("meta", "given", "prior", "likelihood", "log_likelihood", "log_prior", "quantities")
-"""Fields of a spec's model that name functions or files."""
 
 _REHEARSAL = 8
 """Rows that are simulated and adapted before anything is written or loaded."""
@@ -87,7 +83,7 @@ def train(
     if room.is_unfinished(path) and not room.is_only_begun(path):
         listener.note(f"{path} is unfinished: it is dropped as soon as this training is saved")
     # Processes that simulate start now, before the backend makes this one large.
-    with Workers(compute.workers() if stored is None else 0) as workers:
+    with compute.pool(needed=stored is None) as workers:
         chosen = load_backend(compute, workers, listener, usual=model.spec.backend)
         job = Job(model, seed, stored, workers, stop or Stop(), listener, begun=begun)
         files, manifest = _first_files(model, seed=seed, backend=chosen, compute=compute)
@@ -151,14 +147,12 @@ def _first_files(
     model: Model, *, seed: int, backend: str, compute: Compute
 ) -> tuple[dict[str, bytes], run.Manifest]:
     """The files that a run begins with, and its manifest."""
-    design = model.design()
-    kept = [*model.files(), *([design] if design else [])]
-    code = {file: _place(file, model.base) for file in kept}
-    spec = _as_run(model, code, seed=seed, backend=backend)
+    copies = Copies.of(model)
+    spec = _as_run(model, copies, seed=seed, backend=backend)
     files = {
         run.SPEC: dump_spec(spec).encode(),
         ORIGINAL: model.document.source.text.encode(),
-        **{name: file.read_bytes() for file, name in code.items()},
+        **copies.contents(),
     }
     manifest = run.Manifest(
         name=spec.name,
@@ -173,48 +167,14 @@ def _first_files(
     return files, manifest
 
 
-def _place(file: Path, base: Path) -> str:
-    """Where a run keeps a module: in code/, as it stands below the spec's folder.
-
-    A run that is trained again keeps its code/ as it is; a module from elsewhere keeps its name.
-    """
-    if not file.is_relative_to(base):
-        return f"{run.CODE}/{file.name}"
-    inside = file.relative_to(base).as_posix()
-    again = (base / run.MANIFEST).is_file() and inside.startswith(f"{run.CODE}/")
-    return inside if again else f"{run.CODE}/{inside}"
-
-
-def _as_run(model: Model, code: Mapping[Path, str], *, seed: int, backend: str) -> Spec:
+def _as_run(model: Model, copies: Copies, *, seed: int, backend: str) -> Spec:
     """The spec with what was chosen written down, and its functions where their copies are."""
-
-    def moved(reference: str) -> str:
-        module, _, function = reference.rpartition(":")
-        file = module if module.endswith(".py") else f"{module.replace('.', '/')}.py"
-        copy = code.get((model.base / file).resolve())
-        return f"{copy}:{function}" if copy else reference
-
-    def moved_all(source: str | DesignSection | Mapping[str, str | Part]) -> object:
-        if isinstance(source, str):
-            return moved(source)
-        if isinstance(source, DesignSection):
-            copy = code[(model.base / source.file).resolve()]
-            return source.model_copy(update={"file": copy})
-        return {name: moved(one) if isinstance(one, str) else one for name, one in source.items()}
-
     section = model.spec.model
-    if section is not None:
-        moved_sources = {
-            role: moved_all(source)
-            for role in _SOURCES
-            if (source := getattr(section, role)) is not None
-        }
-        section = section.model_copy(update=moved_sources)
     return model.spec.model_copy(
         update={
             "seed": seed,
             "backend": backend,
-            "use": tuple(moved(f"{module}:").rstrip(":") for module in model.spec.use),
-            "model": section,
+            "use": tuple(copies.moved(f"{module}:").rstrip(":") for module in model.spec.use),
+            "model": section and copies.section(section),
         }
     )
