@@ -157,7 +157,11 @@ Grouped = Annotated[
 ]
 Stored = Annotated[
     Path | None,
-    typer.Option("--data", metavar="FILE", help="Take these simulations, not fresh ones."),
+    typer.Option(
+        "--data",
+        metavar="FILE|BANK",
+        help="Take the simulations of this file or bank, not fresh ones.",
+    ),
 ]
 Context = Annotated[
     list[str] | None,

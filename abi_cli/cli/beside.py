@@ -16,6 +16,7 @@ from abi_cli.options import (
     DataPaths,
     Device,
     Each,
+    ExecutorName,
     Force,
     Grouped,
     Jobs,
@@ -136,6 +137,7 @@ def predict(
     backend: BackendName = None,
     device: Device = None,
     jobs: Jobs = None,
+    executor: ExecutorName = "local",
     check: Annotated[
         bool,
         typer.Option(
@@ -172,7 +174,7 @@ def predict(
         drawn=files[0] if files else None,
         seed=seed,
         target=workflow.Target(output, force=force, format=format),
-        compute=workflow.Compute(backend, device, jobs),
+        compute=workflow.Compute(backend, device, jobs, executor=executor),
         trust_code=trust_code,
         on_unlike=workflow.OnUnlike(guard),
         selection=workflow.Selection(more or (), skip or ()),

@@ -17,6 +17,7 @@ from abi_cli.options import (
     Context,
     Device,
     Draws,
+    ExecutorName,
     Folder,
     Force,
     Jobs,
@@ -121,6 +122,7 @@ def diagnose(
     backend: BackendName = None,
     device: Device = None,
     jobs: Jobs = None,
+    executor: ExecutorName = "local",
     force: Force = False,
 ) -> None:
     """Ask whether the posteriors of RUN can be trusted.
@@ -187,7 +189,7 @@ def diagnose(
             shown=show,
             pdf=pdf,
             target=target,
-            compute=workflow.Compute(backend, device, jobs),
+            compute=workflow.Compute(backend, device, jobs, executor=executor),
             listener=console,
         )
     with to_a_reader():

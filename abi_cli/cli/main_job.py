@@ -19,6 +19,7 @@ from abi_cli.options import (
     Device,
     Draws,
     Each,
+    ExecutorName,
     Folder,
     Force,
     Format,
@@ -134,7 +135,7 @@ def check(
     epilog=examples(
         "abi train spec.yaml",
         "abi train spec.yaml -s training.epochs=60 -o runs/long",
-        "abi train spec.yaml --data sims.npz",
+        "abi train spec.yaml --data bank/",
         "abi train spec.yaml --max-time 50m",
         "abi train --resume runs/long",
         "abi train --resume runs/long --extend 20",
@@ -194,6 +195,7 @@ def train(
     backend: BackendName = None,
     device: Device = None,
     jobs: Jobs = None,
+    executor: ExecutorName = "local",
     force: Force = False,
 ) -> None:
     """Simulate from SPEC and learn its posterior: once.
@@ -207,7 +209,7 @@ def train(
 
     options = ("backend", "device", "jobs")
     defaults = frozenset(name for name in options if from_environment(call, name))
-    compute = workflow.Compute(backend, device, jobs, defaults=defaults)
+    compute = workflow.Compute(backend, device, jobs, defaults=defaults, executor=executor)
     with interruptible(console, time_limit(max_time)) as stop:
         if resume is not None:
             anew = {

@@ -19,12 +19,12 @@ from abi_cli.networks.network import InferenceNetwork
 from abi_cli.run import Run
 from abi_cli.spec import seconds
 from abi_cli.training.checkpoints import has_checkpoint
-from abi_cli.training.sources import Fresh, Stored
+from abi_cli.training.sources import Fresh
 from abi_cli.training.stopping import Stop
-from abi_cli.variables import Datasets
 from abi_cli.workflow.guarded import keep_reference
 from abi_cli.workflow.pointing import pointing
 from abi_cli.workflow.request import Compute, Model, usable_cores
+from abi_cli.workflow.stored import Stock
 
 if TYPE_CHECKING:
     from abi_cli.approximator import Approximator
@@ -72,7 +72,7 @@ class Job:
 
     model: Model
     seed: int
-    stored: Datasets | None
+    stored: Stock | None
     workers: Pool
     stop: Stop
     listener: Listener
@@ -130,7 +130,7 @@ def _learned(folder: Run, job: Job) -> Receipt:
     source = (
         Fresh(job.model.need_simulator(), job.workers, spec.training, seed=job.seed)
         if job.stored is None
-        else Stored(job.stored, spec.training, seed=job.seed)
+        else job.stored.source(spec.training, seed=job.seed)
     )
     with backend.all_devices(spec.training.batch_size) as devices:
         if devices > 1:

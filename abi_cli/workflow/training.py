@@ -15,9 +15,9 @@ from abi_cli.listener import SILENT, Listener
 from abi_cli.manifest import ORIGINAL
 from abi_cli.model.streams import Purpose
 from abi_cli.spec import Spec, dump_spec
+from abi_cli.training.derive import stopping_in_time
 from abi_cli.training.fitting import Fitted, refuse_untrainable
 from abi_cli.training.stopping import Stop
-from abi_cli.variables import Datasets, count, take
 from abi_cli.workflow.copies import Copies
 from abi_cli.workflow.findings import noise_findings
 from abi_cli.workflow.learning import (
@@ -43,7 +43,7 @@ from abi_cli.workflow.request import (
     completed,
     read_model,
 )
-from abi_cli.workflow.stored import stored_simulations
+from abi_cli.workflow.stored import MOST_OF_BANK, Stock, identity_of, stock_of
 
 _REHEARSAL = 8
 """Rows that are simulated and adapted before anything is written or loaded."""
@@ -67,7 +67,7 @@ def train(
     Arguments:
         source: A spec or a run folder, whose spec is trained anew.
         target: The run folder; runs/NAME by default, NAME being the spec's.
-        data: Stored simulations to learn from instead of fresh ones.
+        data: Stored simulations to learn from instead of fresh ones: a file, or a bank.
         stop: Lets others end the training early, with its state saved.
 
     Errors:
@@ -88,7 +88,7 @@ def train(
         job = Job(model, seed, stored, workers, stop or Stop(), listener, begun=begun)
         files, manifest = _first_files(model, seed=seed, backend=chosen, compute=compute)
         if stored is not None and data is not None:
-            manifest = replace(manifest, stored=count(stored), data=_identity(data))
+            manifest = replace(manifest, stored=len(stored), data=identity_of(data))
         with (
             telling_how_to_begin_again(path, listener),
             run.begin(path, manifest, files, force=target.force) as folder,
@@ -96,14 +96,9 @@ def train(
             return learned(folder, job)
 
 
-def _identity(file: Path) -> tuple[str, ...]:
-    """Where a file is and what it is told by; nothing of what came through a pipe."""
-    return (str(file.resolve()), run.digest(file)) if file.is_file() else ()
-
-
 def _rehearse(
     model: Model, *, seed: int, data: Path | None, listener: Listener
-) -> tuple[Model, Datasets | None]:
+) -> tuple[Model, Stock | None]:
     """Simulate, or read, and adapt a few rows, so that mistakes show before the backend is loaded.
 
     Returns:
@@ -111,8 +106,8 @@ def _rehearse(
     """
     stored = None
     if data is not None:
-        stored = stored_simulations(data, model, seed=seed, listener=listener)
-        few = take(stored, slice(0, _STORED_REHEARSAL))
+        stored = stock_of(data, model, seed=seed, listener=listener)
+        few = stored.first(_STORED_REHEARSAL)
     else:
         simulator = model.need_simulator()
         rows = max(_REHEARSAL, 2 * simulator.unit)
@@ -122,25 +117,37 @@ def _rehearse(
         layout = model.layout(few)
         refuse_unknown_names(model.spec, layout)
         model.judged.refuse_unfit(layout)
-    prior = model.prior(layout, seed=seed, stored=stored)
+    known = None if stored is None else stored.first(MOST_OF_BANK)
+    prior = model.prior(layout, seed=seed, stored=known)
     findings = []
     if stored is None:
         simulator = model.need_simulator()
         findings += unused_findings(model.spec, simulator, prior)
         findings += noise_findings(model.spec, simulator, seed=seed)
     derived, model = model.spec.adapter is None, completed(model, few, prior)
+    if stored is not None:
+        model = _validated(model)
     if derived:
         listener.note("derived the adapter from the model's variables: `abi fill` writes it out")
     with pointing(model, layout):
         adapter = Adapter.fit(model.spec.adapter or (), few, missing=layout.missing)
         refuse_untrainable(
             model.spec,
-            stored=None if stored is None else count(stored),
+            stored=None if stored is None else len(stored),
             fitted=Fitted(adapter, layout, few),
         )
     for finding in [*findings, *prior_findings(layout, prior, adapter, derived=derived)]:
         listener.warn(finding.message, hint=finding.hint)
     return model, stored
+
+
+def _validated(model: Model) -> Model:
+    """The model with a spec that stops in time, if it does not say what happens after epochs.
+
+    What is learned from again and again is learned by heart in the end.
+    """
+    training = stopping_in_time(model.spec.training)
+    return replace(model, spec=model.spec.model_copy(update={"training": training}))
 
 
 def _first_files(
