@@ -78,9 +78,11 @@ def main() -> None:
             shared._exit_function()
         sys.stdout.flush()
         sys.stderr.flush()
-        if "mpi4py.futures" in sys.modules:  # other ranks wait until this one has said goodbye
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if "mpi4py.futures" in sys.modules:
+            process.leave_after_other_ranks(code)
             raise
-        underway.leave(end.code if isinstance(end.code, int) else int(end.code is not None))
+        underway.leave(code)
     except BaseException:  # not even Typer's own errors may end Python as usual
         traceback.print_exc()
         underway.leave(70)

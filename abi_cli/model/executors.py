@@ -133,10 +133,10 @@ def pool(name: str, jobs: int) -> Pool:
 def _needed(module: str, extra: str) -> ModuleType:
     try:
         return import_module(module)
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:  # the latter where there is no library of MPI
         raise UsageError(
             f"--executor {extra} needs {module.partition('.')[0]}, which can't be imported "
-            f"({error})",
+            f"({str(error).partition(chr(10))[0]})",
             hint=f'Install it with: pip install "abi-cli[{extra}]"',
         ) from None
 

@@ -181,6 +181,8 @@ def _parts_of(
     compute: Compute,
     paced: Callable[[Pace, bool], None],
 ) -> Iterator[Part]:
+    if compute.is_remote:
+        compute.pool()  # what it needs is not there: better now than when the first rows are
     # Here first, twice as many each time: the last and largest part tells how long a row takes.
     share, part, left = work.simulator.unit, None, deque(spans)
     while left and (part is None or part.seconds < _TASK / 2):
