@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -168,29 +169,39 @@ def drawn_again(
     stop: int,
     unit: int,
     describe: Describe = _nothing,
+    error: UserFunctionError | None = None,
 ) -> tuple[Datasets, Failures]:
     """The rows start … stop − 1, those that fail drawn again.
 
     Arguments:
         run: Simulates rows, or raises a UserFunctionError.
         unit: Rows that are drawn from one stream.
+        error: That they have failed with, if they have.
 
     Errors:
         UserFunctionError: A unit failed every time, or is not the same when it is drawn again.
     """
-    try:
-        return run(origin, start, stop), NO_FAILURES
-    except UnrepeatableError:
-        raise
-    except UserFunctionError as error:
-        first, last = start // unit, (stop - 1) // unit
-        if first == last:
-            return _one_again(run, origin, (start, stop), error, describe)
+    if error is None:
+        try:
+            return run(origin, start, stop), NO_FAILURES
+        except UnrepeatableError:
+            raise
+        except UserFunctionError as failed:
+            error = failed
+    first, last = start // unit, (stop - 1) // unit
+    if first == last:
+        return _one_again(run, origin, (start, stop), error, describe)
+    known = error.unit is not None and first <= error.unit <= last
     # Halves, quarters …: with few failures most rows are simulated at once all the same.
-    middle = (first + last + 1) // 2 * unit
-    left, failed_left = drawn_again(run, origin, start, middle, unit, describe)
-    right, failed_right = drawn_again(run, origin, middle, stop, unit, describe)
-    return concatenate([left, right]), failed_left + failed_right
+    cuts = [error.unit or 0, (error.unit or 0) + 1] if known else [(first + last + 1) // 2]
+    edges = [start, *(cut * unit for cut in cuts if start < cut * unit < stop), stop]
+    parts, failures = [], NO_FAILURES
+    for begin, end in pairwise(edges):
+        blamed = error if known and begin // unit == error.unit else None
+        part, more = drawn_again(run, origin, begin, end, unit, describe, blamed)
+        parts.append(part)
+        failures += more
+    return concatenate(parts), failures
 
 
 def _one_again(

@@ -100,7 +100,9 @@ class Work:
             return next(pool.imap(self.once, iter([(origin, start, stop)]), ahead=1))
 
         unit = self.simulator.unit
-        drawn, failures = drawn_again(run, self.origin, *rows, unit, self.simulator.drawn_from)
+        drawn, failures = drawn_again(
+            run, self.origin, *rows, unit, self.simulator.drawn_from, error
+        )
         datasets = self.simulator.with_gaps(drawn, self.origin, rows[0])
         return Part(rows[0], datasets, failures, time.perf_counter() - begun)
 

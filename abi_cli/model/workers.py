@@ -92,11 +92,16 @@ class Worker:
 
     def end_late(self, seen: underway.Seen) -> None:
         """End it, because a unit of its work takes too long."""
-        self.late = underway.too_long(seen.where, seen.limit)
+        self.late = underway.too_long(seen.where, seen.limit, unit=seen.unit)
         self.kill()
 
     def _died(self) -> UserFunctionError:
         seen = self.cell.look()
+        error = self._death(seen)
+        error.unit = seen.unit if seen else None
+        return error
+
+    def _death(self, seen: underway.Seen | None) -> UserFunctionError:
         where = f" ({seen.where})" if seen else ""
         self.process.join()
         self.kill()
