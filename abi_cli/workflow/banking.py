@@ -26,7 +26,7 @@ from abi_cli.model.failures import Failure
 from abi_cli.model.making import Part, Work
 from abi_cli.model.repeating import alike
 from abi_cli.model.streams import Purpose
-from abi_cli.variables import Layout, concatenate, count
+from abi_cli.variables import Layout, concatenate, count, take
 from abi_cli.workflow.bank_files import files_of
 from abi_cli.workflow.findings import noise_findings
 from abi_cli.workflow.request import USUAL_COMPUTE, Compute, Model, Target, read_model, tell_files
@@ -322,6 +322,8 @@ class _Filling:
     listener: Listener
     shard_rows: int = 0
     held: list[Part] = field(default_factory=list)
+    held_rows: int = 0
+    held_bytes: int = 0
 
     def fill(self, bank: Bank | None, missing: Sequence[Span], stack: ExitStack) -> int:
         """Make rows and keep them; how many.
@@ -341,6 +343,8 @@ class _Filling:
                     if self.held and part.start != self.held[-1].stop:
                         bank = self._keep(bank, stack)
                     self.held.append(part)
+                    self.held_rows += count(part.rows)
+                    self.held_bytes += size_of(part.rows)
                     made += count(part.rows)
                     progress.advance(count(part.rows))
                     if self._is_full():
@@ -350,10 +354,9 @@ class _Filling:
         return made
 
     def _is_full(self) -> bool:
-        rows = sum(count(part.rows) for part in self.held)
-        if self.shard_rows:
-            return rows >= self.shard_rows
-        return sum(size_of(part.rows) for part in self.held) >= SHARD_BYTES
+        if self.shard_rows and self.held_rows >= self.shard_rows:
+            return True
+        return self.held_bytes >= SHARD_BYTES
 
     def _keep(self, bank: Bank | None, stack: ExitStack) -> Bank | None:
         """Write what is held as a shard."""
@@ -361,11 +364,12 @@ class _Filling:
             return bank
         rows = concatenate(part.rows for part in self.held)
         if bank is None:
-            bank = self._create(self.work.simulator.layout(rows))
+            bank = self._create(self.work.simulator.layout(take(rows, slice(0, PILOT))))
             stack.enter_context(_alone(self.path, self.order.share))
         failures = [failure for part in self.held for failure in part.failures.kept]
         bank.add(self.held[0].start, rows, failures)
         self.held.clear()
+        self.held_rows = self.held_bytes = 0
         return bank
 
     def _create(self, layout: Layout) -> Bank:

@@ -32,6 +32,9 @@ WORTH_WORKERS = 3.0
 _TASK = 0.25
 """Seconds that one task of a worker should take."""
 
+_COLD = 2.0
+"""Seconds of the first part from which on those that it took once don't matter."""
+
 FIRST = 64
 """Rows that show what the variables are."""
 
@@ -184,8 +187,10 @@ def _parts_of(
     if compute.is_remote:
         compute.pool()  # what it needs is not there: better now than when the first rows are
     # Here first, twice as many each time: the last and largest part tells how long a row takes.
-    share, part, left = work.simulator.unit, None, deque(spans)
-    while left and (part is None or part.seconds < _TASK / 2):
+    # (The very first one also has what is done once, such as loading the functions.)
+    share, part, left, first = work.simulator.unit, None, deque(spans), True
+    while left and (part is None or part.seconds < (_COLD if first else _TASK / 2)):
+        first = part is None
         start, stop = left.popleft()
         end = min(start + share, stop)
         if end < stop:
