@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+import numpy as np
+
 from abi_cli.model.prediction import Replication
-from abi_cli.variables import Datasets
+from abi_cli.variables import Datasets, Layout, count, take
 from abi_cli.workflow.request import Compute
 
 _FIRST_TASKS = 0.5
@@ -31,3 +33,14 @@ def replicated_of(
     worth = took / done * (number - done) > _WORTH_WORKERS
     with compute.pool(needed=worth or compute.is_remote) as workers:
         yield from workers.imap(Replication.simulate, tasks, ahead=4 * compute.workers() + 1)
+
+
+def beside(layout: Layout, datasets: Datasets, replicated: Datasets, *, draws: int) -> Datasets:
+    """Replicated data sets, with context and given of those that they are replicated from.
+
+    Arguments:
+        draws: Replicated data sets of each, one after the other.
+    """
+    rows = np.repeat(np.arange(count(datasets)), draws)
+    held = {v.name: datasets[v.name] for v in layout.of("context", "given")}
+    return (take(held, rows) if held else {}) | replicated
