@@ -19,6 +19,7 @@ from abi_cli.bank import Bank, shared, without
 from abi_cli.bank.bank import is_bank
 from abi_cli.bank.shards import span_of
 from abi_cli.errors import DataError
+from abi_cli.options import whole_number
 from abi_cli.variables import Ragged, concatenate
 from tests.cli import ROOT, abi
 from tests.model_tasks import assert_equal
@@ -263,6 +264,23 @@ def test_damage_is_found_and_mended(monkeypatch):
     assert_equal(rows("bank"), expected)
 
 
+@pytest.mark.parametrize("said", ["200", "2e2", "2E+2", "0.2e3", "2_00"])
+def test_numbers_are_written_as_people_write_them(said):
+    assert whole_number(said) == 200
+
+
+@pytest.mark.parametrize("said", ["2.5", "1e-3", "nan", "", "12x", "1__0", "_1", "2.55e1", "0x10"])
+def test_what_is_no_whole_number_is_none(said):
+    assert whole_number(said) is None
+
+
+def test_commands_take_them():
+    assert "wrote 20 simulated data sets" in simulate("-n", "2e1", "-o", "f.csv").stderr
+    for wrong in ("0", "2.5", "many"):
+        result = abi("simulate", "spec.yaml", "-n", wrong, "-o", "g.csv")
+        assert result.exit_code == 2
+
+
 def test_a_dry_run_writes_nothing():
     result = simulate("-n", "1e6", "-o", "bank/", "--dry-run")
     assert "1,000,000 data sets of N, mu, sigma, x" in result.stdout
@@ -321,6 +339,36 @@ def test_killed_at_any_moment_it_goes_on():
 def test_killed_at_twenty_moments_it_goes_on():
     path = killed_and_gone_on_with(Path.cwd(), np.random.default_rng(1).uniform(0, 0.3, 20))
     assert_equal(rows(path), one_by_one())
+
+
+@pytest.mark.soak
+def test_workers_are_killed_at_twenty_moments():
+    """As long as the work lasts; the main process goes on, and so does its next run."""
+    Path("model.py").write_text(MODEL.replace("PAUSE", "0.05"))
+    Path("fill.py").write_text(FILL.format(root=str(ROOT), path="killed"))
+    rng, kills = np.random.default_rng(2), 0
+    process = subprocess.Popen([sys.executable, "fill.py"])
+    while process.poll() is None and kills < 20:
+        time.sleep(rng.uniform(0.2, 1.0))
+        for child in rng.permutation(workers_of(process.pid))[:1].tolist():
+            os.kill(child, signal.SIGKILL)
+            kills += 1
+    process.wait()
+    assert kills > 3
+    subprocess.run([sys.executable, "fill.py"], check=True)
+    assert_equal(rows(Path("killed")), one_by_one())
+
+
+def workers_of(process):
+    """Processes that simulate for a process."""
+    try:
+        tasks = Path(f"/proc/{process}/task").glob("*/children")
+        children = [child for task in tasks for child in task.read_text().split()]
+        return [
+            int(c) for c in children if b"spawn_main" in Path(f"/proc/{c}/cmdline").read_bytes()
+        ]
+    except FileNotFoundError:  # it has ended
+        return []
 
 
 def test_ragged_rows_of_a_shard_are_those_that_are_asked_for():
