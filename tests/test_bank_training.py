@@ -12,7 +12,11 @@ import pytest
 
 from abi_cli.bank import Bank, source
 from abi_cli.bank.source import Banked, BankRows
+from abi_cli.errors import UserFunctionError
+from abi_cli.model.augmenting import Augmentation
+from abi_cli.model.functions import UserFunction
 from abi_cli.spec import TrainingSection, parse_spec
+from abi_cli.training.sources import Stored
 from abi_cli.variables import array_of, concatenate, count, take
 from tests.cli import SPECS, abi
 from tests.model_tasks import assert_equal
@@ -41,11 +45,11 @@ class Untouched:
         return datasets
 
 
-def banked(bank, monkeypatch, *, pool=1 << 27, block=1 << 22):
+def banked(bank, monkeypatch, *, pool=1 << 27, block=1 << 22, augmented=None):
     monkeypatch.setattr(source, "POOL_BYTES", pool)
     monkeypatch.setattr(source, "BLOCK_BYTES", block)
     rows = BankRows(Bank.open(bank), ROWS)
-    return rows, Banked(rows, TrainingSection(batch_size=32), seed=3)
+    return rows, Banked(rows, TrainingSection(batch_size=32), seed=3, augmented=augmented)
 
 
 SIZES = {"one pool": {}, "many pools": {"pool": 30_000, "block": 3_000}}
@@ -91,6 +95,72 @@ def test_rows_are_found_again_and_gone_on_with(bank, monkeypatch, size):
     assert_equal(learning.rows(Untouched(), index), take(whole, index))
 
 
+AUGMENT = """
+def shifted(x, N, rng):
+    assert len(x) == N
+    return {"x": x + rng.normal()}
+
+def spoilt(x):
+    return {"x": x[0]}
+
+def other(y):
+    return {"z": y}
+"""
+
+
+def augmentation(folder, name):
+    (folder / "more.py").write_text(AUGMENT)
+    return Augmentation(UserFunction.load(f"more.py:{name}", folder), 5)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_augmented_rows_follow_from_their_place_alone(bank, monkeypatch, tmp_path, size):
+    augmented = augmentation(tmp_path, "shifted")
+    plain = stream(banked(bank, monkeypatch, **SIZES[size])[1], 2_000)
+    _, learning = banked(bank, monkeypatch, **SIZES[size], augmented=augmented)
+    whole = stream(learning, 2_000)
+    shift = whole["x"].values - plain["x"].values
+    first = shift[whole["x"].starts()]
+    np.testing.assert_allclose(shift, np.repeat(first, whole["x"].row_size), atol=1e-4)
+    assert abs(first.mean()) < 0.1
+    assert first.std() == pytest.approx(1, abs=0.1)
+    np.testing.assert_array_equal(whole["y"].values, plain["y"].values)
+    assert_equal(stream(learning, 300, 950), take(whole, slice(950, 1_250)))
+    index = np.array([3, 17, 903, 1_999])
+    assert_equal(learning.rows(Untouched(), index), take(whole, index))
+
+
+def test_rows_of_a_file_are_augmented_in_the_same_way(bank, tmp_path):
+    datasets = Bank.open(bank).read(0, 400)
+    training = TrainingSection(batch_size=32)
+    options = {"seed": 3, "augmented": augmentation(tmp_path, "shifted")}
+    whole = stream(Stored(datasets, training, **options), 800)
+    plain = stream(Stored(datasets, training, seed=3), 800)
+    assert (whole["x"].values != plain["x"].values).all()
+    again = stream(Stored(datasets, training, **options), 100, 500)
+    assert_equal(again, take(whole, slice(500, 600)))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("spoilt", "x "), ("other", "returns z, which is no variable of the data sets")],
+)
+def test_an_augmentation_that_misfits_is_refused(bank, tmp_path, name, message):
+    with pytest.raises(UserFunctionError, match=message):
+        augmentation(tmp_path, name)(Bank.open(bank).read(0, 5), np.arange(5))
+
+
+def test_fresh_simulations_are_not_augmented(tmp_path):
+    (tmp_path / "more.py").write_text(AUGMENT)
+    for file in ("regression_vectorised.yaml", "regression_vectorised.py"):
+        (tmp_path / file).write_text((SPECS / file).read_text())
+    spec = tmp_path / "regression_vectorised.yaml"
+    option = "training.augment=more.py:shifted"
+    result = abi("train", spec, "-o", tmp_path / "run", "-s", option)
+    assert result.exit_code == 3
+    assert "these are fresh ones" in result.stderr
+
+
 def test_reading_holds_no_more_than_two_pools(bank, monkeypatch):
     """Of the rows read and not given out yet, whatever is asked for."""
     rows, learning = banked(bank, monkeypatch, pool=30_000, block=3_000)
@@ -107,12 +177,19 @@ def test_reading_holds_no_more_than_two_pools(bank, monkeypatch):
 def test_a_bank_is_learned_from_with_validation_and_the_best_weights(bank, tmp_path, monkeypatch):
     monkeypatch.setattr(source, "POOL_BYTES", 30_000)
     run = tmp_path / "run"
-    result = abi("train", SPEC, "--data", f"{bank}/", "-o", run, "-s", "training.epochs=2")
+    (tmp_path / "more.py").write_text(AUGMENT)
+    for file in ("regression_vectorised.yaml", "regression_vectorised.py"):
+        (tmp_path / file).write_text((SPECS / file).read_text())
+    options = ("-s", "training.epochs=2", "-s", "training.augment=more.py:shifted")
+    spec = tmp_path / SPEC.name
+    result = abi("train", spec, "--data", f"{bank}/", "-o", run, *options)
     assert result.exit_code == 0, result.stderr
     rows = list(csv.DictReader((run / "history.csv").read_text().splitlines()))
     assert all(float(row["val_loss"]) for row in rows)
     (stopping,) = parse_spec((run / "spec.yaml").read_text()).training.callbacks
     assert (stopping.name, stopping.patience) == ("early_stopping", 10)
+    assert parse_spec((run / "spec.yaml").read_text()).training.augment == "code/more.py:shifted"
+    assert (run / "code" / "more.py").is_file()
     manifest = json.loads((run / "manifest.json").read_text())
     assert manifest["stored"] == ROWS
     assert manifest["data"][0] == str(bank)

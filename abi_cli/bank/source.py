@@ -25,6 +25,7 @@ import numpy as np
 from abi_cli.adapter.adapter import Adapter
 from abi_cli.bank.bank import Bank
 from abi_cli.guard.reference import MOST
+from abi_cli.model.augmenting import Augmentation
 from abi_cli.model.failures import NO_FAILURES
 from abi_cli.spec import TrainingSection
 from abi_cli.training.fitting import divided
@@ -77,16 +78,25 @@ class BankRows:
         """The first ones, as many as memory bears."""
         return self.read(0, min(self.rows, rows, max(256, AT_ONCE_BYTES // self.bytes)))
 
-    def source(self, training: TrainingSection, *, seed: int) -> Banked:
+    def source(
+        self, training: TrainingSection, *, seed: int, augmented: Augmentation | None = None
+    ) -> Banked:
         """To learn from."""
-        return Banked(self, training, seed=seed)
+        return Banked(self, training, seed=seed, augmented=augmented)
 
 
 class Banked:
     """Rows of a bank: an epoch is one pass over them; see the module."""
 
-    def __init__(self, rows: BankRows, training: TrainingSection, *, seed: int):
-        self._rows, self._seed = rows, seed
+    def __init__(
+        self,
+        rows: BankRows,
+        training: TrainingSection,
+        *,
+        seed: int,
+        augmented: Augmentation | None = None,
+    ):
+        self._rows, self._seed, self._augmented = rows, seed, augmented
         _, held_out = divided(len(rows))
         self._held_out = max(1, min(held_out, MOST_HELD_OUT, AT_ONCE_BYTES // rows.bytes))
         self._learned = len(rows) - self._held_out
@@ -95,7 +105,7 @@ class Banked:
         self._pools = -(-self._blocks * self._block * rows.bytes // POOL_BYTES)
         self._pools = min(max(1, self._pools), self._blocks)
         self._whole: Datasets | None = None
-        self._ordered = lru_cache(maxsize=4)(self._order)
+        self._ordered = lru_cache(maxsize=3)(self._order)
         self.num_batches = self._learned // training.batch_size
         self.stored: int | None = len(rows)
         self.seconds, self.failures = 0.0, NO_FAILURES
@@ -113,7 +123,7 @@ class Banked:
             waiting: Future[Datasets] | None = None
             skipped = 0
             for at in pools:
-                size = len(self._ordered(*at))
+                size = self._sizes(at[0])[at[1]]
                 if first >= size:
                     first -= size
                     continue
@@ -122,35 +132,61 @@ class Banked:
                     yield from _in_tasks(waiting.result(), skipped)
                 waiting, skipped, first = coming, first, 0
 
+    def _shares(self, number: int) -> list[np.ndarray]:
+        """The blocks of each pool of a pass."""
+        blocks = np.random.default_rng([self._seed, number + 1]).permutation(self._blocks)
+        return [np.sort(own) for own in np.array_split(blocks, self._pools)]
+
+    def _sizes(self, number: int) -> list[int]:
+        """How many rows each pool of a pass has; only the last block of all is short."""
+        lacking = self._blocks * self._block - self._learned
+        return [
+            len(own) * self._block - (lacking if own[-1] == self._blocks - 1 else 0)
+            for own in self._shares(number)
+        ]
+
     def _order(self, number: int, pool: int) -> np.ndarray:
         """The rows of a pool in the order of a pass, `(row,)`, counted from the first learned."""
-        blocks = np.random.default_rng([self._seed, number + 1]).permutation(self._blocks)
-        own = np.sort(np.array_split(blocks, self._pools)[pool])
+        own = self._shares(number)[pool]
         rows = (own[:, None] * self._block + np.arange(self._block)).ravel()
         rows = rows[rows < self._learned]
         return np.random.default_rng([self._seed, number + 1, pool]).permutation(rows)
 
     def _pool(self, adapter: Adapter, at: tuple[int, int]) -> Datasets:
-        return self._at(adapter, self._ordered(*at))
+        number, pool = at
+        order = self._ordered(*at)
+        begin = number * self._learned + sum(self._sizes(number)[:pool])
+        places = begin + np.arange(len(order))
+        return self._at(adapter, order, places)
 
-    def _at(self, adapter: Adapter, rows: np.ndarray) -> Datasets:
-        """Some of those to learn from, adapted, in an order."""
+    def _at(self, adapter: Adapter, rows: np.ndarray, places: np.ndarray) -> Datasets:
+        """Some of those to learn from, adapted, in an order.
+
+        Arguments:
+            places: In the training, `(row,)`.
+        """
+        if self._augmented is not None:
+            return single(adapter.forward(self._augmented(self._chosen(None, rows), places)))
+        return self._chosen(adapter, rows)
+
+    def _chosen(self, adapter: Adapter | None, rows: np.ndarray) -> Datasets:
+        """Some of those to learn from, adapted if there is an adapter, in an order."""
         if self._pools == 1:
             if self._whole is None:
                 self._whole = self._read(adapter, np.arange(self._blocks))
             return take(self._whole, rows)
-        blocks = np.unique(rows // self._block)
-        read = self._read(adapter, blocks)
         block, place = np.divmod(rows, self._block)
+        blocks = np.unique(block)
+        read = self._read(adapter, blocks)
         return take(read, np.searchsorted(blocks, block) * self._block + place)
 
-    def _read(self, adapter: Adapter, blocks: np.ndarray) -> Datasets:
-        """Blocks, adapted, one after the other; only the last of all is short."""
+    def _read(self, adapter: Adapter | None, blocks: np.ndarray) -> Datasets:
+        """Blocks, one after the other; only the last of all is short."""
         parts = []
         for block in blocks.tolist():
             start = self._held_out + block * self._block
-            stop = min(start + self._block, len(self._rows))
-            parts.append(single(adapter.forward(self._rows.read(start, stop))))
+            read = self._rows.read(start, min(start + self._block, len(self._rows)))
+            parts.append(read if adapter is None else single(adapter.forward(read)))
         return concatenate(parts)
 
     def rows(self, adapter: Adapter, index: np.ndarray) -> Datasets:
@@ -159,12 +195,12 @@ class Banked:
         found = np.empty(len(index), np.int64)
         for one in np.unique(number).tolist():
             begin = 0
-            for pool in range(self._pools):
-                order = self._ordered(one, pool)
-                here = (number == one) & (place >= begin) & (place < begin + len(order))
-                found[here] = order[place[here] - begin]
-                begin += len(order)
-        return self._at(adapter, found)
+            for pool, size in enumerate(self._sizes(one)):
+                here = (number == one) & (place >= begin) & (place < begin + size)
+                if here.any():
+                    found[here] = self._ordered(one, pool)[place[here] - begin]
+                begin += size
+        return self._at(adapter, found, index)
 
     def facts(self) -> dict[str, Any]:
         """Nothing: all follows from the simulations and the seed."""

@@ -12,6 +12,7 @@ import numpy as np
 from abi_cli.adapter.adapter import Adapter
 from abi_cli.errors import UserFunctionError
 from abi_cli.guard.reference import MOST, wanted
+from abi_cli.model.augmenting import Augmentation
 from abi_cli.model.failures import NO_FAILURES, Failures
 from abi_cli.model.making import Work, surviving
 from abi_cli.model.simulator import Simulator
@@ -245,12 +246,19 @@ class Fresh:
 class Stored:
     """Simulations of before: an epoch is one pass over them, in an order of its own."""
 
-    def __init__(self, stored: Datasets, training: TrainingSection, *, seed: int):
+    def __init__(
+        self,
+        stored: Datasets,
+        training: TrainingSection,
+        *,
+        seed: int,
+        augmented: Augmentation | None = None,
+    ):
         order = np.random.default_rng([seed, 0]).permutation(count(stored))
         _, held_out = divided(len(order))
         self._held_out = take(stored, order[:held_out])
         self._learned = take(stored, order[held_out:])
-        self._seed = seed
+        self._seed, self._augmented = seed, augmented
         self.num_batches = count(self._learned) // training.batch_size
         self.stored: int | None = count(stored)
         self.seconds, self.failures = 0.0, NO_FAILURES
@@ -261,12 +269,17 @@ class Stored:
 
     def parts(self, adapter: Adapter, *, start: int = 0) -> Iterator[Datasets]:
         """Pass after pass, each shuffled; row i is one of pass i // (those to learn from)."""
-        adapted = single(adapter.forward(self._learned))
-        number, first = divmod(start, count(adapted))
+        size = count(self._learned)
+        adapted = None if self._augmented else single(adapter.forward(self._learned))
+        number, first = divmod(start, size)
         while True:
             order = self._order(number)
-            for begin in range(first, len(order), TASK_ROWS):
-                yield take(adapted, order[begin : begin + TASK_ROWS])
+            for begin in range(first, size, TASK_ROWS):
+                stop = min(begin + TASK_ROWS, size)
+                if adapted is not None:
+                    yield take(adapted, order[begin:stop])
+                else:
+                    yield self.rows(adapter, np.arange(begin, stop) + number * size)
             number, first = number + 1, 0
 
     def _order(self, number: int) -> np.ndarray:
@@ -279,7 +292,10 @@ class Stored:
         stored = np.concatenate(
             [self._order(int(n))[place[number == n]] for n in np.unique(number)]
         )
-        return single(adapter.forward(take(self._learned, stored)))
+        datasets = take(self._learned, stored)
+        if self._augmented is not None:
+            datasets = self._augmented(datasets, index)
+        return single(adapter.forward(datasets))
 
     def facts(self) -> dict[str, Any]:
         """Nothing: all follows from the simulations and the seed."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from abi_cli import __version__, backend, placing, registry, room, run
 from abi_cli.errors import AbiError, Diverged, StoppedEarly
 from abi_cli.listener import Listener
+from abi_cli.model.augmenting import Augmentation
 from abi_cli.model.workers import Pool
 from abi_cli.networks.network import InferenceNetwork
 from abi_cli.run import Run
@@ -130,7 +131,9 @@ def _learned(folder: Run, job: Job) -> Receipt:
     source = (
         Fresh(job.model.need_simulator(), job.workers, spec.training, seed=job.seed)
         if job.stored is None
-        else job.stored.source(spec.training, seed=job.seed)
+        else job.stored.source(
+            spec.training, seed=job.seed, augmented=_augmented(job.model, job.seed)
+        )
     )
     with backend.all_devices(spec.training.batch_size) as devices:
         if devices > 1:
@@ -180,6 +183,11 @@ def _learned(folder: Run, job: Job) -> Receipt:
         loss_unit=_unit(network, trained.approximator),
         has_draws=network.has_draws,
     )
+
+
+def _augmented(model: Model, seed: int) -> Augmentation | None:
+    """What changes stored data sets each time, if anything does."""
+    return None if model.augment is None else Augmentation(model.augment, seed)
 
 
 @contextmanager

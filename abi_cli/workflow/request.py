@@ -17,7 +17,7 @@ from abi_cli.errors import AbiError, OutputError, SpecError, UsageError
 from abi_cli.listener import Listener
 from abi_cli.model.density import LogDensity
 from abi_cli.model.executors import pool
-from abi_cli.model.functions import UnusableFunction, loaded_files
+from abi_cli.model.functions import UnusableFunction, UserFunction, loaded_files
 from abi_cli.model.modules import load_parts
 from abi_cli.model.quantities import Quantities
 from abi_cli.model.simulator import Simulator
@@ -135,6 +135,7 @@ class Model:
         simulator: None where the spec has no model: then it learns from stored simulations.
         base: The folder that its functions are relative to, absolute.
         document: The spec as it was written.
+        augment: Changes stored data sets each time that they are learned from, if anything does.
     """
 
     spec: Spec
@@ -142,6 +143,7 @@ class Model:
     judged: Quantities
     base: Path
     document: Document
+    augment: UserFunction | None = None
 
     @property
     def quantities(self) -> Quantities:
@@ -184,7 +186,7 @@ class Model:
     def files(self) -> tuple[Path, ...]:
         """The modules that its functions live in and, from the spec's folder, what they import."""
         own = self.simulator.functions if self.simulator else ()
-        functions = (*own, *self.judged.called())
+        functions = (*own, *self.judged.called(), *([self.augment] if self.augment else []))
         modules = [(f.base_dir, f.reference.rpartition(":")[0]) for f in functions]
         modules += [(self.base, module) for module in self.spec.use]
         named = {(base / module).resolve() for base, module in modules if module.endswith(".py")}
@@ -217,13 +219,17 @@ def read_model(source: Path, *, overrides: Sequence[str] = ()) -> Model:
     spec, document = parse_document(
         written.text, source=written.name, overrides=overrides, load=partial(load_parts, base)
     )
+    augment = None
+    if spec.training.augment is not None:
+        with _pointing_at_functions(document):
+            augment = UserFunction.load(spec.training.augment, base)
     if spec.model is None:
-        return Model(spec, None, Quantities(), base, document)
+        return Model(spec, None, Quantities(), base, document, augment)
     with _pointing_at_functions(document):
         simulator = Simulator.from_spec(spec, base, design=read_design(spec, base))
         judged = Quantities.load(spec.model.quantities, base)
         judged = replace(judged, density=LogDensity.load(spec.model, base, simulator))
-    return Model(spec, simulator, judged, base, document)
+    return Model(spec, simulator, judged, base, document, augment)
 
 
 @contextmanager

@@ -34,6 +34,7 @@ from abi_cli.workflow.naming import naming_of
 
 if TYPE_CHECKING:
     from abi_cli.bank.source import BankRows
+    from abi_cli.model.augmenting import Augmentation
     from abi_cli.training.sources import Source
     from abi_cli.workflow.request import Model
 
@@ -97,7 +98,9 @@ class Stock(Protocol):
     def first(self, rows: int) -> Datasets:
         """The first ones, as many at most."""
 
-    def source(self, training: TrainingSection, *, seed: int) -> Source:
+    def source(
+        self, training: TrainingSection, *, seed: int, augmented: Augmentation | None = None
+    ) -> Source:
         """To learn from."""
 
 
@@ -114,11 +117,13 @@ class FileRows:
         """The first ones."""
         return take(self.datasets, slice(0, rows))
 
-    def source(self, training: TrainingSection, *, seed: int) -> Source:
+    def source(
+        self, training: TrainingSection, *, seed: int, augmented: Augmentation | None = None
+    ) -> Source:
         """To learn from."""
         from abi_cli.training.sources import Stored
 
-        return Stored(self.datasets, training, seed=seed)
+        return Stored(self.datasets, training, seed=seed, augmented=augmented)
 
 
 def stock_of(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from abi_cli import room, run
 from abi_cli.adapter import Adapter
+from abi_cli.errors import SpecError
 from abi_cli.listener import SILENT, Listener
 from abi_cli.manifest import ORIGINAL
 from abi_cli.model.streams import Purpose
@@ -127,6 +128,12 @@ def _rehearse(
     derived, model = model.spec.adapter is None, completed(model, few, prior)
     if stored is not None:
         model = _validated(model)
+    elif model.augment is not None:
+        raise SpecError(
+            "training.augment changes stored simulations, and these are fresh ones",
+            hint="Let the likelihood do it; or learn from stored ones: --data BANK/.",
+            place="training.augment",
+        )
     if derived:
         listener.note("derived the adapter from the model's variables: `abi fill` writes it out")
     with pointing(model, layout):
@@ -176,12 +183,15 @@ def _first_files(
 
 def _as_run(model: Model, copies: Copies, *, seed: int, backend: str) -> Spec:
     """The spec with what was chosen written down, and its functions where their copies are."""
-    section = model.spec.model
+    section, training = model.spec.model, model.spec.training
+    if training.augment is not None:
+        training = training.model_copy(update={"augment": copies.moved(training.augment)})
     return model.spec.model_copy(
         update={
             "seed": seed,
             "backend": backend,
             "use": tuple(copies.moved(f"{module}:").rstrip(":") for module in model.spec.use),
             "model": section and copies.section(section),
+            "training": training,
         }
     )
