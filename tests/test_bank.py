@@ -20,7 +20,7 @@ from abi_cli.bank.bank import is_bank
 from abi_cli.bank.shards import span_of
 from abi_cli.errors import DataError
 from abi_cli.options import whole_number
-from abi_cli.variables import Ragged, concatenate
+from abi_cli.variables import Ragged, concatenate, take
 from tests.cli import ROOT, abi
 from tests.model_tasks import assert_equal
 
@@ -226,6 +226,18 @@ def test_shards_of_several_machines_merge_to_the_whole(monkeypatch):
     simulate("-n", 300, "-o", "whole/")
     assert_equal(rows("merged"), rows("whole"))
     assert abi("bank", "verify", "merged/").exit_code == 0
+
+
+def test_rows_that_are_in_two_shards_are_read_once():
+    """As where two machines fill a folder on a disk that knows no locks."""
+    simulate("-n", 60, "-o", "bank/")
+    bank, whole = Bank.open(Path("bank")), rows("bank")
+    for start, stop in ((10, 30), (20, 60), (0, 15)):
+        bank.add(start, take(whole, slice(start, stop)))
+    (piece,) = bank.pieces
+    piece.file.unlink()
+    assert Bank.open(Path("bank")).spans == [(0, 15), (15, 30), (30, 60)]
+    assert_equal(rows("bank"), whole)
 
 
 def test_machines_may_fill_one_folder():

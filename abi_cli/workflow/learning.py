@@ -171,14 +171,13 @@ def _learned(folder: Run, job: Job) -> Receipt:
             layout=trained.approximator.layout,
             timings={part: round(spent, 3) for part, spent in took.items()},
         )
-    budget = spec.training
     network = registry.expected(spec.networks.inference, InferenceNetwork)
     return Receipt(
         run=folder,
         history=trained.history,
         seconds=took,
         weights=trained.approximator.count_params(),
-        simulations=len(trained.history) * budget.num_batches * budget.batch_size,
+        simulations=len(trained.history) * source.num_batches * spec.training.batch_size,
         failures=trained.failures,
         loss_unit=_unit(network, trained.approximator),
         has_draws=network.has_draws,
