@@ -21,7 +21,7 @@ from abi_cli.bank.shards import span_of
 from abi_cli.errors import DataError
 from abi_cli.options import whole_number
 from abi_cli.variables import Ragged, concatenate, take
-from tests.cli import ROOT, abi
+from tests.cli import ROOT, abi, words
 from tests.model_tasks import assert_equal
 
 MODEL = """
@@ -345,6 +345,21 @@ def test_killed_at_any_moment_it_goes_on():
     path = killed_and_gone_on_with(Path.cwd(), [0.05, 0.4])
     assert len(Bank.open(path).pieces) > 3
     assert_equal(rows(path), one_by_one())
+
+
+def test_interrupted_it_keeps_what_is_there_and_says_so():
+    Path("model.py").write_text(MODEL.replace("PAUSE", "0.01"))
+    process = subprocess.Popen(
+        words("simulate", "spec.yaml", "-n", 2_000, "-o", "bank/", "-j", 0, "--progress", "none"),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert "take about" in process.stderr.readline()  # rows are there by now
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "data sets are kept: the same command goes on" in said
+    assert Bank.open(Path("bank")).rows > 10
 
 
 @pytest.mark.soak

@@ -349,6 +349,9 @@ class _Filling:
                     progress.advance(count(part.rows))
                     if self._is_full():
                         bank = self._keep(bank, stack)
+            except (KeyboardInterrupt, SystemExit):
+                self.listener.note(f"{made:,} data sets are kept: the same command goes on")
+                raise
             finally:
                 self._keep(bank, stack)
         return made
