@@ -11,10 +11,8 @@ import enum
 import functools
 import inspect
 import os
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,9 +21,8 @@ import typer
 from abi_cli import completing
 from abi_cli.console import Console
 from abi_cli.ending import ending, terminable, watched
-from abi_cli.errors import (
-    UsageError,
-)
+from abi_cli.errors import UsageError
+from abi_cli.whole import whole_number
 
 
 class Progress(enum.StrEnum):
@@ -69,16 +66,6 @@ def whole(least: int) -> Callable[[str], int]:
         return found
 
     return number
-
-
-def whole_number(text: str) -> int | None:
-    """The number that 1000, 1_000 or 1e6 means; None where it is none, or not a whole one."""
-    if re.fullmatch(r"[+-]?\d+(_\d+)*", text):
-        return int(text)
-    if not re.fullmatch(r"\+?\d+(_\d+)*(\.\d*)?e\+?\d{1,2}", text, re.IGNORECASE):
-        return None
-    number = Decimal(text.replace("_", ""))
-    return int(number) if number == number.to_integral_value() else None
 
 
 class Backend(enum.StrEnum):

@@ -15,12 +15,12 @@ import h5py
 import numpy as np
 import pytest
 
-from abi_cli.bank import Bank, shared, without
+from abi_cli.bank import Bank, Share, without
 from abi_cli.bank.bank import is_bank
 from abi_cli.bank.shards import span_of
 from abi_cli.errors import DataError
-from abi_cli.options import whole_number
 from abi_cli.variables import Ragged, concatenate, take
+from abi_cli.whole import whole_number
 from tests.cli import ROOT, abi, words
 from tests.model_tasks import assert_equal
 
@@ -192,7 +192,7 @@ def test_what_the_files_do_not_show_is_found_by_the_first_row():
 @pytest.mark.parametrize("parts", [1, 2, 3, 7, 100])
 @pytest.mark.parametrize("rows", [1, 31, 1000, 4097])
 def test_machines_share_all_rows_and_no_row_twice(rows, parts, unit):
-    spans = [shared(rows, unit=unit, part=k, parts=parts) for k in range(1, parts + 1)]
+    spans = [Share(k, parts).of_rows(rows, unit=unit) for k in range(1, parts + 1)]
     seen = np.concatenate([np.arange(*span) for own in spans for span in own])
     assert sorted(seen.tolist()) == list(range(rows))
     assert all(start % unit == 0 for own in spans for start, _ in own)

@@ -14,6 +14,6 @@ be merged in any order (`bank`).
 
 from abi_cli.bank.bank import Bank, Piece
 from abi_cli.bank.records import BankRecord
-from abi_cli.bank.spans import Span, length, shared, without
+from abi_cli.bank.spans import Share, Span, length, without
 
-__all__ = ["Bank", "BankRecord", "Piece", "Span", "length", "shared", "without"]
+__all__ = ["Bank", "BankRecord", "Piece", "Share", "Span", "length", "without"]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from abi_cli.errors import UsageError
 
 Span = tuple[int, int]
 """Rows start … stop − 1."""
@@ -37,18 +40,36 @@ def without(wanted: Sequence[Span], there: Sequence[Span]) -> list[Span]:
     return left
 
 
-def shared(rows: int, *, unit: int, part: int = 1, parts: int = 1) -> list[Span]:
-    """The rows of one of several machines, which are the same whatever is there already.
+@dataclass(frozen=True)
+class Share:
+    """Which of several machines this one is: part k of n, from 1 on."""
 
-    The rows are cut into stripes, of which machine k takes every `parts`-th one.
+    part: int = 1
+    parts: int = 1
 
-    Arguments:
-        rows: Of all machines.
-        unit: Rows that are drawn from one stream, which no stripe divides.
-        part: Which machine, from 1 on.
-    """
-    if parts == 1:
-        return [(0, rows)]
-    stripe = -(-rows // (parts * STRIPES * unit)) * unit
-    starts = range((part - 1) * stripe, rows, parts * stripe)
-    return [(start, min(start + stripe, rows)) for start in starts]
+    @classmethod
+    def of(cls, text: str) -> Share:
+        """What `--shard 3/20` means.
+
+        Errors:
+            UsageError: Nothing.
+        """
+        part, _, parts = text.partition("/")
+        if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+            raise UsageError(f"expected --shard K/N with K from 1 to N; got {text}")
+        return cls(int(part), int(parts))
+
+    def of_rows(self, rows: int, *, unit: int) -> list[Span]:
+        """Its rows, which are the same whatever is there already.
+
+        The rows are cut into stripes, of which machine k takes every `parts`-th one.
+
+        Arguments:
+            rows: Of all machines.
+            unit: Rows that are drawn from one stream, which no stripe divides.
+        """
+        if self.parts == 1:
+            return [(0, rows)]
+        stripe = -(-rows // (self.parts * STRIPES * unit)) * unit
+        starts = range((self.part - 1) * stripe, rows, self.parts * stripe)
+        return [(start, min(start + stripe, rows)) for start in starts]

@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from abi_cli import __version__, placing, room
-from abi_cli.bank import Bank, BankRecord, Span, length, shared
+from abi_cli.bank import Bank, BankRecord, Share, Span, length
 from abi_cli.bank.bank import is_bank
 from abi_cli.data.files import is_pipe
 from abi_cli.errors import OutputError, RunError, UsageError
@@ -45,29 +45,6 @@ SHARD_BYTES = 1 << 25
 
 SHARD_SECONDS = 30.0
 """Of simulating, by all workers: what an interruption may lose."""
-
-
-@dataclass(frozen=True)
-class Share:
-    """Which of several machines this one is: part k of n, from 1 on."""
-
-    part: int = 1
-    parts: int = 1
-
-    @classmethod
-    def of(cls, text: str) -> Share:
-        """What `--shard 3/20` means.
-
-        Errors:
-            UsageError: Nothing.
-        """
-        part, _, parts = text.partition("/")
-        if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
-            raise UsageError(f"expected --shard K/N with K from 1 to N; got {text}")
-        return cls(int(part), int(parts))
-
-    def __str__(self) -> str:
-        return f"{self.part}/{self.parts}"
 
 
 WHOLE = Share()
@@ -178,9 +155,7 @@ def fill_bank(
         else:
             for finding in noise_findings(model.spec, simulator, seed=seed):
                 listener.warn(finding.message, hint=finding.hint)
-        mine = shared(
-            order.rows, unit=simulator.unit, part=order.share.part, parts=order.share.parts
-        )
+        mine = order.share.of_rows(order.rows, unit=simulator.unit)
         missing = mine if bank is None else bank.missing(mine)
         if order.dry:
             return _forecast(filling, bank, missing)
