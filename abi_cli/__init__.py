@@ -23,7 +23,7 @@ A map of the package. A file imports only from lines below its own, or from its 
     backend/       TensorFlow, JAX or PyTorch: the choice, and all that differs
     underway      what a person's code is doing in this process; what ends it, if nothing else does
     registry, variables, spreads, ranges, listener, placing, locks
-    digests, hashing, harmless, finite, memory, errors
+    digests, digits, hashing, harmless, finite, memory, errors
 
 and data goes one way:
 
