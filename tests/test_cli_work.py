@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import abi_cli
-from abi_cli import room, workflow
 from abi_cli import run as runs
-from abi_cli.run import open_run
+from abi_cli import workflow
+from abi_cli.run import open_run, room
 from abi_cli.spec import parse_spec
 from tests.cli import ANSCOMBE, SMALL, SPECS, abi, abi_process, shell
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from abi_cli import placing
 from abi_cli.diagnostics.advice import advice
 from abi_cli.diagnostics.inputs import Provenance
 from abi_cli.diagnostics.metrics import Metrics
@@ -87,9 +88,7 @@ def write_page(
             ),
         )
     )
-    part = file.with_name(f".{file.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(file)
+    placing.write_text(file, text)
 
 
 def methods(metrics: Metrics, source: Provenance) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from abi_cli import placing
 from abi_cli.diagnostics.advice import settled
 from abi_cli.diagnostics.dependence import data_pit
 from abi_cli.diagnostics.inputs import Inputs
@@ -23,7 +23,7 @@ from abi_cli.diagnostics.points import PointMetrics
 from abi_cli.diagnostics.scalars import Scalars, Summary, flatten, summarize
 from abi_cli.diagnostics.summaries import likeness
 from abi_cli.diagnostics.verdict import Outcome
-from abi_cli.errors import DataError, OutputError
+from abi_cli.errors import DataError
 from abi_cli.harmless import cell
 from abi_cli.listener import Listener
 
@@ -123,7 +123,8 @@ def write(
     means = replace(inputs.source.means, settled=settled(inputs.history))
     source = replace(inputs.source, means=means)
     shown = list(pictures(inputs, found.scalars, found.summary, metrics, found.joint_ranks))
-    with _writing(out):
+    with placing.writing(out):
+        (out / FIGURES).mkdir(parents=True, exist_ok=True)
         _write_metrics(metrics, out)
         _draw_all(shown, out / FIGURES, pdf=pdf, listener=listener)
         write_page(out / REPORT, metrics, shown, out / FIGURES, source)
@@ -137,33 +138,15 @@ def diagnose_points(
     Errors:
         OutputError: A file can't be written.
     """
-    with _writing(out):
+    with placing.writing(out):
+        (out / FIGURES).mkdir(parents=True, exist_ok=True)
         _write_metrics(metrics, out)
         _draw_all(list(point_pictures(metrics)), out / FIGURES, pdf=pdf, listener=listener)
 
 
-@contextmanager
-def _writing(out: Path) -> Iterator[None]:
-    """While files are written into a folder.
-
-    Errors:
-        OutputError: One can't be.
-    """
-    try:
-        (out / FIGURES).mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as error:
-        raise OutputError(
-            f"Expected to write into {out}; got: {error.strerror or error}",
-            hint="Is the disk full, or the folder read-only?",
-        ) from error
-
-
 def _write_metrics(metrics: Metrics | PointMetrics, out: Path) -> None:
     text = json.dumps(metrics.to_config(), indent=2, ensure_ascii=False, allow_nan=False)
-    part = out / f".{METRICS}.part"
-    part.write_text(text + "\n", encoding="utf-8")
-    part.replace(out / METRICS)
+    placing.write_text(out / METRICS, text + "\n")
 
 
 def _draw_all(shown: Sequence[Picture], folder: Path, *, pdf: bool, listener: Listener) -> None:
@@ -179,12 +162,10 @@ def _draw_all(shown: Sequence[Picture], folder: Path, *, pdf: bool, listener: Li
 
 def _write_rows(picture: Picture, file: Path) -> None:
     """The numbers of a picture as CSV, whole or not at all."""
-    part = file.with_name(f".{file.name}.part")
-    with part.open("w", encoding="utf-8", newline="") as stream:
+    with placing.replacing(file) as place, place.open("w", encoding="utf-8", newline="") as stream:
         writer = None
         for row in picture.rows():
             if writer is None:
                 writer = csv.DictWriter(stream, list(row), lineterminator="\n")
                 writer.writeheader()
             writer.writerow({name: cell(v) if isinstance(v, str) else v for name, v in row.items()})
-    part.replace(file)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from abi_cli import placing, room, run
+from abi_cli import placing, run
 from abi_cli.adapter import Adapter
 from abi_cli.adapter.adapter import SUMMARY_VARIABLES, sources
 from abi_cli.errors import AbiError, OutputError, SpecError, UsageError
@@ -21,6 +21,7 @@ from abi_cli.model.modules import load_parts
 from abi_cli.model.quantities import Quantities
 from abi_cli.model.simulator import Simulator
 from abi_cli.registry import Part
+from abi_cli.run import room
 from abi_cli.spec import (
     Code,
     DesignSection,
