@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from abi_cli import registry, run
+from abi_cli.digests import digest
 from abi_cli.errors import DataError, RunError, UsageError
 from abi_cli.listener import SILENT, Listener
 from abi_cli.model.streams import Purpose
