@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from abi_cli.approximator import Approximator
     from abi_cli.refinement.joint import Joint
     from abi_cli.refinement.proposal import Proposal
-    from abi_cli.refinement.refining import Certificate, Refined
+    from abi_cli.refinement.results import Certificate, Refined
 
 TOLD = ("khat", "ess", "log_evidence", "log_evidence_error", "rhat")
 """What is told of each data set's refinement beside its draws."""
@@ -113,7 +113,8 @@ class Refiner:
         first: int,
         resample: bool,
     ) -> Iterator[tuple[Joint, Refined]]:
-        from abi_cli.refinement.refining import Refining, Sharing, Wanted
+        from abi_cli.refinement.refining import Refining, Sharing
+        from abi_cli.refinement.results import Wanted
 
         joint, proposal = self._with(networks, seed)
         inferred = {v.name for v in self.run.layout.of("parameter", "nuisance")}
@@ -122,7 +123,7 @@ class Refiner:
         told = _told_alone(networks, loaded)
         with Sharing(self.jobs) as sharing:
             work = Refining(joint, proposal, Wanted(draws, seed, resample=resample), sharing)
-            refined = work.refined(known, told, first)
+            refined = work.refined(known, told, first, loaded.labels)
             for label, one in zip(loaded.labels, refined, strict=True):
                 self.certificates[label] = one.certificate
                 yield joint, one
@@ -234,6 +235,16 @@ class Refiner:
         if known:
             parts.append(f"log evidence to ±{max(known):.2g} or better")
         self.listener.note("; ".join(parts) + ". A mode that the networks miss is not found")
+        if unknown := {label: one for label, one in each if one.unknown}:
+            label, worst = max(unknown.items(), key=lambda item: item[1].unknown)
+            name = self.model.judged.density.likelihood.name if self.model.judged.density else ""
+            self.listener.warn(
+                f"{name} is not a number (NaN) for up to {100 * worst.unknown:.2g} % of the "
+                f"candidates of {_data_sets(list(unknown))}, such as {worst.example} of {label}: "
+                "they count as impossible",
+                hint="Where numbers overflow far from the data that does no harm. Else write the "
+                "density so that it stays finite.",
+            )
         if repeated := [label for label, one in each if one.repeated and one.how != "failed"]:
             self.listener.warn(
                 f"some draws of {_data_sets(repeated)} are there more than once: too few of the "
