@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from abi_cli.diagnostics.advice import settled
+from abi_cli.diagnostics.beside import Exact
 from abi_cli.diagnostics.dependence import data_pit
 from abi_cli.diagnostics.faults import DEFAULT_LIMITS, Limits
 from abi_cli.diagnostics.joint import joint_pits
@@ -62,6 +63,7 @@ class Inputs:
             not a finite number everywhere among these is left out.
         skipped: What was left out before, and why.
         likelihood: Whether the density of the model is among `estimates`.
+        exact: Refined posteriors of the first data sets; None where none were made.
         unsure: Why nothing can be told, if so: then that is the verdict.
         limits: What is tolerated.
         source: Where the draws come from.
@@ -88,6 +90,7 @@ class Inputs:
     computed: Collection[str] = ()
     skipped: Mapping[str, str] = field(default_factory=dict)
     likelihood: bool = False
+    exact: Exact | None = None
     unsure: str | None = None
     limits: Limits = DEFAULT_LIMITS
     source: Provenance = UNKNOWN
@@ -149,16 +152,18 @@ def study(inputs: Inputs, *, listener: Listener) -> Study:
         features=features,
         near=inputs.summaries.nearest() if inputs.near and inputs.summaries else None,
         ranges=inputs.ranges,
+        exact=inputs.exact,
         limits=inputs.limits,
     )
+    told = () if metrics.beside is None else (metrics.beside.told(),)
     observed = inputs.summaries.typicality() if inputs.summaries else {}
     metrics = replace(
         metrics,
-        notes=(*metrics.notes, *likeness(observed), *inputs.notes),
+        notes=(*told, *metrics.notes, *likeness(observed), *inputs.notes),
         observed=observed,
         disagreement={name: float(np.median(share)) for name, share in inputs.disagreement.items()},
     )
-    if inputs.likelihood:
+    if inputs.likelihood or metrics.beside is not None:
         tested = (*metrics.verdict.tested, "likelihood")
         metrics = replace(metrics, verdict=replace(metrics.verdict, tested=tested))
     if inputs.unsure is not None:
@@ -186,6 +191,10 @@ def write(
     means = replace(inputs.source.means, settled=settled(inputs.history))
     source = replace(inputs.source, means=means)
     shown = list(pictures(inputs, found.scalars, found.summary, metrics, found.joint_ranks))
+    if metrics.beside is not None:
+        from abi_cli.diagnostics.plots_beside import beside_picture
+
+        shown.append(beside_picture(metrics.beside))
     with _writing(out):
         _write_metrics(metrics, out)
         _draw_all(shown, out / FIGURES, pdf=pdf, listener=listener)

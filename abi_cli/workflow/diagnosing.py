@@ -30,8 +30,10 @@ from abi_cli.model.quantities import OF_TRUTHS
 from abi_cli.ranges import ranges_of
 from abi_cli.run import Run, open_run
 from abi_cli.variables import Datasets, count
+from abi_cli.workflow.exactly import exact_of
 from abi_cli.workflow.opening import has_draws, model_of
 from abi_cli.workflow.provenance import provenance
+from abi_cli.workflow.refining import Refiner
 from abi_cli.workflow.refusing import blaming_the_run, refusing
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
@@ -76,6 +78,7 @@ def diagnose(
     seed: int | None = None,
     observed: Path | None = None,
     near: bool = False,
+    refine: bool = False,
     selection: Selection = USUAL_SELECTION,
     shown: str | None = None,
     pdf: bool = False,
@@ -96,6 +99,7 @@ def diagnose(
         seed: Of both; the run's by default.
         observed: Real data, to be held against simulated ones.
         near: Whether posteriors are judged by simulated data sets near each of these, too.
+        refine: Whether posteriors are held against refined ones, too, by `log_likelihood`.
         selection: Quantities beside those of the spec, or some of them to leave out.
         shown: The data set whose posterior is shown, counted from 0.
         pdf: Write figures as PDF, too.
@@ -114,6 +118,7 @@ def diagnose(
             "--draws": draws,
             "--show": shown,
             "--near": near,
+            "--refine": refine,
             "-s": selection.added,
             "--skip": selection.skipped,
         }
@@ -122,7 +127,8 @@ def diagnose(
     folder = target.path or run.path / DIAGNOSTICS
     placing.refuse_locked(folder)
     tell_files(model, listener)
-    session = Session(run, model.spec, compute, listener)
+    refiner = Refiner.of(run, jobs=compute.workers(), listener=listener) if refine else None
+    session = Session(run, model.spec, compute, listener, refiner=refiner)
     of = _Examined(
         session,
         model,
@@ -220,6 +226,7 @@ class _Examined:
         with blaming_the_run(run, data=self.data):
             summaries = _summaries(session.networks, simulated, self.real)
             answers = _answers(session, model, simulated, draws=self.draws, seed=self.seed)
+        exact = exact_of(session, simulated, seed=self.seed) if session.refiner else None
         inputs = Inputs(
             estimates=answers.estimates,
             truths=answers.truths,
@@ -241,6 +248,7 @@ class _Examined:
             computed=model.judged.functions,
             skipped=dict.fromkeys(self.skipped, "--skip"),
             likelihood=model.judged.density is not None,
+            exact=exact,
             limits=limits,
             source=provenance(run, model.spec, seed=self.seed),
         )

@@ -17,7 +17,7 @@ from abi_cli.listener import Listener
 from abi_cli.model.evaluation import known_of
 from abi_cli.run import Run
 from abi_cli.spec import Spec
-from abi_cli.variables import DrawBlock, take
+from abi_cli.variables import Datasets, DrawBlock, take
 from abi_cli.workflow.agreeing import refuse_disagreement
 from abi_cli.workflow.drawing import Drawing
 from abi_cli.workflow.opening import model_of
@@ -103,23 +103,26 @@ class Refiner:
             self._made[seed] = joint, proposal_of(networks, seed)
         return self._made[seed]
 
-    def _refined(
+    def refined(
         self,
         networks: Approximator,
         loaded: Loaded,
         *,
         draws: int,
         seed: int,
-        first: int,
-        resample: bool,
+        first: int = 0,
+        resample: bool = False,
     ) -> Iterator[tuple[Joint, Refined]]:
+        """The density of each data set, and its refined posterior as weighted candidates.
+
+        Arguments, Errors:
+            As of `draws`; without `resample` no candidates are chosen as draws.
+        """
         from abi_cli.refinement.refining import Refining, Sharing
         from abi_cli.refinement.results import Wanted
 
         joint, proposal = self._with(networks, seed)
-        inferred = {v.name for v in self.run.layout.of("parameter", "nuisance")}
-        data = {n: value for n, value in loaded.datasets.items() if n not in inferred}
-        known = [known_of(data, row) for row in range(len(loaded.labels))]
+        known = [self.known(loaded.datasets, row) for row in range(len(loaded.labels))]
         told = _told_alone(networks, loaded)
         with Sharing(self.jobs) as sharing:
             work = Refining(joint, proposal, Wanted(draws, seed, resample=resample), sharing)
@@ -127,6 +130,25 @@ class Refiner:
             for label, one in zip(loaded.labels, refined, strict=True):
                 self.certificates[label] = one.certificate
                 yield joint, one
+
+    def known(self, datasets: Datasets, row: int) -> dict[str, Any]:
+        """What a density is given of a data set, beside parameters."""
+        inferred = {v.name for v in self.run.layout.of("parameter", "nuisance")}
+        return known_of({n: v for n, v in datasets.items() if n not in inferred}, row)
+
+    def log_density(
+        self, networks: Approximator, one: Datasets, theta: np.ndarray, seed: int
+    ) -> np.ndarray:
+        """Log q of draws `theta (draw, dim)` on the scale of networks that have a density.
+
+        Arguments:
+            one: A single data set.
+        """
+        proposal = self._with(networks, seed)[1]
+        density = getattr(proposal, "log_density", None)
+        if density is None:
+            raise ValueError("Expected networks with a density; got others")
+        return np.asarray(density(networks.told_of(one)[0], theta))
 
     def draws(
         self, networks: Approximator, loaded: Loaded, *, draws: int, seed: int, first: int = 0
@@ -142,7 +164,7 @@ class Refiner:
             SpecError: The densities don't fit what the run has learned.
             Unanswerable: A posterior is not finite.
         """
-        made = self._refined(networks, loaded, draws=draws, seed=seed, first=first, resample=True)
+        made = self.refined(networks, loaded, draws=draws, seed=seed, first=first, resample=True)
         for place, (joint, one) in enumerate(made):
             parameters = joint.parameters(one.theta[one.draws])
             values = self.run.layout.parameters_of(parameters, (1, draws))
@@ -167,7 +189,7 @@ class Refiner:
         """
         from abi_cli.refinement.summaries import weighted
 
-        made = self._refined(networks, loaded, draws=draws, seed=seed, first=first, resample=False)
+        made = self.refined(networks, loaded, draws=draws, seed=seed, first=first, resample=False)
         for place, (joint, one) in enumerate(made):
             parameters = joint.parameters(one.theta)
             found = {}
