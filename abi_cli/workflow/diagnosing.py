@@ -126,8 +126,9 @@ def diagnose(
     target.claim()
     folder = target.path or run.path / DIAGNOSTICS
     placing.refuse_locked(folder)
-    tell_files(model, listener)
     refiner = Refiner.of(run, jobs=compute.workers(), listener=listener) if refine else None
+    if refiner is None:
+        tell_files(model, listener)
     session = Session(run, model.spec, compute, listener, refiner=refiner)
     of = _Examined(
         session,
