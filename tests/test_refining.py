@@ -180,6 +180,17 @@ def test_where_nothing_is_possible_the_data_set_is_named_and_a_gate_fails(run):
     assert len(result.stdout.splitlines()) == 21
 
 
+def test_a_stream_with_a_gate_answers_all_and_fails_in_the_end(run, x):
+    bad = [{"dataset": "a", "x": [104.0, 1.0, 2.0]}, {"dataset": "a", "x": x["s0"].tolist()}]
+    lines = "".join(json.dumps(one) + "\n" for one in bad)
+    gated = abi("stream", run, "--refine", "-n", 20, "--gate", stdin=lines)
+    assert gated.exit_code == 1
+    assert len(gated.stdout.splitlines()) == 2
+    assert "data set a could not be refined" in gated.stderr
+    assert abi("stream", run, "--refine", "-n", 20, stdin=lines).exit_code == 0
+    assert abi("stream", run, "--gate", stdin=lines).exit_code == 2
+
+
 def test_what_cannot_be_refined_is_refused(run, data, small_run, tmp_path):
     result = abi("sample", small_run, ANSCOMBE, "--refine")
     assert result.exit_code == 2

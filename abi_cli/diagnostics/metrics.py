@@ -142,8 +142,8 @@ class Metrics:
             ones near it; empty where that is not asked for.
         disagreement: Of an ensemble: element name → the median over data sets of the share of the
             posterior variance that lies between its members; empty without one.
-        observed: Label of an observed data set → p-value of its being one of the model's (see
-            `summaries`); empty where none was given.
+        observed: Label of an observed data set → p-value of its being one of the model's, by the
+            guard; empty where none was given.
         beside: What refined posteriors say; None where none were made.
     """
 

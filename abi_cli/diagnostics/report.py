@@ -22,7 +22,7 @@ from abi_cli.diagnostics.page import UNKNOWN, Provenance, write_page
 from abi_cli.diagnostics.pictures import Picture, pictures, point_pictures
 from abi_cli.diagnostics.points import PointMetrics
 from abi_cli.diagnostics.scalars import Scalars, Summary, flatten, summarize
-from abi_cli.diagnostics.summaries import Summaries, likeness
+from abi_cli.diagnostics.summaries import Summaries
 from abi_cli.diagnostics.verdict import Outcome
 from abi_cli.errors import DataError, OutputError
 from abi_cli.harmless import cell
@@ -156,11 +156,11 @@ def study(inputs: Inputs, *, listener: Listener) -> Study:
         limits=inputs.limits,
     )
     told = () if metrics.beside is None else (metrics.beside.told(),)
-    observed = inputs.summaries.typicality() if inputs.summaries else {}
+    seen = inputs.summaries
     metrics = replace(
         metrics,
-        notes=(*told, *metrics.notes, *likeness(observed), *inputs.notes),
-        observed=observed,
+        notes=(*told, *metrics.notes, *([seen.told] if seen and seen.told else []), *inputs.notes),
+        observed=dict(seen.p) if seen else {},
         disagreement={name: float(np.median(share)) for name, share in inputs.disagreement.items()},
     )
     if inputs.likelihood or metrics.beside is not None:

@@ -53,7 +53,7 @@ def exact_of(session: Session, simulated: Datasets, *, seed: int) -> Exact:
                 log_p = joint.log_density(refiner.known(data, row), theta, row, labels[row])
                 nats[row] = float(np.mean(log_p - log_q)) - one.certificate.log_evidence
             progress.advance()
-    refiner.certificates.clear()
+    refiner.forget()
     return Exact(
         dict(zip(names, mean, strict=True)), dict(zip(names, sd, strict=True)), by, khat, nats
     )

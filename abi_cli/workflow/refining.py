@@ -58,6 +58,7 @@ class Refiner:
     jobs: int
     listener: Listener
     certificates: dict[str, Certificate] = field(default_factory=dict)
+    _failed: dict[str, None] = field(default_factory=dict)
     _made: dict[int, tuple[Joint, Proposal]] = field(default_factory=dict)
 
     @classmethod
@@ -129,6 +130,8 @@ class Refiner:
             refined = work.refined(known, told, first, loaded.labels)
             for label, one in zip(loaded.labels, refined, strict=True):
                 self.certificates[label] = one.certificate
+                if one.certificate.how == "failed":
+                    self._failed[label] = None
                 yield joint, one
 
     def known(self, datasets: Datasets, row: int) -> dict[str, Any]:
@@ -235,8 +238,14 @@ class Refiner:
         ]
 
     def failed(self) -> list[str]:
-        """Labels of the data sets that could not be refined."""
-        return [label for label, one in self.certificates.items() if one.how == "failed"]
+        """Labels of the data sets that could not be refined, for all that come later."""
+        return [*self._failed]
+
+    def forget(self, *, failed: bool = True) -> None:
+        """What is known of the data sets so far; of those that failed, too, unless told not to."""
+        self.certificates.clear()
+        if failed:
+            self._failed.clear()
 
     def tell(self) -> None:
         """Say how it went, after the last data set."""

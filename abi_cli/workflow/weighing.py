@@ -244,7 +244,7 @@ def _tested(
         found.append(test)
     for session in sessions:
         if session.refiner is not None:
-            session.refiner.certificates.clear()
+            session.refiner.forget()
     return found
 
 
