@@ -64,7 +64,8 @@ def calibrated(
 
     Arguments:
         datasets: Context, given and observables.
-        replicated: Observables of as many replicated data sets of each as there are draws.
+        replicated: As many replicated data sets of each as there are draws, with its context and
+            given.
         draws: Of each.
 
     Errors:
@@ -99,8 +100,9 @@ def _shared(layout: Layout, datasets: Datasets) -> dict[str, float]:
 def _replicated(
     session: Session, simulator: Simulator, simulated: Datasets, *, draws: int, seed: int
 ) -> Iterator[tuple[Datasets, Datasets]]:
-    """Simulated data sets, some at a time, and what is replicated of them."""
+    """Simulated data sets, some at a time, and what is replicated of them, in the same context."""
     layout = session.run.layout
+    held_fixed = {v.name: simulated[v.name] for v in layout.of("context", "given")}
     blocks = session.networks.sample(simulated, draws=draws, seed=seed)
     parameters: dict[str, list[np.ndarray]] = {}
     for block in blocks:
@@ -117,7 +119,8 @@ def _replicated(
             progress.advance()
             if len(held) == _TOGETHER or done + len(held) == SIMULATED:
                 index = np.arange(done, done + len(held))
-                yield take(simulated, index), concatenate(held)
+                fixed = take(held_fixed, np.repeat(index, draws))
+                yield take(simulated, index), fixed | concatenate(held)
                 done, held = done + len(held), []
 
 

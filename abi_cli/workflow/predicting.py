@@ -136,7 +136,7 @@ class Predicting:
             self.session,
             self.model.need_simulator(),
             self.loaded.datasets,
-            prediction.replicated,
+            self._repeated() | prediction.replicated,
             self.loaded.labels,
             draws=self._draws,
             seed=self.seed,
