@@ -7,8 +7,8 @@ import yaml
 from abi_cli import backend, registry, workflow
 from abi_cli.adapter import network_inputs
 from abi_cli.approximator import Approximator
-from abi_cli.archive import load_approximator, save_approximator
 from abi_cli.errors import UsageError
+from abi_cli.run.archive import load_approximator, save_approximator
 from abi_cli.training.blocks import BlockPlan
 from abi_cli.variables import take
 from tests import engine

@@ -12,7 +12,6 @@ import pytest
 from abi_cli import workflow
 from abi_cli.diagnostics.predictive import check, statistics_of, without_ends_of_binary
 from abi_cli.variables import Ragged
-from abi_cli.workflow import calibrating
 from tests.cli import ANSCOMBE, SMALL, abi
 
 BATCHED = """
@@ -131,6 +130,28 @@ def test_data_are_judged_by_what_is_usual_of_simulated_ones(small_run):
     assert refused.exit_code == 2
 
 
+def test_what_is_given_stands_beside_replicated_data(tmp_path):
+    (tmp_path / "line.py").write_text(
+        "def design(rng, N):\n    return {'x': rng.normal(size=N)}\n"
+        "def likelihood(b, x, rng, N):\n    return {'y': b * x + rng.normal(size=N)}\n"
+    )
+    (tmp_path / "line.yaml").write_text(
+        "name: line\nmodel:\n  meta: {N: {integers: {low: 6, high: 9}}}\n"
+        "  prior: {b: {normal: {}}}\n  given: line.py:design\n"
+        "  likelihood: line.py:likelihood\n"
+        "observables: {x: {kind: set}, y: {kind: set}}\n"
+    )
+    run = tmp_path / "run"
+    result = abi("train", tmp_path / "line.yaml", "-o", run, "-q", *SMALL)
+    assert result.exit_code == 0, result.stderr
+    rows = "".join(f"{x},{x * x}\n" for x in (-2, -1.5, -1, -0.5, 0.5, 1, 1.5, 2))
+    (tmp_path / "data.csv").write_text("x,y\n" + rows)
+    found = abi("predict", run, tmp_path / "data.csv", "--check", "-n", 20, "--json", "-j", 0)
+    assert found.exit_code == 0, found.stderr
+    statistics = {row["statistic"] for row in json.loads(found.stdout)["rows"]}
+    assert any(name.startswith("curvature") for name in statistics), statistics
+
+
 def test_one_draw_functions_and_formats(small_run, tmp_path):
     for suffix in ("csv", "jsonl", "npz", "parquet"):
         target = tmp_path / f"replicated.{suffix}"
@@ -204,32 +225,3 @@ def test_the_ends_of_what_is_0_or_1_are_left_out():
         assert len(without_ends_of_binary(found, found)) == left
     one = statistics_of(binary)
     assert len(without_ends_of_binary(one, statistics_of(counts))) == 4
-
-
-LINE = """
-name: line
-model:
-  meta: {N: {integers: {low: 8, high: 13}}}
-  given: {x: {normal: {size: N}}}
-  prior: {slope: {normal: {}}}
-  likelihood: model.py:likelihood
-observables: {x: {kind: set}, y: {kind: set}}
-"""
-
-
-def test_replicated_data_are_judged_beside_what_is_given(tmp_path, monkeypatch):
-    """Residuals of y given x need the x of each data set, real, simulated and replicated."""
-    monkeypatch.setattr(calibrating, "SIMULATED", 200)
-    (tmp_path / "model.py").write_text(
-        "def likelihood(slope, x, rng):\n    return {'y': rng.normal(slope * x, 0.1)}\n"
-    )
-    (tmp_path / "spec.yaml").write_text(LINE)
-    run, data = tmp_path / "run", tmp_path / "data.csv"
-    assert abi("train", tmp_path / "spec.yaml", "-o", run, "-q", *SMALL).exit_code == 0
-    points = [(k / 5 - 1, 3.0 * (k == 5)) for k in range(11)]  # one is far off the line
-    data.write_text("x,y\n" + "".join(f"{x},{y}\n" for x, y in points))
-    found = abi("predict", run, data, "--check", "-n", 20, "--json", "-q", "-j", 0)
-    assert found.exit_code == 0, found.stderr
-    rows = {row["statistic"]: row for row in json.loads(found.stdout)["rows"]}
-    worst = rows["largest studentized residual of y given x"]
-    assert worst["observed"] > worst["q95"]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree  # written, never read
 
-from abi_cli.diagnostics.page import fixed
 from abi_cli.diagnostics.points import PointMetrics
+from abi_cli.digits import fixed
 from abi_cli.errors import CheckFailed
 
 if TYPE_CHECKING:

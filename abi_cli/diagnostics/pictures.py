@@ -14,6 +14,7 @@ import numpy as np
 
 from abi_cli.diagnostics import measures as of
 from abi_cli.diagnostics.bands import ecdf_at, ecdf_band, histogram_band, histogram_bins
+from abi_cli.diagnostics.inputs import Inputs
 from abi_cli.diagnostics.metrics import Metrics
 from abi_cli.diagnostics.points import PointMetrics, level_of
 from abi_cli.diagnostics.scalars import Scalars, Summary
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from abi_cli.diagnostics.plots_pairs import Sample
-    from abi_cli.diagnostics.report import Inputs
 
 MOST_PANELS = 36
 """Parameters shown in one picture: with more, the least uniform ones are."""

@@ -18,9 +18,9 @@ from matplotlib.ticker import MaxNLocator
 
 from abi_cli.diagnostics import measures, style
 from abi_cli.diagnostics.bands import Band, ecdf_at, ecdf_band, histogram_band, histogram_bins
-from abi_cli.diagnostics.page import fixed
 from abi_cli.diagnostics.reach import beyond, reach, told
 from abi_cli.diagnostics.scalars import Summary
+from abi_cli.digits import fixed
 
 MOST_POINTS = 500
 """Data sets shown in one panel: more would only be ink."""

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from abi_cli.diagnostics.page import Provenance, environment
+from abi_cli.diagnostics.inputs import Provenance
+from abi_cli.diagnostics.page import environment
 from abi_cli.diagnostics.pictures import Picture
 from abi_cli.diagnostics.predictive import Check
 

@@ -21,6 +21,8 @@ from matplotlib.figure import Figure
 from matplotlib.mathtext import MathTextParser
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from abi_cli import placing
+
 BLUE = "#0072B2"
 LIGHT_BLUE = "#56A3D1"
 PALE_BLUE = "#C5DEEF"
@@ -269,6 +271,5 @@ def save(draw: Callable[[], Figure], *files: Path) -> None:
         figure = draw()
         for file in files:
             kind = file.suffix.removeprefix(".")
-            part = file.with_name(f".{file.name}.part")
-            figure.savefig(part, format=kind, dpi=DPI, metadata=_METADATA[kind])
-            part.replace(file)
+            with placing.replacing(file) as place:
+                figure.savefig(place, format=kind, dpi=DPI, metadata=_METADATA[kind])

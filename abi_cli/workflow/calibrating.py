@@ -19,7 +19,7 @@ from abi_cli.model.prediction import replications
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.streams import Purpose
 from abi_cli.variables import Datasets, Layout, concatenate, take
-from abi_cli.workflow.replicating import replicated_of
+from abi_cli.workflow.replicating import beside, replicated_of
 from abi_cli.workflow.session import Session
 from abi_cli.workflow.simulating import Rows, simulate_rows
 
@@ -64,8 +64,7 @@ def calibrated(
 
     Arguments:
         datasets: Context, given and observables.
-        replicated: As many replicated data sets of each as there are draws, with its context and
-            given.
+        replicated: Observables of as many replicated data sets of each as there are draws.
         draws: Of each.
 
     Errors:
@@ -80,7 +79,8 @@ def calibrated(
     parts = _replicated(session, simulator, simulated, draws=few, seed=seed + 1)
     z = np.concatenate([departures(plain.statistics(a), plain.statistics(b)) for a, b in parts])
     calibration = Calibration.of(plain.context(simulated), z)
-    own, made = plain.statistics(datasets), plain.statistics(replicated)
+    own = plain.statistics(datasets)
+    made = plain.statistics(beside(layout, datasets, replicated, draws=draws))
     chosen = np.arange(len(labels) * draws).reshape(len(labels), draws)[:, :few].ravel()
     z = departures(own, Table(made.names, made.numbers[chosen]))
     strange = calibration(plain.context(datasets), z)
@@ -100,9 +100,8 @@ def _shared(layout: Layout, datasets: Datasets) -> dict[str, float]:
 def _replicated(
     session: Session, simulator: Simulator, simulated: Datasets, *, draws: int, seed: int
 ) -> Iterator[tuple[Datasets, Datasets]]:
-    """Simulated data sets, some at a time, and what is replicated of them, in the same context."""
+    """Simulated data sets, some at a time, and what is replicated of them."""
     layout = session.run.layout
-    held_fixed = {v.name: simulated[v.name] for v in layout.of("context", "given")}
     blocks = session.networks.sample(simulated, draws=draws, seed=seed)
     parameters: dict[str, list[np.ndarray]] = {}
     for block in blocks:
@@ -119,8 +118,8 @@ def _replicated(
             progress.advance()
             if len(held) == _TOGETHER or done + len(held) == SIMULATED:
                 index = np.arange(done, done + len(held))
-                fixed = take(held_fixed, np.repeat(index, draws))
-                yield take(simulated, index), fixed | concatenate(held)
+                some = take(simulated, index)
+                yield some, beside(layout, some, concatenate(held), draws=draws)
                 done, held = done + len(held), []
 
 

@@ -14,9 +14,8 @@ from abi_cli.data.entries import listing
 from abi_cli.data.statistics import interval, looks_like_a_chain
 from abi_cli.errors import RunError
 from abi_cli.listener import SILENT, Listener
-from abi_cli.manifest import DIAGNOSTICS, METRICS
-from abi_cli.model_file import damaged, read_config
-from abi_cli.run import Run, look, open_run
+from abi_cli.run import DIAGNOSTICS, METRICS, Run, look, open_run
+from abi_cli.run.model_file import damaged, read_config
 from abi_cli.spec import read_source
 from abi_cli.spec.reader import read_document
 from abi_cli.variables import Layout

@@ -25,10 +25,9 @@ from abi_cli.diagnostics.report import Study, study, write
 from abi_cli.diagnostics.summaries import likeness
 from abi_cli.errors import UsageError
 from abi_cli.listener import SILENT, Listener
-from abi_cli.manifest import DIAGNOSTICS
 from abi_cli.model.quantities import OF_TRUTHS
 from abi_cli.ranges import ranges_of
-from abi_cli.run import Run, open_run
+from abi_cli.run import DIAGNOSTICS, Run, open_run
 from abi_cli.variables import Datasets, count
 from abi_cli.workflow.opening import has_draws, model_of
 from abi_cli.workflow.provenance import provenance

@@ -27,7 +27,7 @@ def open_approximator(run: Run, compute: Compute, listener: Listener) -> Approxi
     file = run.model_file()
     with listener.task("loading the networks"):
         backend.select(compute.backend, spec_backend=run.manifest.backend, device=compute.device)
-        from abi_cli.archive import load_approximator
+        from abi_cli.run.archive import load_approximator
 
         approximator = load_approximator(file)
     if approximator.layout != run.layout:

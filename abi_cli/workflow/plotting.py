@@ -320,5 +320,4 @@ def save(picture: Picture, file: Path) -> None:
     """
     from abi_cli.diagnostics import style
 
-    with writing(file):
-        style.save(picture.draw, file)
+    style.save(picture.draw, file)

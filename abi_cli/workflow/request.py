@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from abi_cli import placing, room, run
+from abi_cli import placing, run
 from abi_cli.adapter import Adapter
 from abi_cli.adapter.adapter import SUMMARY_VARIABLES, sources
 from abi_cli.errors import AbiError, OutputError, SpecError, UsageError
@@ -21,6 +21,7 @@ from abi_cli.model.modules import load_parts
 from abi_cli.model.quantities import Quantities
 from abi_cli.model.simulator import Simulator
 from abi_cli.registry import Part
+from abi_cli.run import room
 from abi_cli.spec import (
     Code,
     DesignSection,
@@ -32,8 +33,8 @@ from abi_cli.spec import (
     read_source,
 )
 from abi_cli.variables import Datasets, Layout, Ragged
+from abi_cli.workflow.file_variables import read_design, stored_layout
 from abi_cli.workflow.prior import Prior, drawn_prior, stored_prior
-from abi_cli.workflow.stored import read_design, stored_layout
 
 STDIN = Path("-")
 _STDOUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
