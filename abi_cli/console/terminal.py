@@ -27,7 +27,7 @@ _PIPE_WIDTH = 160
 """Columns that a table may take where nobody says how wide the page is."""
 
 
-_READABLE = 100
+_READABLE = 120
 """Columns that a page of text takes at most."""
 
 
@@ -184,7 +184,7 @@ class Console(Listener):
         from rich.markdown import Markdown
 
         width = min(self._out.width, _READABLE)
-        self._out.print(Markdown(text, hyperlinks=False), width=width)
+        self._out.print(Markdown(text, code_theme="ansi_dark", hyperlinks=False), width=width)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table on standard output: numbers to the right, words to the left."""
