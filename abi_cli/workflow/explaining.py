@@ -1,4 +1,4 @@
-"""What a word of the language means: a part, a field, or the code of a problem."""
+"""Explanations of a word of the language: a part, a field, or the code of a problem."""
 
 from __future__ import annotations
 
