@@ -197,6 +197,22 @@ def alive(process):
     return status.rpartition(")")[2].split()[0] != "Z"
 
 
+def test_a_command_ends_though_an_error_left_workers_behind(tmp_path):
+    """A generator that holds workers is in the error's own traceback: nothing closes it."""
+    script = tmp_path / "command.py"
+    script.write_text(
+        "import abi_cli.cli as cli\nfrom abi_cli.model.workers import Workers\n"
+        "def results():\n"
+        "    with Workers(1) as workers:\n"
+        "        yield from workers.imap(abs, [-1, -2], ahead=1)\n"
+        "held = []\n"
+        "def app(prog_name):\n"
+        "    held.append(results())\n    next(held[0])\n    raise SystemExit(3)\n"
+        "if __name__ == '__main__':\n    cli.app = app\n    cli.main()\n"
+    )
+    assert subprocess.run([sys.executable, script], timeout=120).returncode == 3
+
+
 @pytest.fixture
 def worker():
     with Workers(1) as workers:

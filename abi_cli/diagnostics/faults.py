@@ -15,6 +15,7 @@ from enum import StrEnum
 
 from scipy import special
 
+from abi_cli.diagnostics.beside import ElementBeside
 from abi_cli.diagnostics.ratio import Loss
 from abi_cli.diagnostics.strata import Stratum
 from abi_cli.diagnostics.uniformity import INTERVAL, Uniformity
@@ -192,6 +193,27 @@ def by_strata(strata: Sequence[Stratum], *, level: float, limits: Limits) -> Fau
         words = f"{abs(ranks.mean_score):.2f} sd too {kind.value}"
     large = any(is_large(own.ranks, limits) for own in wrong)
     return Fault((kind,), f"{words} where {worst} (p = {worst.p:.1g})", large)
+
+
+def beside_exact(own: ElementBeside, *, level: float, limits: Limits) -> Fault | None:
+    """What exact posteriors say is wrong beyond the limits; None where nothing is certain."""
+    told: dict[Kind, str] = {}
+    beyond = abs(own.bias) - limits.mean_score
+    if beyond > 0 and float(special.ndtr(-beyond / max(own.bias_error, 1e-300))) < level:
+        kind = Kind.HIGH if own.bias > 0 else Kind.LOW
+        told[kind] = f"{abs(own.bias):.2f} sd too {kind.value} beside refined posteriors"
+    if own.p_above(limits.loss_warning) < level:
+        wide = own.sd_ratio > limits.sd_ratio
+        narrow = own.sd_ratio < 1 / limits.sd_ratio
+        kind = Kind.WIDE if wide else Kind.NARROW if narrow else Kind.LOST
+        told[kind] = (
+            f"{own.error:.2f} sd off in the median data set, with {own.sd_ratio:.2f} times the "
+            f"sd of refined posteriors, at least {own.nats:.2f} nats from them"
+        )
+    if not told:
+        return None
+    large = beyond > 0 or own.nats > limits.loss_failure
+    return Fault(tuple(told), " and ".join(told.values()), large)
 
 
 def nearby(near: Mapping[str, Uniformity], *, level: float, limits: Limits) -> Fault | None:

@@ -47,6 +47,21 @@ Row = tuple[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True)
+class Moved:
+    """A member of a set, left out.
+
+    Arguments:
+        place: Where it is in the file.
+        shift: Of the parameter that moves most, in posterior sds; None where nobody can tell.
+        what: That parameter; or why nobody can tell.
+    """
+
+    place: str
+    shift: float | None
+    what: str
+
+
+@dataclass(frozen=True)
 class Part:
     """A data set, in full.
 
@@ -54,12 +69,14 @@ class Part:
         rows: Its parameters.
         pictures: Of its posterior, and of its data beside replicated data.
         checks: Statistics of its data beside those of replicated data.
+        moved: The members that its posterior depends on most.
     """
 
     label: str
     rows: Sequence[Row]
     pictures: Sequence[Picture]
     checks: Sequence[Check] = ()
+    moved: Sequence[Moved] = ()
 
 
 @dataclass(frozen=True)

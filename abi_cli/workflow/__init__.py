@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from abi_cli.workflow.streaming import stream
     from abi_cli.workflow.training import train
     from abi_cli.workflow.validation import Validation
+    from abi_cli.workflow.weighing import Weighing, weigh
 
 __all__ = [
     "Check",
@@ -58,6 +59,7 @@ __all__ = [
     "Started",
     "Target",
     "Validation",
+    "Weighing",
     "Wish",
     "check",
     "compare",
@@ -82,6 +84,7 @@ __all__ = [
     "stream",
     "summary",
     "train",
+    "weigh",
 ]
 
 _NAMES = {
@@ -110,6 +113,7 @@ _NAMES = {
     "streaming": "stream",
     "training": "train",
     "validation": "Validation",
+    "weighing": "Weighing weigh",
 }
 """Module → what it gives."""
 
