@@ -1,4 +1,4 @@
-"""What a diagnosis is made from: draws, truths, data, and where they come from."""
+"""Inputs of a diagnosis: draws, truths, data, and their provenance."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from abi_cli.variables import Value
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where draws come from.
+    """The provenance of draws.
 
     Arguments:
         title: Of the report.
@@ -41,7 +41,7 @@ UNKNOWN = Provenance("Posteriors")
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a diagnosis is made from.
+    """Inputs of a diagnosis.
 
     Arguments:
         estimates: Parameter → posterior draws `(dataset, draw, *event)`, on the user's scale.

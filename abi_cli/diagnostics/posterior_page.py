@@ -19,7 +19,7 @@ from abi_cli.diagnostics.predictive import Check
 
 
 class Tone(StrEnum):
-    """What a statement means for the reader, and how it is coloured."""
+    """The tone of a statement: its meaning for the reader, and its colour."""
 
     GOOD = "pass"
     WARNING = "warn"
@@ -29,7 +29,7 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True)
 class Statement:
-    """What can be said of the posteriors.
+    """A statement on the posteriors.
 
     Arguments:
         title: In a few words.
@@ -81,7 +81,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Page:
-    """What the page has.
+    """The contents of the page.
 
     Arguments:
         statements: What can be said, what matters most first.

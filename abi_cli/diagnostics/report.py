@@ -31,7 +31,7 @@ METRICS, FIGURES, REPORT = "metrics.json", "figures", "report.html"
 
 @dataclass(frozen=True)
 class Study:
-    """What was found, and what pictures of it are made from.
+    """The findings of a diagnosis, and the numbers that its pictures are made from.
 
     Arguments:
         joint_ranks: Quantity of the joint distribution → ranks, `(dataset,)`.

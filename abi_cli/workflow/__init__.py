@@ -1,4 +1,4 @@
-"""What the commands do, as functions of values: nothing here prints.
+"""The commands as functions of values: nothing here prints.
 
 The public door from Python. `load` opens a run for sampling and for densities; `train` (and
 `resume`), `sample`, `diagnose` (and `judge`, of draws that are there), `compare`, `estimate`,

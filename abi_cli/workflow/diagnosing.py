@@ -204,7 +204,7 @@ class _Examined:
     skipped: Sequence[str]
 
     def estimated(self, simulated: Datasets, limits: Limits) -> _Points:
-        """How the estimates of a network without draws do."""
+        """Metrics of the estimates of a network without draws."""
         networks, run = self.session.networks, self.session.run
         with blaming_the_run(run, data=self.data):
             summaries = _summaries(self.session, simulated, self.real)
@@ -219,7 +219,7 @@ class _Examined:
         return _Points(replace(points, observed=dict(summaries.p)), summaries.told)
 
     def drawn(self, simulated: Datasets, limits: Limits) -> _Draws:
-        """How draws do."""
+        """Metrics of draws."""
         last = count(simulated) - 1
         if self.shown is not None and not (self.shown.isdecimal() and int(self.shown) <= last):
             raise UsageError(f"Expected --show 0 to {last}; got {self.shown}")
