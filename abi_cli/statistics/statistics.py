@@ -15,6 +15,7 @@ from abi_cli.statistics.groups import Group, groups_of, vectors_of
 from abi_cli.statistics.members import tamed
 from abi_cli.statistics.offer import Offer
 from abi_cli.statistics.prediction import Prediction
+from abi_cli.statistics.responses import Responses
 from abi_cli.variables import Datasets, Value, count, take
 
 PILOT = 20_000
@@ -86,7 +87,7 @@ class Statistics:
             return None
         chosen = tuple((group, tuple(group.families())) for group in groups)
         few, some = take(pilot, slice(0, SCREENED)), theta[:SCREENED]
-        offered = Offer(chosen, _emulator(groups, pilot, theta))
+        offered = Offer(chosen, _emulator(groups, pilot, theta), _responses(groups, pilot, theta))
         raw = offered.raw(few)
         offer = cls._scaled(offered, raw)._telling(raw, offered.owners(few), some)
         raw = offer.raw(pilot)
@@ -190,6 +191,18 @@ def _emulator(groups: Sequence[Group], data: Datasets, theta: np.ndarray) -> Emu
     y, scalars = vectors_of(groups, data)
     inputs = theta.shape[1] + scalars.shape[1]
     return Emulator.fit(y, scalars, theta) if y.shape[1] and inputs <= MOST_INPUTS else None
+
+
+def _responses(groups: Sequence[Group], data: Datasets, theta: np.ndarray) -> tuple[Responses, ...]:
+    """Of members at places that differ from data set to data set, where parameters are few."""
+    if theta.shape[1] > MOST_INPUTS:
+        return ()
+    found = [
+        Responses.fit(group.names, group.columns, data, theta)
+        for group in groups
+        if not (group.few or group.design)
+    ]
+    return tuple(one for one in found if one is not None)
 
 
 def _different(u: np.ndarray) -> np.ndarray:
