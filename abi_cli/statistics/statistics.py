@@ -87,9 +87,15 @@ class Statistics:
             return None
         chosen = tuple((group, tuple(group.families())) for group in groups)
         few, some = take(pilot, slice(0, SCREENED)), theta[:SCREENED]
-        offered = Offer(chosen, _emulator(groups, pilot, theta), _responses(groups, pilot, theta))
-        raw = offered.raw(few)
-        offer = cls._scaled(offered, raw)._telling(raw, offered.owners(few), some)
+        offered = Offer(chosen, _emulator(groups, pilot, theta))
+        gains = cls._gains(offered, few, some)
+        least = max(LEAST_GAIN, LEAST_SHARE * gains.clip(0).sum())
+        offer = offered.restricted(gains > least)
+        if surfaces := _responses(groups, pilot, theta):
+            # What is exact stays: surfaces enter beside it, or not at all.
+            more = replace(offer, responses=surfaces)
+            added = cls._gains(more, few, some).sum() - cls._gains(offer, few, some).sum()
+            offer = more if added > least else offer
         raw = offer.raw(pilot)
         fitted = cls._scaled(offer, raw)
         u = said = fitted._units(raw)
@@ -136,18 +142,16 @@ class Statistics:
     def _units(self, raw: np.ndarray) -> np.ndarray:
         return tamed((raw - self.location) / self.scale, LINEAR)[:, self.kept]
 
-    def _telling(self, raw: np.ndarray, owners: np.ndarray, theta: np.ndarray) -> Offer:
-        """The families that predict parameters.
-
-        Arguments:
-            owners: Which family each raw statistic is of, `(raw statistic,)`.
-        """
-        u = self._units(raw)
+    @classmethod
+    def _gains(cls, offer: Offer, data: Datasets, theta: np.ndarray) -> np.ndarray:
+        """What each family adds to the log density of the parameters, `(family,)`, in nats."""
+        raw = offer.raw(data)
+        fitted = cls._scaled(offer, raw)
+        u = fitted._units(raw)
         u = np.concatenate([np.ones((len(u), 1)), u], axis=1)
-        ledger = gaussian.Ledger(np.concatenate([[-1], owners[self.kept]]))
+        ledger = gaussian.Ledger(np.concatenate([[-1], offer.owners(data)[fitted.kept]]))
         fit_each(u, theta, ledger)
-        least = max(LEAST_GAIN, LEAST_SHARE * ledger.gains.clip(0).sum())
-        return self.offer.restricted(ledger.gains > least)
+        return ledger.gains
 
     def of(self, data: Mapping[str, Value]) -> np.ndarray:
         """Statistics of data sets, `(dataset, statistic)`, float64."""
