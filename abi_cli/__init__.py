@@ -7,8 +7,7 @@ A map of the package. A file imports only from lines below its own, or from its 
     console/       what people and pipes see: tables, progress, errors, JSON
     workflow/      one function per command, values in, values out; the door from Python
     bank/          simulations that are kept: shards, whose rows they are, reading for training
-    run, room, manifest, integrity    the run folder: written whole, in nobody's place, read back
-    archive, model_file         model.keras: an approximator in a file, of whomever
+    run/           the run folder: written whole, in nobody's place, read back; model.keras in it
     refinement/    posteriors made exact by the model's density: weights, chains, a certificate
     data/          data sets and draws in and out: csv, json, npz, netcdf, parquet
     diagnostics/   metrics, verdict, pictures; NumPy and SciPy only, for draws from anywhere
@@ -23,8 +22,8 @@ A map of the package. A file imports only from lines below its own, or from its 
     spec/          reading YAML with positions, schema, overrides, defaults
     backend/       TensorFlow, JAX or PyTorch: the choice, and all that differs
     underway      what a person's code is doing in this process; what ends it, if nothing else does
-    registry, variables, spreads, ranges, listener, placing, locks
-    digests, hashing, harmless, finite, memory, whole, errors
+    registry, variables, spreads, ranges, listener, placing
+    digests, digits, hashing, harmless, finite, memory, whole, errors
 
 and data goes one way:
 

@@ -1,4 +1,4 @@
-"""How long work tells whoever started it what it is doing, without printing."""
+"""Listeners, whom long work tells what it is doing, without printing."""
 
 from __future__ import annotations
 
@@ -41,24 +41,3 @@ class _Silent:
 
 SILENT = Listener()
 """Whom commands talk to that were told of no other."""
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them: 0.4 s, 12 s, 2 min 5 s, 1 h 3 min."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def weight(size: float) -> str:
-    """Bytes as people say them: 512 B, 3.4 MB, 200 GB."""
-    units = ("B", "kB", "MB", "GB", "TB")
-    power = 0
-    while size >= 999.5 and power < len(units) - 1:
-        size, power = size / 1000, power + 1
-    return f"{size:.3g} {units[power]}"

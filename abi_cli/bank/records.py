@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 
-from abi_cli import integrity
+from abi_cli.run import integrity
 from abi_cli.variables import Layout
 
 SCHEMA = "abi.bank/1"

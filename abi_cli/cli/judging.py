@@ -41,6 +41,7 @@ from abi_cli.options import (
         "abi diagnose runs/regression --context N=10 --show 3",
         "abi diagnose runs/regression --data held_out.npz --json",
         "abi diagnose runs/regression --observed data.csv",
+        "abi diagnose runs/regression --refine",
         "abi diagnose runs/regression --near data.csv",
         "abi diagnose runs/regression -s model.quantities.effect=effects.py:effect",
         "abi diagnose --draws mcmc.nc --truth truth.csv --data data.csv",
@@ -53,7 +54,7 @@ def diagnose(
     run: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[RUN]", help="The folder that training left.", autocompletion=completing.runs
+            metavar="RUN", help="A run folder, from `abi train`.", autocompletion=completing.runs
         ),
     ] = None,
     output: Folder = None,
@@ -63,14 +64,14 @@ def diagnose(
             "--datasets",
             parser=whole(2),
             metavar="N",
-            help="Fresh data sets to simulate (2000), or how many of --data (all).",
+            help="Data sets to simulate (2000), or to use of --data (all).",
         ),
     ] = None,
     until_sure: Annotated[
         bool,
         typer.Option(
             "--until-sure",
-            help="Simulate as many as it takes to tell: 1000, and up to three times twice as many.",
+            help="Simulate 1000 data sets, and 2000, 4000, 8000 if the verdict needs them.",
         ),
     ] = False,
     data: Stored = None,
@@ -81,31 +82,40 @@ def diagnose(
             "--draws",
             "-n",
             metavar="N|FILE",
-            help="Draws of each posterior (1000); or files of draws, of any tool, instead of RUN.",
+            help="Draws per data set (1000); or files of draws, from any tool, instead of RUN.",
         ),
     ] = None,
     truth: Annotated[
         Path | None,
-        typer.Option("--truth", metavar="FILE", help="With files of draws: the true values."),
+        typer.Option("--truth", metavar="FILE", help="With files of draws: the true parameters."),
     ] = None,
     seed: Seed = None,
     observed: Annotated[
         Path | None,
-        typer.Option("--observed", metavar="FILE", help="Real data: are they like simulated ones?"),
+        typer.Option(
+            "--observed", metavar="FILE", help="Real data: are they like the simulations?"
+        ),
     ] = None,
+    refine: Annotated[
+        bool,
+        typer.Option(
+            "--refine",
+            help="Hold posteriors against refined ones, too, by the run's log_likelihood.",
+        ),
+    ] = False,
     near: Annotated[
         Path | None,
         typer.Option(
             "--near",
             metavar="FILE",
-            help="Real data, as with --observed: are posteriors right for data near each of them?",
+            help="As --observed; also: are posteriors calibrated for data near these?",
         ),
     ] = None,
     more: MoreQuantities = None,
     skip: Skip = None,
     show: Annotated[
         str | None,
-        typer.Option("--show", metavar="ID", help="Data set whose posterior is pictured."),
+        typer.Option("--show", metavar="ID", help="Data set whose posterior is plotted."),
     ] = None,
     pdf: Annotated[bool, typer.Option("--pdf", help="Write figures as PDF, too.")] = False,
     gate: Annotated[
@@ -116,7 +126,7 @@ def diagnose(
         typer.Option(
             "--format",
             metavar="junit|github",
-            help="Write the verdict for a pipeline to standard output.",
+            help="Print the verdict for a CI pipeline.",
         ),
     ] = None,
     backend: BackendName = None,
@@ -125,12 +135,12 @@ def diagnose(
     executor: ExecutorName = "local",
     force: Force = False,
 ) -> None:
-    """Ask whether the posteriors of RUN can be trusted.
+    """Can the posteriors of RUN be trusted? Verdict and report.
 
-    Simulates fresh data sets with the run's own code, or reads some that training has not seen,
-    samples their posteriors, compares them with the truth, and leaves report.html, metrics.json
-    and pictures with their numbers. With --draws FILE and --truth FILE it does the same for draws
-    of any tool, ArviZ's netCDF included; --data FILE then tells posteriors that ignore their data.
+    Simulates new data sets with the run's code (or reads them from --data), samples their
+    posteriors and compares these with the true parameters. Writes report.html, metrics.json and
+    figures. With --draws FILE and --truth FILE it judges draws from any tool, ArviZ's netCDF
+    included; --data FILE then reveals posteriors that ignore their data.
     """
     from abi_cli import workflow
     from abi_cli.console import verdicts
@@ -147,6 +157,7 @@ def diagnose(
             "context": "--context",
             "observed": "--observed",
             "near": "--near",
+            "refine": "--refine",
             "more": "-s",
             "skip": "--skip",
             "backend": "--backend",
@@ -185,6 +196,7 @@ def diagnose(
             seed=seed,
             observed=near or observed,
             near=near is not None,
+            refine=refine,
             selection=workflow.Selection(more or (), skip or ()),
             shown=show,
             pdf=pdf,
@@ -202,15 +214,19 @@ def diagnose(
     epilog=examples(
         "abi compare runs/base runs/spline",
         "abi compare runs/base runs/spline --datasets 4000 --json",
+        "abi compare runs/linear runs/quadratic --observed data.csv --evidence",
     )
 )
 @command
 def compare(
     console: Console,
+    call: typer.Context,
     runs: Annotated[
         list[Path],
         typer.Argument(
-            metavar="RUN RUN…", help="Folders that training left.", autocompletion=completing.runs
+            metavar="RUN RUN…",
+            help="Run folders, from `abi train`.",
+            autocompletion=completing.runs,
         ),
     ],
     datasets: Annotated[
@@ -219,25 +235,54 @@ def compare(
             "--datasets",
             parser=whole(3),
             metavar="N",
-            help="Fresh data sets to simulate (2000), or how many of --data (all).",
+            help="Data sets to simulate (2000), or to use of --data (all).",
         ),
     ] = None,
     data: Stored = None,
     context: Context = None,
+    observed: Annotated[
+        Path | None,
+        typer.Option(
+            "--observed",
+            metavar="FILE",
+            help="Real data: which model predicts their members, by log_likelihood.",
+        ),
+    ] = None,
+    evidence: Annotated[
+        bool, typer.Option("--evidence", help="With --observed: Bayes factors, too.")
+    ] = False,
     draws: Draws = 1000,
     seed: Seed = None,
     backend: BackendName = None,
     device: Device = None,
     jobs: Jobs = None,
 ) -> None:
-    """Compare runs: where their specs differ, and which is closer to the truth.
+    """Compare runs: whose posteriors are better, how specs differ.
 
-    All answer the same data sets, simulated with the first run's code, so that their scores differ
-    by little else than the networks.
+    All are asked about the same data sets, simulated with the first run's code. With --observed,
+    models are compared by real data: posteriors are refined by each run's own log_likelihood,
+    which is executed.
     """
     from abi_cli import workflow
-    from abi_cli.console import verdicts
+    from abi_cli.console import verdicts, weighed
 
+    if evidence and observed is None:
+        raise UsageError("expected --evidence with --observed FILE; got it alone")
+    if observed is not None:
+        options = {"datasets": "--datasets", "data": "--data", "context": "--context"}
+        if given := said(call, options):
+            raise UsageError(f"expected --observed FILE without {given[0]}; got both")
+        weighing = workflow.weigh(
+            runs,
+            observed,
+            evidence=evidence,
+            draws=draws,
+            seed=seed,
+            compute=workflow.Compute(backend, device, jobs),
+            listener=console,
+        )
+        weighed.show_weighing(console, weighing)
+        return
     comparison = workflow.compare(
         runs,
         validation=workflow.Validation(datasets, data, context or ()),

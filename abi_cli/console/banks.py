@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from abi_cli.console.terminal import Console, number
+from abi_cli.console.terminal import Console
+from abi_cli.digits import duration, number, weight
 from abi_cli.errors import CheckFailed
-from abi_cli.listener import duration, weight
 from abi_cli.variables import Ragged
 
 if TYPE_CHECKING:

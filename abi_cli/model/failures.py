@@ -109,7 +109,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Failures:
-    """How many draws failed, why the first did, and which they were.
+    """The number of draws that failed, the reason of the first, and which they were.
 
     Arguments:
         kept: Of the first `MOST_KEPT`.

@@ -1,12 +1,13 @@
-"""What the commands do, as functions of values: nothing here prints.
+"""The commands as functions of values: nothing here prints.
 
 The public door from Python. `load` opens a run for sampling and for densities; `train` (and
 `resume`), `sample`, `diagnose` (and `judge`, of draws that are there), `compare`, `estimate`,
 `simulate`, `check`, `predict`, `plot`, `report`, `stream`, `summary`, `show` (and `inspect`, of
-files), `convert`, `parts` (`abi list`), `explain`, `init`, `fill` and `schema` are the commands of
-the same names; `fill_bank` is `abi simulate -o BANK/`, `replay` `abi simulate --replay`, and
-`look_at_bank`, `verify_bank` and `merge_banks` are `abi bank`. What they have to say on their way
-goes to a `Listener`, which is silent unless told otherwise.
+files), `convert`, `parts` (`abi list`), `explain` (and `page` and `pages`, of the manual), `init`,
+`fill` and `schema` are the commands of the same names; `fill_bank` is `abi simulate -o BANK/`,
+`replay` `abi simulate --replay`, and `look_at_bank`, `verify_bank` and `merge_banks` are
+`abi bank`. What they have to say on their way goes to a `Listener`, which is silent unless told
+otherwise.
 
 A name is imported when it is first asked for: `train` has no use for what only `diagnose` needs.
 """
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from abi_cli.workflow.guarded import OnUnlike
     from abi_cli.workflow.judging import judge
     from abi_cli.workflow.learning import Receipt
+    from abi_cli.workflow.manual import Page, page, pages
     from abi_cli.workflow.plotting import Wish, plot
     from abi_cli.workflow.predicting import predict
     from abi_cli.workflow.reading import DataFiles
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from abi_cli.workflow.streaming import stream
     from abi_cli.workflow.training import train
     from abi_cli.workflow.validation import Validation
+    from abi_cli.workflow.weighing import Weighing, weigh
 
 __all__ = [
     "Check",
@@ -57,6 +60,7 @@ __all__ = [
     "Finding",
     "OnUnlike",
     "Order",
+    "Page",
     "Receipt",
     "Selection",
     "Session",
@@ -65,6 +69,7 @@ __all__ = [
     "Started",
     "Target",
     "Validation",
+    "Weighing",
     "Wish",
     "check",
     "compare",
@@ -81,6 +86,8 @@ __all__ = [
     "load",
     "look_at_bank",
     "merge_banks",
+    "page",
+    "pages",
     "parts",
     "plot",
     "predict",
@@ -95,6 +102,7 @@ __all__ = [
     "summary",
     "train",
     "verify_bank",
+    "weigh",
 ]
 
 _NAMES = {
@@ -111,6 +119,7 @@ _NAMES = {
     "guarded": "OnUnlike",
     "judging": "judge",
     "learning": "Receipt",
+    "manual": "Page page pages",
     "plotting": "Wish plot",
     "predicting": "predict",
     "reading": "DataFiles",
@@ -126,6 +135,7 @@ _NAMES = {
     "streaming": "stream",
     "training": "train",
     "validation": "Validation",
+    "weighing": "Weighing weigh",
 }
 """Module → what it gives."""
 

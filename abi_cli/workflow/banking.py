@@ -14,18 +14,20 @@ from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
-from abi_cli import __version__, placing, room
+from abi_cli import __version__, placing
 from abi_cli.bank import Bank, BankRecord, Share, Span, length
 from abi_cli.bank.bank import is_bank
 from abi_cli.data.files import is_pipe
+from abi_cli.digits import duration, weight
 from abi_cli.errors import OutputError, RunError, UsageError
-from abi_cli.listener import SILENT, Listener, duration, weight
-from abi_cli.locks import LOCK, locked
+from abi_cli.listener import SILENT, Listener
 from abi_cli.model.failing import where
 from abi_cli.model.failures import Failure
 from abi_cli.model.making import Part, Work
 from abi_cli.model.repeating import alike
 from abi_cli.model.streams import Purpose
+from abi_cli.run import room
+from abi_cli.run.lock import LOCK, locked
 from abi_cli.variables import Layout, concatenate, count, take
 from abi_cli.workflow.bank_files import files_of
 from abi_cli.workflow.findings import noise_findings

@@ -14,9 +14,9 @@ from abi_cli.bank.bank import is_bank, merge
 from abi_cli.data import Kind, formats, write_parts
 from abi_cli.errors import DataError, UsageError
 from abi_cli.listener import SILENT, Listener
-from abi_cli.locks import locked
 from abi_cli.model.failing import where
 from abi_cli.model.failures import Failure, scalars_of
+from abi_cli.run.lock import locked
 from abi_cli.variables import Datasets
 from abi_cli.workflow.request import Target
 from abi_cli.workflow.simulating import Written

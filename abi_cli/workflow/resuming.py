@@ -258,7 +258,7 @@ def _stored(folder: Run, model: Model, data: Path | None, listener: Listener) ->
             f"{folder.path} learns from simulations that came through a pipe, which are gone",
             hint="Keep them in a file, and train anew with --data FILE.",
         )
-    known, digest = manifest.data
+    known, expected = manifest.data
     file = data or Path(known)
     if not (file.is_file() or is_bank(file)):
         raise DataError(
@@ -267,7 +267,7 @@ def _stored(folder: Run, model: Model, data: Path | None, listener: Listener) ->
             "--data FILE",
             place=str(file),
         )
-    if identity_of(file)[1] != digest:
+    if identity_of(file)[1] != expected:
         raise DataError(
             f"these are not the simulations that {folder.path} learns from: the file has changed",
             hint="Put back the file as it was, or train anew with --data FILE --force.",

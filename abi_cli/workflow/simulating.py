@@ -44,7 +44,7 @@ PILOT = 4_096
 
 @dataclass(frozen=True)
 class Written:
-    """What went where.
+    """Simulations that were written, and their place.
 
     Arguments:
         path: The file; None for standard output.

@@ -1,4 +1,4 @@
-"""What files bring to a model: designs, and simulations made before or by another program."""
+"""Simulations that were stored: made before, or by another program."""
 
 from __future__ import annotations
 
@@ -12,82 +12,28 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from abi_cli.bank.bank import Bank, is_bank
-from abi_cli.data import Asked, Loaded, read_datasets, read_shapes, read_simulations
+from abi_cli.data import Asked, Loaded, read_shapes, read_simulations
 from abi_cli.digests import digest
-from abi_cli.errors import DataError, SpecError
+from abi_cli.errors import DataError
 from abi_cli.listener import Listener
 from abi_cli.model.gaps import with_gaps
 from abi_cli.model.streams import Purpose
-from abi_cli.spec import DesignSection, Spec, TrainingSection, refuse_variable_name
-from abi_cli.variables import (
-    Datasets,
-    Layout,
-    Ragged,
-    Role,
-    Value,
-    Variable,
-    array_of,
-    count,
-    take,
-)
+from abi_cli.spec import Spec, TrainingSection
+from abi_cli.variables import Datasets, Layout, Value, Variable, array_of, count, take
+from abi_cli.workflow.file_variables import roles, whole
 from abi_cli.workflow.naming import naming_of
+from abi_cli.workflow.request import Model
 
 if TYPE_CHECKING:
     from abi_cli.bank.source import BankRows
     from abi_cli.model.augmenting import Augmentation
     from abi_cli.training.sources import Source
-    from abi_cli.workflow.request import Model
 
 MOST_OF_BANK = 20_000
 """Rows of a bank that are read into memory: enough to judge by."""
 
 _FEW = 8
 """Simulations that show what the variables of a model are."""
-
-
-def read_design(spec: Spec, base: Path) -> Datasets:
-    """What the file under `model.given` holds; nothing where that names none.
-
-    Errors:
-        DataError: It isn't there, or can't be read, or what a column is called no variable can be.
-    """
-    section = spec.model and spec.model.given
-    if not isinstance(section, DesignSection):
-        return {}
-    file = base / section.file
-    if file.is_relative_to(Path.cwd()):
-        file = file.relative_to(Path.cwd())
-    if not file.exists():
-        hint = "Files under `given:` are looked for beside the spec."
-        raise DataError("there is no such file", place=str(file), hint=hint)
-    ragged, naming = spec.ragged(), naming_of(spec)
-    shapes = read_shapes(file, Asked(ragged=ragged, naming=naming))
-    for name in shapes:
-        if reason := refuse_variable_name(name):
-            raise DataError(reason, place=str(file), hint="Rename it in the file.")
-    variables = [
-        Variable(name, "given", ragged=name in ragged, event=shape, missing=name in spec.missing)
-        for name, shape in shapes.items()
-    ]
-    return _whole(read_datasets(file, Layout(tuple(variables)), naming=naming).datasets)
-
-
-def stored_layout(spec: Spec, rows: Datasets) -> Layout:
-    """What the variables are of a spec without a model, judging by simulations.
-
-    Errors:
-        SpecError: A parameter is discrete.
-    """
-    layout = Layout.of_values(rows, _roles(spec), missing=spec.missing)
-    for variable in layout.of("parameter"):
-        if variable.integer:
-            raise SpecError(
-                f"Expected parameters that vary continuously; got {variable.name}, whose values "
-                "are all whole numbers",
-                hint="Name the others only under `parameters:`.",
-                place=f"parameters.{variable.name}",
-            )
-    return layout
 
 
 class Stock(Protocol):
@@ -167,7 +113,7 @@ def stored_simulations(file: Path, model: Model, *, seed: int, listener: Listene
     loaded = _read(file, model, seed=seed)
     for note in loaded.notes:
         listener.note(note)
-    stored = _whole(loaded.datasets) if model.simulator is None else loaded.datasets
+    stored = whole(loaded.datasets) if model.simulator is None else loaded.datasets
     return _gaps(stored, model.spec, file, listener)(seed)(stored, 0)
 
 
@@ -240,7 +186,7 @@ def _names_in(bank: Bank, model: Model) -> list[str]:
     """
     own, layout = model.spec.ragged(), bank.record.layout
     if model.simulator is None:
-        expected = list(_roles(model.spec))
+        expected = list(roles(model.spec))
     else:
         expected = [variable.name for variable in layout.variables]
     for name in expected:
@@ -266,19 +212,10 @@ def _read(file: Path, model: Model, *, seed: int) -> Loaded:
     return read_simulations(file, model.layout(few), naming=naming)
 
 
-def _roles(spec: Spec) -> dict[str, Role]:
-    """What the variables are that a spec without a model names."""
-    return {
-        **dict.fromkeys(spec.context, "context"),
-        **dict.fromkeys(spec.parameters or {}, "parameter"),
-        **dict.fromkeys(spec.observables or {}, "observable"),
-    }
-
-
 def _asked_for(spec: Spec, file: Path) -> Layout:
     """What is looked for in a file of simulations, with the shapes that it has there."""
     ragged = spec.ragged()
-    shapes = read_shapes(file, Asked(_roles(spec), ragged, naming_of(spec)))
+    shapes = read_shapes(file, Asked(roles(spec), ragged, naming_of(spec)))
     variables = (
         Variable(
             name,
@@ -288,22 +225,9 @@ def _asked_for(spec: Spec, file: Path) -> Layout:
             length_of=spec.context[name].length_of if name in spec.context else (),
             missing=name in spec.missing,
         )
-        for name, role in _roles(spec).items()
+        for name, role in roles(spec).items()
     )
     return Layout(tuple(variables))
-
-
-def _whole(datasets: Datasets) -> Datasets:
-    """As whole numbers what holds nothing else: files of text don't say what is meant."""
-    return {name: _as_whole(value) for name, value in datasets.items()}
-
-
-def _as_whole(value: Value) -> Value:
-    array = array_of(value)
-    if not np.array_equal(array, np.rint(array)):  # NaN is not equal to itself
-        return value
-    whole = array.astype(np.int64)
-    return Ragged(whole, value.row_size) if isinstance(value, Ragged) else whole
 
 
 def _lacks_some(value: Value) -> bool:

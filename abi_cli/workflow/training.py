@@ -9,12 +9,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from abi_cli import room, run
+from abi_cli import run
 from abi_cli.adapter import Adapter
 from abi_cli.errors import SpecError
 from abi_cli.listener import SILENT, Listener
-from abi_cli.manifest import ORIGINAL
 from abi_cli.model.streams import Purpose
+from abi_cli.run import ORIGINAL, room
 from abi_cli.spec import Spec, dump_spec
 from abi_cli.training.derive import stopping_in_time
 from abi_cli.training.fitting import Fitted, refuse_untrainable
