@@ -92,6 +92,7 @@ training:
   learning_rate: {constant: {learning_rate: 0.0005}}
   validation: 0
   callbacks: []
+  augment: null
   checkpoint_every: 5 min
 diagnostics:
   p: 0.03
