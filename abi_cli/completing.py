@@ -1,4 +1,4 @@
-"""What shells offer when a person presses tab: runs, specs, files, fields of specs, names.
+"""Completion in shells, when a person presses tab: runs, specs, files, fields of specs, names.
 
 Nothing here may raise or take long: no backend is imported, no function of a spec is called.
 """

@@ -105,7 +105,7 @@ def test_impossible_draws_are_ranked_lowest_and_told_of(tmp_path):
 def test_what_is_no_density_is_refused(tmp_path):
     data = train_rows(model(tmp_path).simulator, 0, 2)
     draws = {"mu": np.zeros((2, 3)), "sigma": np.ones((2, 3))}
-    with pytest.raises(UserFunctionError, match="infinite gives \\+inf"):
+    with pytest.raises(UserFunctionError, match="by infinite is \\+inf"):
         model(tmp_path, log_likelihood="m.py:infinite").judged.of(draws, data)
     found = model(tmp_path, log_likelihood="m.py:unknown")
     with pytest.raises(SpecError, match="unknown takes theta, which is no variable"):

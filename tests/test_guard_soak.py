@@ -1,7 +1,7 @@
 """The guard on a run that was trained to the end: what it sees, what it leaves alone (`make soak`).
 
-It prints, of a hundred data sets with each fault, how many are told of by the guard, by
-`predict --check` and by the distance of summaries that `diagnose --observed` shows.
+It prints, of a hundred data sets with each fault, how many are told of by the guard and by
+`predict --check`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from abi_cli.data import Loaded, collect
-from abi_cli.diagnostics import Summaries
 from abi_cli.guard import UNLIKE
 from abi_cli.guard.replicated import STRANGE
 from abi_cli.model.prediction import replications
@@ -22,7 +21,7 @@ from abi_cli.workflow.calibrating import DRAWS, calibrated
 from abi_cli.workflow.drawing import Drawing, header_of
 from abi_cli.workflow.opening import model_of
 from abi_cli.workflow.session import Session
-from tests.cli import SPECS, abi
+from tests.cli import SPECS, abi_process
 
 NUMBER = 100
 
@@ -83,8 +82,8 @@ FAULTS = (
 )
 
 
-def told(session: Session, datasets: Datasets) -> tuple[float, float, float]:
-    """How many of a hundred are told of by the guard, by checks, by the distance of summaries."""
+def told(session: Session, datasets: Datasets) -> tuple[float, float]:
+    """How many of a hundred are told of by the guard, and by checks."""
     labels = [str(i) for i in range(count(datasets))]
     loaded = Loaded(labels, datasets, (), lambda _: "", lambda *_: "")
     scores = session.guarding().look(loaded)
@@ -96,28 +95,21 @@ def told(session: Session, datasets: Datasets) -> tuple[float, float, float]:
     tasks = replications(simulator, session.run.layout, draws, datasets, seed=1)
     replicated = concatenate(task.simulate() for task in tasks)
     checked = calibrated(session, simulator, datasets, replicated, labels, draws=DRAWS, seed=1)
-    seen = simulator.simulate(seed=1, purpose=Purpose.DIAGNOSE, start=0, stop=1_000)
-    summaries = Summaries(
-        session.networks.summaries(seen),
-        dict(zip(labels, session.networks.summaries(datasets), strict=True)),
-    )
-    far = np.array([*summaries.typicality().values()])
     return (
         100 * float((scores.p < UNLIKE).mean()),
         100 * float((checked.p < STRANGE).mean()),
-        100 * float((far < UNLIKE).mean()),
     )
 
 
-def table(run: Path) -> dict[tuple[str, int], tuple[float, float, float]]:
+def table(run: Path) -> dict[tuple[str, int], tuple[float, float]]:
     """Of every fault at both sizes; printed."""
     session = Session.open(run)
     found = {}
-    print("\n| fault | N | guard | checks | diagnose |\n| --- | ---: | ---: | ---: | ---: |")
+    print("\n| fault | N | guard | checks |\n| --- | ---: | ---: | ---: |")
     sizes = [(name, size) for size in (100, 14) for name in FAULTS]
     for name, size in [*sizes, ("ten times N", 2_000)]:
         own = found[name, size] = told(session, faulty(name, size))
-        print(f"| {name} | {size} | {own[0]:.0f} | {own[1]:.0f} | {own[2]:.0f} |", flush=True)
+        print(f"| {name} | {size} | {own[0]:.0f} | {own[1]:.0f} |", flush=True)
     return found
 
 
@@ -140,8 +132,8 @@ def run(tmp_path_factory):
     code = (SPECS / "regression.py").read_text()
     (folder / "regression.py").write_text(code.replace("randint(5, 15)", "randint(5, 201)"))
     (folder / "spec.yaml").write_text((SPECS / "regression.yaml").read_text())
-    result = abi("train", folder / "spec.yaml", "-o", folder / "run", "-q")
-    assert result.exit_code == 0, result.stderr
+    result = abi_process("train", folder / "spec.yaml", "-o", folder / "run", "-q")
+    assert result.returncode == 0, result.stderr
     return folder / "run"
 
 

@@ -16,7 +16,7 @@ from abi_cli.spec import parse_spec
 from abi_cli.spec.problems import Code
 from abi_cli.workflow.explaining import spec_fields
 from abi_cli.workflow.manual import topics
-from tests.cli import ROOT, SPECS, abi
+from tests.cli import ROOT, abi
 from tests.documents import DOCUMENTS, PAGES, README, anchors, blocks, calls, links
 
 by_name = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +11,10 @@ import pytest
 from scipy import stats
 
 from abi_cli.model.streams import Purpose, generator
-from abi_cli.refinement import chains, weights
+from abi_cli.refinement import chains, walking, weights
 from abi_cli.refinement.proposal import BLOCK, Candidates
-from abi_cli.refinement.refining import How, Refining, Sharing, Wanted
+from abi_cli.refinement.refining import Refining, Sharing
+from abi_cli.refinement.results import How, Wanted
 from abi_cli.refinement.student import StudentT
 
 
@@ -22,11 +24,14 @@ class Conjugate:
 
     low: float = -np.inf
 
-    def log_density(self, known, theta, dataset=0):  # noqa: ARG002
+    def log_density(self, known, theta, dataset=0, label=""):  # noqa: ARG002
         y = known["y"]
         log_p = stats.norm.logpdf(theta).sum(axis=1)
         log_p += stats.norm.logpdf(y[:, None], theta).sum(axis=(0, 2))
         return np.where(theta[:, 0] > self.low, log_p, -np.inf)
+
+    def at_hand(self):
+        return nullcontext()
 
     @staticmethod
     def exact(y):
@@ -67,12 +72,15 @@ def refined(proposal, known, told, *, joint=None, first=0, draws=1000, resample=
 PROPOSALS = {
     "near": (0.05, 0.6, "weights"),
     "wide": (0.3, 1.3, "weights"),
-    "narrow": (0.5, 0.12, "chains"),
+    "narrow": (0.5, 0.12, "weights"),
+    "without another proposal": (0.5, 0.12, "chains"),
 }
 
 
 @pytest.mark.parametrize(("shift", "scale", "how"), PROPOSALS.values(), ids=PROPOSALS)
-def test_whatever_the_proposal_the_posterior_is_exact(shift, scale, how):
+def test_whatever_the_proposal_the_posterior_is_exact(shift, scale, how, monkeypatch):
+    if how == "chains":
+        monkeypatch.setattr(walking, "ROUNDS", 0)
     known, told = data(6)
     results = refined(Normal(shift, scale), known, told)
     for one, y in zip(results, (k["y"] for k in known), strict=True):
@@ -101,9 +109,10 @@ def test_draws_of_weighted_candidates_are_all_different():
         assert len(np.unique(one.draws)) == 1000
 
 
-def test_a_data_set_is_refined_as_if_it_were_alone():
+def test_a_data_set_is_refined_as_if_it_were_alone(monkeypatch):
     known, told = data(18)
     proposal = Normal(0.1, 0.42)
+    monkeypatch.setattr(walking, "ROUNDS", 0)
     together = refined(proposal, known, told)
     alone = refined(proposal, known[17:], told[17:], first=17)[0]
     assert {one.certificate.how for one in together} == {How.WEIGHTS, How.CHAINS}

@@ -24,7 +24,9 @@ def likelihood(rng, mu, N):
 
 def log_likelihood(x, mu, batch_size):
     if x[0] > 100:  # data sets that ask for what is no density
-        return {101: mu + np.nan, 102: mu + np.inf, 103: np.zeros(3), 104: mu - np.inf}[x[0]]
+        some = np.where(mu > 1.5, np.nan, -0.5 * (mu - 1) ** 2)
+        bad = {101: mu + np.nan, 102: mu + np.inf, 103: np.zeros(3), 104: mu - np.inf, 105: some}
+        return bad[x[0]]
     return -0.5 * ((x - mu[:, None]) ** 2).sum(axis=1) - len(x) * 0.5 * np.log(2 * np.pi)
 """
 
@@ -148,7 +150,7 @@ def test_that_posteriors_can_be_refined_is_said(run, data):
     assert abi("sample", run, data, "-q").stderr == ""
 
 
-BAD = {101: "not a number (NaN)", 102: "gives +inf", 103: "its shape is (3,)"}
+BAD = {101: "is not a number (NaN)", 102: "is +inf, as none is,", 103: "its shape is (3,)"}
 
 
 @pytest.mark.parametrize("first", BAD)
@@ -158,6 +160,16 @@ def test_what_is_no_density_is_refused_in_one_message(run, first):
     assert result.exit_code == 5
     assert BAD[first] in result.stderr
     assert "log_likelihood" in result.stderr
+    assert "data set b" in result.stderr
+
+
+def test_where_numbers_overflow_candidates_are_impossible_and_that_is_told(run):
+    rows = "dataset,x\na,0\na,1\na,2\nb,105\nb,-1\nb,-99\n"
+    result = abi("sample", run, "-", "--refine", "-n", 50, stdin=rows)
+    assert result.exit_code == 0, result.stderr
+    assert "log_likelihood is not a number (NaN) for up to" in result.stderr
+    assert "of the candidates of data set b, such as mu = " in result.stderr
+    assert max(float(row.split(",")[2]) for row in result.stdout.splitlines()[51:]) <= 1.5
 
 
 def test_where_nothing_is_possible_the_data_set_is_named_and_a_gate_fails(run):
@@ -166,6 +178,17 @@ def test_where_nothing_is_possible_the_data_set_is_named_and_a_gate_fails(run):
     assert result.exit_code == 1
     assert "data set b could not be refined" in result.stderr
     assert len(result.stdout.splitlines()) == 21
+
+
+def test_a_stream_with_a_gate_answers_all_and_fails_in_the_end(run, x):
+    bad = [{"dataset": "a", "x": [104.0, 1.0, 2.0]}, {"dataset": "a", "x": x["s0"].tolist()}]
+    lines = "".join(json.dumps(one) + "\n" for one in bad)
+    gated = abi("stream", run, "--refine", "-n", 20, "--gate", stdin=lines)
+    assert gated.exit_code == 1
+    assert len(gated.stdout.splitlines()) == 2
+    assert "data set a could not be refined" in gated.stderr
+    assert abi("stream", run, "--refine", "-n", 20, stdin=lines).exit_code == 0
+    assert abi("stream", run, "--gate", stdin=lines).exit_code == 2
 
 
 def test_what_cannot_be_refined_is_refused(run, data, small_run, tmp_path):

@@ -1,4 +1,4 @@
-"""Which backend computes, where, and how it is loaded without its chatter."""
+"""The choice of backend and device; the backend is loaded without its chatter."""
 
 from __future__ import annotations
 

@@ -39,6 +39,7 @@ from abi_cli.options import (
         "abi diagnose runs/regression --context N=10 --show 3",
         "abi diagnose runs/regression --data held_out.npz --json",
         "abi diagnose runs/regression --observed data.csv",
+        "abi diagnose runs/regression --refine",
         "abi diagnose runs/regression --near data.csv",
         "abi diagnose runs/regression -s model.quantities.effect=effects.py:effect",
         "abi diagnose --draws mcmc.nc --truth truth.csv --data data.csv",
@@ -93,6 +94,13 @@ def diagnose(
             "--observed", metavar="FILE", help="Real data: are they like the simulations?"
         ),
     ] = None,
+    refine: Annotated[
+        bool,
+        typer.Option(
+            "--refine",
+            help="Hold posteriors against refined ones, too, by the run's log_likelihood.",
+        ),
+    ] = False,
     near: Annotated[
         Path | None,
         typer.Option(
@@ -146,6 +154,7 @@ def diagnose(
             "context": "--context",
             "observed": "--observed",
             "near": "--near",
+            "refine": "--refine",
             "more": "-s",
             "skip": "--skip",
             "backend": "--backend",
@@ -184,6 +193,7 @@ def diagnose(
             seed=seed,
             observed=near or observed,
             near=near is not None,
+            refine=refine,
             selection=workflow.Selection(more or (), skip or ()),
             shown=show,
             pdf=pdf,
@@ -201,11 +211,13 @@ def diagnose(
     epilog=examples(
         "abi compare runs/base runs/spline",
         "abi compare runs/base runs/spline --datasets 4000 --json",
+        "abi compare runs/linear runs/quadratic --observed data.csv --evidence",
     )
 )
 @command
 def compare(
     console: Console,
+    call: typer.Context,
     runs: Annotated[
         list[Path],
         typer.Argument(
@@ -225,6 +237,17 @@ def compare(
     ] = None,
     data: Stored = None,
     context: Context = None,
+    observed: Annotated[
+        Path | None,
+        typer.Option(
+            "--observed",
+            metavar="FILE",
+            help="Real data: which model predicts their members, by log_likelihood.",
+        ),
+    ] = None,
+    evidence: Annotated[
+        bool, typer.Option("--evidence", help="With --observed: Bayes factors, too.")
+    ] = False,
     draws: Draws = 1000,
     seed: Seed = None,
     backend: BackendName = None,
@@ -233,11 +256,30 @@ def compare(
 ) -> None:
     """Compare runs: whose posteriors are better, how specs differ.
 
-    All are asked about the same data sets, simulated with the first run's code.
+    All are asked about the same data sets, simulated with the first run's code. With --observed,
+    models are compared by real data: posteriors are refined by each run's own log_likelihood,
+    which is executed.
     """
     from abi_cli import workflow
-    from abi_cli.console import verdicts
+    from abi_cli.console import verdicts, weighed
 
+    if evidence and observed is None:
+        raise UsageError("expected --evidence with --observed FILE; got it alone")
+    if observed is not None:
+        options = {"datasets": "--datasets", "data": "--data", "context": "--context"}
+        if given := said(call, options):
+            raise UsageError(f"expected --observed FILE without {given[0]}; got both")
+        weighing = workflow.weigh(
+            runs,
+            observed,
+            evidence=evidence,
+            draws=draws,
+            seed=seed,
+            compute=workflow.Compute(backend, device, jobs),
+            listener=console,
+        )
+        weighed.show_weighing(console, weighing)
+        return
     comparison = workflow.compare(
         runs,
         validation=workflow.Validation(datasets, data, context or ()),

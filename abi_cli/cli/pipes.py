@@ -21,10 +21,12 @@ from abi_cli.options import (
     OnUnlikeOption,
     Points,
     Refine,
+    RefineGate,
     RunPath,
     Seed,
     TrustCode,
     command,
+    refuse_gate_alone,
 )
 
 
@@ -45,6 +47,7 @@ def stream(
     device: Device = None,
     trust_code: TrustCode = False,
     refine: Refine = False,
+    gate: RefineGate = False,
     guard: OnUnlikeOption = OnUnlike.warn,
 ) -> None:
     """Serve posteriors: a line of JSON in, a line of JSON out.
@@ -55,6 +58,7 @@ def stream(
     """
     from abi_cli import workflow
 
+    refuse_gate_alone(gate=gate, refine=refine)
     streaming = workflow.stream(
         run,
         draws=draws,
@@ -70,6 +74,8 @@ def stream(
         sys.stdout.write("".join(f"{answer}\n" for answer in answers))
         sys.stdout.flush()
     streaming.refuse_if_refused()
+    if gate and streaming.session.refiner is not None:
+        streaming.session.refiner.gate()
 
 
 class Kind(enum.StrEnum):

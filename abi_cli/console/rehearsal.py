@@ -1,4 +1,4 @@
-"""How a rehearsal looks: what was executed, what came out, the way to the networks, findings."""
+"""A rehearsal on the screen: files executed, variables, the way to the networks, findings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the result of each command looks: a table for people, a document for programs."""
+"""Results of commands on the screen: a table for people, a document for programs."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _READABLE = 120
 
 
 class Console(Listener):
-    """Where a command's results, progress and errors go.
+    """The place that a command's results, progress and errors go to.
 
     Arguments:
         progress: `auto` (a bar on a terminal, else lines), `plain`, `json` or `none`.

@@ -1,4 +1,4 @@
-"""Where bytes come from and go to: files that appear whole, and the standard streams."""
+"""Sources and targets of bytes: files that appear whole, and the standard streams."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def ahead(items: Iterator[T], size: int, *, room: int, patience: float) -> Itera
 
 @dataclass(frozen=True)
 class _End:
-    """What stands after the last item, and why it is the last."""
+    """The mark after the last item, with the reason that it is the last."""
 
     error: BaseException | None = None
 

@@ -23,7 +23,7 @@ _HELD = frozenset({Kind.DATA, Kind.REPLICATES, Kind.DRAWS, Kind.ESTIMATES})
 
 @dataclass(frozen=True)
 class Codec:
-    """How files of a format are read and written.
+    """A format's functions that read and write its files.
 
     Arguments:
         name: As in `--format`, and as extension.

@@ -1,4 +1,4 @@
-"""What can be wrong with a posterior, and how it is said.
+"""Faults of a posterior, and their words.
 
 Every test has a p-value and a size; here both become words. A width is named only where it shows in
 both ways of looking at it: in the ranks, and in errors held against the sds of the draws. Ranks
@@ -15,13 +15,14 @@ from enum import StrEnum
 
 from scipy import special
 
+from abi_cli.diagnostics.beside import ElementBeside
 from abi_cli.diagnostics.ratio import Loss
 from abi_cli.diagnostics.strata import Stratum
 from abi_cli.diagnostics.uniformity import INTERVAL, Uniformity
 
 
 class Kind(StrEnum):
-    """What can be wrong with a posterior."""
+    """A kind of fault of a posterior."""
 
     NARROW = "narrow"
     WIDE = "wide"
@@ -58,7 +59,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Limits:
-    """How large a fault may be, and how sure one must be of it.
+    """Limits of faults: the size that is tolerated, and the certainty that is asked for.
 
     Arguments:
         p: Family-wise level: exact posteriors are called inexact with at most this probability,
@@ -194,6 +195,27 @@ def by_strata(strata: Sequence[Stratum], *, level: float, limits: Limits) -> Fau
     return Fault((kind,), f"{words} where {worst} (p = {worst.p:.1g})", large)
 
 
+def beside_exact(own: ElementBeside, *, level: float, limits: Limits) -> Fault | None:
+    """What exact posteriors say is wrong beyond the limits; None where nothing is certain."""
+    told: dict[Kind, str] = {}
+    beyond = abs(own.bias) - limits.mean_score
+    if beyond > 0 and float(special.ndtr(-beyond / max(own.bias_error, 1e-300))) < level:
+        kind = Kind.HIGH if own.bias > 0 else Kind.LOW
+        told[kind] = f"{abs(own.bias):.2f} sd too {kind.value} beside refined posteriors"
+    if own.p_above(limits.loss_warning) < level:
+        wide = own.sd_ratio > limits.sd_ratio
+        narrow = own.sd_ratio < 1 / limits.sd_ratio
+        kind = Kind.WIDE if wide else Kind.NARROW if narrow else Kind.LOST
+        told[kind] = (
+            f"{own.error:.2f} sd off in the median data set, with {own.sd_ratio:.2f} times the "
+            f"sd of refined posteriors, at least {own.nats:.2f} nats from them"
+        )
+    if not told:
+        return None
+    large = beyond > 0 or own.nats > limits.loss_failure
+    return Fault(tuple(told), " and ".join(told.values()), large)
+
+
 def nearby(near: Mapping[str, Uniformity], *, level: float, limits: Limits) -> Fault | None:
     """What is wrong near observed data, where the evidence is strongest; None where nothing is.
 
@@ -270,7 +292,7 @@ def jointly(
 
 
 def _joint_size(ranks: Uniformity) -> float:
-    """How far the law of ranks is from uniform in spread and shape, on the scale of mean scores."""
+    """The distance of ranks from uniform in spread and shape, on the scale of mean scores."""
     named = max(abs(ranks.skew_score), abs(ranks.tail_score)) / math.sqrt(ranks.number)
     return max(abs(math.log(ranks.sd_ratio)), named)
 

@@ -1,4 +1,4 @@
-"""What a diagnosis is made from: draws, truths, data, and where they come from."""
+"""Inputs of a diagnosis: draws, truths, data, and their provenance."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from abi_cli.diagnostics.advice import UNKNOWN_MEANS, Means
+from abi_cli.diagnostics.beside import Exact
 from abi_cli.diagnostics.faults import DEFAULT_LIMITS, Limits
 from abi_cli.diagnostics.summaries import Summaries
 from abi_cli.ranges import Range
@@ -16,7 +17,7 @@ from abi_cli.variables import Value
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where draws come from.
+    """The provenance of draws.
 
     Arguments:
         title: Of the report.
@@ -40,7 +41,7 @@ UNKNOWN = Provenance("Posteriors")
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a diagnosis is made from.
+    """Inputs of a diagnosis.
 
     Arguments:
         estimates: Parameter → posterior draws `(dataset, draw, *event)`, on the user's scale.
@@ -68,6 +69,7 @@ class Inputs:
             not a finite number everywhere among these is left out.
         skipped: What was left out before, and why.
         likelihood: Whether the density of the model is among `estimates`.
+        exact: Refined posteriors of the first data sets; None where none were made.
         unsure: Why nothing can be told, if so: then that is the verdict.
         limits: What is tolerated.
         source: Where the draws come from.
@@ -94,6 +96,7 @@ class Inputs:
     computed: Collection[str] = ()
     skipped: Mapping[str, str] = field(default_factory=dict)
     likelihood: bool = False
+    exact: Exact | None = None
     unsure: str | None = None
     limits: Limits = DEFAULT_LIMITS
     source: Provenance = UNKNOWN

@@ -1,4 +1,4 @@
-r"""What is known of a posterior from data sets whose parameters are known.
+r"""Metrics of a posterior, from data sets whose parameters are known.
 
 True parameters θₙ come from the prior, data from them, and draws θₙ₁ … θₙₛ from the posterior that
 is being judged, with mean mₙ and standard deviation sₙ. If it is exact, θₙ is one more draw from
@@ -24,6 +24,7 @@ import numpy as np
 
 from abi_cli.diagnostics import measures as of
 from abi_cli.diagnostics.bands import ecdf_band
+from abi_cli.diagnostics.beside import Beside, Exact, beside
 from abi_cli.diagnostics.context import BinMetrics, bins_of, measure_bins
 from abi_cli.diagnostics.faults import DEFAULT_LIMITS, Limits
 from abi_cli.diagnostics.losses import Features, Learned
@@ -97,7 +98,7 @@ class ElementMetrics:
 
 @dataclass(frozen=True)
 class JointMetrics:
-    """What one quantity of the joint distribution (see `joint`) says.
+    """Metrics of one quantity of the joint distribution (see `joint`).
 
     Arguments:
         ranks: How uniform its ranks are.
@@ -141,8 +142,9 @@ class Metrics:
             ones near it; empty where that is not asked for.
         disagreement: Of an ensemble: element name → the median over data sets of the share of the
             posterior variance that lies between its members; empty without one.
-        observed: Label of an observed data set → p-value of its being one of the model's (see
-            `summaries`); empty where none was given.
+        observed: Label of an observed data set → p-value of its being one of the model's, by the
+            guard; empty where none was given.
+        beside: What refined posteriors say; None where none were made.
     """
 
     datasets: int
@@ -161,6 +163,7 @@ class Metrics:
     near: Mapping[str, Mapping[str, Uniformity]] = field(default_factory=dict)
     disagreement: Mapping[str, float] = field(default_factory=dict)
     observed: Mapping[str, float] = field(default_factory=dict)
+    beside: Beside | None = None
 
     def to_config(self) -> dict[str, Any]:
         """As plain JSON values: the content of `metrics.json`."""
@@ -190,6 +193,7 @@ class Metrics:
                 else {}
             ),
             **({"observed": dict(self.observed)} if self.observed else {}),
+            **({"refined": self.beside.to_config()} if self.beside else {}),
         }
 
 
@@ -205,6 +209,7 @@ def measure(
     features: Features | None = None,
     near: Mapping[str, np.ndarray] | None = None,
     ranges: Mapping[str, Range] | None = None,
+    exact: Exact | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Metrics:
     """All metrics of all elements, and the verdict on them.
@@ -218,6 +223,7 @@ def measure(
         features: What describes the data; None where these are not known.
         near: Label of an observed data set → the data sets near it, as indices.
         ranges: Element name → what the prior gave of it in training; empty where that is not known.
+        exact: Refined posteriors of the first data sets; None where none were made.
     """
     strays = strays_of(scalars, summary, ranges or {})
     band = ecdf_band(summary.truth.shape[1])
@@ -235,6 +241,10 @@ def measure(
         for label, rows in (near or {}).items()
     }
     datasets = summary.truth.shape[1]
+    compared = None
+    if exact is not None:
+        named = {} if features is None else features.named()
+        compared = beside(exact, scalars.names, summary, context=context or {}, named=named)
     columns = {
         "rmse": of.rmse(summary),
         "rmse_expected": of.rmse_expected(summary),
@@ -288,6 +298,7 @@ def measure(
         by_context=bins,
         strata=strata,
         near=around,
+        beside=compared,
         skipped=scalars.skipped,
         notes=_notes(parameters),
         verdict=judge(
@@ -300,6 +311,7 @@ def measure(
                     near={label: own[name] for label, own in around.items()},
                     strata=strata[name],
                     beyond=strays[name].reason if name in strays else None,
+                    exact=None if compared is None else compared.parameters.get(name),
                 )
                 for name, own in parameters.items()
             },

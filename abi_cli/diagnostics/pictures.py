@@ -1,4 +1,4 @@
-"""Which pictures a diagnosis has, in words and numbers, too.
+"""The pictures of a diagnosis, in words and numbers, too.
 
 A `Picture` knows how to draw itself, what it says to who can't see it, and the numbers in it.
 Nothing is drawn here.
@@ -260,7 +260,7 @@ def point_pictures(metrics: PointMetrics) -> Iterator[Picture]:
 
 
 def chosen(metrics: Metrics) -> list[int]:
-    """Which parameters the pictures show: all, or those with the smallest p-values, in order."""
+    """Parameters that the pictures show: all, or those with the smallest p-values, in order."""
     p = [element.uniformity.p for element in metrics.parameters.values()]
     return sorted(sorted(range(len(p)), key=p.__getitem__)[:MOST_PANELS])
 

@@ -104,7 +104,7 @@ def draw_recovery(axes: Axes, summary: Summary) -> int:
 
 
 def calibration_histogram(summary: Summary, labels: Sequence[str], *, remark: str = "") -> Figure:
-    """How the ranks of the true values among the draws are spread."""
+    """Histograms of the ranks of the true values among the draws."""
     datasets = summary.truth.shape[1]
     bins = histogram_bins(datasets)
     grid = style.grid(
@@ -155,7 +155,7 @@ def draw_rank_histogram(
 
 
 def calibration_ecdf(summary: Summary, labels: Sequence[str], *, remark: str = "") -> Figure:
-    """How far the distribution of ranks, and of distance ranks, is from uniform."""
+    """Distributions of ranks, and of distance ranks, less the uniform one."""
     datasets = summary.truth.shape[1]
     grid = style.grid(
         labels,
@@ -208,7 +208,7 @@ def draw_ecdf_difference(
 
 
 def z_score_contraction(summary: Summary, labels: Sequence[str], *, remark: str = "") -> Figure:
-    """How far off each posterior is, against how much it learned."""
+    """The error of each posterior against how much it learned."""
     grid = style.grid(
         labels,
         title="z-score and contraction",

@@ -7,7 +7,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from abi_cli.diagnostics import style
-from abi_cli.diagnostics.summaries import UNLIKE, Summaries
+from abi_cli.diagnostics.summaries import Summaries
+from abi_cli.guard.verdict import UNLIKE
 
 MOST_POINTS = 2_000
 MOST_NAMED = 12
@@ -20,8 +21,8 @@ def summary_map(summaries: Summaries) -> Figure:
     width, height, side = 6.2, 6.6, 4.9
     said = "Grey: simulated data sets."
     if len(observed):
-        said += " Blue: observed ones; orange: observed ones unlike what the model makes "
-        said += f"(p < {UNLIKE:g}, by all summaries and not only the two shown)."
+        said += " Blue: observed ones; orange: those unlike the simulations "
+        said += f"(p < {UNLIKE:g}, by all that the guard looks at, not only what is shown)."
     lines = style.wrapped(
         f"What the network makes of data, on its two leading principal components. {said}",
         width - 2 * style.MARGIN,
@@ -31,9 +32,8 @@ def summary_map(summaries: Summaries) -> Figure:
     style.heading(figure, title="Summaries", lines=lines)
     axes = figure.add_axes((0.85 / width, 0.6 / height, side / width, side / height))
     axes.plot(*simulated[:MOST_POINTS].T, ".", color=style.GREY, markersize=3, alpha=0.5, zorder=1)
-    p = summaries.typicality()
-    for number, (label, place) in enumerate(zip(p, observed, strict=True)):
-        color = style.VERMILION if p[label] < UNLIKE else style.BLUE
+    for number, (label, place) in enumerate(zip(summaries.observed, observed, strict=True)):
+        color = style.VERMILION if summaries.p.get(label, 1.0) < UNLIKE else style.BLUE
         axes.plot(*place, "o", color=color, markersize=6, zorder=2)
         if number < MOST_NAMED:
             axes.annotate(

@@ -19,7 +19,7 @@ from abi_cli.diagnostics.predictive import Check
 
 
 class Tone(StrEnum):
-    """What a statement means for the reader, and how it is coloured."""
+    """The tone of a statement: its meaning for the reader, and its colour."""
 
     GOOD = "pass"
     WARNING = "warn"
@@ -29,7 +29,7 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True)
 class Statement:
-    """What can be said of the posteriors.
+    """A statement on the posteriors.
 
     Arguments:
         title: In a few words.
@@ -47,6 +47,21 @@ Row = tuple[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True)
+class Moved:
+    """A member of a set, left out.
+
+    Arguments:
+        place: Where it is in the file.
+        shift: Of the parameter that moves most, in posterior sds; None where nobody can tell.
+        what: That parameter; or why nobody can tell.
+    """
+
+    place: str
+    shift: float | None
+    what: str
+
+
+@dataclass(frozen=True)
 class Part:
     """A data set, in full.
 
@@ -54,17 +69,19 @@ class Part:
         rows: Its parameters.
         pictures: Of its posterior, and of its data beside replicated data.
         checks: Statistics of its data beside those of replicated data.
+        moved: The members that its posterior depends on most.
     """
 
     label: str
     rows: Sequence[Row]
     pictures: Sequence[Picture]
     checks: Sequence[Check] = ()
+    moved: Sequence[Moved] = ()
 
 
 @dataclass(frozen=True)
 class Page:
-    """What the page has.
+    """The contents of the page.
 
     Arguments:
         statements: What can be said, what matters most first.

@@ -21,7 +21,6 @@ from abi_cli.diagnostics.page import write_page
 from abi_cli.diagnostics.pictures import Picture, pictures, point_pictures
 from abi_cli.diagnostics.points import PointMetrics
 from abi_cli.diagnostics.scalars import Scalars, Summary, flatten, summarize
-from abi_cli.diagnostics.summaries import likeness
 from abi_cli.diagnostics.verdict import Outcome
 from abi_cli.errors import DataError
 from abi_cli.harmless import cell
@@ -32,7 +31,7 @@ METRICS, FIGURES, REPORT = "metrics.json", "figures", "report.html"
 
 @dataclass(frozen=True)
 class Study:
-    """What was found, and what pictures of it are made from.
+    """The findings of a diagnosis, and the numbers that its pictures are made from.
 
     Arguments:
         joint_ranks: Quantity of the joint distribution → ranks, `(dataset,)`.
@@ -86,16 +85,18 @@ def study(inputs: Inputs, *, listener: Listener) -> Study:
         features=features,
         near=inputs.summaries.nearest() if inputs.near and inputs.summaries else None,
         ranges=inputs.ranges,
+        exact=inputs.exact,
         limits=inputs.limits,
     )
-    observed = inputs.summaries.typicality() if inputs.summaries else {}
+    told = () if metrics.beside is None else (metrics.beside.told(),)
+    seen = inputs.summaries
     metrics = replace(
         metrics,
-        notes=(*metrics.notes, *likeness(observed), *inputs.notes),
-        observed=observed,
+        notes=(*told, *metrics.notes, *([seen.told] if seen and seen.told else []), *inputs.notes),
+        observed=dict(seen.p) if seen else {},
         disagreement={name: float(np.median(share)) for name, share in inputs.disagreement.items()},
     )
-    if inputs.likelihood:
+    if inputs.likelihood or metrics.beside is not None:
         tested = (*metrics.verdict.tested, "likelihood")
         metrics = replace(metrics, verdict=replace(metrics.verdict, tested=tested))
     if inputs.unsure is not None:
@@ -123,6 +124,10 @@ def write(
     means = replace(inputs.source.means, settled=settled(inputs.history))
     source = replace(inputs.source, means=means)
     shown = list(pictures(inputs, found.scalars, found.summary, metrics, found.joint_ranks))
+    if metrics.beside is not None:
+        from abi_cli.diagnostics.plots_beside import beside_picture
+
+        shown.append(beside_picture(metrics.beside))
     with placing.writing(out):
         (out / FIGURES).mkdir(parents=True, exist_ok=True)
         _write_metrics(metrics, out)

@@ -1,4 +1,4 @@
-"""How every picture looks: one palette, one matplotlib style, one layout.
+"""The style of every picture: one palette, one matplotlib style, one layout.
 
 The colours are Okabe and Ito's, which colour-blind readers tell apart. Blue is what the posterior
 says, vermilion is what to look at, grey is what was expected.
@@ -106,7 +106,7 @@ def styled() -> Iterator[None]:
 
 
 def grid_columns(panels: int) -> int:
-    """How many panels stand side by side: one row up to four, then few gaps and about 4 : 3."""
+    """The number of panels side by side: one row up to four, then few gaps and about 4 : 3."""
     if panels <= 4:
         return panels
 

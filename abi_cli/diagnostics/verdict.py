@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import Any
 
 from abi_cli.diagnostics import faults
+from abi_cli.diagnostics.beside import ElementBeside
 from abi_cli.diagnostics.faults import DEFAULT_LIMITS, Fault, Kind, Limits, signed
 from abi_cli.diagnostics.ratio import Loss, detectable
 from abi_cli.diagnostics.strata import Stratum
@@ -23,7 +24,7 @@ from abi_cli.diagnostics.uniformity import Uniformity
 
 
 class Outcome(StrEnum):
-    """What a verdict can be, best first."""
+    """The outcome of a verdict, best first."""
 
     PASS = "pass"  # noqa: S105 -- not a password
     CANNOT_TELL = "cannot tell"
@@ -110,7 +111,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was found of one parameter.
+    """The evidence on one parameter.
 
     Arguments:
         ranks: How uniform its ranks are.
@@ -121,6 +122,7 @@ class Evidence:
         near: Label of an observed data set → how uniform its ranks are in data sets near it.
         strata: How its ranks depend on what the data are.
         beyond: Where its draws lie that the prior never gave: worth a warning.
+        exact: How it does beside refined posteriors; None where there are none.
     """
 
     ranks: Uniformity
@@ -130,12 +132,14 @@ class Evidence:
     near: Mapping[str, Uniformity] = field(default_factory=dict)
     strata: tuple[Stratum, ...] = ()
     beyond: str | None = None
+    exact: ElementBeside | None = None
 
     @property
     def tests(self) -> int:
         """Tests, each of which has its share of the level: of ranks, given the data, by strata."""
         known = (self.given_data is not None) + (self.loss is not None)
-        return 3 + known + 2 * len(self.strata) + 2 * len(self.near)
+        exact = 0 if self.exact is None else 2
+        return 3 + known + exact + 2 * len(self.strata) + 2 * len(self.near)
 
 
 def judge(
@@ -212,7 +216,7 @@ def together(
 
 
 def datasets_needed(limits: Limits) -> int:
-    """How many data sets nearly always suffice to see that exact posteriors are within limits.
+    """The number of data sets that nearly always suffice to find exact posteriors within limits.
 
     An interval of 90 % reaches 1.65 standard errors to either side of an estimate that itself is
     seldom more than 2.8 of them off, so 4.45 must fit into the limit. The standard error of the
@@ -240,7 +244,10 @@ def _judge_one(own: Evidence, *, level: float, limits: Limits) -> ElementVerdict
     elif lost:
         lost, known = _also(lost, known), None
     near = faults.nearby(own.near, level=level, limits=limits)
-    found = [ranks, near, strata, lost, known]
+    exact = None
+    if own.exact is not None:
+        exact = faults.beside_exact(own.exact, level=level, limits=limits)
+    found = [exact, ranks, near, strata, lost, known]
     if own.beyond is not None:
         found.append(Fault((Kind.BEYOND,), own.beyond, large=False))
     if certain := [fault for fault in found if fault is not None]:

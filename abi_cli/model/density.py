@@ -11,7 +11,7 @@ import numpy as np
 
 from abi_cli.errors import SpecError
 from abi_cli.model.declared import Declared
-from abi_cli.model.evaluation import At, evaluated, refuse_unknown_arguments, unusable
+from abi_cli.model.evaluation import At, evaluated, refuse_unknown_arguments, refuse_where
 from abi_cli.model.functions import UserFunction
 from abi_cli.model.simulator import Simulator
 from abi_cli.spec import ModelSection
@@ -81,7 +81,12 @@ class LogDensity:
             )
 
     def of_data_set(
-        self, known: Mapping[str, Any], draws: Mapping[str, np.ndarray], at: At
+        self,
+        known: Mapping[str, Any],
+        draws: Mapping[str, np.ndarray],
+        at: At,
+        *,
+        nan: bool = False,
     ) -> np.ndarray:
         """Of all draws of a data set, `(draw,)`; −inf where they can't be.
 
@@ -89,20 +94,41 @@ class LogDensity:
             known: Data and context of one data set.
             draws: Parameters, `(draw, *event)`.
             at: Which draws these are.
+            nan: Whether it may be NaN, as where numbers overflow.
 
         Errors:
             UserFunctionError: A function raised, or gave what is no log density.
         """
-        total = self.log_prior(known, draws, at)
+        total = self.log_prior(known, draws, at, nan=nan)
         possible = np.flatnonzero(~np.isneginf(total))
         at.advance(len(total) - len(possible))
         if len(possible):
             own = {name: value[possible] for name, value in draws.items()}
-            total[possible] += _evaluated(self.likelihood, known, own, at)
+            total[possible] += _summed(self.each(known, own, at, nan=nan))
         return total
 
+    def each(
+        self,
+        known: Mapping[str, Any],
+        draws: Mapping[str, np.ndarray],
+        at: At,
+        *,
+        nan: bool = False,
+    ) -> np.ndarray:
+        """Of the likelihood, as its function gives it: `(draw,)`, or a value for each member.
+
+        Arguments, Errors:
+            As of `of_data_set`.
+        """
+        return _evaluated(self.likelihood, known, draws, at, nan=nan)
+
     def log_prior(
-        self, known: Mapping[str, Any], draws: Mapping[str, np.ndarray], at: At
+        self,
+        known: Mapping[str, Any],
+        draws: Mapping[str, np.ndarray],
+        at: At,
+        *,
+        nan: bool = False,
     ) -> np.ndarray:
         """Of all draws of a data set, `(draw,)`, −inf outside its support; 0 where it is unknown.
 
@@ -115,14 +141,24 @@ class LogDensity:
             return self.prior.log_density({**named, **draws})
         if self.prior is None:
             return np.zeros(number)
-        return _evaluated(self.prior, known, draws, at)
+        return _summed(_evaluated(self.prior, known, draws, at, nan=nan))
+
+
+def _summed(values: np.ndarray) -> np.ndarray:
+    """Over members, `(draw,)`."""
+    return np.asarray(values.reshape(len(values), -1).sum(axis=1))
 
 
 def _evaluated(
-    function: UserFunction, known: Mapping[str, Any], draws: Mapping[str, np.ndarray], at: At
+    function: UserFunction,
+    known: Mapping[str, Any],
+    draws: Mapping[str, np.ndarray],
+    at: At,
+    *,
+    nan: bool,
 ) -> np.ndarray:
-    """A log density, summed over members, `(draw,)`."""
-    values = evaluated(f"the log density by {function.name}", function, known, draws, at)
-    if np.isposinf(values).any():
-        raise unusable(function, f"{function.name} gives +inf for some draws: no log density is")
-    return values.reshape(len(values), -1).sum(axis=1)
+    """A log density, `(draw, *event)`."""
+    name = f"the log density by {function.name}"
+    values = evaluated(name, function, known, draws, at, nan=nan)
+    refuse_where(np.isposinf(values), f"{name} is +inf, as none is,", function, draws, at)
+    return values

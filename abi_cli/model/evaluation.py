@@ -26,7 +26,7 @@ _TOLD = 256
 
 @dataclass(frozen=True)
 class At:
-    """Which draws a function is called for: its messages and its randomness go by it.
+    """The draws that a function is called for: its messages and its randomness go by them.
 
     Arguments:
         dataset: The place of the data set among all.
@@ -34,12 +34,19 @@ class At:
         seed: Of the `rng` that a function may take: what it draws for a draw of a data set depends
             on seed, name of the result, data set and draw alone.
         advance: Hears how many draws are done.
+        label: What messages call the data set; its place where that is empty.
     """
 
     dataset: int
     draw: int = 0
     seed: int = 1
     advance: Callable[[int], None] = lambda _number: None
+    label: str = ""
+
+    @property
+    def called(self) -> str:
+        """What the data set is called."""
+        return f"data set {self.label or self.dataset}"
 
 
 def refuse_unknown_arguments(
@@ -101,6 +108,8 @@ def evaluated(
     known: Mapping[str, Any],
     draws: Mapping[str, np.ndarray],
     at: At,
+    *,
+    nan: bool = False,
 ) -> np.ndarray:
     """A function's results for draws of a data set, `(draw, *event)`, float64.
 
@@ -110,15 +119,49 @@ def evaluated(
     Arguments:
         name: What messages call the result.
         at: Which draws these are.
+        nan: Whether a result may be NaN.
 
     Errors:
         UserFunctionError: It raised, or gave what is no number or another shape.
     """
     calls = _Calls(name, function, known, draws, at)
-    with function.at_hand(), underway.work(f"{name} of data set {at.dataset}"):
+    with function.at_hand(), underway.work(f"{name} of {at.called}"):
         streams = Streams(at.seed, Purpose.QUANTITY, crc32(name.encode()))
         with streams.everywhere():
-            return streams.run(lambda: calls.made(streams))
+            values = streams.run(lambda: calls.made(streams))
+    if not nan:
+        refuse_where(np.isnan(values), f"{name} is not a number (NaN)", function, draws, at)
+    return values
+
+
+def refuse_where(
+    wrong: np.ndarray,
+    what: str,
+    function: UserFunction,
+    draws: Mapping[str, np.ndarray],
+    at: At,
+) -> None:
+    """Refuse a function's results, naming the first draw of a data set where they are wrong.
+
+    Arguments:
+        wrong: `(draw, *event)` bool.
+        what: Is wrong, in words: "mu is not a number (NaN)".
+
+    Errors:
+        UserFunctionError: Some are.
+    """
+    rows = np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1))
+    if len(rows):
+        raise unusable(
+            function,
+            f"{what} for {len(rows):,} of {len(wrong):,} draws of {at.called}, such as "
+            f"{said_of(draws, rows[0])}",
+        )
+
+
+def said_of(draws: Mapping[str, np.ndarray], row: int) -> str:
+    """The parameters of a draw, in words."""
+    return ", ".join(f"{name} = {shown(value[row])}" for name, value in draws.items())
 
 
 @dataclass(frozen=True)
@@ -135,20 +178,22 @@ class _Calls:
         """Their results, `(draw, *event)`."""
         number = len(next(iter(self.draws.values())))
         if not self.function.batched:
-            return _numbers(self.name, self.function, self._one_by_one(number, streams))
+            return self._numbers(self._one_by_one(number, streams))
         parts = [
             self._together(first, min(number, first + NOISE_BLOCK), streams)
             for first in range(0, number, NOISE_BLOCK)
         ]
         if len({part.shape[1:] for part in parts}) > 1:
-            raise unusable(self.function, f"{self.name} must have one shape for all draws")
+            raise unusable(
+                self.function, f"{self.name} must have one shape for all draws of {self.at.called}"
+            )
         return np.concatenate(parts)
 
     def _one_by_one(self, number: int, streams: Streams) -> list[Any]:
         results = []
         for k in range(number):
             given = self._given({name: value[k] for name, value in self.draws.items()}, k, streams)
-            where = f"draw {self.at.draw + k} of data set {self.at.dataset}"
+            where = f"draw {self.at.draw + k} of {self.at.called}"
             results.append(_called(self.function, given, where))
             if (k + 1) % _TOLD == 0:
                 self.at.advance(_TOLD)
@@ -159,15 +204,25 @@ class _Calls:
         size = stop - first
         own = {name: value[first:stop] for name, value in self.draws.items()}
         given = {**self._given(own, first, streams), BATCH_SIZE: size}
-        result = _called(self.function, given, f"data set {self.at.dataset}")
+        result = _called(self.function, given, self.at.called)
         if np.shape(result)[:1] != (size,):
             raise unusable(
                 self.function,
-                f"{self.name} must have {size} (batch_size) as its first axis; its shape is "
-                f"{np.shape(result)}",
+                f"{self.name} must have {size} (batch_size) as its first axis; of "
+                f"{self.at.called} its shape is {np.shape(result)}",
             )
         self.at.advance(size)
-        return _numbers(self.name, self.function, result)
+        return self._numbers(result)
+
+    def _numbers(self, result: Any) -> np.ndarray:
+        try:
+            return np.asarray(result, np.float64)
+        except (TypeError, ValueError):
+            raise unusable(
+                self.function,
+                f"{self.name} must be a number or an array of one shape; it is not, for draws of "
+                f"{self.at.called}",
+            ) from None
 
     def _given(self, own: Mapping[str, np.ndarray], first: int, streams: Streams) -> dict[str, Any]:
         """What the function takes for draws from `first` on, whose randomness begins there."""
@@ -187,16 +242,6 @@ def _called(function: UserFunction, arguments: Mapping[str, Any], where: str) ->
         hidden = (BATCH_SIZE, RNG)
         given = [f"{n} = {shown(v)}" for n, v in arguments.items() if n not in hidden]
         raise function.raised(error, draw=", ".join([where, *given])) from error
-
-
-def _numbers(name: str, function: UserFunction, result: Any) -> np.ndarray:
-    try:
-        array = np.asarray(result, np.float64)
-    except (TypeError, ValueError):
-        raise unusable(function, f"{name} must be a number or an array of one shape") from None
-    if np.isnan(array).any():
-        raise unusable(function, f"{name} is not a number (NaN) for some draws")
-    return array
 
 
 def unusable(function: UserFunction, message: str, *, hint: str | None = None) -> UserFunctionError:

@@ -27,7 +27,7 @@ def above_0(**_options: Any) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Law:
-    """What is known of a family: functions that take its options by name.
+    """The law of a family: functions that take its options by name.
 
     Arguments:
         moments: Mean and sd of each element; NaN or infinite where there are none.
@@ -41,6 +41,21 @@ class Law:
     exact: Callable[..., Any] | None = None
     draw: Callable[..., Any] | None = None
     bounds: Callable[..., tuple[Any, Any]] = everywhere
+
+
+@dataclass(frozen=True)
+class _Unfrozen:
+    """`scipy.stats` whose distributions keep their parameters beside them.
+
+    With them (frozen), SciPy copies a distribution and writes its documentation anew: a millisecond
+    each time.
+    """
+
+    stats: Any
+
+    def __getattr__(self, name: str) -> Callable[..., tuple[Any, tuple[Any, ...], dict[str, Any]]]:
+        law = getattr(self.stats, name)
+        return lambda *arguments, **named: (law, arguments, named)
 
 
 class Family(Distribution):
@@ -60,9 +75,9 @@ class Family(Distribution):
             raise NotImplementedError(f"Expected SciPy's {self.name} or a log_prob; got neither")
         from scipy import stats
 
-        exact = self.law.exact(stats, **o)
-        log_prob: np.ndarray = exact.logpmf(x) if self.discrete else exact.logpdf(x)
-        return log_prob
+        law, arguments, named = self.law.exact(_Unfrozen(stats), **o)
+        density = law.logpmf if self.discrete else law.logpdf
+        return np.asarray(density(x, *arguments, **named))
 
     def moments(self, o: Options) -> tuple[Any, Any]:
         """As the law says, in float64."""

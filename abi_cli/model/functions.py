@@ -200,7 +200,7 @@ class UserFunction:
 
     def at_hand(self) -> AbstractContextManager[None]:
         """While its modules can be imported by name, as its code expects."""
-        return user_modules(self.base_dir).at_hand()
+        return user_modules(self.base_dir).still_at_hand()
 
     @property
     def functions(self) -> tuple[UserFunction, ...]:

@@ -18,9 +18,10 @@ import importlib.util
 import os
 import re
 import sys
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from functools import partial
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -70,6 +71,7 @@ class UserModules:
         self._search = [str(base_dir)]
         self._beside = _Beside(self._search)
         self._stamps: dict[Path, tuple[int, int] | None] = {}
+        self._threads: list[int] = []
 
     def load(self, reference: str) -> ModuleType:
         """The module `file.py` (relative to the folder) or `package.module`, executed once.
@@ -155,9 +157,14 @@ class UserModules:
         """For processes that the code starts: they take over the path."""
         sys.path += [folder for folder in self._search if folder not in sys.path]
 
+    def still_at_hand(self) -> AbstractContextManager[None]:
+        """`at_hand`, of which nothing is done again inside of it: it takes a millisecond."""
+        return nullcontext() if threading.get_ident() in self._threads else self.at_hand()
+
     @contextmanager
     def at_hand(self) -> Iterator[None]:
         """The folder's modules can be imported by name, and what they print goes to stderr."""
+        self._threads.append(threading.get_ident())
         before = set(sys.modules)
         hidden = {name: sys.modules[name] for name in self._modules.keys() & before}
         sys.modules.update(self._modules)
@@ -170,6 +177,7 @@ class UserModules:
             with redirect_stdout(sys.stderr), underway.at_hand():  # stdout is for data
                 yield
         finally:
+            self._threads.pop()
             sys.dont_write_bytecode = no_bytecode
             sys.meta_path.remove(self._beside)
             for folder in self._search:

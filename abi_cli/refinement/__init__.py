@@ -15,5 +15,7 @@ from the candidates (`chains`).
     student    a Student's t that is fitted to draws, as a proposal
     proposal   candidates of a run's networks, and their density
     joint      the model's density on the scale that the networks work on
+    walking    what is left to do where these fail: better candidates, chains
+    results    what is asked for, and what comes of it
     refining   all of it, for the data sets of a run
 """

@@ -7,7 +7,8 @@ With t = t(θ), the adapter's `inference_variables`,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from abi_cli.adapter.adapter import INFERENCE_VARIABLES, Adapter
 from abi_cli.errors import SpecError
 from abi_cli.model.declared import Declared
 from abi_cli.model.density import LogDensity
-from abi_cli.model.evaluation import At
+from abi_cli.model.evaluation import At, refuse_where, said_of
 from abi_cli.variables import Layout
 
 
@@ -68,14 +69,16 @@ class Joint:
         return {name: np.asarray(made[name]) for name in sorted(self.adapter.parameters)}
 
     def log_density(
-        self, known: Mapping[str, Any], theta: np.ndarray, dataset: int = 0
+        self, known: Mapping[str, Any], theta: np.ndarray, dataset: int = 0, label: str = ""
     ) -> np.ndarray:
         """Log p(y, t) of draws of one data set, `(draw,)`; −inf where they can't be.
+
+        It is NaN where the person's functions say so: far from the data their numbers overflow.
 
         Arguments:
             known: Its data, context and given.
             theta: `(draw, dim)`, t.
-            dataset: Its place among all, for messages.
+            dataset, label: Its place among all, and what messages call it.
 
         Errors:
             UserFunctionError: A function raised, or gave what is no log density.
@@ -89,10 +92,39 @@ class Joint:
         if len(rows):
             own = {name: value[rows] for name, value in parameters.items()}
             with np.errstate(all="ignore"):  # far from the data, densities underflow
-                joint = self.density.of_data_set(known, own, At(dataset))
-                joint = joint - self.adapter.log_det(own)
-            result[rows] = np.where(np.isnan(joint), -np.inf, joint)
+                joint = self.density.of_data_set(known, own, At(dataset, label=label), nan=True)
+                moved = joint - self.adapter.log_det(own)
+            result[rows] = np.where(np.isnan(moved) & ~np.isnan(joint), -np.inf, moved)
         return result
+
+    @contextmanager
+    def at_hand(self) -> Iterator[None]:
+        """While the person's functions are called again and again."""
+        with ExitStack() as stack:
+            for function in self.density.functions:
+                stack.enter_context(function.at_hand())
+            yield
+
+    def refuse_unknown(
+        self, log_p: np.ndarray, theta: np.ndarray, dataset: int = 0, label: str = ""
+    ) -> None:
+        """Refuse log densities `(draw,)` of `theta (draw, dim)` that are NaN.
+
+        Errors:
+            UserFunctionError: One is.
+        """
+        function = self.density.likelihood
+        what = f"the log density by {function.name} is not a number (NaN)"
+        at = At(dataset, label=label)
+        refuse_where(np.isnan(log_p), what, function, self.parameters(theta), at)
+
+    def example(self, theta: np.ndarray) -> str:
+        """Parameters of `theta (dim,)`, in words."""
+        return said_of(self.parameters(theta[None]), 0)
+
+
+MOST_UNKNOWN = 0.5
+"""Share of candidates whose density may be NaN."""
 
 
 @dataclass(frozen=True)
@@ -102,14 +134,22 @@ class Evaluation:
     Arguments:
         known: Data, context and given.
         theta: `(candidate, dim)`.
-        dataset: Its place among all.
+        dataset, label: Its place among all, and what messages call it.
     """
 
     joint: Joint
     known: Mapping[str, Any]
     theta: np.ndarray
     dataset: int
+    label: str
 
     def done(self) -> np.ndarray:
-        """Log p(y, t) of each, `(candidate,)`."""
-        return self.joint.log_density(self.known, self.theta, self.dataset)
+        """Log p(y, t) of each, `(candidate,)`; NaN where numbers overflow.
+
+        Errors:
+            UserFunctionError: It is for most.
+        """
+        log_p = self.joint.log_density(self.known, self.theta, self.dataset, self.label)
+        if np.isnan(log_p).mean() > MOST_UNKNOWN:
+            self.joint.refuse_unknown(log_p, self.theta, self.dataset, self.label)
+        return log_p

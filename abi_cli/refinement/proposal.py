@@ -66,6 +66,7 @@ class OfDensity:
         self._width = np.where(wide, WIDER, 1.0).astype(np.float32)[None, :, None]
         fused = networks.inference_network.fuse_draws
         self._made = backend.compiled(self._make, fused=fused)
+        self._density = backend.compiled(networks.log_density)
 
     def _make(self, z: Any, told: Any, width: Any) -> tuple[Any, Any]:
         network, standardization = self._networks.inference_network, self._networks.standardization
@@ -73,6 +74,12 @@ class OfDensity:
         theta = standardization.restored(network.propose(z, c, width), mean, log_sd)
         standardized, log_det = standardization.standardized(theta, mean, log_sd)
         return theta, network.log_proposal(standardized, c) + log_det
+
+    def log_density(self, told: np.ndarray, theta: np.ndarray) -> np.ndarray:
+        """Of the networks, not of the candidates: log q of `theta (draw, dim)`, up to a block."""
+        padded = np.resize(theta.astype(np.float32), (BLOCK, theta.shape[1]))
+        found = self._density(padded, np.repeat(told[None], BLOCK, axis=0))
+        return backend.to_numpy(found)[: len(theta)].astype(np.float64)
 
     def block(self, told: np.ndarray, dataset: int, number: int) -> Candidates:
         """A block of them."""

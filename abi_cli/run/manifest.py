@@ -1,4 +1,4 @@
-"""What a run folder holds, by name; what a run says of itself: its manifest.json."""
+"""Names of what a run folder holds; the manifest, in which a run describes itself."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a run says of itself.
+    """The description that a run gives of itself.
 
     Arguments:
         name: The spec's name.

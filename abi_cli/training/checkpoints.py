@@ -36,7 +36,7 @@ LATEST, FACTS, ARRAYS = "latest", "state.json", "arrays.npz"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What is kept of a training.
+    """The state that is kept of a training.
 
     Arguments:
         step: Steps that were done, which names it.

@@ -1,4 +1,4 @@
-"""What the commands do, as functions of values: nothing here prints.
+"""The commands as functions of values: nothing here prints.
 
 The public door from Python. `load` opens a run for sampling and for densities; `train` (and
 `resume`), `sample`, `diagnose` (and `judge`, of draws that are there), `compare`, `estimate`,
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from abi_cli.workflow.streaming import stream
     from abi_cli.workflow.training import train
     from abi_cli.workflow.validation import Validation
+    from abi_cli.workflow.weighing import Weighing, weigh
 
 __all__ = [
     "Check",
@@ -60,6 +61,7 @@ __all__ = [
     "Started",
     "Target",
     "Validation",
+    "Weighing",
     "Wish",
     "check",
     "compare",
@@ -86,6 +88,7 @@ __all__ = [
     "stream",
     "summary",
     "train",
+    "weigh",
 ]
 
 _NAMES = {
@@ -115,6 +118,7 @@ _NAMES = {
     "streaming": "stream",
     "training": "train",
     "validation": "Validation",
+    "weighing": "Weighing weigh",
 }
 """Module → what it gives."""
 

@@ -1,4 +1,4 @@
-"""Whether the density that a spec names is that of its simulator, by simulated data sets."""
+"""Agreement of the density that a spec names with its simulator, by simulated data sets."""
 
 from __future__ import annotations
 
@@ -51,33 +51,37 @@ def disagreement_told(
     inferred = {variable.name for variable in layout.of("parameter", "nuisance")}
     data = {name: value for name, value in rows.items() if name not in inferred}
     log_p: list[np.ndarray] = []
-    begun = time.perf_counter()
-    for row in range(len(theta)):
-        asked = np.concatenate([theta[row][None], proposed[row]])
-        log_p.append(joint.log_density(known_of(data, row), asked, row))
-        if time.perf_counter() - begun > SECONDS:
-            break
+    begun = time.process_time()  # what else the machine does has no part in the answer
+    with joint.at_hand():
+        for row in range(len(theta)):
+            asked = np.concatenate([theta[row][None], proposed[row]])
+            label = f"{row} that was simulated"
+            found = joint.log_density(known_of(data, row), asked, row, label)
+            joint.refuse_unknown(found[:1], asked[:1], row, label)
+            log_p.append(np.where(np.isnan(found), -np.inf, found))
+            if time.process_time() - begun > SECONDS:
+                break
     seen = len(log_p)
-    found = disagreement(np.stack(log_p), theta[:seen], proposed[:seen])
-    if found is None:
+    told = disagreement(np.stack(log_p), theta[:seen], proposed[:seen])
+    if told is None:
         return None
     hint = (
         "A sign, a factor, a term of a parameter that is left out, another parametrization? It is "
         "log p(data | parameters), and log_prior, if there is one, log p(parameters)."
     )
     name = density.likelihood.name
-    if found.impossible:
+    if told.impossible:
         return UserFunctionError(
             f"{name} is not the density of what the likelihood simulates: it is zero for "
-            f"{found.impossible:,} of {found.datasets:,} simulated data sets",
+            f"{told.impossible:,} of {told.datasets:,} simulated data sets",
             hint=hint,
         )
     where = ""
-    if found.coordinate is not None:
-        where = f"; it shows most in {_changed_by(joint, theta[0], found.coordinate)}"
+    if told.coordinate is not None:
+        where = f"; it shows most in {_changed_by(joint, theta[0], told.coordinate)}"
     return UserFunctionError(
-        f"{name} is not the density of what the likelihood simulates, by {found.datasets:,} "
-        f"simulated data sets (p = {max(found.p, 1e-300):.0e}){where}",
+        f"{name} is not the density of what the likelihood simulates, by {told.datasets:,} "
+        f"simulated data sets (p = {max(told.p, 1e-300):.0e}){where}",
         hint=hint,
     )
 

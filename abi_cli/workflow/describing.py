@@ -1,4 +1,4 @@
-"""What is there: a run folder, a file of draws."""
+"""Descriptions of a run folder, of a file of draws."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from abi_cli.workflow.request import STDIN, need_piped
 
 @dataclass(frozen=True)
 class LearnedState:
-    """What a step of the adapter learned from the pilot, as plain lists; nothing in some steps."""
+    """State that a step of the adapter learned, as plain lists; some steps have none."""
 
     step: str
     values: dict[str, Any]
@@ -34,7 +34,7 @@ class LearnedState:
 
 @dataclass(frozen=True)
 class Description:
-    """What a run folder holds.
+    """The description of a run folder.
 
     Arguments:
         adapter: Its steps; none before training has ended.

@@ -22,15 +22,17 @@ from abi_cli.diagnostics import (
     measure_points,
 )
 from abi_cli.diagnostics.report import Study, study, write
-from abi_cli.diagnostics.summaries import likeness
 from abi_cli.errors import UsageError
 from abi_cli.listener import SILENT, Listener
 from abi_cli.model.quantities import OF_TRUTHS
 from abi_cli.ranges import ranges_of
 from abi_cli.run import DIAGNOSTICS, Run, open_run
 from abi_cli.variables import Datasets, count
+from abi_cli.workflow.exactly import exact_of
+from abi_cli.workflow.guarded import OnUnlike
 from abi_cli.workflow.opening import has_draws, model_of
 from abi_cli.workflow.provenance import provenance
+from abi_cli.workflow.refining import Refiner
 from abi_cli.workflow.refusing import blaming_the_run, refusing
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
@@ -52,7 +54,7 @@ from abi_cli.workflow.validation import (
 )
 
 if TYPE_CHECKING:
-    from abi_cli.approximator import Approximator
+    pass
 
 
 USUAL_DRAWS = 1000
@@ -75,6 +77,7 @@ def diagnose(
     seed: int | None = None,
     observed: Path | None = None,
     near: bool = False,
+    refine: bool = False,
     selection: Selection = USUAL_SELECTION,
     shown: str | None = None,
     pdf: bool = False,
@@ -95,6 +98,7 @@ def diagnose(
         seed: Of both; the run's by default.
         observed: Real data, to be held against simulated ones.
         near: Whether posteriors are judged by simulated data sets near each of these, too.
+        refine: Whether posteriors are held against refined ones, too, by `log_likelihood`.
         selection: Quantities beside those of the spec, or some of them to leave out.
         shown: The data set whose posterior is shown, counted from 0.
         pdf: Write figures as PDF, too.
@@ -113,6 +117,7 @@ def diagnose(
             "--draws": draws,
             "--show": shown,
             "--near": near,
+            "--refine": refine,
             "-s": selection.added,
             "--skip": selection.skipped,
         }
@@ -120,12 +125,14 @@ def diagnose(
     target.claim()
     folder = target.path or run.path / DIAGNOSTICS
     placing.refuse_locked(folder)
-    tell_files(model, listener)
-    session = Session(run, model.spec, compute, listener)
+    refiner = Refiner.of(run, jobs=compute.workers(), listener=listener) if refine else None
+    if refiner is None:
+        tell_files(model, listener)
+    session = Session(run, model.spec, compute, listener, refiner=refiner)
     of = _Examined(
         session,
         model,
-        real=session.read_all(observed) if observed else None,
+        real=replace(session, on_unlike=OnUnlike.OFF).read_all(observed) if observed else None,
         near=near,
         data=validation.data,
         seed=seed,
@@ -149,11 +156,12 @@ class _Points:
     """What is found of a network without draws."""
 
     metrics: PointMetrics
+    told: str
 
     def write(self, place: Path, *, listener: Listener, pdf: bool) -> None:
         """Into a folder."""
-        for note in likeness(self.metrics.observed):
-            listener.note(note)
+        if self.told:
+            listener.note(self.told)
         diagnose_points(self.metrics, place, listener=listener, pdf=pdf)
 
 
@@ -196,10 +204,10 @@ class _Examined:
     skipped: Sequence[str]
 
     def estimated(self, simulated: Datasets, limits: Limits) -> _Points:
-        """How the estimates of a network without draws do."""
+        """Metrics of the estimates of a network without draws."""
         networks, run = self.session.networks, self.session.run
         with blaming_the_run(run, data=self.data):
-            summaries = _summaries(networks, simulated, self.real)
+            summaries = _summaries(self.session, simulated, self.real)
             estimates = networks.estimate(simulated)
         points = measure_points(
             networks.inference_network.names,
@@ -208,17 +216,18 @@ class _Examined:
             labels=self._labels(),
             limits=limits,
         )
-        return _Points(replace(points, observed=summaries.typicality()))
+        return _Points(replace(points, observed=dict(summaries.p)), summaries.told)
 
     def drawn(self, simulated: Datasets, limits: Limits) -> _Draws:
-        """How draws do."""
+        """Metrics of draws."""
         last = count(simulated) - 1
         if self.shown is not None and not (self.shown.isdecimal() and int(self.shown) <= last):
             raise UsageError(f"Expected --show 0 to {last}; got {self.shown}")
         session, model, run = self.session, self.model, self.session.run
         with blaming_the_run(run, data=self.data):
-            summaries = _summaries(session.networks, simulated, self.real)
+            summaries = _summaries(session, simulated, self.real)
             answers = _answers(session, model, simulated, draws=self.draws, seed=self.seed)
+        exact = exact_of(session, simulated, seed=self.seed) if session.refiner else None
         inputs = Inputs(
             estimates=answers.estimates,
             truths=answers.truths,
@@ -240,6 +249,7 @@ class _Examined:
             computed=model.judged.functions,
             skipped=dict.fromkeys(self.skipped, "--skip"),
             likelihood=model.judged.density is not None,
+            exact=exact,
             limits=limits,
             source=provenance(run, model.spec, seed=self.seed),
         )
@@ -314,14 +324,18 @@ def _answers(
     return _Answers(estimates, truths, density, shares, notes)
 
 
-def _summaries(approximator: Approximator, simulated: Datasets, real: Loaded | None) -> Summaries:
+def _summaries(session: Session, simulated: Datasets, real: Loaded | None) -> Summaries:
     """What the network makes of simulated data sets, and of real ones where there are some."""
-    observed = {}
-    if real is not None:
-        with refusing(real, approximator.layout):
-            rows = approximator.summaries(real.datasets)
-        observed = dict(zip(real.labels, rows, strict=True))
-    return Summaries(approximator.summaries(simulated), observed)
+    approximator = session.networks
+    made = approximator.summaries(simulated)
+    if real is None:
+        return Summaries(made, {})
+    with refusing(real, approximator.layout):
+        rows = approximator.summaries(real.datasets)
+    observed = dict(zip(real.labels, rows, strict=True))
+    scores, told = session.guarding().judged(real)
+    p = {} if scores is None else dict(zip(real.labels, map(float, scores.p), strict=True))
+    return Summaries(made, observed, p, told)
 
 
 def _bring_to_earth(

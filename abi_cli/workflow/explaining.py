@@ -1,4 +1,4 @@
-"""What a word means: a part or field of a spec, the code of a problem, a topic of the pages."""
+"""Explanations of words: parts and fields of a spec, codes of problems, topics of the manual."""
 
 from __future__ import annotations
 

@@ -142,6 +142,24 @@ class Guarding:
         look = self.guard.reference.look_at(loaded.datasets, self.layout, summaries)
         return self.guard.scores(look, told=UNLIKE)
 
+    def judged(self, loaded: Loaded) -> tuple[Scores | None, str]:
+        """What the guard makes of data sets, and a sentence on them; empty where there is none.
+
+        Errors:
+            DataError: The networks can't take one.
+        """
+        scores = self.look(loaded)
+        if scores is None or self.guard is None:
+            return None, ""
+        verdict = Verdict(len(self.guard.reference))
+        verdict.add(loaded.labels, scores)
+        if told := verdict.told():
+            return scores, f"Observed data: {told}. {HINT}"
+        least, number = int(scores.p.argmin()), len(scores.p)
+        which = f"{loaded.labels[least]} is the least usual of {number:,}" if number > 1 else ""
+        usual = ", ".join(filter(None, (which, f"p = {scores.p[least]:.2g}")))
+        return scores, f"Observed data are like the simulations ({usual})."
+
     def of(self, loaded: Loaded) -> Loaded | None:
         """The same data sets with their scores, but for those that are skipped; None where all are.
 

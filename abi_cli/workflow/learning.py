@@ -1,4 +1,4 @@
-"""What a new training and one that goes on have in common: learning in a run folder."""
+"""Learning in a run folder, which a new training and one that goes on have in common."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What training made.
+    """Results of a training.
 
     Arguments:
         run: The run folder.
@@ -58,7 +58,7 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be learned.
+    """The job of a training.
 
     Arguments:
         model: With a complete spec, whose epochs are those of the whole training.

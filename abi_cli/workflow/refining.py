@@ -17,7 +17,7 @@ from abi_cli.listener import Listener
 from abi_cli.model.evaluation import known_of
 from abi_cli.run import Run
 from abi_cli.spec import Spec
-from abi_cli.variables import DrawBlock, take
+from abi_cli.variables import Datasets, DrawBlock, take
 from abi_cli.workflow.agreeing import refuse_disagreement
 from abi_cli.workflow.drawing import Drawing
 from abi_cli.workflow.opening import model_of
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from abi_cli.approximator import Approximator
     from abi_cli.refinement.joint import Joint
     from abi_cli.refinement.proposal import Proposal
-    from abi_cli.refinement.refining import Certificate, Refined
+    from abi_cli.refinement.results import Certificate, Refined
 
 TOLD = ("khat", "ess", "log_evidence", "log_evidence_error", "rhat")
 """What is told of each data set's refinement beside its draws."""
@@ -58,6 +58,7 @@ class Refiner:
     jobs: int
     listener: Listener
     certificates: dict[str, Certificate] = field(default_factory=dict)
+    _failed: dict[str, None] = field(default_factory=dict)
     _made: dict[int, tuple[Joint, Proposal]] = field(default_factory=dict)
 
     @classmethod
@@ -103,29 +104,54 @@ class Refiner:
             self._made[seed] = joint, proposal_of(networks, seed)
         return self._made[seed]
 
-    def _refined(
+    def refined(
         self,
         networks: Approximator,
         loaded: Loaded,
         *,
         draws: int,
         seed: int,
-        first: int,
-        resample: bool,
+        first: int = 0,
+        resample: bool = False,
     ) -> Iterator[tuple[Joint, Refined]]:
-        from abi_cli.refinement.refining import Refining, Sharing, Wanted
+        """The density of each data set, and its refined posterior as weighted candidates.
+
+        Arguments, Errors:
+            As of `draws`; without `resample` no candidates are chosen as draws.
+        """
+        from abi_cli.refinement.refining import Refining, Sharing
+        from abi_cli.refinement.results import Wanted
 
         joint, proposal = self._with(networks, seed)
-        inferred = {v.name for v in self.run.layout.of("parameter", "nuisance")}
-        data = {n: value for n, value in loaded.datasets.items() if n not in inferred}
-        known = [known_of(data, row) for row in range(len(loaded.labels))]
+        known = [self.known(loaded.datasets, row) for row in range(len(loaded.labels))]
         told = _told_alone(networks, loaded)
         with Sharing(self.jobs) as sharing:
             work = Refining(joint, proposal, Wanted(draws, seed, resample=resample), sharing)
-            refined = work.refined(known, told, first)
+            refined = work.refined(known, told, first, loaded.labels)
             for label, one in zip(loaded.labels, refined, strict=True):
                 self.certificates[label] = one.certificate
+                if one.certificate.how == "failed":
+                    self._failed[label] = None
                 yield joint, one
+
+    def known(self, datasets: Datasets, row: int) -> dict[str, Any]:
+        """What a density is given of a data set, beside parameters."""
+        inferred = {v.name for v in self.run.layout.of("parameter", "nuisance")}
+        return known_of({n: v for n, v in datasets.items() if n not in inferred}, row)
+
+    def log_density(
+        self, networks: Approximator, one: Datasets, theta: np.ndarray, seed: int
+    ) -> np.ndarray:
+        """Log q of draws `theta (draw, dim)` on the scale of networks that have a density.
+
+        Arguments:
+            one: A single data set.
+        """
+        proposal = self._with(networks, seed)[1]
+        density = getattr(proposal, "log_density", None)
+        if density is None:
+            raise ValueError("Expected networks with a density; got others")
+        return np.asarray(density(networks.told_of(one)[0], theta))
 
     def draws(
         self, networks: Approximator, loaded: Loaded, *, draws: int, seed: int, first: int = 0
@@ -141,7 +167,7 @@ class Refiner:
             SpecError: The densities don't fit what the run has learned.
             Unanswerable: A posterior is not finite.
         """
-        made = self._refined(networks, loaded, draws=draws, seed=seed, first=first, resample=True)
+        made = self.refined(networks, loaded, draws=draws, seed=seed, first=first, resample=True)
         for place, (joint, one) in enumerate(made):
             parameters = joint.parameters(one.theta[one.draws])
             values = self.run.layout.parameters_of(parameters, (1, draws))
@@ -166,7 +192,7 @@ class Refiner:
         """
         from abi_cli.refinement.summaries import weighted
 
-        made = self._refined(networks, loaded, draws=draws, seed=seed, first=first, resample=False)
+        made = self.refined(networks, loaded, draws=draws, seed=seed, first=first, resample=False)
         for place, (joint, one) in enumerate(made):
             parameters = joint.parameters(one.theta)
             found = {}
@@ -212,8 +238,14 @@ class Refiner:
         ]
 
     def failed(self) -> list[str]:
-        """Labels of the data sets that could not be refined."""
-        return [label for label, one in self.certificates.items() if one.how == "failed"]
+        """Labels of the data sets that could not be refined, for all that come later."""
+        return [*self._failed]
+
+    def forget(self, *, failed: bool = True) -> None:
+        """What is known of the data sets so far; of those that failed, too, unless told not to."""
+        self.certificates.clear()
+        if failed:
+            self._failed.clear()
 
     def tell(self) -> None:
         """Say how it went, after the last data set."""
@@ -234,6 +266,16 @@ class Refiner:
         if known:
             parts.append(f"log evidence to ±{max(known):.2g} or better")
         self.listener.note("; ".join(parts) + ". A mode that the networks miss is not found")
+        if unknown := {label: one for label, one in each if one.unknown}:
+            label, worst = max(unknown.items(), key=lambda item: item[1].unknown)
+            name = self.model.judged.density.likelihood.name if self.model.judged.density else ""
+            self.listener.warn(
+                f"{name} is not a number (NaN) for up to {100 * worst.unknown:.2g} % of the "
+                f"candidates of {_data_sets(list(unknown))}, such as {worst.example} of {label}: "
+                "they count as impossible",
+                hint="Where numbers overflow far from the data that does no harm. Else write the "
+                "density so that it stays finite.",
+            )
         if repeated := [label for label, one in each if one.repeated and one.how != "failed"]:
             self.listener.warn(
                 f"some draws of {_data_sets(repeated)} are there more than once: too few of the "

@@ -23,6 +23,7 @@ from abi_cli.run import DIAGNOSTICS
 from abi_cli.workflow.describing import METRICS, verdict_in
 from abi_cli.workflow.drawing import USUAL_DRAWS, Drawing
 from abi_cli.workflow.guarded import SCORE
+from abi_cli.workflow.leaving import Leaving, Told, statements
 from abi_cli.workflow.opening import model_of, refuse_without_draws
 from abi_cli.workflow.plotting import MOST_IN_ONE, Replicating
 from abi_cli.workflow.provenance import provenance
@@ -133,8 +134,12 @@ def report(
     shown = shown.only(parameters)
     full = rows if datasets or len(rows) <= IN_FULL else oddest(shown, loaded, IN_FULL)
     replicas = None if model is None else Replicating(session, model, loaded, drawn, seed)
-    parts = _parts(session, shown, drawn, full, replicas)
-    said = _statements(session, parts, heard, likeness, model=model)
+    simulator = None if model is None else model.simulator
+    told = _told(Leaving(session, simulator, seed), loaded, full, shown, listener)
+    parts = _parts(session, shown, drawn, full, replicas, told)
+    said = _statements(
+        session, parts, heard, [*likeness, *statements([*told.values()])], model=model
+    )
     page = _page(session, shown, drawn, parts, said, model=model, seed=seed, named=bool(datasets))
     with listener.task("drawing", len(_pictures(page)), "pictures") as progress:
         images = {}
@@ -198,6 +203,7 @@ def _parts(
     drawn: Draws,
     rows: Sequence[int],
     replicas: Replicating | None,
+    told: Mapping[int, Told],
 ) -> list[Part]:
     """The data sets that are shown in full."""
     prediction = None if replicas is None else replicas.of(rows)
@@ -213,8 +219,22 @@ def _parts(
             pictures.append(predictive(prediction, place, series=series, times=times))
         statistics = _statistics(drawn, shown, [row])
         own = [(shown.known(name), values) for _, name, values in statistics.rows()]
-        parts.append(Part(label, own, pictures, checks.get(label, ())))
+        moved = told[row].rows() if row in told else ()
+        parts.append(Part(label, own, pictures, checks.get(label, ()), moved))
     return parts
+
+
+def _told(
+    leaving: Leaving, loaded: Loaded, rows: Sequence[int], shown: Shown, listener: Listener
+) -> dict[int, Told]:
+    """The influence of members, of the data sets that are sets."""
+    found = {}
+    with listener.task("leaving members out", len(rows), "data sets") as progress:
+        for row in rows:
+            if (told := Told.of(leaving, loaded, row, shown.known)) is not None:
+                found[row] = told
+            progress.advance()
+    return found
 
 
 def _statistics(drawn: Draws, shown: Shown, rows: Sequence[int]) -> Statistics:

@@ -1,4 +1,4 @@
-"""What commands have in common: where to compute, where to write, which model is meant."""
+"""Requests that commands have in common: where to compute, where to write, which model is meant."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _STDOUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 @dataclass(frozen=True)
 class Compute:
-    """Where and how wide to compute.
+    """The place to compute, and how many processes to use.
 
     Arguments:
         backend: tensorflow, jax or torch; None for KERAS_BACKEND, the spec's, TensorFlow.
@@ -59,18 +59,18 @@ class Compute:
     defaults: frozenset[str] = frozenset()
 
     def workers(self) -> int:
-        """How many processes simulate."""
+        """The number of processes that simulate."""
         return usable_cores() if self.jobs is None else self.jobs
 
 
 def usable_cores() -> int:
-    """How many cores this process may use, which on a shared machine is not how many there are."""
+    """The number of cores that this process may use: on a shared machine fewer than there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where a result goes.
+    """The place that a result goes to.
 
     Arguments:
         path: A file or folder; None, or `-`, for standard output, or for the command's usual place.

@@ -119,6 +119,8 @@ class Streaming:
                 own = {name: value[: number - start] for name, value in block.values.items()}
                 told = {name: value[: number - start] for name, value in block.told.items()}
                 yield DrawBlock(start, block.first_draw, own, told=told)
+        if self.session.refiner is not None:  # a stream has no end
+            self.session.refiner.forget(failed=False)
 
     def _posteriors(self, loaded: Loaded, rows: np.ndarray) -> Iterator[str]:
         """In text, of data sets that follow each other.

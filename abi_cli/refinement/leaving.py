@@ -1,0 +1,88 @@
+r"""Expected log predictive density, member by member, each left out in turn.
+
+With weighted candidates θ_s of the posterior p(θ | y), the posterior without member i has weights
+w_s / p(y_i | θ_s), whose tail is smoothed (Vehtari et al. 2017, arXiv:1507.04544; of candidates
+from another distribution: Magnusson et al. 2019, arXiv:1904.10679), and
+
+    elpd = Σ_i log p(y_i | y_−i),    se = √(N Var_i log p(y_i | y_−i)).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from abi_cli.refinement.weights import threshold
+
+CANDIDATES = 4_096
+"""That are looked at, of many."""
+
+FEWEST = 100
+"""Members from where on a difference can be told."""
+
+LEAST = 4.0
+"""Difference below which nothing can be told (Sivula et al. 2020, arXiv:2008.10296)."""
+
+
+@dataclass(frozen=True)
+class Elpd:
+    """Of one data set.
+
+    Arguments:
+        each: Log p(y_i | y_−i), `(member,)`.
+        khat: Of the weights without each, `(member,)`.
+        candidates: How many they rest on.
+    """
+
+    each: np.ndarray
+    khat: np.ndarray
+    candidates: int
+
+    @property
+    def total(self) -> float:
+        """Their sum."""
+        return float(self.each.sum())
+
+    @property
+    def error(self) -> float:
+        """Its standard error over other data sets of so many members."""
+        return _error(self.each)
+
+    @property
+    def bad(self) -> int:
+        """Members whose k-hat is too large."""
+        return int((self.khat > threshold(self.candidates)).sum())
+
+    def minus(self, other: Elpd) -> tuple[float, float]:
+        """The difference of both, and its standard error."""
+        away = self.each - other.each
+        return float(away.sum()), _error(away)
+
+    def word(self, other: Elpd) -> str:
+        """Better or worse than another, where that can be told."""
+        difference, error = self.minus(other)
+        if abs(difference) < LEAST or len(self.each) < FEWEST or abs(difference) < 2 * error:
+            return "can't tell"
+        return "better" if difference > 0 else "worse"
+
+
+def _error(each: np.ndarray) -> float:
+    return math.sqrt(len(each)) * float(each.std(ddof=1)) if len(each) > 1 else math.nan
+
+
+def elpd(log_likelihood: np.ndarray, weights: np.ndarray) -> Elpd:
+    """Of candidates of a posterior.
+
+    Arguments:
+        log_likelihood: `(candidate, member)`.
+        weights: `(candidate,)`, above 0.
+    """
+    from arviz_stats.base import array_stats
+
+    floor = np.finfo(np.float64).min / 4
+    own = np.maximum(log_likelihood.T[:, None], floor)  # (member, chain, candidate)
+    log_p = np.broadcast_to(np.log(weights), own.shape)
+    each, khat, _ = array_stats.loo_approximate_posterior(own, log_p, np.zeros(own.shape))
+    return Elpd(np.asarray(each, np.float64), np.asarray(khat, np.float64), len(weights))

@@ -1,0 +1,272 @@
+"""Leave-one-out: how much a posterior depends on each member of a set, by the networks alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from abi_cli import backend
+from abi_cli.data import Loaded
+from abi_cli.data.entries import listing
+from abi_cli.diagnostics.posterior_page import Moved, Statement, Tone
+from abi_cli.guard import UNLIKE
+from abi_cli.guard.influence import Influence, members_of, without_each
+from abi_cli.model.simulator import Simulator
+from abi_cli.model.streams import Purpose, noise
+from abi_cli.variables import Datasets, Ragged, concatenate, count, take
+from abi_cli.workflow.request import Compute
+from abi_cli.workflow.session import Session
+from abi_cli.workflow.simulating import Rows, simulate_rows
+
+DRAWS = 500
+"""Of each posterior, made from the same noise."""
+
+TOGETHER = 32
+"""Posteriors at once."""
+
+SETS, MEMBERS = 60, 6_000
+"""Simulated sets that a maximum is held against; fewer where they have many members in all."""
+
+FEWEST = 3
+"""Members of a set of which one may be left out."""
+
+LONGEST = 1_000
+"""Members of a set that are left out in turn, at the most."""
+
+
+@dataclass
+class Leaving:
+    """Leaves members out.
+
+    Arguments:
+        simulator: Makes the sets that shifts are held against; None to hold them against nothing.
+    """
+
+    session: Session
+    simulator: Simulator | None
+    seed: int
+    _usual: dict[tuple[tuple[str, float], ...], np.ndarray] = field(default_factory=dict)
+
+    @cached_property
+    def _inverse(self) -> Any:
+        networks = self.session.networks
+        return backend.compiled(networks.inverse, fused=networks.inference_network.fuse_draws)
+
+    def of(self, loaded: Loaded, row: int) -> Influence | None:
+        """The influence of the members of a data set; None where it is no set, or a bad size.
+
+        Errors:
+            UserFunctionError: A simulation failed.
+        """
+        layout = self.session.run.layout
+        roles = layout.of("context", "given", "observable")
+        one = take({v.name: loaded.datasets[v.name] for v in roles}, np.array([row]))
+        names = members_of(layout, one, self.session.spec.series())
+        size = _size(one, names)
+        if not FEWEST <= size <= LONGEST:
+            return None
+        left = without_each(layout, one, names)
+        unlike = self._unlike(one, left)
+        shifts = self._shifts(one, left)
+        shifts[:, list(unlike)] = np.nan
+        elements = tuple(e for v in layout.of("parameter") for e in v.elements())
+        return Influence(elements, shifts, self._usual_of(one, size), unlike)
+
+    def _unlike(self, one: Datasets, left: Datasets) -> dict[int, str]:
+        """Members without which the rest is unlike simulated sets, and in what.
+
+        Of a set that is itself unlike them, those without which it is so in something else, too.
+        """
+        guard = self.session.guard
+        if guard is None:
+            return {}
+        layout = self.session.run.layout
+        every = concatenate([one, left])
+        summaries = self.session.networks.summaries(every)
+        look = guard.reference.look_at(every, layout, summaries)
+        scores = guard.scores(look, told=UNLIKE)
+        limit = min(UNLIKE, 1 / (10 * len(scores.p)))
+        found, whole = {}, _of_what(scores.reasons[0])
+        for i, (p, reason) in enumerate(zip(scores.p[1:], scores.reasons[1:], strict=True)):
+            already = scores.p[0] < limit and (p > scores.p[0] or _of_what(reason) == whole)
+            if p < limit and not already:
+                found[i] = reason
+        return found
+
+    def _shifts(self, one: Datasets, left: Datasets) -> np.ndarray:
+        """`(element, member)`, in posterior sds."""
+        told = self.session.networks.told_of(one), self.session.networks.told_of(left)
+        moments = list(self._moments(np.concatenate(told)))
+        mean = np.stack([m for m, _ in moments])
+        sd = np.maximum(moments[0][1], 1e-300)
+        return np.asarray(((mean[1:] - mean[0]) / sd).T)
+
+    def _moments(self, told: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Mean and sd `(element,)` of each posterior, all from the same noise."""
+        networks, layout = self.session.networks, self.session.run.layout
+        shape = DRAWS, networks.inference_network.noise_dim
+        z = np.repeat(noise(self.seed, 0, draw_block=0, shape=shape)[None], TOGETHER, axis=0)
+        for begin in range(0, len(told), TOGETHER):
+            part = told[begin : begin + TOGETHER]
+            padded = np.resize(part, (TOGETHER, told.shape[1]))[:, None]
+            for theta in backend.to_numpy(self._inverse(z, padded))[: len(part)]:
+                made = networks.adapter.inverse({"inference_variables": theta})
+                columns = [np.asarray(made[v.name], np.float64) for v in layout.of("parameter")]
+                flat = np.concatenate([c.reshape(DRAWS, -1) for c in columns], axis=1)
+                yield flat.mean(axis=0), flat.std(axis=0)
+
+    def _usual_of(self, one: Datasets, size: int) -> np.ndarray:
+        """The largest shift of each of some simulated sets of the same context, `(set,)`."""
+        if self.simulator is None:
+            return np.zeros(0)
+        layout = self.session.run.layout
+        fixed = {
+            v.name: value[0].item()
+            for v in layout.of("context")
+            if isinstance(value := one[v.name], np.ndarray) and not v.event
+        }
+        key = tuple(sorted(fixed.items()))
+        if key not in self._usual:
+            number = int(np.clip(MEMBERS // size, 10, SETS))
+            rows = Rows(self.simulator, self.seed, Purpose.GUARD, 0, number, fixed)
+            compute = Compute(jobs=0)
+            made = simulate_rows(rows, compute=compute, listener=self.session.listener)
+            data = {name: made[name] for name in one}
+            self._usual[key] = np.array([self._largest(data, k) for k in range(count(data))])
+        return self._usual[key][np.isfinite(self._usual[key])]
+
+    def _largest(self, data: Datasets, row: int) -> float:
+        layout = self.session.run.layout
+        one = take(data, np.array([row]))
+        names = members_of(layout, one, self.session.spec.series())
+        if _size(one, names) < FEWEST:
+            return float("nan")
+        return float(np.abs(self._shifts(one, without_each(layout, one, names))).max())
+
+
+def _of_what(reason: str) -> str:
+    """The statistic that a reason is about: "sd of x", of "sd of x = 0, simulated 1 to 2"."""
+    return re.split(r"(?: =)? [−\d]", reason, maxsplit=1)[0]
+
+
+def _size(one: Datasets, names: tuple[str, ...]) -> int:
+    value = one[names[0]] if names else None
+    return int(value.row_size[0]) if isinstance(value, Ragged) else 0
+
+
+def member_place(loaded: Loaded, row: int, member: int, names: tuple[str, ...]) -> str:
+    """Where a member is in the file: "data.csv, row 5"."""
+    value, variable = loaded.datasets[names[-1]], names[-1]
+    if not isinstance(value, Ragged):
+        return f"member {member}"
+    at = int(value.starts()[row]) + member
+    place = loaded.cell(variable, (at, *(0 for _ in value.values.shape[1:])))
+    return place.partition(", column")[0]
+
+
+NAMED = 5
+"""Members of a data set that are shown."""
+
+LARGE = 0.5
+"""Shift in posterior sds from which on it is worth a warning, if it is unusual."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """The influence of the members of a data set, for a page.
+
+    Arguments:
+        label: Of the data set.
+        places: Of members: where they are in the file.
+        known: Element of a parameter → its title.
+    """
+
+    label: str
+    found: Influence
+    places: Callable[[int], str]
+    known: Callable[[str], str]
+
+    @classmethod
+    def of(
+        cls, leaving: Leaving, loaded: Loaded, row: int, known: Callable[[str], str]
+    ) -> Told | None:
+        """That of a data set; None where it is no set."""
+        found = leaving.of(loaded, row)
+        if found is None:
+            return None
+        run = leaving.session.run
+        one = take(
+            {
+                v.name: loaded.datasets[v.name]
+                for v in run.layout.variables
+                if v.name in loaded.datasets
+            },
+            np.array([row]),
+        )
+        names = members_of(run.layout, one, leaving.session.spec.series())
+        return cls(loaded.labels[row], found, lambda i: member_place(loaded, row, i, names), known)
+
+    @property
+    def rare(self) -> bool:
+        """Whether a member moves the posterior farther than one of any simulated set does."""
+        usual, own = self.found.usual, self.found.by_member.max()
+        return bool(len(usual) and own > max(usual.max(), LARGE))
+
+    def rows(self) -> list[Moved]:
+        """The most influential members, and those that can't be left out."""
+        unlike = [Moved(self.places(i), None, why) for i, why in self.found.unlike.items()]
+        moved = []
+        for member in np.argsort(-self.found.by_member, kind="stable").tolist():
+            if member not in self.found.unlike:
+                name, shift = self.found.most_moved(member)
+                moved.append(Moved(self.places(member), shift, self.known(name)))
+        return [*unlike[:NAMED], *moved[:NAMED]]
+
+    def said(self) -> str:
+        """Its most influential member, in a sentence."""
+        member = int(self.found.by_member.argmax())
+        name, shift = self.found.most_moved(member)
+        usual = self.found.usual
+        return (
+            f"without {self.places(member)}, {self.known(name)} of data set {self.label} is "
+            f"{abs(shift):.1f} posterior sds {'higher' if shift > 0 else 'lower'} (the most in "
+            f"{len(usual)} simulated sets: {usual.max():.1f})"
+        )
+
+
+def statements(told: Sequence[Told]) -> Iterator[Statement]:
+    """What there is to know of influential members."""
+    if not told:
+        return
+    unlike = [
+        f"{one.places(i)} of data set {one.label} ({why})"
+        for one in told
+        for i, why in one.found.unlike.items()
+    ]
+    if unlike:
+        yield Statement(
+            Tone.WARNING,
+            "All depends on a single member",
+            f"Without it the others are unlike any simulated set: {listing(unlike)}. What the "
+            "posterior would be without it can't be told.",
+            "Is it right? Can the others tell the parameters at all?",
+        )
+    if rare := [one.said() for one in told if one.rare]:
+        text = "; ".join(rare)
+        yield Statement(
+            Tone.WARNING,
+            "A single member moves the posterior",
+            f"{text[0].upper()}{text[1:]}.",
+            "Look at these members. A likelihood with heavier tails depends less on them.",
+        )
+    if not unlike and not rare:
+        yield Statement(
+            Tone.GOOD,
+            "No single member rules a posterior",
+            "Left out in turn, none moves it farther than members of simulated sets do.",
+        )
