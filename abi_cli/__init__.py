@@ -6,8 +6,7 @@ A map of the package. A file imports only from lines below its own, or from its 
     cli, options, ending, completing    the commands: signatures, help, exit codes, completion
     console/       what people and pipes see: tables, progress, errors, JSON
     workflow/      one function per command, values in, values out; the door from Python
-    run, room, manifest, integrity    the run folder: written whole, in nobody's place, read back
-    archive, model_file         model.keras: an approximator in a file, of whomever
+    run/           the run folder: written whole, in nobody's place, read back; model.keras in it
     refinement/    posteriors made exact by the model's density: weights, chains, a certificate
     data/          data sets and draws in and out: csv, json, npz, netcdf, parquet
     diagnostics/   metrics, verdict, pictures; NumPy and SciPy only, for draws from anywhere
@@ -22,8 +21,8 @@ A map of the package. A file imports only from lines below its own, or from its 
     spec/          reading YAML with positions, schema, overrides, defaults
     backend/       TensorFlow, JAX or PyTorch: the choice, and all that differs
     underway      what a person's code is doing in this process; what ends it, if nothing else does
-    registry, variables, spreads, ranges, listener, placing, locks
-    digests, hashing, harmless, finite, memory, errors
+    registry, variables, spreads, ranges, listener, placing
+    digests, digits, hashing, harmless, finite, memory, errors
 
 and data goes one way:
 

@@ -12,7 +12,7 @@ posteriors only by a constant (Papamakarios & Murray 2016, arXiv:1605.06376; Rad
 arXiv:2003.06281). Draws are made from NumPy's counter-based noise and mapped back to the user's
 scale; densities are those of the user's scale, by the log-determinant of the adapter.
 
-How it is kept in a file is written in `abi_cli.archive`.
+How it is kept in a file is written in `abi_cli.run.archive`.
 """
 
 from __future__ import annotations

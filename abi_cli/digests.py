@@ -1,4 +1,4 @@
-"""What files are told apart by."""
+"""Digests, by which files are told apart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How any command ends: what leaves it becomes a message and an exit code."""
+"""The end of any command: an error that leaves it becomes a message and an exit code."""
 
 from __future__ import annotations
 

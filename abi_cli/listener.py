@@ -1,4 +1,4 @@
-"""How long work tells whoever started it what it is doing, without printing."""
+"""Listeners, whom long work tells what it is doing, without printing."""
 
 from __future__ import annotations
 

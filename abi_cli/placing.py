@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import socket
@@ -128,23 +129,31 @@ def back_up(target: Path) -> Path | None:
 
 
 @contextlib.contextmanager
-def writing(target: Path) -> Iterator[None]:
-    """Say of a failed write where it was to go.
+def writing(target: Path | None) -> Iterator[None]:
+    """Say of a failed write where it was to go: the system's errors of writing become ours.
+
+    Arguments:
+        target: None is standard output.
 
     Errors:
-        OutputError: For every `OSError`.
+        OutputError: For every `OSError` but a broken pipe, which stays what it is.
     """
+    place = "standard output" if target is None else target
     try:
         yield
     except BrokenPipeError:
         raise
     except FileNotFoundError as error:
+        folder = target and target.parent
         raise OutputError(
-            f"can't write {target}: the folder {target.parent} is no longer there",
-            hint="Was it moved, or removed? Name another place with -o.",
+            f"can't write {place}: there is no folder {folder}",
+            hint="Was it moved, or removed? Make it again, or name another place with -o.",
         ) from error
     except OSError as error:
+        full = error.errno == errno.ENOSPC
         raise OutputError(
-            f"can't write {target}: {error.strerror or error}",
-            hint="Look at the free space and the permissions there, or write elsewhere with -o.",
+            f"can't write {place}: {error.strerror or error}",  # HDF5 gives a text only
+            hint="Free some space, then run it again; or write elsewhere with -o."
+            if full
+            else "Look at the permissions there, or write elsewhere with -o.",
         ) from error

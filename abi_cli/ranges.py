@@ -35,7 +35,7 @@ class Range:
         return np.asarray((values < self.low - room) | (values > self.high + room))
 
     def distance(self, values: np.ndarray) -> np.ndarray:
-        """How far outside it values lie; 0 within."""
+        """The distance of values outside it; 0 within."""
         away = np.maximum(
             self.low - values.astype(np.float64), values.astype(np.float64) - self.high
         )

@@ -1,4 +1,4 @@
-"""Which numbers differ, and which differ no more than single precision can tell.
+"""Spreads of numbers: which differ, and which differ no more than single precision can tell.
 
 Networks compute in single precision, and data often come in it. An sd that is below what it
 resolves of the numbers themselves is rounding, or as good as none: divided by it, a value that is

@@ -1,4 +1,4 @@
-"""What a person's code is doing in this process, for whoever watches over it.
+"""The work that a person's code is doing in this process, for whoever watches over it.
 
 A function may end the process that it runs in, or never come to its end. So this is known of it at
 any time: whether it runs, on what, and for how long. The number of the unit that is being simulated
@@ -27,7 +27,7 @@ leave: Callable[[int], NoReturn] = os._exit
 
 
 class Stopped(BaseException):
-    """What keeps a person's function from going on; no `except Exception` of theirs catches it."""
+    """An end of a person's function; no `except Exception` of theirs catches it."""
 
 
 class EndsProcess(Stopped):
@@ -43,7 +43,7 @@ class TakesTooLong(Stopped):
 
 
 class Seen(NamedTuple):
-    """What a cell says.
+    """The contents of a cell.
 
     Arguments:
         entry: Of a piece of work; another has another number.
@@ -59,7 +59,7 @@ class Seen(NamedTuple):
 
 
 class Cell:
-    """Where a piece of work is, in `SIZE` bytes that processes may share.
+    """The place of a piece of work, in `SIZE` bytes that processes may share.
 
     Arguments:
         memory: The bytes; None for some of its own.

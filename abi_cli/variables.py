@@ -1,4 +1,4 @@
-"""What a data set is made of: named variables, ragged where sets and series are.
+"""Variables of data sets: named, and ragged where sets and series are.
 
 A collection of data sets is a dict from variable name to
 
@@ -72,7 +72,7 @@ def array_of(value: Value) -> np.ndarray:
 
 
 def count(datasets: Mapping[str, Value]) -> int:
-    """How many data sets there are; 0 for an empty dict."""
+    """The number of data sets; 0 for an empty dict."""
     return len(next(iter(datasets.values()))) if datasets else 0
 
 
@@ -346,11 +346,11 @@ class DrawBlock:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """How many data sets, and how many draws of each."""
+        """The numbers of data sets, and of draws of each."""
         datasets, draws = next(iter(self.values.values())).shape[:2]
         return datasets, draws
 
 
 def event_size(value: Value) -> int:
-    """How many numbers a member of a set, or a data set, has."""
+    """The number of numbers of a member of a set, or of a data set."""
     return int(np.prod(array_of(value).shape[1:], dtype=np.int64))

@@ -6,10 +6,14 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 from typer.testing import CliRunner, Result
 
+from abi_cli import backend
 from abi_cli.cli import app
 
 ROOT = Path(__file__).parents[1]
@@ -20,9 +24,29 @@ SMALL = ("-s", "training.epochs=2", "-s", "training.num_batches=4", "-j", "0")
 """Far too short to learn anything, long enough to go through everything."""
 
 
+PILOT = 500
+"""Simulations that a light training begins with; 10,000 by itself."""
+
+
+@contextmanager
+def light() -> Iterator[None]:
+    """Trainings that are short take little around what they learn.
+
+    Their pilot is small, to which plain statistics are fitted; and on TensorFlow the graph is not
+    compiled by XLA, which takes half of a training of a few steps. Trainings as everybody has them
+    are those of other processes, and of `tests/engine.py`, by XLA.
+    """
+    with (
+        patch("abi_cli.backend.compiles", lambda: backend.name() == "jax"),
+        patch("abi_cli.training.sources.PILOT_ROWS", (PILOT, PILOT)),
+    ):
+        yield
+
+
 def abi(*arguments: object, stdin: str | bytes | None = None) -> Result:
-    """Run a command in this process."""
-    return CliRunner().invoke(app, [*map(str, arguments)], input=stdin, prog_name="abi")
+    """Run a command in this process; should it train, then in a `light` way."""
+    with light():
+        return CliRunner().invoke(app, [*map(str, arguments)], input=stdin, prog_name="abi")
 
 
 def words(*arguments: object) -> list[str]:

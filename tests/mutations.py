@@ -129,7 +129,7 @@ def _read_model(file: Path, _which: int) -> None:
     from abi_cli import backend
 
     backend.select("tensorflow", device="cpu")
-    from abi_cli.archive import load_approximator
+    from abi_cli.run.archive import load_approximator
 
     load_approximator(file)
 

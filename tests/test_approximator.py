@@ -10,9 +10,9 @@ import pytest
 
 from abi_cli import backend
 from abi_cli.adapter import network_inputs
-from abi_cli.archive import save_approximator
 from abi_cli.backend.rows import ROWS
 from abi_cli.errors import RunError
+from abi_cli.run.archive import save_approximator
 from abi_cli.variables import Ragged, take
 from tests import engine
 from tests.cli import ROOT
@@ -145,7 +145,7 @@ def test_the_loss_is_minus_the_log_density_of_the_adapted_parameters(posterior):
 def test_saved_and_loaded_draws_are_the_same_bits(posterior, tmp_path):
     import keras
 
-    from abi_cli.archive import load_approximator
+    from abi_cli.run.archive import load_approximator
 
     path = tmp_path / "model.keras"
     save_approximator(posterior, path)
@@ -166,7 +166,7 @@ def test_a_run_of_one_backend_loads_on_the_other(posterior, tmp_path):
         from pathlib import Path
         import numpy as np
         from tests import engine
-        from abi_cli.archive import load_approximator
+        from abi_cli.run.archive import load_approximator
         loaded = load_approximator(Path({str(path)!r}))
         (block,) = loaded.sample(engine.observed(engine.normal_sets(4)), draws=30, seed=5)
         np.savez({str(tmp_path / "draws.npz")!r}, **block.values)
@@ -181,7 +181,7 @@ def test_a_run_of_one_backend_loads_on_the_other(posterior, tmp_path):
 
 @pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 not a zip", b"x" * 1000])
 def test_what_is_no_model_is_refused(tmp_path, content):
-    from abi_cli.archive import load_approximator
+    from abi_cli.run.archive import load_approximator
 
     path = tmp_path / "model.keras"
     if content is not None:

@@ -7,8 +7,8 @@ import shutil
 
 import pytest
 
-from abi_cli.manifest import Manifest
 from abi_cli.run import MANIFEST, Run
+from abi_cli.run.manifest import Manifest
 from abi_cli.workflow import Compute
 from abi_cli.workflow.resuming import as_begun
 from tests.cli import abi

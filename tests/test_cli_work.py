@@ -5,39 +5,22 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 import signal
 import subprocess
 import sys
 import time
-import zipfile
 
-import h5py
 import numpy as np
 import pytest
 
 import abi_cli
-from abi_cli import room, workflow
 from abi_cli import run as runs
-from abi_cli.run import open_run
+from abi_cli import workflow
+from abi_cli.run import open_run, room
 from abi_cli.spec import parse_spec
 from tests.cli import ANSCOMBE, SMALL, SPECS, abi, abi_process, shell
 
 HEADER = "dataset,draw,beta[0],beta[1],sigma\n"
-FIGURES = {
-    "calibration_ecdf",
-    "calibration_histogram",
-    "coverage",
-    "intervals",
-    "joint",
-    "loss",
-    "posterior_pairs",
-    "prior_pairs",
-    "rank_ecdf",
-    "recovery",
-    "summary_map",
-    "z_score_contraction",
-}
 
 
 def draws_of(text: str) -> np.ndarray:
@@ -255,59 +238,6 @@ def test_densities_are_on_the_users_scale(small_run, tmp_path):
     assert document["log_prob"][2] is None
 
 
-def test_a_diagnosis_leaves_metrics_pictures_and_a_report(small_run):
-    result = abi("diagnose", small_run, "--datasets", 30, "--draws", 50, "-j", 0)
-    assert result.exit_code == 0, result.stderr
-    assert "code/regression.py" in result.stderr
-    for word in ("NRMSE", "contraction", "z-score", "calibration error", "SBC", "β₀ (beta[0])"):
-        assert word in result.stdout
-    folder = small_run / "diagnostics"
-    metrics = json.loads((folder / "metrics.json").read_text())
-    assert set(metrics["parameters"]) == {"beta[0]", "beta[1]", "sigma"}
-    for kind in ("png", "csv"):
-        assert {file.stem for file in (folder / "figures").glob(f"*.{kind}")} == FIGURES
-    page = (folder / "report.html").read_text()
-    for word in ("regression", "seed of training", "num_batches: ", "deep set network", "arXiv"):
-        assert word in page
-    assert metrics["verdict"]["sentence"] in abi("show", small_run).stdout
-
-
-def test_a_gate_shuts_and_pipelines_are_told(small_run, tmp_path):
-    """Two epochs of training teach little: the verdict of this run is fail."""
-    arguments = ("diagnose", small_run, "--datasets", 300, "--draws", 50, "-j", 0, "--force")
-    shut = abi(*arguments, "-o", tmp_path / "a", "--gate")
-    assert shut.exit_code == 1, shut.stderr
-    assert "can't be trusted" in shut.stderr
-    told = abi(*arguments, "-o", tmp_path / "b", "--format", "github")
-    assert told.exit_code == 0
-    assert told.stdout.startswith("::")
-    suite = abi(*arguments, "-o", tmp_path / "c", "--format", "junit").stdout
-    assert suite.startswith("<?xml")
-    loose = {"sd_ratio": 1e3, "mean_score": 1e3, "joint_warning": 1e3, "joint_failure": 1e3}
-    loose |= {"loss_warning": 1e3, "loss_failure": 1e3}
-    spec = small_run / "spec.yaml"
-    text = spec.read_text()
-    changed = text.partition("\ndiagnostics:")[0] + f"\ndiagnostics: {json.dumps(loose)}\n"
-    spec.write_text(changed)
-    try:
-        open_gate = abi(*arguments, "-o", tmp_path / "d", "--gate")
-    finally:
-        spec.write_text(text)
-    assert open_gate.exit_code == 0, open_gate.stderr
-
-
-def test_the_context_can_be_held_fixed_and_a_data_set_shown(small_run, tmp_path):
-    arguments = ("diagnose", small_run, "--datasets", 20, "--draws", 20, "-j", 0)
-    result = abi(*arguments, "-o", tmp_path / "a", "--context", "N=7", "--show", 3)
-    assert result.exit_code == 0, result.stderr
-    shown = (tmp_path / "a" / "report.html").read_text()
-    assert "data set 3" in shown
-    refused = abi(*arguments, "-o", tmp_path / "b", "--show", 20)
-    assert refused.exit_code == 2
-    assert "--show 0 to 19" in refused.stderr
-    assert not (tmp_path / "b").exists()
-
-
 def test_what_a_run_says_of_itself(small_run):
     document = json.loads(abi("show", small_run, "--json").stdout)
     assert document["seed"] == 1
@@ -333,50 +263,6 @@ def test_inference_executes_none_of_the_runs_python(small_run, tmp_path):
             assert abi(*arguments).exit_code == 0
     finally:
         code.write_text(text)
-
-
-def test_a_check_shows_the_way_of_every_variable():
-    result = abi("check", SPECS / "regression.yaml")
-    assert result.exit_code == 0, result.stderr
-    for word in (
-        "regression.py",
-        "context, counts x, y",
-        "constrain",
-        "inference_variables",
-        "ok: ",
-    ):
-        assert word in result.stdout
-    document = json.loads(abi("check", SPECS / "regression.yaml", "--json").stdout)
-    assert [step["title"] for step in document["steps"]][:3] == ["simulated", "broadcast", "as_set"]
-    assert document["findings"] == []
-
-
-def test_a_check_shows_the_way_up_to_a_step_that_fails():
-    wrong = ["adapter.5.concatenate.keys=[beta, sgma]"]
-    found = workflow.check(SPECS / "regression.yaml", overrides=wrong)
-    titles = [step.title for step in found.steps]
-    assert titles == ["simulated", "broadcast", "as_set", "constrain", "standardize", "sqrt"]
-    (error,) = found.errors
-    assert error.code == "E201"
-
-
-def test_a_check_can_build_the_networks(small_run):
-    """They are those that a training makes: as many weights are in a run's model."""
-    result = abi("check", SPECS / "regression.yaml", "--build", "--json")
-    assert result.exit_code == 0, result.stderr
-    built = json.loads(result.stdout)["built"]
-    assert built["inputs"] == {
-        "inference_variables": [3],
-        "inference_conditions": [1],
-        "summary_variables": [None, 2],
-    }
-    with zipfile.ZipFile(small_run / "model.keras") as archive:
-        stored = h5py.File(io.BytesIO(archive.read("model.weights.h5")))
-        in_file: list[int] = []
-        stored.visititems(lambda _, item: in_file.append(getattr(item, "size", 0)))
-    assert sum(built["weights"].values()) == sum(in_file)
-    assert built["memory"] > 1e8
-    assert all(seconds > 0 for seconds in built["seconds"].values())
 
 
 def test_python_gets_the_same_draws(small_run, anscombe_draws):
@@ -415,18 +301,6 @@ def test_a_reader_that_goes_away_ends_it_quietly():
     assert result.stderr == ""
 
 
-def test_a_verdict_counts_also_when_its_reader_has_gone():
-    spec = SPECS / "regression.yaml"
-    check = shell("check", spec, "-s", "training.epochs=many", "-q", "--format", "concise")
-    result = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", f"{check} | true"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (result.returncode, result.stderr) == (3, "")
-
-
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_before_anything_is_learned_leaves_a_run_to_begin(number, code, tmp_path):
     spec, run = SPECS / "regression.yaml", tmp_path / "run"
@@ -452,28 +326,3 @@ def test_a_signal_before_anything_is_learned_leaves_a_run_to_begin(number, code,
         assert resumed.exit_code == 0, resumed.output
         assert "has saved nothing yet: it begins anew" in resumed.stderr
         assert runs.open_run(run).manifest.trained
-
-
-def test_problems_of_a_spec_can_be_had_a_line_each(tmp_path):
-    spec = tmp_path / "spec.yaml"
-    text = (SPECS / "regression.yaml").read_text(encoding="utf-8")
-    spec.write_text(text.replace("epochs: 30", "epoch: 30").replace("as_set", "as_sets"), "utf-8")
-    done = abi("check", spec, "--format", "concise")
-    assert done.exit_code == 3
-    lines = done.stdout.splitlines()
-    assert len(lines) == 2
-    for line, code in zip(lines, ("E104", "E103"), strict=True):
-        assert re.fullmatch(rf"{re.escape(str(spec))}:\d+:\d+: {code} .*", line)
-
-
-def test_the_methods_paragraph_says_what_was_done(small_run):
-    """Written from the manifest: versions, networks, fresh simulations and how many."""
-    if not (small_run / "diagnostics" / "report.html").exists():
-        assert abi("diagnose", small_run, "--datasets", 10, "--draws", 20, "-j", 0).exit_code == 0
-    page = (small_run / "diagnostics" / "report.html").read_text()
-    manifest = json.loads((small_run / "manifest.json").read_text())
-    rows = len((small_run / "history.csv").read_text().splitlines()) - 1
-    assert manifest["stored"] == 0
-    assert f"(abi {manifest['versions']['abi']}, keras {manifest['versions']['keras']}" in page
-    assert f"({rows} epochs of" in page
-    assert "none used twice" in page

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from abi_cli.console import Console, figures, progress
-from abi_cli.console.terminal import duration, to_json
+from abi_cli.console.terminal import to_json
 from abi_cli.data import Statistics
+from abi_cli.digits import duration
 from abi_cli.errors import DataError, UserFunctionError
 
 

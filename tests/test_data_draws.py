@@ -180,7 +180,7 @@ def test_a_full_disk_is_an_output_error(format):
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
     header = draw_header(20, 300)
-    with pytest.raises(OutputError, match="/dev/full: cannot be written: No space left"):
+    with pytest.raises(OutputError, match="can't write /dev/full: No space left"):
         write(Path("/dev/full"), header, in_blocks(draw_values(header)), format=format)
 
 

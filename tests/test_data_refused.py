@@ -177,7 +177,7 @@ def test_an_unknown_format_names_the_known_ones(tmp_path):
 
 
 def test_output_into_a_missing_folder_is_refused(tmp_path):
-    with pytest.raises(OutputError, match="the folder does not exist"):
+    with pytest.raises(OutputError, match="there is no folder"):
         write_simulations(tmp_path / "no" / "sims.csv", some(LINE, [3]), LINE)
 
 

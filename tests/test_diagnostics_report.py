@@ -131,7 +131,7 @@ def test_a_data_set_that_is_not_there_is_refused(tmp_path):
 
 def test_a_folder_that_can_not_be_written_is_said(tmp_path):
     (tmp_path / "figures").write_text("in the way")
-    with pytest.raises(OutputError, match="Expected to write into"):
+    with pytest.raises(OutputError, match="can't write "):
         diagnose(inputs(1), tmp_path, listener=Listener())
 
 

@@ -3,7 +3,7 @@
 `tests/frozen/abi.run-1/NAME/` holds a run as it was trained, with networks as small as they get,
 `NAME-data.*` beside it some data sets (without: `specs/data/anscombe.csv`), and `NAME.csv` the
 answers that it gave to them then. A run that is there is never made again. When the format changes
-(`abi_cli.manifest.SCHEMA`), make some of the new one, and leave these:
+(`abi_cli.run.manifest.SCHEMA`), make some of the new one, and leave these:
 
     python -m tests.test_frozen    # makes those that are missing of the present format
 
@@ -25,7 +25,7 @@ import pytest
 import yaml
 
 from abi_cli import registry
-from abi_cli.manifest import SCHEMA
+from abi_cli.run.manifest import SCHEMA
 from tests import engine  # noqa: F401  # chooses the backend before Keras is loaded
 from tests.cli import ANSCOMBE, SPECS, abi
 
@@ -250,7 +250,7 @@ def test_keras_opens_a_frozen_run(run):
     import keras
 
     from abi_cli import backend
-    from abi_cli.archive import load_approximator
+    from abi_cli.run.archive import load_approximator
 
     opened = keras.saving.load_model(run / "model.keras")
     ours = load_approximator(run / "model.keras")

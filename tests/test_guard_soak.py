@@ -21,7 +21,7 @@ from abi_cli.workflow.calibrating import DRAWS, calibrated
 from abi_cli.workflow.drawing import Drawing, header_of
 from abi_cli.workflow.opening import model_of
 from abi_cli.workflow.session import Session
-from tests.cli import SPECS, abi
+from tests.cli import SPECS, abi_process
 
 NUMBER = 100
 
@@ -132,8 +132,8 @@ def run(tmp_path_factory):
     code = (SPECS / "regression.py").read_text()
     (folder / "regression.py").write_text(code.replace("randint(5, 15)", "randint(5, 201)"))
     (folder / "spec.yaml").write_text((SPECS / "regression.yaml").read_text())
-    result = abi("train", folder / "spec.yaml", "-o", folder / "run", "-q")
-    assert result.exit_code == 0, result.stderr
+    result = abi_process("train", folder / "spec.yaml", "-o", folder / "run", "-q")
+    assert result.returncode == 0, result.stderr
     return folder / "run"
 
 

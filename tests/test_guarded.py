@@ -12,9 +12,9 @@ import pytest
 from abi_cli import run
 from abi_cli.data.npz import read_arrays
 from abi_cli.errors import RunError
-from abi_cli.manifest import REFERENCE
 from abi_cli.model.streams import Purpose
 from abi_cli.model.workers import Workers
+from abi_cli.run.manifest import REFERENCE
 from abi_cli.spec import TrainingSection
 from abi_cli.training.sources import Fresh
 from abi_cli.variables import array_of, concatenate, count

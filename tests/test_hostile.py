@@ -53,7 +53,7 @@ def test_a_hostile_model_is_refused(name, tmp_path):
     from abi_cli import backend
 
     backend.select()
-    from abi_cli.archive import load_approximator
+    from abi_cli.run.archive import load_approximator
 
     content, message = hostile_models.MODELS[name]
     file = hostile_files.write(tmp_path, "model.keras", content)
@@ -125,7 +125,7 @@ def run(tmp_path):
 
 def rehashed(run: Path) -> None:
     """Whoever can change files of a run can change its manifest."""
-    from abi_cli.integrity import meaning
+    from abi_cli.run.integrity import meaning
 
     manifest = json.loads((run / "manifest.json").read_text())
     for file in (run / "spec.yaml", *(run / "code").iterdir()):

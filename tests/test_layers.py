@@ -1,9 +1,14 @@
-"""The map of the package holds: a file imports only from lines below its own, or its folder."""
+"""The map of the package holds: a file imports only from lines below its own, or its folder.
+
+What is imported within a function, or for annotations alone, counts as well; and no files import
+each other in a circle, not even within a folder.
+"""
 
 from __future__ import annotations
 
 import ast
 import re
+from graphlib import CycleError, TopologicalSorter
 
 import pytest
 
@@ -21,43 +26,73 @@ def ranks() -> dict[str, int]:
     }
 
 
-def imports(tree: ast.AST) -> set[str]:
-    """Rooms of the package that a module imports from, but for annotations alone."""
-    found: set[str] = set()
-    skipped = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
-    for node in ast.walk(tree):
-        if id(node) in skipped or not isinstance(node, ast.ImportFrom):
-            continue
-        room, _, rest = (node.module or "").partition(".")
-        if room == "abi_cli":
-            found |= {rest.partition(".")[0]} if rest else {alias.name for alias in node.names}
-    return found - {"__version__"}
-
-
-FILES = sorted(
-    file.relative_to(PACKAGE).as_posix()
-    for file in PACKAGE.rglob("*.py")
+MODULES = {
+    ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file
+    for file in sorted(PACKAGE.rglob("*.py"))
     if file.parent.name != "templates" and file != PACKAGE / "__init__.py"
-)
+}
+"""Dotted name → file, but for the package itself, whose door `load` stands for all of it."""
 
 
-@pytest.mark.parametrize("name", FILES)
+def imports(code: str) -> set[str]:
+    """Modules of the package that code imports anything from."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in MODULES else node.module for name in names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.Call) and "import_module" in ast.unparse(node.func):
+            found |= {word.value for word in node.args if isinstance(word, ast.Constant)}
+    return found & set(MODULES)
+
+
+GRAPH = {name: imports(file.read_text()) - {name} for name, file in MODULES.items()}
+
+
+def room(name: str) -> str:
+    return name.split(".")[1]
+
+
+@pytest.mark.parametrize("name", MODULES)
 def test_it_imports_from_below(name):
     order = ranks()
-    own = name.partition("/")[0].removesuffix(".py")
     above = [
-        room
-        for room in imports(ast.parse((PACKAGE / name).read_text()))
-        if room != own and order[room] < order[own]
+        other
+        for other in GRAPH[name]
+        if room(other) != room(name) and order[room(other)] < order[room(name)]
     ]
     assert not above
 
 
 def test_every_room_is_on_the_map():
-    rooms = {name.partition("/")[0].removesuffix(".py") for name in FILES}
-    assert rooms <= set(ranks())
+    assert {room(name) for name in MODULES} <= set(ranks())
+
+
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return error.args[1]
+    return []
+
+
+def test_no_files_import_each_other_in_a_circle():
+    assert circle(GRAPH) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "if TYPE_CHECKING:\n    from abi_cli.workflow.training import train\n",
+        "def late():\n    from abi_cli.workflow import training\n",
+        "import abi_cli.workflow.training\n",
+        "import_module('abi_cli.workflow.training')\n",
+    ],
+    ids=["for annotations", "in a function", "by its name", "by a string"],
+)
+def test_a_circle_is_seen_however_it_is_closed(code):
+    """`training` imports `request`; so were it imported back, that would be a circle."""
+    closed = {**GRAPH, "abi_cli.workflow.request": imports(code)}
+    assert "abi_cli.workflow.training" in circle(closed)

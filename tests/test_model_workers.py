@@ -12,19 +12,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from abi_cli.errors import UserFunctionError
+from abi_cli.errors import TookTooLong, UserFunctionError
 from abi_cli.model.workers import Workers
 from abi_cli.variables import concatenate
 from tests.model_tasks import (
     BATCHED,
     ONE_DRAW,
+    ForgetsHowItWasMade,
     SimulateRows,
     assert_equal,
+    end_in_c,
+    exit_without_a_word,
     fail,
     kill_itself,
     modules_and_threads,
+    raise_what_cannot_travel,
     simulator,
+    sleep_in_c,
     square_slowly,
+    start_a_child,
     train_rows,
 )
 
@@ -36,8 +42,10 @@ HEAVY = ("keras", "tensorflow", "jax", "torch", "typer", "rich", "matplotlib")
 
 @pytest.fixture(scope="module")
 def workers():
-    with Workers(2) as workers:
-        yield workers
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "3")
+        with Workers(2) as workers:
+            yield workers
 
 
 @pytest.mark.parametrize("code", [ONE_DRAW, BATCHED], ids=["one draw", "batched"])
@@ -100,7 +108,7 @@ def test_processes_are_light(workers):
     assert "abi_cli.cli" not in names
     assert threads == "1"
     assert deaf
-    assert os.environ.get("OMP_NUM_THREADS") != "1"
+    assert os.environ["OMP_NUM_THREADS"] == "3"  # as it was
 
 
 def test_processes_may_be_ended_while_they_send():
@@ -187,3 +195,53 @@ def alive(process):
     except FileNotFoundError:
         return False
     return status.rpartition(")")[2].split()[0] != "Z"
+
+
+def test_a_command_ends_though_an_error_left_workers_behind(tmp_path):
+    """A generator that holds workers is in the error's own traceback: nothing closes it."""
+    script = tmp_path / "command.py"
+    script.write_text(
+        "import abi_cli.cli as cli\nfrom abi_cli.model.workers import Workers\n"
+        "def results():\n"
+        "    with Workers(1) as workers:\n"
+        "        yield from workers.imap(abs, [-1, -2], ahead=1)\n"
+        "held = []\n"
+        "def app(prog_name):\n"
+        "    held.append(results())\n    next(held[0])\n    raise SystemExit(3)\n"
+        "if __name__ == '__main__':\n    cli.app = app\n    cli.main()\n"
+    )
+    assert subprocess.run([sys.executable, script], timeout=120).returncode == 3
+
+
+@pytest.fixture
+def worker():
+    with Workers(1) as workers:
+        yield workers
+
+
+def test_an_end_of_a_process_is_no_lack_of_memory(worker):
+    with pytest.raises(UserFunctionError, match="ended the process that simulated, with exit") as e:
+        list(worker.imap(end_in_c, [0], ahead=1))
+    assert "exit code 0 (row 3 of seed 1, train)" in e.value.message
+    assert "memory" not in str(e.value)
+
+
+def test_errors_that_cannot_travel_arrive_as_their_text(worker):
+    with pytest.raises(RuntimeError, match=r"^ForgetsHowItWasMade: a and b") as caught:
+        list(worker.imap(raise_what_cannot_travel, [0], ahead=1))
+    assert not isinstance(caught.value, ForgetsHowItWasMade)
+    assert "raise_what_cannot_travel" in caught.value.__notes__[0]
+    with pytest.raises(UserFunctionError, match="raised SystemExit: 0"):
+        list(worker.imap(exit_without_a_word, [0], ahead=1))
+
+
+def test_compiled_code_that_is_stuck_is_ended(worker):
+    with pytest.raises(TookTooLong, match=r"^row 6 of seed 1, took more than 0.5 s"):
+        list(worker.imap(sleep_in_c, [0], ahead=1))
+
+
+def test_what_a_process_has_started_ends_with_it():
+    with Workers(1) as workers:
+        child = next(workers.imap(start_a_child, [0], ahead=1))
+        assert alive(child)
+    wait_for(lambda: [child] * alive(child), length=0)

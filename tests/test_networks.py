@@ -7,11 +7,12 @@ import yaml
 from abi_cli import backend, registry, workflow
 from abi_cli.adapter import network_inputs
 from abi_cli.approximator import Approximator
-from abi_cli.archive import load_approximator, save_approximator
 from abi_cli.errors import UsageError
+from abi_cli.run.archive import load_approximator, save_approximator
 from abi_cli.training.blocks import BlockPlan
 from abi_cli.variables import take
 from tests import engine
+from tests.cli import light
 
 SUMMARIES = {
     "deep_set": {"summary_dim": 4, "width": 8},
@@ -180,7 +181,8 @@ def test_data_of_every_kind_are_learned_from(case, tmp_path):
     spec.write_text(yaml.safe_dump({"name": "small", **case, "training": budget}))
     target = workflow.Target(tmp_path / "run")
     jobs = workflow.Compute(backend.name(), jobs=0)
-    receipt = workflow.train(spec, target=target, compute=jobs)
+    with light():
+        receipt = workflow.train(spec, target=target, compute=jobs)
     assert np.isfinite([row["loss"] for row in receipt.history]).all()
 
     workflow.simulate(spec, datasets=7, target=workflow.Target(tmp_path / "sims.jsonl"))

@@ -81,7 +81,8 @@ def test_a_disk_that_is_full_as_netcdf_closes_is_said(tmp_path, monkeypatch):
         writer.write(DrawBlock(0, 0, {"mu": np.zeros((1, 2), np.float32)}))
     assert error.value.exit_code == 74
     assert str(error.value) == (
-        f"{file}: cannot be written: No space left on device\nFree some space, then run it again."
+        f"can't write {file}: No space left on device\n"
+        "Free some space, then run it again; or write elsewhere with -o."
     )
     assert list(tmp_path.iterdir()) == []
 

@@ -9,7 +9,7 @@ from scipy import optimize, stats
 from abi_cli import backend, registry
 from abi_cli.adapter import Adapter
 from abi_cli.adapter.targets import Targets
-from abi_cli.archive import load_approximator, save_approximator
+from abi_cli.run.archive import load_approximator, save_approximator
 from abi_cli.training.blocks import BlockPlan
 from abi_cli.variables import Layout, Variable, take
 from tests import engine

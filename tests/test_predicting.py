@@ -130,6 +130,28 @@ def test_data_are_judged_by_what_is_usual_of_simulated_ones(small_run):
     assert refused.exit_code == 2
 
 
+def test_what_is_given_stands_beside_replicated_data(tmp_path):
+    (tmp_path / "line.py").write_text(
+        "def design(rng, N):\n    return {'x': rng.normal(size=N)}\n"
+        "def likelihood(b, x, rng, N):\n    return {'y': b * x + rng.normal(size=N)}\n"
+    )
+    (tmp_path / "line.yaml").write_text(
+        "name: line\nmodel:\n  meta: {N: {integers: {low: 6, high: 9}}}\n"
+        "  prior: {b: {normal: {}}}\n  given: line.py:design\n"
+        "  likelihood: line.py:likelihood\n"
+        "observables: {x: {kind: set}, y: {kind: set}}\n"
+    )
+    run = tmp_path / "run"
+    result = abi("train", tmp_path / "line.yaml", "-o", run, "-q", *SMALL)
+    assert result.exit_code == 0, result.stderr
+    rows = "".join(f"{x},{x * x}\n" for x in (-2, -1.5, -1, -0.5, 0.5, 1, 1.5, 2))
+    (tmp_path / "data.csv").write_text("x,y\n" + rows)
+    found = abi("predict", run, tmp_path / "data.csv", "--check", "-n", 20, "--json", "-j", 0)
+    assert found.exit_code == 0, found.stderr
+    statistics = {row["statistic"] for row in json.loads(found.stdout)["rows"]}
+    assert any(name.startswith("curvature") for name in statistics), statistics
+
+
 def test_one_draw_functions_and_formats(small_run, tmp_path):
     for suffix in ("csv", "jsonl", "npz", "parquet"):
         target = tmp_path / f"replicated.{suffix}"

@@ -7,9 +7,9 @@ import shutil
 
 import pytest
 
-from abi_cli import room, run
+from abi_cli import run
 from abi_cli.errors import OutputError, RunError, UsageError
-from abi_cli.manifest import METRICS
+from abi_cli.run import METRICS, folder, room
 from abi_cli.training.checkpoints import Checkpoint, write_checkpoint
 from tests.test_run import FILES, LAYOUT, MANIFEST
 
@@ -116,7 +116,7 @@ def test_killed_between_two_renames_it_loses_nothing(renames, toy, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(type(toy), "rename", rename)
-        patched.setattr(run, "give_back", lambda _: None)
+        patched.setattr(folder, "give_back", lambda _: None)
         with pytest.raises(Died):
             train(toy, "X", force=True)
     train(toy, "Y", "early", force=True)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from abi_cli import integrity, placing, room, run
+from abi_cli import placing, run
 from abi_cli.errors import AbiError, OutputError, RunError, UsageError
-from abi_cli.manifest import SCHEMA
+from abi_cli.run import integrity, room
+from abi_cli.run.manifest import SCHEMA
 from abi_cli.variables import Layout, Variable
 
 MANIFEST = run.Manifest(

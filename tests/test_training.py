@@ -1,5 +1,7 @@
 """Blocks, schedules, steps and guards of training, on the backend that KERAS_BACKEND names."""
 
+from __future__ import annotations
+
 import re
 from types import SimpleNamespace
 
@@ -8,7 +10,7 @@ import pytest
 
 from abi_cli import backend, registry
 from abi_cli.adapter import network_inputs
-from abi_cli.errors import Diverged
+from abi_cli.errors import Diverged, UserFunctionError
 from abi_cli.listener import Listener
 from abi_cli.training.blocks import Ahead, BlockPlan, gathered
 from abi_cli.training.divergence import DivergenceGuard
@@ -317,3 +319,27 @@ def test_the_same_seed_learns_the_same_weights(learner, adapted):
         engine.learn(learner.fresh(), [block_of(adapted, 6)] * 2)
         learned.append(engine.weights(learner.made))
     assert all((a == b).all() for a, b in zip(*learned, strict=True))
+
+
+def test_errors_of_the_feeder_leave_as_themselves():
+    own = UserFunctionError("own")
+
+    def blocks():
+        raise own
+        yield {}
+
+    ahead = Ahead(blocks())
+
+    def backend():
+        try:
+            next(iter(ahead))
+        except UserFunctionError as error:
+            raise RuntimeError(f"a backend's words for {error}") from None
+
+    with pytest.raises(UserFunctionError) as caught, ahead.own_errors():
+        backend()
+    assert caught.value is own
+    with pytest.raises(UserFunctionError), ahead.own_errors():
+        pass  # a backend that takes the error for the end of the data
+    with pytest.raises(KeyError), Ahead(iter(())).own_errors():
+        raise KeyError

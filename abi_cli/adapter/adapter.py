@@ -36,7 +36,7 @@ SUMMARY_STATISTICS = "summary_statistics"
 
 
 def summarized(names: Iterable[str]) -> list[str]:
-    """Those of the networks' inputs that are summarized: one, or the members of a group."""
+    """The inputs of the networks that are summarized: one, or the members of a group."""
     return [n for n in names if n == SUMMARY_VARIABLES or n.startswith(f"{SUMMARY_VARIABLES}.")]
 
 
@@ -145,7 +145,7 @@ class Adapter:
         return adapter
 
     def _features_made_of_missing(self, pilot: Datasets) -> dict[str, np.ndarray]:
-        """Which features of the networks' inputs are missing where variables are that may be."""
+        """Features of the networks' inputs that are missing where variables are that may be."""
         if not self.missing:
             return {}
         few = take(_in_double(pilot), slice(0, 4))
@@ -173,7 +173,7 @@ class Adapter:
 
     @property
     def dim(self) -> int:
-        """How many numbers the inference network has to learn."""
+        """The number of numbers that the inference network has to learn."""
         return math.prod(self.event) if self.targets is None else self.targets.dim
 
     @property
@@ -284,7 +284,7 @@ class Adapter:
         return log_det
 
     def in_support(self, parameters: Mapping[str, Value]) -> np.ndarray:
-        """Which data sets have finite parameters that every step accepts, `(dataset,)` bool."""
+        """Data sets with finite parameters that every step accepts, `(dataset,)` bool."""
         rows = np.flatnonzero(every(parameters, parameters, np.isfinite))
         data = take(_in_double(parameters), rows)
         for number, (step, state) in enumerate(self.fitted):

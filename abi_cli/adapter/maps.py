@@ -44,11 +44,11 @@ class Bijection:
     image: str | None = None
 
     def inside(self, x: np.ndarray) -> np.ndarray:
-        """Which elements are in the open interval."""
+        """Elements that are in the open interval."""
         return (x > self.lower) & (x < self.upper)
 
     def allowed(self, x: np.ndarray) -> np.ndarray:
-        """Which elements `forward` takes."""
+        """Elements that `forward` takes."""
         if not self.closed:
             return self.inside(x)
         return (x >= self.lower) & (x < self.upper)

@@ -113,7 +113,7 @@ class Apply(Elementwise):
         return f"{self.forward_function} gives {image}, and draws are anywhere"
 
     def variables(self) -> tuple[str, ...]:
-        """Those included."""
+        """The variables included."""
         return self.include
 
     def bijection(self) -> Bijection:

@@ -75,7 +75,7 @@ class AsCovarianceMatrix(_Factored):
     cholesky: bool = Field(False, description="Whether they are Cholesky factors already.")
 
     def allowed(self, x: np.ndarray) -> np.ndarray:
-        """Those that have a factor."""
+        """Matrices that have a factor."""
         return np.isfinite(self._factor(x)).all(axis=(-2, -1))
 
     def to_free(self, x: np.ndarray) -> np.ndarray:
@@ -128,7 +128,7 @@ class AsCorrelationMatrix(_Factored):
     cholesky: bool = Field(False, description="Whether they are Cholesky factors already.")
 
     def allowed(self, x: np.ndarray) -> np.ndarray:
-        """Those that have a factor with rows of length one."""
+        """Matrices that have a factor with rows of length one."""
         factor = self._factor(x)
         with np.errstate(invalid="ignore"):
             return (np.abs((factor**2).sum(axis=-1) - 1) <= _SYMMETRIC).all(axis=-1)

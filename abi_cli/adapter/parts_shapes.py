@@ -85,7 +85,7 @@ class _Members(_Reshaped):
         return {f"{key}.scalar": np.array(event_of(data[key]) == ()) for key in self.keys}
 
     def changed(self, state: State) -> tuple[str, ...]:
-        """Those whose members are single numbers."""
+        """Variables whose members are single numbers."""
         return tuple(key for key in self.keys if state[f"{key}.scalar"])
 
     def reshaped(self, array: np.ndarray) -> np.ndarray:

@@ -149,7 +149,7 @@ class Standardize(Step):
 
 @dataclass(frozen=True)
 class Scale:
-    """What brings each feature to a common scale.
+    """Location and scale of each feature, which bring all to a common scale.
 
     Arguments:
         location, scale: `(feature,)`, or `()` for one of all.
@@ -203,7 +203,7 @@ class Scale:
         return log_slope - np.log1p(self._beyond((x - self.location) / self.scale))
 
     def _beyond(self, z: np.ndarray) -> np.ndarray:
-        """How far each number is out of what is linear."""
+        """The distance of each number from what is linear."""
         return np.maximum(np.abs(z) - self.linear, 0.0)
 
 

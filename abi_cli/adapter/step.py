@@ -122,12 +122,12 @@ class Step(Part):
         """At `data`, which is what enters `forward`: log |det ∂forward/∂data|, `(dataset,)`."""
 
     def in_support(self, data: Mapping[str, Value], state: State) -> np.ndarray:
-        """Which data sets lie where `forward` is defined and smooth, `(dataset,)` bool."""
+        """Data sets that lie where `forward` is defined and smooth, `(dataset,)` bool."""
         return np.ones(count(data), dtype=bool)
 
 
 def present(data: Mapping[str, Value], keys: Iterable[str]) -> list[str]:
-    """Those of `keys` that `data` has, in the order of `keys`."""
+    """The `keys` that `data` has, in their order."""
     return [key for key in keys if key in data]
 
 
@@ -206,7 +206,7 @@ def log_slopes(
 
 
 def every(data: Mapping[str, Value], keys: Iterable[str], test: ArrayFunction) -> np.ndarray:
-    """Which data sets have all elements of `keys`, where present, pass `test`; `(dataset,)` bool.
+    """Data sets whose elements of `keys`, where present, all pass `test`; `(dataset,)` bool.
 
     Arguments:
         test: True where an element (a vector, a matrix) passes.
@@ -244,7 +244,7 @@ def require(
 
 
 def _missing(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Which numbers are missing; for vectors and matrices, which rows are not whole."""
+    """Numbers that are missing; of vectors and matrices, rows that are not whole."""
     missing = np.isnan(array)
     if shape == array.shape:
         return missing

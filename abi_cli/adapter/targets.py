@@ -71,7 +71,7 @@ class Targets:
 
     @property
     def dim(self) -> int:
-        """How many elements there are."""
+        """The number of elements."""
         return len(self.scale)
 
     def forward(self, parameters: Mapping[str, Value]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What draws of a prior show of where its parameters can be: bounds, simplices, ascending order.
+"""Traits of parameters that draws of their prior show: bounds, simplices, ascending order.
 
 A bound b shows in the smallest m of n draws, x₁ ≤ … ≤ xₘ₊₁, where the density does not vanish
 there. They are then as good as uniform between b and xₘ₊₁, so that the mean of
@@ -49,7 +49,7 @@ _SUM = 1e-6
 
 @dataclass(frozen=True)
 class Edge:
-    """Where draws end all of a sudden.
+    """A place where draws end all of a sudden.
 
     Arguments:
         at: The bound; the extreme draw where no round number is near.
@@ -62,7 +62,7 @@ class Edge:
 
 @dataclass(frozen=True)
 class Traits:
-    """What the draws of a parameter show.
+    """Traits that the draws of a parameter show.
 
     Arguments:
         lower, upper: The edges of each element; None where there is none.

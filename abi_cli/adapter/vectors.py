@@ -1,4 +1,4 @@
-"""What steps share that map a vector or matrix with constraints to a vector of free numbers."""
+"""The base of steps that map a vector or matrix with constraints to a vector of free numbers."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class FreeVector(Step):
 
     @abstractmethod
     def allowed(self, x: np.ndarray) -> np.ndarray:
-        """Which vectors or matrices it takes, `(...)` bool."""
+        """Vectors or matrices that it takes, `(...)` bool."""
 
     def shape_fits(self, event: tuple[int, ...]) -> bool:
         """Whether an event of this shape can be one."""

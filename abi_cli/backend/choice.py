@@ -1,4 +1,4 @@
-"""Which backend computes, where, and how it is loaded without its chatter."""
+"""The choice of backend and device; the backend is loaded without its chatter."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def select(
             import keras
 
             keras.ops.convert_to_tensor(0.0)  # looks for devices, which is logged once more
-            wanting = _asks_for_gpu(device) and not _has_gpu()
+            wanting = _asks_for_gpu(device) and not accelerated()
     except (RuntimeError, AssertionError):
         if not _asks_for_gpu(device):
             raise
@@ -87,12 +87,6 @@ _CUDA = {
 
 def _asks_for_gpu(device: str | None) -> bool:
     return device is not None and device.startswith("gpu")
-
-
-def _has_gpu() -> bool:
-    from abi_cli.backend.devices import accelerated
-
-    return accelerated()
 
 
 def _choose_device(backend: str, device: str | None) -> None:
@@ -125,3 +119,29 @@ def to_numpy(x: Any) -> np.ndarray:
 
     array: np.ndarray = keras.ops.convert_to_numpy(x)
     return array
+
+
+def accelerated() -> bool:
+    """Whether the backend computes on a GPU."""
+    return _DETECTORS[name()]()
+
+
+def _jax_gpu() -> bool:
+    import jax
+
+    return str(jax.default_backend()) != "cpu"
+
+
+def _tensorflow_gpu() -> bool:
+    import tensorflow as tf
+
+    return bool(tf.config.list_logical_devices("GPU"))
+
+
+def _torch_gpu() -> bool:
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+_DETECTORS = {"tensorflow": _tensorflow_gpu, "jax": _jax_gpu, "torch": _torch_gpu}

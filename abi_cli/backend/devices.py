@@ -9,32 +9,6 @@ from typing import Any
 from abi_cli.backend.choice import name
 
 
-def accelerated() -> bool:
-    """Whether the backend computes on a GPU."""
-    return _DETECTORS[name()]()
-
-
-def _jax_gpu() -> bool:
-    import jax
-
-    return str(jax.default_backend()) != "cpu"
-
-
-def _tensorflow_gpu() -> bool:
-    import tensorflow as tf
-
-    return bool(tf.config.list_logical_devices("GPU"))
-
-
-def _torch_gpu() -> bool:
-    import torch
-
-    return bool(torch.cuda.is_available())
-
-
-_DETECTORS = {"tensorflow": _tensorflow_gpu, "jax": _jax_gpu, "torch": _torch_gpu}
-
-
 @contextmanager
 def all_devices(batch_size: int) -> Iterator[int]:
     """Let the model that is made and trained inside learn on all devices, on JAX.

@@ -1,4 +1,4 @@
-"""How large networks may be that a file describes."""
+"""A limit to the size of networks that a file describes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people and pipes see; the only part that imports rich, and only once there is a need."""
+"""The screen of people and pipes: the only part that imports rich, once there is a need."""
 
 from abi_cli.console.terminal import Console
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from abi_cli.console.reports import write_text
-from abi_cli.console.terminal import Console, document_text, number
+from abi_cli.console.terminal import Console, document_text
+from abi_cli.digits import number
 from abi_cli.errors import UsageError
 from abi_cli.harmless import cell, shown
 from abi_cli.workflow.request import Target

@@ -14,7 +14,7 @@ from rich.table import Column
 from rich.text import Text
 
 from abi_cli import listener
-from abi_cli.console.terminal import duration
+from abi_cli.digits import duration
 
 _PATIENCE = 1.0
 """Seconds: lines come at most this often, and work that takes less is not worth one."""

@@ -1,4 +1,4 @@
-"""How a rehearsal looks: what was executed, what came out, the way to the networks, findings."""
+"""A rehearsal on the screen: files executed, variables, the way to the networks, findings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from abi_cli.console.terminal import Console, duration, number
+from abi_cli.console.terminal import Console
+from abi_cli.digits import duration, number
 
 if TYPE_CHECKING:
     from abi_cli.workflow import Check

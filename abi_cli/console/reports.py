@@ -1,4 +1,4 @@
-"""How the result of each command looks: a table for people, a document for programs."""
+"""Results of commands on the screen: a table for people, a document for programs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from abi_cli.console.rehearsal import counted
-from abi_cli.console.terminal import Console, duration, number
+from abi_cli.console.terminal import Console
+from abi_cli.digits import duration, number
 from abi_cli.harmless import cell
 from abi_cli.training.trend import trend
 

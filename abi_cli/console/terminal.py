@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from abi_cli import memory
+from abi_cli.digits import duration
 from abi_cli.errors import AbiError, UserFunctionError
 from abi_cli.harmless import described, shown
 from abi_cli.listener import Listener, Progress
@@ -26,8 +27,12 @@ _PIPE_WIDTH = 160
 """Columns that a table may take where nobody says how wide the page is."""
 
 
+_READABLE = 120
+"""Columns that a page of text takes at most."""
+
+
 class Console(Listener):
-    """Where a command's results, progress and errors go.
+    """The place that a command's results, progress and errors go to.
 
     Arguments:
         progress: `auto` (a bar on a terminal, else lines), `plain`, `json` or `none`.
@@ -171,6 +176,16 @@ class Console(Listener):
         """A line on standard output."""
         self._out.print(shown(text), markup=False, soft_wrap=True)
 
+    def markdown(self, text: str) -> None:
+        """Markdown on standard output: laid out on a terminal, as it is in a pipe."""
+        if not self.interactive:
+            sys.stdout.write(text)
+            return
+        from rich.markdown import Markdown
+
+        width = min(self._out.width, _READABLE)
+        self._out.print(Markdown(text, code_theme="ansi_dark", hyperlinks=False), width=width)
+
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table on standard output: numbers to the right, words to the left."""
         from rich import box
@@ -240,22 +255,3 @@ def _finite(content: Any) -> Any:
     if isinstance(content, list | tuple):
         return [_finite(value) for value in content]
     return content
-
-
-def number(value: float) -> str:
-    """Four significant digits; whole numbers as they are."""
-    if math.isfinite(value) and value == int(value) and abs(value) < 1e6:
-        return f"{value:.0f}".replace("-", "−")
-    return f"{value:.4g}".replace("-", "−")
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them: 0.4 s, 12 s, 2 min 5 s, 1 h 3 min."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree  # written, never read
 
-from abi_cli.diagnostics.page import fixed
 from abi_cli.diagnostics.points import PointMetrics
+from abi_cli.digits import fixed
 from abi_cli.errors import CheckFailed
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis, *, format: str | None
 
 
 def _show_points(console: Console, metrics: PointMetrics, diagnosis: Diagnosis) -> None:
-    """How each estimate of each scalar does."""
+    """Metrics of each estimate of each scalar."""
     names = list(dict.fromkeys(which for own in metrics.parameters.values() for which in own))
     rows = []
     for name, own in metrics.parameters.items():
@@ -196,7 +196,7 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
 
 
 def _uses_more(names: Sequence[str], comparison: Comparison) -> str:
-    """Which of two runs uses more of the data, where that is sure; may be empty.
+    """The one of two runs that uses more of the data, where that is sure; may be empty.
 
     By their densities, whose difference is that of their divergences from exact posteriors, or else
     by what is lost of either at least.

@@ -1,4 +1,4 @@
-"""What files hold, whatever their format: what is read of one, and what is on its way into one."""
+"""Contents of files, whatever their format: read of one, or on their way into one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from abi_cli.variables import Datasets, Layout
 
 
 class Kind(StrEnum):
-    """What a file may hold."""
+    """A kind of content: data sets, draws, estimates."""
 
     DATA = "data sets"
     REPLICATES = "replicates"
@@ -71,13 +71,13 @@ class DataSets:
     labels: Sequence[str]
 
     def present(self) -> Datasets:
-        """Those that the layout names, in its order."""
+        """The values that the layout names, in its order."""
         return {v.name: self.values[v.name] for v in self.layout.variables if v.name in self.values}
 
 
 @dataclass(frozen=True)
 class EstimateHeader:
-    """What is known about estimates before the first one is made.
+    """The header of estimates, known before the first one is made.
 
     Arguments:
         names: Of what is estimated: `mean`, `sd`, `q5`, ….

@@ -181,7 +181,7 @@ def counted(layout: Layout) -> tuple[Variable, ...]:
 
 
 def uncounted(variables: Sequence[Variable]) -> tuple[Variable, ...]:
-    """Those that are not."""
+    """Variables that are not derived so."""
     return tuple(v for v in variables if v.role != "context" or not v.length_of)
 
 

@@ -1,4 +1,4 @@
-"""How much the members of an ensemble disagree: when not to believe a posterior.
+"""Disagreement of the members of an ensemble: a reason not to believe a posterior.
 
 A mixture of k posteriors in equal parts, with means mᵢ and variances sᵢ², has by the law of total
 variance

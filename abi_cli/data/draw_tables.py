@@ -91,7 +91,7 @@ def _order(draw: np.ndarray, chain: np.ndarray, columns: Columns) -> np.ndarray:
 
 
 def _chains(chain: np.ndarray, columns: Columns) -> int:
-    """How many chains draws are, `chain (dataset, draw)` being the number of each one's.
+    """The number of chains of draws, `chain (dataset, draw)` being that of each draw's.
 
     Errors:
         DataError: Chains differ in length, or between data sets.

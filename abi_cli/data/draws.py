@@ -13,7 +13,7 @@ from abi_cli.variables import Datasets, DrawBlock, Layout, Variable, element_nam
 
 @dataclass(frozen=True)
 class Style:
-    """How tables name and number draws and elements; everything else counts from 0.
+    """Names and numbers of draws and elements in tables; everything else counts from 0.
 
     Arguments:
         base: The first index: 0, or 1 as R, Julia and Stan count.
@@ -42,7 +42,7 @@ USUAL_STYLE = Style()
 
 @dataclass(frozen=True)
 class DrawHeader:
-    """What is known about draws before the first one is made.
+    """The header of draws, known before the first one is made.
 
     Arguments:
         labels: Of the data sets, in order; of a stream, those that have been read so far.

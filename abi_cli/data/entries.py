@@ -1,4 +1,4 @@
-"""What every reader makes of a file: one entry per data set, or per row of points.
+"""Entries of a file, which every reader makes: one per data set, or per row of points.
 
 The readers of the formats differ in how they find the values of a variable; what is asked of them
 (`Wanted`), what they return (`Entries`) and what makes a number acceptable is the same for all.
@@ -29,7 +29,7 @@ ROW_NAMES = ("", "Unnamed: 0")
 
 @dataclass(frozen=True)
 class Naming:
-    """How files of real data call what a model calls otherwise.
+    """Names in files of real data for what a model calls otherwise.
 
     Arguments:
         dataset: What names the data sets.
@@ -61,7 +61,7 @@ class Naming:
 
 @dataclass(frozen=True)
 class Asked:
-    """What is known of variables before their shapes are.
+    """Variables that are asked for before their shapes are known.
 
     Arguments:
         names: Those that are looked for; a file may have others.
@@ -204,7 +204,7 @@ Cell = Callable[[str, tuple[int, ...]], str]
 
 @dataclass(frozen=True)
 class Entries:
-    """What was read, one entry per data set or per row of points.
+    """The entries that were read, one per data set or per row of points.
 
     Arguments:
         labels: The label of each entry; None where the file has none.

@@ -1,8 +1,7 @@
-"""Where bytes come from and go to: files that appear whole, and the standard streams."""
+"""Sources and targets of bytes: files that appear whole, and the standard streams."""
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import queue
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO, TypeVar, cast
 
 from abi_cli import placing
-from abi_cli.errors import DataError, OutputError
+from abi_cli.errors import DataError
 
 T = TypeVar("T")
 
@@ -103,17 +102,17 @@ def output(target: Path | None) -> Iterator[BinaryIO]:
     if target is None:
         stream = cast(BinaryIO, sys.stdout.buffer)
         yield stream
-        with output_errors(target):
+        with placing.writing(target):
             stream.flush()
         return
-    with output_errors(target):
+    with placing.writing(target):
         whole = not is_pipe(target)
         path = target.resolve() if whole else target  # what a shell's >(…) resolves to has no place
         written = placing.beside(path) if whole else path
         stream = written.open("wb")
     try:
         yield stream
-        with output_errors(target):
+        with placing.writing(target):
             stream.close()
             if whole:
                 written.replace(path)
@@ -193,7 +192,7 @@ def ahead(items: Iterator[T], size: int, *, room: int, patience: float) -> Itera
 
 @dataclass(frozen=True)
 class _End:
-    """What stands after the last item, and why it is the last."""
+    """The mark after the last item, with the reason that it is the last."""
 
     error: BaseException | None = None
 
@@ -237,25 +236,3 @@ def scratch_folder(target: Path | None) -> Path | None:
     """Where temporary files beside `target` go: its own disk, or the system's default (None)."""
     folder = None if target is None else target.resolve().parent
     return folder if folder is not None and os.access(folder, os.W_OK) else None
-
-
-@contextmanager
-def output_errors(target: Path | None) -> Iterator[None]:
-    """Turn the system's errors of writing into ours; a broken pipe stays what it is.
-
-    Errors:
-        OutputError: Any `OSError` other than a broken pipe.
-    """
-    place = "standard output" if target is None else str(target)
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except FileNotFoundError as error:
-        raise OutputError(
-            "the folder does not exist", place=place, hint="Make the folder first."
-        ) from error
-    except OSError as error:
-        hint = "Free some space, then run it again." if error.errno == errno.ENOSPC else None
-        reason = error.strerror or str(error)  # HDF5 gives a text only
-        raise OutputError(f"cannot be written: {reason}", place=place, hint=hint) from error

@@ -12,9 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from abi_cli import placing
 from abi_cli.data import delimited, json_files, netcdf, npz, parquet, stan
 from abi_cli.data.contents import Append, Carrier, Content, Kind
-from abi_cli.data.files import Source, is_pipe, output, output_errors, peek, scratch_folder
+from abi_cli.data.files import Source, is_pipe, output, peek, scratch_folder
 from abi_cli.errors import UsageError
 
 _HELD = frozenset({Kind.DATA, Kind.REPLICATES, Kind.DRAWS, Kind.ESTIMATES})
@@ -22,7 +23,7 @@ _HELD = frozenset({Kind.DATA, Kind.REPLICATES, Kind.DRAWS, Kind.ESTIMATES})
 
 @dataclass(frozen=True)
 class Codec:
-    """How files of a format are read and written.
+    """A format's functions that read and write its files.
 
     Arguments:
         name: As in `--format`, and as extension.
@@ -165,15 +166,15 @@ def writing(target: Path | None, codec: Codec, content: Content) -> Iterator[App
         UsageError: The format has no place for this content.
     """
     with output(target) as stream, ExitStack() as stack:
-        with output_errors(target):
+        with placing.writing(target):
             append = stack.enter_context(codec.write(stream, content, scratch_folder(target)))
 
         def told(part: object) -> None:
-            with output_errors(target):
+            with placing.writing(target):
                 append(part)
 
         yield told
-        with output_errors(target):
+        with placing.writing(target):
             stack.close()
 
 

@@ -1,4 +1,4 @@
-"""What the cells of a file may say beside numbers: words for numbers, missing values, dates."""
+"""Meanings of cells that are not numbers: words for numbers, missing values, dates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FEW = 6
 
 @dataclass(frozen=True)
 class Missing:
-    """What stands for a missing value in the files of a model, whatever their format.
+    """Words for a missing value in the files of a model, whatever their format.
 
     Arguments:
         words: In lower case.
@@ -47,7 +47,7 @@ class Missing:
         return bool(self.numbers) and _is_number(text) and float(text) in self.numbers
 
     def among(self, values: np.ndarray) -> np.ndarray:
-        """Which numbers stand for a missing value, in the precision that they are stored in."""
+        """Numbers that stand for a missing value, in the precision that they are stored in."""
         if not self.numbers or values.dtype.kind not in "iuf":
             return np.zeros(values.shape, dtype=bool)
         single = values.dtype.kind == "f" and values.dtype.itemsize < np.dtype(float).itemsize
@@ -57,7 +57,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class Meaning:
-    """How the cells of one column, key or array are read.
+    """The meaning of the cells of one column, key or array.
 
     Arguments:
         words: The number that a word stands for.

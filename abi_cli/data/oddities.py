@@ -1,4 +1,4 @@
-"""What is odd about data sets, beside the simulations that the networks have learned from."""
+"""Oddities of data sets, beside the simulations that the networks have learned from."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def read_parameters(
 def rows_for(
     entries: Entries, labels: Sequence[str], source: Source
 ) -> tuple[np.ndarray, Datasets]:
-    """Which of the data sets `labels` each row of points is for, and the points.
+    """The data set among `labels` that each row of points is for, and the points.
 
     Errors:
         DataError: A row has no label where there are several data sets, or that of another.

@@ -1,4 +1,4 @@
-"""What can be done with a variable of real data within each data set, before anything else."""
+"""Preparations of a variable of real data within each data set, before anything else."""
 
 from __future__ import annotations
 

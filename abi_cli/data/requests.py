@@ -39,7 +39,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Requests:
-    """What some lines ask for.
+    """Requests of some lines.
 
     Arguments:
         loaded: The data sets that can be read, called by the number of their line where they have

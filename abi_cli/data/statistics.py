@@ -65,7 +65,7 @@ def _percent(share: float) -> str:
 
 
 def fewest_draws(names: Sequence[str]) -> int:
-    """How many draws statistics need, not to be NaN."""
+    """The number of draws that statistics need, not to be NaN."""
     return 2 if any(name in ("sd", "mcse") or name.startswith("hdi") for name in names) else 1
 
 
@@ -141,7 +141,7 @@ def _of_scalar(draws: np.ndarray, names: Sequence[str], chains: int) -> list[np.
 
 
 def worth(draws: np.ndarray, chains: int) -> np.ndarray:
-    """How many independent draws those of Markov chains are worth, `(dataset,)`.
+    """The number of independent draws that those of Markov chains are worth, `(dataset,)`.
 
     By the autocorrelation within chains and what parts them (Vehtari et al. 2021,
     arXiv:1903.08008). What does not move is taken for independent.
@@ -191,7 +191,7 @@ def estimates_of(
 
 
 def joined(parts: Iterable[Statistics]) -> Statistics:
-    """Those of all data sets together."""
+    """Statistics of all data sets together."""
     parts = list(parts)
     first = parts[0]
     return Statistics(

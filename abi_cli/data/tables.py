@@ -136,7 +136,7 @@ class Table:
 
 
 class _Chosen:
-    """Which columns of a table are read, and what is made of them.
+    """The columns of a table that are read, and what is made of them.
 
     Attributes:
         header: The names of the columns in our words.

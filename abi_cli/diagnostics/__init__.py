@@ -19,10 +19,10 @@ drawn.
 """
 
 from abi_cli.diagnostics.faults import Limits
+from abi_cli.diagnostics.inputs import Inputs, Provenance
 from abi_cli.diagnostics.metrics import ElementMetrics, Metrics, measure
-from abi_cli.diagnostics.page import Provenance
 from abi_cli.diagnostics.points import PointMetrics, measure_points
-from abi_cli.diagnostics.report import Inputs, diagnose, diagnose_points
+from abi_cli.diagnostics.report import diagnose, diagnose_points
 from abi_cli.diagnostics.scalars import Scalars, Summary, element_labels, flatten, summarize
 from abi_cli.diagnostics.summaries import Summaries
 from abi_cli.diagnostics.uniformity import Uniformity

@@ -1,4 +1,4 @@
-"""What a fault means in plain words, how it shows in the pictures, and what to try."""
+"""Advice on each fault: its meaning in plain words, its look in the pictures, remedies to try."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Advice:
 
 @dataclass(frozen=True)
 class Means:
-    """What a run has, as far as it decides what can be tried.
+    """The parts of a run that decide which remedies can be tried.
 
     Arguments:
         inference: Name of the inference network; empty where that is not known.

@@ -1,4 +1,4 @@
-"""How far the ranks of exact posteriors stray: bands for an ECDF and for a histogram.
+"""Bands that the ranks of exact posteriors stay within: for an ECDF and for a histogram.
 
 Both bands are simultaneous: exact posteriors leave the band *anywhere* with the stated probability,
 so that one look at the whole curve is one test. Both are computed, not simulated.
@@ -43,7 +43,7 @@ class Band:
         return bool(((ecdf >= self.lower - slack) & (ecdf <= self.upper + slack)).all())
 
     def log_gamma(self, values: np.ndarray) -> float:
-        """How far the ECDF of `values (dataset,)` goes out at most: below 0 it leaves the band.
+        """The farthest that the ECDF of `values (dataset,)` goes out: below 0 it leaves the band.
 
         log min over points of 2 min(P(R ≤ r), P(R ≥ r)) / γ, for the counts r that are seen and
         binomial R (Modrák et al. 2023, arXiv:2211.02383).
@@ -133,5 +133,5 @@ def histogram_band(count: int, *, bins: int) -> tuple[int, int]:
 
 
 def histogram_bins(count: int) -> int:
-    """How many bins `count` ranks fill well: about 20 in each, between 5 and 20 bins."""
+    """The number of bins that `count` ranks fill well: about 20 in each, between 5 and 20 bins."""
     return int(np.clip(count // 20, 5, 20))

@@ -33,7 +33,7 @@ from abi_cli.diagnostics.uniformity import INTERVAL
 
 @dataclass(frozen=True)
 class Judged:
-    """What one network says of the data sets that are compared on.
+    """The posteriors of one network for the data sets that are compared on.
 
     Arguments:
         metrics: As of any diagnosis.

@@ -45,7 +45,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class BinMetrics:
-    """What ranks say of the data sets of one bin.
+    """Metrics of the ranks of the data sets of one bin.
 
     Arguments:
         nrmse: Element name → error of the posterior mean, in sds of all true values.

@@ -1,4 +1,4 @@
-"""What can be wrong with a posterior, and how it is said.
+"""Faults of a posterior, and their words.
 
 Every test has a p-value and a size; here both become words. A width is named only where it shows in
 both ways of looking at it: in the ranks, and in errors held against the sds of the draws. Ranks
@@ -22,7 +22,7 @@ from abi_cli.diagnostics.uniformity import INTERVAL, Uniformity
 
 
 class Kind(StrEnum):
-    """What can be wrong with a posterior."""
+    """A kind of fault of a posterior."""
 
     NARROW = "narrow"
     WIDE = "wide"
@@ -59,7 +59,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Limits:
-    """How large a fault may be, and how sure one must be of it.
+    """Limits of faults: the size that is tolerated, and the certainty that is asked for.
 
     Arguments:
         p: Family-wise level: exact posteriors are called inexact with at most this probability,
@@ -292,7 +292,7 @@ def jointly(
 
 
 def _joint_size(ranks: Uniformity) -> float:
-    """How far the law of ranks is from uniform in spread and shape, on the scale of mean scores."""
+    """The distance of ranks from uniform in spread and shape, on the scale of mean scores."""
     named = max(abs(ranks.skew_score), abs(ranks.tail_score)) / math.sqrt(ranks.number)
     return max(abs(math.log(ranks.sd_ratio)), named)
 

@@ -1,4 +1,4 @@
-r"""How many nats posteriors are from exact ones, at least: what a classifier can learn of it.
+r"""A lower bound, in nats, of the distance of posteriors from exact ones, learned by a classifier.
 
 A score T(θ, y) (`ratio`) learns on one half of the data sets to tell truths from draws, and proves
 on the other a lower bound of KL(p ‖ q), and the other way round. θ enters as the normal scores z of
@@ -74,7 +74,7 @@ PREDICTED = 4.0
 
 @dataclass(frozen=True)
 class Learned:
-    """What was learned to tell truths from draws.
+    """A classifier that has learned to tell truths from draws.
 
     Arguments:
         each: Element name → how far its own posterior is from exact.
@@ -91,7 +91,7 @@ class Learned:
 
 @dataclass(frozen=True)
 class Features:
-    """What describes data sets.
+    """Numbers that describe data sets.
 
     Arguments:
         plain: As by `features_of`, `(dataset, feature)`.

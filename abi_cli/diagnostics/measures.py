@@ -49,7 +49,7 @@ def nrmse_robust(summary: Summary) -> np.ndarray:
 
 
 def contractions(summary: Summary) -> np.ndarray:
-    """How much narrower than the prior each posterior is, `(element, dataset)`.
+    """Contraction: how much narrower than the prior each posterior is, `(element, dataset)`.
 
     1 − sₙ² / var(θ), with the variance of the true values for the prior's; on a log or asinh scale
     where that variance is ruled by tails, or does not exist (see `Summary.scale`). Not clipped: a
@@ -79,7 +79,7 @@ def correlation(summary: Summary) -> np.ndarray:
 
 
 def z_scores(summary: Summary) -> np.ndarray:
-    """How far each posterior mean is from the truth in posterior sds, `(element, dataset)`.
+    """Z-scores: posterior means less truths in posterior sds, `(element, dataset)`.
 
     (mₙ − θₙ) / sₙ: positive where the posterior lies too high. Over data sets, exact posteriors
     give mean 0 and sd 1, of whatever shape they are. A posterior without width gives 0 if it is
@@ -95,7 +95,7 @@ def z_scores(summary: Summary) -> np.ndarray:
 
 
 def calibration_error(summary: Summary) -> np.ndarray:
-    """How far the coverage of central intervals is from their level, `(element,)`.
+    """The distance of the coverage of central intervals from their level, `(element,)`.
 
     The central interval of level α covers the truth where |2u − 1| ≤ α, u being the (randomized)
     probability integral transform. The error is the median over 20 levels, 0.005 to 0.995, of

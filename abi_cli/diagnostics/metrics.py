@@ -1,4 +1,4 @@
-r"""What is known of a posterior from data sets whose parameters are known.
+r"""Metrics of a posterior, from data sets whose parameters are known.
 
 True parameters θₙ come from the prior, data from them, and draws θₙ₁ … θₙₛ from the posterior that
 is being judged, with mean mₙ and standard deviation sₙ. If it is exact, θₙ is one more draw from
@@ -98,7 +98,7 @@ class ElementMetrics:
 
 @dataclass(frozen=True)
 class JointMetrics:
-    """What one quantity of the joint distribution (see `joint`) says.
+    """Metrics of one quantity of the joint distribution (see `joint`).
 
     Arguments:
         ranks: How uniform its ranks are.

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from abi_cli.diagnostics.advice import UNKNOWN_MEANS, Means, advice
+from abi_cli import placing
+from abi_cli.diagnostics.advice import advice
+from abi_cli.diagnostics.inputs import Provenance
 from abi_cli.diagnostics.metrics import Metrics
 from abi_cli.diagnostics.pictures import Picture
+from abi_cli.digits import fixed
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -34,36 +36,6 @@ JOINT_REFERENCES = {
     "classifier": "Linhart et al. 2023, L-C2ST: local diagnostics for posterior approximations in "
     "simulation-based inference, arXiv:2306.03580",
 }
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Where draws come from.
-
-    Arguments:
-        title: Of the report.
-        facts: Name → value: seeds, versions, timings, the command.
-        spec: The spec as run; empty where there is none.
-        methods: What was done to get them, in sentences for a paper.
-        references: Of those sentences.
-        means: What the networks have, which decides what can be tried.
-    """
-
-    title: str
-    facts: Mapping[str, str] = field(default_factory=dict)
-    spec: str = ""
-    methods: str = ""
-    references: tuple[str, ...] = ()
-    means: Means = UNKNOWN_MEANS
-
-
-UNKNOWN = Provenance("Posteriors")
-
-
-def fixed(value: float, decimals: int = 3, *, sign: str = "") -> str:
-    """With so many decimals, and few digits where it is large; a true minus sign."""
-    text = f"{value:{sign}.{decimals}f}" if abs(value) < 1_000 else f"{value:{sign}.2g}"
-    return text.replace("-", "−")
 
 
 def environment() -> Environment:
@@ -116,9 +88,7 @@ def write_page(
             ),
         )
     )
-    part = file.with_name(f".{file.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(file)
+    placing.write_text(file, text)
 
 
 def methods(metrics: Metrics, source: Provenance) -> str:

@@ -1,4 +1,4 @@
-"""Which pictures a diagnosis has, in words and numbers, too.
+"""The pictures of a diagnosis, in words and numbers, too.
 
 A `Picture` knows how to draw itself, what it says to who can't see it, and the numbers in it.
 Nothing is drawn here.
@@ -14,6 +14,7 @@ import numpy as np
 
 from abi_cli.diagnostics import measures as of
 from abi_cli.diagnostics.bands import ecdf_at, ecdf_band, histogram_band, histogram_bins
+from abi_cli.diagnostics.inputs import Inputs
 from abi_cli.diagnostics.metrics import Metrics
 from abi_cli.diagnostics.points import PointMetrics, level_of
 from abi_cli.diagnostics.scalars import Scalars, Summary
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from abi_cli.diagnostics.plots_pairs import Sample
-    from abi_cli.diagnostics.report import Inputs
 
 MOST_PANELS = 36
 """Parameters shown in one picture: with more, the least uniform ones are."""
@@ -260,7 +260,7 @@ def point_pictures(metrics: PointMetrics) -> Iterator[Picture]:
 
 
 def chosen(metrics: Metrics) -> list[int]:
-    """Which parameters the pictures show: all, or those with the smallest p-values, in order."""
+    """Parameters that the pictures show: all, or those with the smallest p-values, in order."""
     p = [element.uniformity.p for element in metrics.parameters.values()]
     return sorted(sorted(range(len(p)), key=p.__getitem__)[:MOST_PANELS])
 

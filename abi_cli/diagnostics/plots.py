@@ -18,9 +18,9 @@ from matplotlib.ticker import MaxNLocator
 
 from abi_cli.diagnostics import measures, style
 from abi_cli.diagnostics.bands import Band, ecdf_at, ecdf_band, histogram_band, histogram_bins
-from abi_cli.diagnostics.page import fixed
 from abi_cli.diagnostics.reach import beyond, reach, told
 from abi_cli.diagnostics.scalars import Summary
+from abi_cli.digits import fixed
 
 MOST_POINTS = 500
 """Data sets shown in one panel: more would only be ink."""
@@ -104,7 +104,7 @@ def draw_recovery(axes: Axes, summary: Summary) -> int:
 
 
 def calibration_histogram(summary: Summary, labels: Sequence[str], *, remark: str = "") -> Figure:
-    """How the ranks of the true values among the draws are spread."""
+    """Histograms of the ranks of the true values among the draws."""
     datasets = summary.truth.shape[1]
     bins = histogram_bins(datasets)
     grid = style.grid(
@@ -155,7 +155,7 @@ def draw_rank_histogram(
 
 
 def calibration_ecdf(summary: Summary, labels: Sequence[str], *, remark: str = "") -> Figure:
-    """How far the distribution of ranks, and of distance ranks, is from uniform."""
+    """Distributions of ranks, and of distance ranks, less the uniform one."""
     datasets = summary.truth.shape[1]
     grid = style.grid(
         labels,
@@ -208,7 +208,7 @@ def draw_ecdf_difference(
 
 
 def z_score_contraction(summary: Summary, labels: Sequence[str], *, remark: str = "") -> Figure:
-    """How far off each posterior is, against how much it learned."""
+    """The error of each posterior against how much it learned."""
     grid = style.grid(
         labels,
         title="z-score and contraction",

@@ -34,7 +34,7 @@ JOINT_TITLES = {
 
 
 def coverage(summary: Summary, labels: Sequence[str], *, remark: str = "") -> Figure:
-    """How often central intervals of each level cover the truth."""
+    """The share of central intervals of each level that cover the truth."""
     datasets = summary.truth.shape[1]
     grid = style.grid(
         labels,

@@ -58,7 +58,7 @@ class Sample:
         return max(floor, float(low - pad)), float(high + pad)
 
     def unseen(self) -> str:
-        """How many draws the axes don't reach, in a sentence; empty where that is no matter."""
+        """A sentence on how many draws the axes don't reach; empty where that is no matter."""
         if self.truth is None:
             return ""
         lost = {
@@ -125,7 +125,7 @@ def _figure(
 
 
 def _strongest(sample: Sample) -> str:
-    """Which two parameters, too many to show in pairs, hang together most."""
+    """The two parameters, of too many to show in pairs, that hang together most."""
     correlation = correlations(sample.draws)
     i, j = max(combinations(range(len(sample.labels)), 2), key=lambda pair: abs(correlation[pair]))
     return (

@@ -1,4 +1,4 @@
-r"""Whether point estimates are those of the posterior, from data sets whose parameters are known.
+r"""Metrics of point estimates beside the posterior's, from data sets whose parameters are known.
 
 Of networks that give estimates without draws there are no ranks. But each estimate can be held
 against the true values θₙ, which are draws from the posteriors: for exact estimates

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from abi_cli.diagnostics.page import Provenance, environment
+from abi_cli.diagnostics.inputs import Provenance
+from abi_cli.diagnostics.page import environment
 from abi_cli.diagnostics.pictures import Picture
 from abi_cli.diagnostics.predictive import Check
 
 
 class Tone(StrEnum):
-    """What a statement means for the reader, and how it is coloured."""
+    """The tone of a statement: its meaning for the reader, and its colour."""
 
     GOOD = "pass"
     WARNING = "warn"
@@ -28,7 +29,7 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True)
 class Statement:
-    """What can be said of the posteriors.
+    """A statement on the posteriors.
 
     Arguments:
         title: In a few words.
@@ -80,7 +81,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Page:
-    """What the page has.
+    """The contents of the page.
 
     Arguments:
         statements: What can be said, what matters most first.

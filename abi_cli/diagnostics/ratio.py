@@ -40,7 +40,7 @@ LARGEST = 30.0
 
 @dataclass(frozen=True)
 class Loss:
-    """How far a posterior is from exact ones, at least.
+    """The least distance of a posterior from exact ones.
 
     Arguments:
         nats: A lower bound of the mean Kullback–Leibler divergence.

@@ -1,4 +1,4 @@
-"""How far an axis reaches: as far as values go, but for a few that lie far from all others."""
+"""The reach of an axis: as far as values go, but for a few that lie far from all others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def reach(values: np.ndarray) -> tuple[float, float]:
 
 
 def beyond(limits: tuple[float, float], *values: np.ndarray) -> int:
-    """How many rows of `values (row,)` lie beyond limits in any of them."""
+    """The number of rows of `values (row,)` that lie beyond limits in any of them."""
     return int(np.any([(own < limits[0]) | (own > limits[1]) for own in values], axis=0).sum())
 
 

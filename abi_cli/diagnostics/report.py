@@ -4,101 +4,34 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from abi_cli import placing
 from abi_cli.diagnostics.advice import settled
-from abi_cli.diagnostics.beside import Exact
 from abi_cli.diagnostics.dependence import data_pit
-from abi_cli.diagnostics.faults import DEFAULT_LIMITS, Limits
+from abi_cli.diagnostics.inputs import Inputs
 from abi_cli.diagnostics.joint import joint_pits
 from abi_cli.diagnostics.losses import features_and_statistics, learn
 from abi_cli.diagnostics.metrics import Metrics, measure
-from abi_cli.diagnostics.page import UNKNOWN, Provenance, write_page
+from abi_cli.diagnostics.page import write_page
 from abi_cli.diagnostics.pictures import Picture, pictures, point_pictures
 from abi_cli.diagnostics.points import PointMetrics
 from abi_cli.diagnostics.scalars import Scalars, Summary, flatten, summarize
-from abi_cli.diagnostics.summaries import Summaries
 from abi_cli.diagnostics.verdict import Outcome
-from abi_cli.errors import DataError, OutputError
+from abi_cli.errors import DataError
 from abi_cli.harmless import cell
 from abi_cli.listener import Listener
-from abi_cli.ranges import Range
-from abi_cli.variables import Value
 
 METRICS, FIGURES, REPORT = "metrics.json", "figures", "report.html"
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """What a diagnosis is made from.
-
-    Arguments:
-        estimates: Parameter → posterior draws `(dataset, draw, *event)`, on the user's scale.
-        truths: Parameter → the values that the data were simulated with, `(dataset, *event)`.
-        labels: Parameter → its labels, as in the spec; may leave parameters out.
-        prior: Parameter → prior draws `(draw, *event)`; empty where the prior is not known.
-        history: One row for each epoch: `epoch`, `loss` and, where known, `val_loss` and
-            `learning_rate`; empty where there was no training.
-        shown: Index of the data set whose posterior is shown.
-        shown_label: What to call it; its index by default.
-        seed: Of the randomization within tied ranks.
-        data: The data sets themselves, without parameters; empty where they are not known.
-        given, series: Names of `data` that the model takes and does not draw, and of those whose
-            members have an order.
-        context: Scalars that vary between data sets, such as their size → `(dataset,)`.
-        disagreement: Of an ensemble: element name → share of the variance that lies between its
-            members, `(dataset,)`.
-        summaries: What the network makes of these data sets, and of observed ones; None where that
-            is not known.
-        near: Whether posteriors are judged near observed data sets, too.
-        log_density: Of the truths, as the network has it, `(dataset,)`; None where it has none.
-        ranges: Element name → what the prior gave of it in training; empty where that is not known.
-        notes: What is known besides.
-        computed: Names of `estimates` that are no parameters but were computed from them: what is
-            not a finite number everywhere among these is left out.
-        skipped: What was left out before, and why.
-        likelihood: Whether the density of the model is among `estimates`.
-        exact: Refined posteriors of the first data sets; None where none were made.
-        unsure: Why nothing can be told, if so: then that is the verdict.
-        limits: What is tolerated.
-        source: Where the draws come from.
-    """
-
-    estimates: Mapping[str, np.ndarray]
-    truths: Mapping[str, np.ndarray]
-    labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    prior: Mapping[str, np.ndarray] = field(default_factory=dict)
-    history: Sequence[Mapping[str, float]] = ()
-    shown: int = 0
-    shown_label: str | None = None
-    seed: int = 1
-    data: Mapping[str, Value] = field(default_factory=dict)
-    given: Collection[str] = ()
-    series: Collection[str] = ()
-    context: Mapping[str, np.ndarray] = field(default_factory=dict)
-    disagreement: Mapping[str, np.ndarray] = field(default_factory=dict)
-    summaries: Summaries | None = None
-    near: bool = False
-    log_density: np.ndarray | None = None
-    ranges: Mapping[str, Range] = field(default_factory=dict)
-    notes: Sequence[str] = ()
-    computed: Collection[str] = ()
-    skipped: Mapping[str, str] = field(default_factory=dict)
-    likelihood: bool = False
-    exact: Exact | None = None
-    unsure: str | None = None
-    limits: Limits = DEFAULT_LIMITS
-    source: Provenance = UNKNOWN
-
-
-@dataclass(frozen=True)
 class Study:
-    """What was found, and what pictures of it are made from.
+    """The findings of a diagnosis, and the numbers that its pictures are made from.
 
     Arguments:
         joint_ranks: Quantity of the joint distribution → ranks, `(dataset,)`.
@@ -195,7 +128,8 @@ def write(
         from abi_cli.diagnostics.plots_beside import beside_picture
 
         shown.append(beside_picture(metrics.beside))
-    with _writing(out):
+    with placing.writing(out):
+        (out / FIGURES).mkdir(parents=True, exist_ok=True)
         _write_metrics(metrics, out)
         _draw_all(shown, out / FIGURES, pdf=pdf, listener=listener)
         write_page(out / REPORT, metrics, shown, out / FIGURES, source)
@@ -209,33 +143,15 @@ def diagnose_points(
     Errors:
         OutputError: A file can't be written.
     """
-    with _writing(out):
+    with placing.writing(out):
+        (out / FIGURES).mkdir(parents=True, exist_ok=True)
         _write_metrics(metrics, out)
         _draw_all(list(point_pictures(metrics)), out / FIGURES, pdf=pdf, listener=listener)
 
 
-@contextmanager
-def _writing(out: Path) -> Iterator[None]:
-    """While files are written into a folder.
-
-    Errors:
-        OutputError: One can't be.
-    """
-    try:
-        (out / FIGURES).mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as error:
-        raise OutputError(
-            f"Expected to write into {out}; got: {error.strerror or error}",
-            hint="Is the disk full, or the folder read-only?",
-        ) from error
-
-
 def _write_metrics(metrics: Metrics | PointMetrics, out: Path) -> None:
     text = json.dumps(metrics.to_config(), indent=2, ensure_ascii=False, allow_nan=False)
-    part = out / f".{METRICS}.part"
-    part.write_text(text + "\n", encoding="utf-8")
-    part.replace(out / METRICS)
+    placing.write_text(out / METRICS, text + "\n")
 
 
 def _draw_all(shown: Sequence[Picture], folder: Path, *, pdf: bool, listener: Listener) -> None:
@@ -251,12 +167,10 @@ def _draw_all(shown: Sequence[Picture], folder: Path, *, pdf: bool, listener: Li
 
 def _write_rows(picture: Picture, file: Path) -> None:
     """The numbers of a picture as CSV, whole or not at all."""
-    part = file.with_name(f".{file.name}.part")
-    with part.open("w", encoding="utf-8", newline="") as stream:
+    with placing.replacing(file) as place, place.open("w", encoding="utf-8", newline="") as stream:
         writer = None
         for row in picture.rows():
             if writer is None:
                 writer = csv.DictWriter(stream, list(row), lineterminator="\n")
                 writer.writeheader()
             writer.writerow({name: cell(v) if isinstance(v, str) else v for name, v in row.items()})
-    part.replace(file)

@@ -57,7 +57,7 @@ class Scalars:
 
 @dataclass(frozen=True)
 class Summary:
-    """What the draws say about each element of each data set.
+    """Summaries of the draws of each element of each data set.
 
     Arguments:
         draws: S, how many draws there are of each data set.

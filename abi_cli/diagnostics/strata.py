@@ -46,7 +46,7 @@ PLACE, WIDTH = "its posterior median", "its posterior sd"
 
 @dataclass(frozen=True)
 class Stratum:
-    """Whether a parameter's ranks depend on one covariate.
+    """The dependence of a parameter's ranks on one covariate.
 
     Arguments:
         covariate: In words.

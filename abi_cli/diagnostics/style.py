@@ -1,4 +1,4 @@
-"""How every picture looks: one palette, one matplotlib style, one layout.
+"""The style of every picture: one palette, one matplotlib style, one layout.
 
 The colours are Okabe and Ito's, which colour-blind readers tell apart. Blue is what the posterior
 says, vermilion is what to look at, grey is what was expected.
@@ -20,6 +20,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.mathtext import MathTextParser
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from abi_cli import placing
 
 BLUE = "#0072B2"
 LIGHT_BLUE = "#56A3D1"
@@ -104,7 +106,7 @@ def styled() -> Iterator[None]:
 
 
 def grid_columns(panels: int) -> int:
-    """How many panels stand side by side: one row up to four, then few gaps and about 4 : 3."""
+    """The number of panels side by side: one row up to four, then few gaps and about 4 : 3."""
     if panels <= 4:
         return panels
 
@@ -269,6 +271,5 @@ def save(draw: Callable[[], Figure], *files: Path) -> None:
         figure = draw()
         for file in files:
             kind = file.suffix.removeprefix(".")
-            part = file.with_name(f".{file.name}.part")
-            figure.savefig(part, format=kind, dpi=DPI, metadata=_METADATA[kind])
-            part.replace(file)
+            with placing.replacing(file) as place:
+                figure.savefig(place, format=kind, dpi=DPI, metadata=_METADATA[kind])

@@ -24,7 +24,7 @@ _SMALLEST = 1e-8
 
 @dataclass(frozen=True)
 class Summaries:
-    """What the network makes of data sets.
+    """The network's summaries of data sets.
 
     Arguments:
         simulated: `(dataset, summary)`.

@@ -32,7 +32,7 @@ INTERVAL = 0.90
 
 @dataclass(frozen=True)
 class Uniformity:
-    """How far ranks of one element are from uniform.
+    """The distance of the ranks of one element from uniform ones.
 
     Arguments:
         mean_score: Mean normal score of the true values; positive where posteriors lie too low,

@@ -24,7 +24,7 @@ from abi_cli.diagnostics.uniformity import Uniformity
 
 
 class Outcome(StrEnum):
-    """What a verdict can be, best first."""
+    """The outcome of a verdict, best first."""
 
     PASS = "pass"  # noqa: S105 -- not a password
     CANNOT_TELL = "cannot tell"
@@ -111,7 +111,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was found of one parameter.
+    """The evidence on one parameter.
 
     Arguments:
         ranks: How uniform its ranks are.
@@ -216,7 +216,7 @@ def together(
 
 
 def datasets_needed(limits: Limits) -> int:
-    """How many data sets nearly always suffice to see that exact posteriors are within limits.
+    """The number of data sets that nearly always suffice to find exact posteriors within limits.
 
     An interval of 90 % reaches 1.65 standard errors to either side of an estimate that itself is
     seldom more than 2.8 of them off, so 4.45 must fit into the limit. The standard error of the

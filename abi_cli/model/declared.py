@@ -24,7 +24,7 @@ DeclaredSection = Literal["meta", "given", "prior"]
 
 
 class Source(Protocol):
-    """What draws some of a model's variables: a function, or declarations."""
+    """A source of some of a model's variables: a function, or declarations."""
 
     @property
     def name(self) -> str:
@@ -146,7 +146,7 @@ class Declared:
 
     @property
     def functions(self) -> tuple[UserFunction, ...]:
-        """Those that draw a variable."""
+        """Functions that draw a variable."""
         return tuple(s for s in self.variables.values() if isinstance(s, UserFunction))
 
     @property

@@ -19,7 +19,7 @@ class _UnusableSize(ValueError):
 
 @dataclass(frozen=True)
 class Design:
-    """What a file says that data sets come with. A `Source`.
+    """A design: what data sets come with, from a file. A `Source`.
 
     Of several data sets in the file each simulation takes one at random. Of a single one it takes
     as many of its rows, at random with replacement; or, without `resample`, all of it as it is.

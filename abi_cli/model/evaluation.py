@@ -26,7 +26,7 @@ _TOLD = 256
 
 @dataclass(frozen=True)
 class At:
-    """Which draws a function is called for: its messages and its randomness go by it.
+    """The draws that a function is called for: its messages and its randomness go by them.
 
     Arguments:
         dataset: The place of the data set among all.

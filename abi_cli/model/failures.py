@@ -21,7 +21,7 @@ ATTEMPTS = 100
 
 @dataclass(frozen=True)
 class Failures:
-    """How many draws failed, and why the first did."""
+    """The number of draws that failed, and the reason of the first."""
 
     count: int = 0
     first: UserFunctionError | None = None

@@ -27,7 +27,7 @@ def above_0(**_options: Any) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Law:
-    """What is known of a family: functions that take its options by name.
+    """The law of a family: functions that take its options by name.
 
     Arguments:
         moments: Mean and sd of each element; NaN or infinite where there are none.

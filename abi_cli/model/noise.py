@@ -1,4 +1,4 @@
-"""Whether data have noise: the same parameters must give other data every time.
+"""A test that data have noise: the same parameters must give other data every time.
 
 A function that makes its own generator, `np.random.default_rng(42)`, adds the same noise to every
 data set. Such data pass every other test, and posteriors learned from them are far too narrow.

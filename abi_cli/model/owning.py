@@ -1,4 +1,4 @@
-"""Who holds which array: what functions are given is theirs alone, what they give becomes ours.
+"""Ownership of arrays: what functions are given is theirs alone, what they give becomes ours.
 
 A function may work on its arguments in place (`x -= x.mean()`), keep what it has returned, or
 return the same array every time. None of it may reach what is stored. Arguments are not made
@@ -53,7 +53,7 @@ class Columns:
 
     @property
     def rows(self) -> int:
-        """How many rows are complete."""
+        """The number of rows that are complete."""
         return min(map(len, self.values.values()))
 
     def appending(self) -> Callable[[Any], None]:

@@ -83,7 +83,7 @@ class Quantities:
         return Quantities(kept, None if density and density.name in names else density)
 
     def of_data(self, layout: Layout) -> Quantities:
-        """Those that depend on data, not on parameters and context alone."""
+        """Quantities that depend on data, not on parameters and context alone."""
         data = {variable.name for variable in layout.of("observable")}
         kept = {n: one for n, one in self.functions.items() if data & set(one.arguments)}
         return replace(self, functions=kept)

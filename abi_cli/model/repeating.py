@@ -1,4 +1,4 @@
-"""Whether a row is the same when it is simulated again: what a seed promises.
+"""Repetition of a row: simulated again it is the same, which is what a seed promises.
 
 A function that counts its calls, reads a clock, draws from a generator of its own or leaves
 something in an array of the module gives rows that nobody can make again, and that depend on how
@@ -27,7 +27,7 @@ class UnrepeatableError(UserFunctionError):
 
 
 def repeated(first: int, stop: int) -> list[int]:
-    """Which of the units first … stop − 1 are simulated again: 0, 1, 4, 16 …, and one in `EVERY`.
+    """Units of first … stop − 1 that are simulated again: 0, 1, 4, 16 …, and one in `EVERY`.
 
     The last come first, so that none follows the one that it followed before.
     """

@@ -335,7 +335,7 @@ class Simulator:
         return self._run(Origin(seed, Purpose.PILOT, {}), start, stop, data=False)[0]
 
     def observables(self, datasets: Datasets) -> tuple[str, ...]:
-        """Those of the variables of simulated data sets that the likelihood draws."""
+        """Variables of simulated data sets that the likelihood draws."""
         roles = self._roles(datasets)
         return tuple(name for name in datasets if roles[name] == "observable")
 

@@ -20,7 +20,7 @@ from abi_cli.variables import Role
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the rows of a simulation come from.
+    """The origin of the rows of a simulation.
 
     Arguments:
         seed, purpose: What its streams are keyed by.

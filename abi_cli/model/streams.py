@@ -1,4 +1,4 @@
-"""Where all randomness of a model comes from.
+"""Streams of random numbers, from which all randomness of a model comes.
 
 A *stream* is the output of the Philox generator under a key made of (seed, purpose) from a given
 counter on (Salmon, Moraes, Dror, Shaw, 2011, "Parallel random numbers: as easy as 1, 2, 3").
@@ -34,7 +34,7 @@ _one_at_a_time = threading.RLock()
 
 
 class Purpose(IntEnum):
-    """What randomness is used for; different purposes never share a stream.
+    """The purpose that randomness is used for; different purposes never share a stream.
 
     The numbers are part of what a seed means: a new purpose gets a new number.
     """

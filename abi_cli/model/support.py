@@ -1,4 +1,4 @@
-"""Where the values of a variable can be, as far as its declaration says."""
+"""The support of a variable: where its values can be, as far as its declaration says."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ it, however it ends.
 
 from __future__ import annotations
 
-import importlib
 import multiprocessing
 import os
 import pickle
@@ -225,7 +224,8 @@ def _work(pipe: Connection, memory: Any) -> None:
     for number in (signal.SIGTERM, signal.SIGUSR1):  # not ignored by programs that they may start
         signal.signal(number, lambda *_: None)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    importlib.import_module("abi_cli.model.simulator")  # while there is nothing to do yet
+    from abi_cli.model import simulation  # noqa: F401  # tasks need it; there is none to do yet
+
     with suppress(EOFError, BrokenPipeError):  # the parent is gone
         while True:
             _send(pipe, *_outcome(*pipe.recv()))

@@ -19,7 +19,7 @@ EXPECTED = "a length of time such as 30 s, 5 min, 2 h or 1h30m"
 
 
 def seconds(text: str) -> float:
-    """How many seconds a text means.
+    """The number of seconds that a text means.
 
     Errors:
         ValueError: None, or not more than 0.

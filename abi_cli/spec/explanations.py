@@ -1,4 +1,4 @@
-"""What each code of a problem means, with an example, for `abi explain`."""
+"""Meanings of the codes of problems, each with an example, for `abi explain`."""
 
 from __future__ import annotations
 

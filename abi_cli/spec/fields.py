@@ -126,7 +126,7 @@ Declarations = dict[VariableName, Annotated[FunctionReference | Distributed, One
 
 
 def function_or_declarations(value: Any) -> Any:
-    """Which of the two a value is meant to be: it decides what is said to be wrong with it."""
+    """The one of the two that a value is meant to be, by which its problems are told."""
     if isinstance(value, str):
         return FunctionReference
     if isinstance(value, dict) and value:

@@ -1,4 +1,4 @@
-"""What is wrong with a spec, and how that is shown.
+"""Problems of a spec, and how they are shown.
 
 A reader of a spec never stops at the first mistake: every stage collects `Problem`s, and one
 `InvalidSpecError` carries them all. A problem knows its place in the text that it came from, be it
@@ -122,7 +122,7 @@ def _window(line: str, start: int, width: int) -> tuple[str, int, int]:
 
 
 def _columns(text: str) -> int:
-    """How many terminal columns a text takes: wide characters two, combining marks none."""
+    """The number of terminal columns of a text: wide characters take two, combining marks none."""
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
         for c in text

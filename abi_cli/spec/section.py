@@ -1,4 +1,4 @@
-"""What all sections of a spec have in common."""
+"""The base of all sections of a spec."""
 
 from __future__ import annotations
 

@@ -268,7 +268,7 @@ def _scalars(value: Any) -> bool:
 
 
 def _number_in(text: str) -> str | None:
-    """How to write a number that is there as text: in quotes, or with separators."""
+    """A remedy for a number that is there as text: in quotes, or with separators."""
     stripped = text.replace("_", "").replace(",", "").strip()
     if any(dialect.is_scalar(dialect.PREFIX + tag, stripped) for tag in ("int", "float")):
         return f"Write {stripped}, without quotes or separators"

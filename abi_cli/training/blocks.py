@@ -37,7 +37,7 @@ ACCELERATED = 4
 
 @dataclass(frozen=True)
 class BlockPlan:
-    """How a training is cut into blocks.
+    """The plan by which a training is cut into blocks.
 
     Arguments:
         epochs, num_batches, batch_size: As in the spec.
@@ -69,7 +69,7 @@ class BlockPlan:
         return -(-self.num_batches // self.length)
 
     def steps(self, block: int) -> int:
-        """How many steps a block of the training has."""
+        """The number of steps of a block of the training."""
         return min(self.length, self.num_batches - block % self.blocks_per_epoch * self.length)
 
     def first_step(self, block: int) -> int:
@@ -107,7 +107,7 @@ class BlockPlan:
 
 @dataclass(frozen=True)
 class Position:
-    """How far a training has come in its rows: the blocks that follow depend on nothing else.
+    """The position of a training in its rows: the blocks that follow depend on nothing else.
 
     Arguments:
         seen: Rows that have been gathered.
@@ -121,7 +121,7 @@ class Position:
 
 
 class Ledger:
-    """What is known of blocks that were made and not learned yet, by their numbers.
+    """Notes on blocks that were made and not learned yet, by their numbers.
 
     One thread enters them, another asks and strikes them out.
 
@@ -169,7 +169,7 @@ class Pool:
 
 @dataclass(frozen=True)
 class Beginning:
-    """Where the gathering of blocks begins: at the first row of all, or where it was left.
+    """The place where the gathering of blocks begins: the first row of all, or where it was left.
 
     Arguments:
         number: Of the first block.

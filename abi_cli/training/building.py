@@ -1,4 +1,4 @@
-"""What is made before the first step: networks, the plan of blocks, compiled code."""
+"""Preparations of a training before its first step: networks, the plan of blocks, compiled code."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def block_plan(
     seed: int,
     accelerated: bool | None = None,
 ) -> BlockPlan:
-    """How a training is cut into blocks.
+    """The plan by which a training is cut into blocks.
 
     Arguments:
         approximator: What is to be trained.

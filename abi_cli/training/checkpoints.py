@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from abi_cli import placing
 from abi_cli.digests import digest
 from abi_cli.errors import OutputError, RunError
 
@@ -35,7 +36,7 @@ LATEST, FACTS, ARRAYS = "latest", "state.json", "arrays.npz"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What is kept of a training.
+    """The state that is kept of a training.
 
     Arguments:
         step: Steps that were done, which names it.
@@ -113,17 +114,15 @@ def _flush(place: Path) -> None:
 @contextlib.contextmanager
 def _telling(folder: Path) -> Iterator[None]:
     try:
-        yield
-    except OSError as error:
+        with placing.writing(folder):
+            yield
+    except OutputError as error:
         run = folder.parent
-        gone = not run.is_dir()
+        if run.is_dir():
+            raise
         raise OutputError(
-            f"the folder {run} is no longer there, so the state of the training can't be saved"
-            if gone
-            else f"can't save the state of the training in {folder}: {error.strerror or error}",
-            hint="Don't move or remove a run while it is being trained."
-            if gone
-            else "Look at the free space and the permissions there.",
+            f"the folder {run} is no longer there, so the state of the training can't be saved",
+            hint="Don't move or remove a run while it is being trained.",
         ) from error
 
 

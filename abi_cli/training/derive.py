@@ -1,4 +1,4 @@
-"""How long a spec trains that doesn't say it."""
+"""The length of a training whose spec doesn't say it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done about a training that diverges.
+"""Remedies for a training that diverges.
 
 A block whose loss or gradient is not finite leaves weights that are lost. One where even the batch
 with the smallest loss is a thousand times worse than the untrained networks were has exploded: no

@@ -1,4 +1,4 @@
-"""What would not train, found out before anything is built: asked by check, train and the loop."""
+"""Faults that would keep a spec from training, found before anything is built."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def refuse_untrainable(spec: Spec, *, stored: int | None, fitted: Fitted | None 
 
 
 def divided(stored: int) -> tuple[int, int]:
-    """How many of stored simulations are learned from, and how many validate."""
+    """The numbers of stored simulations that are learned from, and that validate."""
     held_out = int(stored * HELD_OUT)
     return stored - held_out, held_out
 
@@ -216,7 +216,7 @@ def refuse_unfit(
 
 @dataclass(frozen=True)
 class _Input:
-    """What a summary network is to take.
+    """The input of a summary network.
 
     Arguments:
         value: None where there is nothing.

@@ -1,4 +1,4 @@
-"""When the state of a training is saved, and how the training ends when somebody asks it to."""
+"""Saving the state of a training, and ending the training when somebody asks for it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ History = Sequence[Mapping[str, float]]
 
 @dataclass(frozen=True)
 class Keeping:
-    """Where and how often the state of a training is kept.
+    """The place and the pace at which the state of a training is kept.
 
     Arguments:
         folder: Of the checkpoints.

@@ -55,7 +55,7 @@ from abi_cli.variables import Datasets, Layout
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be trained, from what.
+    """The plan of a training: what is to be trained, from what.
 
     Arguments:
         spec: Of the run; its adapter is written down, its epochs are those of the whole training.
@@ -80,7 +80,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Trained:
-    """What training leaves.
+    """Results of a training.
 
     Arguments:
         history: A row per epoch: epoch, loss, val_loss where validated, learning_rate, seconds;
@@ -97,7 +97,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class _Ready:
-    """What is there before the first block.
+    """Everything that is there before the first block.
 
     Arguments:
         empty: Blocks without steps, of every shape.

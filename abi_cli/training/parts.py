@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Optimizer(Part):
-    """How weights follow gradients."""
+    """A rule by which weights follow gradients."""
 
     @abstractmethod
     def build(self, learning_rate: float) -> keras.Optimizer:
@@ -87,7 +87,7 @@ class Adam(Optimizer):
 
 
 class Schedule(Part):
-    """How the learning rate changes over the training."""
+    """The course of the learning rate over the training."""
 
     @property
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Where training data come from: fresh simulations for every batch, or stored ones in passes."""
+"""Sources of training data: fresh simulations for every batch, or stored ones in passes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _REFERENCE_TASKS = 8
 
 @dataclass(frozen=True)
 class Simulated:
-    """What a worker does with a range of rows: simulate it, and adapt it if there is an adapter."""
+    """A worker's task on a range of rows: simulate them, and adapt them if there is an adapter."""
 
     simulator: Simulator
     seed: int
@@ -69,7 +69,7 @@ def _single(datasets: Datasets) -> Datasets:
 
 
 class Source(Protocol):
-    """Where training data come from.
+    """A source of training data.
 
     Attributes:
         seconds: That simulating has taken so far, over all workers.
@@ -163,7 +163,7 @@ class Fresh:
         return take(simulated, place)
 
     def facts(self) -> dict[str, Any]:
-        """How many rows a task has, which was found out in the pilot, and what was counted."""
+        """The number of rows of a task, which was found out in the pilot, and what was counted."""
         return {
             "task_rows": self._task_rows,
             "seconds": self.seconds,
@@ -192,7 +192,7 @@ class Fresh:
         self._reference = self._workers.imap(task, tasks, ahead=rows)
 
     def reference(self) -> Iterator[Datasets]:
-        """Those rows. What fails among them is drawn again, and is none of the training's."""
+        """The rows begun. What fails among them is drawn again, and is none of the training's."""
         self.begin_reference()
         results, self._reference = self._reference or iter(()), None
         return (datasets for datasets, _, _ in results)
@@ -267,12 +267,12 @@ class Stored:
         """Nothing to take over."""
 
     def validation(self, adapter: Adapter) -> Datasets | None:
-        """Those held out."""
+        """Simulations that are held out."""
         return _single(adapter.forward(self._held_out))
 
     def begin_reference(self) -> None:
         """Nothing to begin with."""
 
     def reference(self) -> Iterator[Datasets]:
-        """Those held out, as many as are kept of fresh ones."""
+        """Simulations that are held out, as many as are kept of fresh ones."""
         yield take(self._held_out, slice(0, MOST))

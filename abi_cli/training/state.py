@@ -61,7 +61,7 @@ class State:
     seconds: dict[str, float]
 
     def step(self, plan: BlockPlan) -> int:
-        """How many steps are done."""
+        """The number of steps that are done."""
         within = min(self.blocks * plan.length, plan.num_batches)
         return self.epoch * plan.num_batches + within
 

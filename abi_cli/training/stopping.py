@@ -23,7 +23,7 @@ class Reason(NamedTuple):
 
 
 class Stop:
-    """Whether a training is to end, and why. Signals and threads may ask for it at any time.
+    """A request to end a training, and its reason. Signals and threads may make it at any time.
 
     Arguments:
         limit: Seconds from now, after which the training ends with the block that it learns.

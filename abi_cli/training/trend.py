@@ -1,4 +1,4 @@
-"""Whether more training would lower a loss: judged on many epochs, which one spike does not turn.
+"""The trend of a loss over many epochs, which one spike does not turn: would more training help?
 
 The slope over the last K epochs is the median of the slopes (lⱼ − lᵢ) / (j − i) of all pairs i < j
 (Theil 1950; Sen 1968, doi:10.1080/01621459.1968.10480934), which stays what it is where up to 29 %
@@ -30,7 +30,7 @@ _SURE = 1.64
 
 @dataclass(frozen=True)
 class Trend:
-    """How a loss moved lately.
+    """The recent movement of a loss.
 
     Arguments:
         change: From the first of the epochs to the last of them; 0 where it is level.

@@ -1,4 +1,4 @@
-"""What watches the training from inside Keras's `fit`: blocks by their numbers, losses of epochs.
+"""Watchers of the training inside Keras's `fit`: blocks by their numbers, losses of epochs.
 
 A training that is resumed within an epoch begins that epoch with empty blocks in place of those
 that were learned before: `fit` counts them, and nobody else hears of them.
@@ -21,7 +21,7 @@ from abi_cli.listener import Progress
 
 @dataclass(frozen=True)
 class Start:
-    """Where a training begins, or goes on.
+    """The place where a training begins, or goes on.
 
     Arguments:
         block: Number of the first block to learn.
@@ -53,7 +53,7 @@ class BlockCallback(keras.callbacks.Callback):
 
 @dataclass(frozen=True)
 class Meters:
-    """Where the figures of an epoch come from.
+    """Meters that the figures of an epoch are read from.
 
     Arguments:
         steps: Steps of a block, by its number.

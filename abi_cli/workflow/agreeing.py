@@ -1,4 +1,4 @@
-"""Whether the density that a spec names is that of its simulator, by simulated data sets."""
+"""Agreement of the density that a spec names with its simulator, by simulated data sets."""
 
 from __future__ import annotations
 

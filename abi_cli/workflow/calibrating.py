@@ -19,7 +19,7 @@ from abi_cli.model.prediction import replications
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.streams import Purpose
 from abi_cli.variables import Datasets, Layout, concatenate, take
-from abi_cli.workflow.replicating import replicated_of
+from abi_cli.workflow.replicating import beside, replicated_of
 from abi_cli.workflow.session import Session
 from abi_cli.workflow.simulating import Rows, simulate_rows
 
@@ -79,7 +79,8 @@ def calibrated(
     parts = _replicated(session, simulator, simulated, draws=few, seed=seed + 1)
     z = np.concatenate([departures(plain.statistics(a), plain.statistics(b)) for a, b in parts])
     calibration = Calibration.of(plain.context(simulated), z)
-    own, made = plain.statistics(datasets), plain.statistics(replicated)
+    own = plain.statistics(datasets)
+    made = plain.statistics(beside(layout, datasets, replicated, draws=draws))
     chosen = np.arange(len(labels) * draws).reshape(len(labels), draws)[:, :few].ravel()
     z = departures(own, Table(made.names, made.numbers[chosen]))
     strange = calibration(plain.context(datasets), z)
@@ -117,7 +118,8 @@ def _replicated(
             progress.advance()
             if len(held) == _TOGETHER or done + len(held) == SIMULATED:
                 index = np.arange(done, done + len(held))
-                yield take(simulated, index), concatenate(held)
+                some = take(simulated, index)
+                yield some, beside(layout, some, concatenate(held), draws=draws)
                 done, held = done + len(held), []
 
 

@@ -77,7 +77,7 @@ class View:
 
 @dataclass(frozen=True)
 class StepView:
-    """What a step of the adapter changed; the first one is the simulator.
+    """Variables that a step of the adapter changed; the first one is the simulator.
 
     Arguments:
         dropped: Variables that are gone after it.
@@ -90,7 +90,7 @@ class StepView:
 
 @dataclass(frozen=True)
 class Check:
-    """What a rehearsal found.
+    """Results of a rehearsal.
 
     Arguments:
         files: The user's modules that were executed.

@@ -32,7 +32,7 @@ from abi_cli.workflow.simulating import Written
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a file holds.
+    """Contents of a file.
 
     Arguments:
         kind: draws, long draws, estimates, data sets; or that a file does not tell.

@@ -1,4 +1,4 @@
-"""What is there: a run folder, a file of draws."""
+"""Descriptions of a run folder, of a file of draws."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from abi_cli.data.entries import listing
 from abi_cli.data.statistics import interval, looks_like_a_chain
 from abi_cli.errors import RunError
 from abi_cli.listener import SILENT, Listener
-from abi_cli.manifest import DIAGNOSTICS, METRICS
-from abi_cli.model_file import damaged, read_config
-from abi_cli.run import Run, look, open_run
+from abi_cli.run import DIAGNOSTICS, METRICS, Run, look, open_run
+from abi_cli.run.model_file import damaged, read_config
 from abi_cli.spec import read_source
 from abi_cli.spec.reader import read_document
 from abi_cli.variables import Layout
@@ -27,7 +26,7 @@ from abi_cli.workflow.request import STDIN, need_piped
 
 @dataclass(frozen=True)
 class LearnedState:
-    """What a step of the adapter learned from the pilot, as plain lists; nothing in some steps."""
+    """State that a step of the adapter learned, as plain lists; some steps have none."""
 
     step: str
     values: dict[str, Any]
@@ -35,7 +34,7 @@ class LearnedState:
 
 @dataclass(frozen=True)
 class Description:
-    """What a run folder holds.
+    """The description of a run folder.
 
     Arguments:
         adapter: Its steps; none before training has ended.

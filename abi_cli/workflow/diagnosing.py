@@ -24,10 +24,9 @@ from abi_cli.diagnostics import (
 from abi_cli.diagnostics.report import Study, study, write
 from abi_cli.errors import UsageError
 from abi_cli.listener import SILENT, Listener
-from abi_cli.manifest import DIAGNOSTICS
 from abi_cli.model.quantities import OF_TRUTHS
 from abi_cli.ranges import ranges_of
-from abi_cli.run import Run, open_run
+from abi_cli.run import DIAGNOSTICS, Run, open_run
 from abi_cli.variables import Datasets, count
 from abi_cli.workflow.exactly import exact_of
 from abi_cli.workflow.guarded import OnUnlike
@@ -205,7 +204,7 @@ class _Examined:
     skipped: Sequence[str]
 
     def estimated(self, simulated: Datasets, limits: Limits) -> _Points:
-        """How the estimates of a network without draws do."""
+        """Metrics of the estimates of a network without draws."""
         networks, run = self.session.networks, self.session.run
         with blaming_the_run(run, data=self.data):
             summaries = _summaries(self.session, simulated, self.real)
@@ -220,7 +219,7 @@ class _Examined:
         return _Points(replace(points, observed=dict(summaries.p)), summaries.told)
 
     def drawn(self, simulated: Datasets, limits: Limits) -> _Draws:
-        """How draws do."""
+        """Metrics of draws."""
         last = count(simulated) - 1
         if self.shown is not None and not (self.shown.isdecimal() and int(self.shown) <= last):
             raise UsageError(f"Expected --show 0 to {last}; got {self.shown}")

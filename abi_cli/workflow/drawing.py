@@ -35,7 +35,7 @@ USUAL_DRAWS = 1000
 
 @dataclass(frozen=True)
 class Drawing:
-    """How posteriors are drawn from.
+    """The way in which posteriors are drawn from.
 
     Arguments:
         draws: How many per data set.

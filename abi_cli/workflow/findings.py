@@ -1,4 +1,4 @@
-"""What a rehearsal has to say about a model that may be meant, or may be a mistake."""
+"""Findings of a rehearsal about a model: things that may be meant, or may be a mistake."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from abi_cli.variables import Datasets, Layout, Value, Variable, array_of, count
 
 
 class Severity(StrEnum):
-    """How bad a finding is."""
+    """The severity of a finding."""
 
     error = "error"
     warning = "warning"

@@ -16,8 +16,7 @@ from abi_cli.data.npz import read_arrays, write_arrays
 from abi_cli.errors import DataError, RunError, UserFunctionError
 from abi_cli.guard import UNLIKE, Guard, Reference, Scores, Verdict, flagged
 from abi_cli.listener import Listener
-from abi_cli.manifest import REFERENCE
-from abi_cli.run import Run
+from abi_cli.run import REFERENCE, Run
 from abi_cli.spec import Spec
 from abi_cli.training.sources import Source
 from abi_cli.variables import Datasets, Layout

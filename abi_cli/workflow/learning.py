@@ -1,4 +1,4 @@
-"""What a new training and one that goes on have in common: learning in a run folder."""
+"""Learning in a run folder, which a new training and one that goes on have in common."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from abi_cli import __version__, backend, placing, registry, room, run
+from abi_cli import __version__, backend, placing, registry, run
 from abi_cli.errors import AbiError, Diverged, StoppedEarly
 from abi_cli.listener import Listener
 from abi_cli.model.workers import Workers
 from abi_cli.networks.network import InferenceNetwork
-from abi_cli.run import Run
+from abi_cli.run import Run, room
 from abi_cli.spec import seconds
 from abi_cli.training.checkpoints import has_checkpoint
 from abi_cli.training.sources import Fresh, Stored
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What training made.
+    """Results of a training.
 
     Arguments:
         run: The run folder.
@@ -58,7 +58,7 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be learned.
+    """The job of a training.
 
     Arguments:
         model: With a complete spec, whose epochs are those of the whole training.
@@ -122,7 +122,7 @@ def learned(folder: Run, job: Job) -> Receipt:
 
 
 def _learned(folder: Run, job: Job) -> Receipt:
-    from abi_cli.archive import save_approximator
+    from abi_cli.run.archive import save_approximator
     from abi_cli.training.keeping import Keeping
     from abi_cli.training.loop import Plan
     from abi_cli.training.loop import train as learn

@@ -54,7 +54,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Look:
-    """What a table shows.
+    """Observations on a table.
 
     Arguments:
         label: The column that names the data sets; None where all rows are one.

@@ -1,4 +1,4 @@
-"""How a spec calls things: in files, the same for every command that reads one; for people."""
+"""Names of a spec: in files, the same for every command that reads one; for people."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""What it takes to open a run: its spec, its networks, what these can do."""
+"""Opening a run: its spec, its networks, what these can do."""
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from abi_cli import backend, registry
@@ -10,7 +11,7 @@ from abi_cli.errors import RunError, UsageError
 from abi_cli.listener import Listener
 from abi_cli.model.modules import load_parts
 from abi_cli.networks.network import InferenceNetwork
-from abi_cli.run import Run
+from abi_cli.run import MODEL, Run
 from abi_cli.spec import Spec, read_spec
 from abi_cli.workflow.request import Compute, Model, read_model
 
@@ -27,15 +28,21 @@ def open_approximator(run: Run, compute: Compute, listener: Listener) -> Approxi
     file = run.model_file()
     with listener.task("loading the networks"):
         backend.select(compute.backend, spec_backend=run.manifest.backend, device=compute.device)
-        from abi_cli.archive import load_approximator
-
-        approximator = load_approximator(file)
+        approximator = _networks(file, run.manifest.hashes[MODEL])
     if approximator.layout != run.layout:
         raise RunError(
             f"{file} has learned other variables than {run.path} says that it has",
             hint="Copy the run folder again, or train it again with --force.",
         )
     return approximator
+
+
+@lru_cache(maxsize=4)
+def _networks(file: Path, _digest: str) -> Approximator:
+    """The networks in a file of these contents: opened again, they are there with compiled code."""
+    from abi_cli.run.archive import load_approximator
+
+    return load_approximator(file)
 
 
 def spec_of(run: Run, *, trust_code: bool) -> Spec:

@@ -294,7 +294,7 @@ class Replicating:
     seed: int
 
     def of(self, rows: Sequence[int]) -> Prediction:
-        """Those of some data sets.
+        """The prediction for some data sets.
 
         Errors:
             UserFunctionError: A function of the run's failed.
@@ -320,5 +320,4 @@ def save(picture: Picture, file: Path) -> None:
     """
     from abi_cli.diagnostics import style
 
-    with writing(file):
-        style.save(picture.draw, file)
+    style.save(picture.draw, file)

@@ -26,7 +26,7 @@ from abi_cli.workflow.drawing import Drawing
 from abi_cli.workflow.guarded import OnUnlike
 from abi_cli.workflow.opening import model_of, refuse_without_draws
 from abi_cli.workflow.reading import Batches, Data
-from abi_cli.workflow.replicating import replicated_of
+from abi_cli.workflow.replicating import beside, replicated_of
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
     USUAL_PLACE,
@@ -118,7 +118,7 @@ class Predicting:
             observed,
             parameters,
             (
-                self._quantities(parameters, self._repeated() | replicated),
+                self._quantities(parameters, self._beside(replicated)),
                 self.model.quantities.of_data(layout).of(
                     parameters, datasets, first_draw=OF_TRUTHS, seed=self.seed
                 ),
@@ -151,11 +151,9 @@ class Predicting:
     def _draws(self) -> int:
         return int(next(iter(self.drawn.values.values())).shape[1])
 
-    def _repeated(self) -> Datasets:
-        """Context and given, once for each draw."""
-        held = self.session.run.layout.of("context", "given")
-        rows = np.repeat(np.arange(len(self.loaded.labels)), self._draws)
-        return take({v.name: self.loaded.datasets[v.name] for v in held}, rows)
+    def _beside(self, replicated: Datasets) -> Datasets:
+        layout = self.session.run.layout
+        return beside(layout, self.loaded.datasets, replicated, draws=self._draws)
 
     def _quantities(
         self, parameters: Mapping[str, np.ndarray], replicated: Datasets
@@ -182,7 +180,7 @@ class Predicting:
         self.model.quantities.refuse_infinite(prediction.quantities[0])
         made = count(prediction.replicated)
         draw = np.tile(np.arange(self._draws), len(self.loaded.labels))
-        values: dict[str, Value] = {"draw": draw, **self._repeated()}
+        values: dict[str, Value] = {"draw": draw, **self._beside({})}
         for name, value in (prediction.parameters | prediction.quantities[0]).items():
             short = value.astype("U").astype(np.float64)  # 0.1, not what float32 makes of it
             values[name] = short.reshape(made, *value.shape[2:])

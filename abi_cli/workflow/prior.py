@@ -1,4 +1,4 @@
-"""What draws of a prior show that a function draws: where parameters can be, and which are tied."""
+"""Draws of a prior that a function draws: where parameters can be, and which are tied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a rehearsal says of a prior: bounds that nothing keeps, parameters that are tied."""
+"""Findings of a rehearsal about a prior: bounds that nothing keeps, parameters that are tied."""
 
 from __future__ import annotations
 
@@ -269,7 +269,7 @@ def unused_findings(spec: Spec, simulator: Simulator, prior: Prior) -> list[Find
 
 
 def _unnamed(spec: Spec, simulator: Simulator) -> list[str]:
-    """Those that are declared, of which it is written what takes them."""
+    """Declared parameters, of which it is written what takes them."""
     source = simulator.prior
     if not isinstance(source, Declared):
         return []
@@ -282,7 +282,7 @@ def _unnamed(spec: Spec, simulator: Simulator) -> list[str]:
 
 
 def _independent(spec: Spec, simulator: Simulator, prior: Prior) -> list[str]:
-    """Those of a prior that is one function, which no function takes and nothing depends on.
+    """Parameters of a prior that is one function, which no function takes and nothing depends on.
 
     What is drawn by means of them depends on them, and so does what is drawn by means of that.
     """

@@ -1,4 +1,4 @@
-"""Where the posteriors of a run come from: for a report, and for a paper."""
+"""The provenance of the posteriors of a run: for a report, and for a paper."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _means(spec: Spec) -> Means:
 
 
 def _methods(run: Run, spec: Spec) -> str:
-    """How the posteriors were learned, in sentences."""
+    """Sentences on how the posteriors were learned."""
     training, versions = spec.training, run.manifest.versions
     by = {
         name: versions[name] for name in ("abi", "keras", run.manifest.backend) if name in versions

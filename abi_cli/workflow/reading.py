@@ -1,4 +1,4 @@
-"""Which data sets a command is asked about, and how they come: all at once or some at a time."""
+"""Data sets that a command is asked about, all at once or some at a time."""
 
 from __future__ import annotations
 

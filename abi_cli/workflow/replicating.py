@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+import numpy as np
+
 from abi_cli.model.prediction import Replication
 from abi_cli.model.workers import Workers
-from abi_cli.variables import Datasets
+from abi_cli.variables import Datasets, Layout, count, take
 
 _FIRST_TASKS = 0.5
 """Seconds of work in this process before others are worth starting."""
@@ -29,3 +31,14 @@ def replicated_of(tasks: Iterator[Replication], *, jobs: int, number: int) -> It
     worth = took / done * (number - done) > _WORTH_WORKERS
     with Workers(jobs if worth else 0) as workers:
         yield from workers.imap(Replication.simulate, tasks, ahead=4 * jobs + 1)
+
+
+def beside(layout: Layout, datasets: Datasets, replicated: Datasets, *, draws: int) -> Datasets:
+    """Replicated data sets, with context and given of those that they are replicated from.
+
+    Arguments:
+        draws: Replicated data sets of each, one after the other.
+    """
+    rows = np.repeat(np.arange(count(datasets)), draws)
+    held = {v.name: datasets[v.name] for v in layout.of("context", "given")}
+    return (take(held, rows) if held else {}) | replicated

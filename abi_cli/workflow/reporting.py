@@ -19,7 +19,7 @@ from abi_cli.diagnostics.pictures import Picture
 from abi_cli.diagnostics.posterior_page import Page, Part, Statement, Tone, image, page_text
 from abi_cli.diagnostics.predictive import Check
 from abi_cli.listener import SILENT, Listener, Progress
-from abi_cli.manifest import DIAGNOSTICS
+from abi_cli.run import DIAGNOSTICS
 from abi_cli.workflow.describing import METRICS, verdict_in
 from abi_cli.workflow.drawing import USUAL_DRAWS, Drawing
 from abi_cli.workflow.guarded import SCORE

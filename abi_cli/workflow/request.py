@@ -1,4 +1,4 @@
-"""What commands have in common: where to compute, where to write, which model is meant."""
+"""Requests that commands have in common: where to compute, where to write, which model is meant."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from abi_cli import placing, room, run
+from abi_cli import placing, run
 from abi_cli.adapter import Adapter
 from abi_cli.adapter.adapter import SUMMARY_VARIABLES, sources
 from abi_cli.errors import AbiError, OutputError, SpecError, UsageError
@@ -21,6 +21,7 @@ from abi_cli.model.modules import load_parts
 from abi_cli.model.quantities import Quantities
 from abi_cli.model.simulator import Simulator
 from abi_cli.registry import Part
+from abi_cli.run import room
 from abi_cli.spec import (
     Code,
     DesignSection,
@@ -32,8 +33,8 @@ from abi_cli.spec import (
     read_source,
 )
 from abi_cli.variables import Datasets, Layout, Ragged
+from abi_cli.workflow.file_variables import read_design, stored_layout
 from abi_cli.workflow.prior import Prior, drawn_prior, stored_prior
-from abi_cli.workflow.stored import read_design, stored_layout
 
 STDIN = Path("-")
 _STDOUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
@@ -42,7 +43,7 @@ _STDOUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 @dataclass(frozen=True)
 class Compute:
-    """Where and how wide to compute.
+    """The place to compute, and how many processes to use.
 
     Arguments:
         backend: tensorflow, jax or torch; None for KERAS_BACKEND, the spec's, TensorFlow.
@@ -58,18 +59,18 @@ class Compute:
     defaults: frozenset[str] = frozenset()
 
     def workers(self) -> int:
-        """How many processes simulate."""
+        """The number of processes that simulate."""
         return usable_cores() if self.jobs is None else self.jobs
 
 
 def usable_cores() -> int:
-    """How many cores this process may use, which on a shared machine is not how many there are."""
+    """The number of cores that this process may use: on a shared machine fewer than there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where a result goes.
+    """The place that a result goes to.
 
     Arguments:
         path: A file or folder; None, or `-`, for standard output, or for the command's usual place.

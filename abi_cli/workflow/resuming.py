@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from abi_cli import registry, run
+from abi_cli.digests import digest
 from abi_cli.errors import DataError, RunError, UsageError
 from abi_cli.listener import SILENT, Listener
 from abi_cli.model.streams import Purpose
@@ -257,7 +258,7 @@ def _stored(folder: Run, model: Model, data: Path | None, listener: Listener) ->
             f"{folder.path} learns from simulations that came through a pipe, which are gone",
             hint="Keep them in a file, and train anew with --data FILE.",
         )
-    known, digest = manifest.data
+    known, expected = manifest.data
     file = data or Path(known)
     if not file.is_file():
         raise DataError(
@@ -266,7 +267,7 @@ def _stored(folder: Run, model: Model, data: Path | None, listener: Listener) ->
             "--data FILE",
             place=str(file),
         )
-    if run.digest(file) != digest:
+    if digest(file) != expected:
         raise DataError(
             f"these are not the simulations that {folder.path} learns from: the file has changed",
             hint="Put back the file as it was, or train anew with --data FILE --force.",

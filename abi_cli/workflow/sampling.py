@@ -25,7 +25,7 @@ from abi_cli.workflow.simulating import Written
 
 @dataclass(frozen=True)
 class Shape:
-    """What a file of draws looks like.
+    """The shape of a file of draws.
 
     Arguments:
         style: Of names and numbers in tables.

@@ -1,4 +1,4 @@
-"""Which quantities of interest are computed from a run: those of its spec, more, or fewer.
+"""Quantities of interest that are computed from a run: those of its spec, more, or fewer.
 
 No network has learned from them, so that they may come and go when training is over.
 """
@@ -26,7 +26,7 @@ _EXAMPLE = "For example -s model.quantities.effect=effects.py:effect"
 
 @dataclass(frozen=True)
 class Selection:
-    """What is wanted beside, and of, the quantities that a spec names.
+    """Quantities wanted beside those that a spec names, and of them.
 
     Arguments:
         added: As `model.quantities.NAME=FILE.py:FUNCTION`; files are relative to the folder where

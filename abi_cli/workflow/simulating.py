@@ -25,7 +25,7 @@ _TASK = 0.25
 
 @dataclass(frozen=True)
 class Written:
-    """What went where.
+    """Simulations that were written, and their place.
 
     Arguments:
         path: The file; None for standard output.

@@ -28,7 +28,7 @@ _USUAL = "means"
 
 @dataclass(frozen=True)
 class Started:
-    """What `init` wrote.
+    """Files that `init` wrote.
 
     Arguments:
         spec: The spec among the `files`.

@@ -9,13 +9,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from abi_cli import room, run
+from abi_cli import run
 from abi_cli.adapter import Adapter
+from abi_cli.digests import digest
 from abi_cli.listener import SILENT, Listener
-from abi_cli.manifest import ORIGINAL
 from abi_cli.model.streams import Purpose
 from abi_cli.model.workers import Workers
 from abi_cli.registry import Part
+from abi_cli.run import ORIGINAL, room
 from abi_cli.spec import DesignSection, Spec, dump_spec
 from abi_cli.training.fitting import Fitted, refuse_untrainable
 from abi_cli.training.stopping import Stop
@@ -102,7 +103,7 @@ def train(
 
 def _identity(file: Path) -> tuple[str, ...]:
     """Where a file is and what it is told by; nothing of what came through a pipe."""
-    return (str(file.resolve()), run.digest(file)) if file.is_file() else ()
+    return (str(file.resolve()), digest(file)) if file.is_file() else ()
 
 
 def _rehearse(

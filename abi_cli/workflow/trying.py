@@ -32,7 +32,7 @@ class Built:
 
 @dataclass(frozen=True)
 class Trial:
-    """What networks are tried on.
+    """Data that networks are tried on.
 
     Arguments:
         model: With a complete spec.

@@ -33,7 +33,7 @@ SPENT = (1 / 2, 1 / 4, 1 / 8, 1 / 8)
 
 @dataclass(frozen=True)
 class Validation:
-    """Which data sets to take.
+    """Data sets to take for a validation.
 
     Arguments:
         datasets: How many; 2,000 by default, or all that are stored.

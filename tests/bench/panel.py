@@ -125,7 +125,7 @@ class Reference:
 def closeness(run: Path, name: str) -> Closeness:
     """Compare a run's posteriors with the exact ones."""
     from abi_cli import backend
-    from abi_cli.archive import load_approximator
+    from abi_cli.run.archive import load_approximator
     from abi_cli.variables import take
 
     backend.select(os.environ.get("KERAS_BACKEND"), spec_backend=None, device=None, threads=None)

@@ -16,7 +16,7 @@ import keras
 
 from abi_cli import backend
 from abi_cli.approximator import Approximator
-from abi_cli.model_file import (
+from abi_cli.run.model_file import (
     CLASS,
     CONFIG,
     METADATA,

@@ -26,11 +26,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from abi_cli import integrity
 from abi_cli.digests import digest
 from abi_cli.errors import RunError
-from abi_cli.locks import is_locked, locked
-from abi_cli.manifest import (
+from abi_cli.placing import mark, replacing, sweep, write_text, writing
+from abi_cli.run import integrity
+from abi_cli.run.lock import is_locked, locked
+from abi_cli.run.manifest import (
     CODE,
     HISTORY,
     MANIFEST,
@@ -41,8 +42,7 @@ from abi_cli.manifest import (
     Accepted,
     Manifest,
 )
-from abi_cli.placing import mark, replacing, sweep, write_text, writing
-from abi_cli.room import (
+from abi_cli.run.room import (
     clear,
     give_back,
     make_room,
@@ -210,7 +210,7 @@ def begin(
     to be resumed.
 
     Arguments:
-        path: Where; refused where something is, unless `force` makes room (`abi_cli.room`).
+        path: Where; refused where something is, unless `force` makes room (`abi_cli.run.room`).
         files: Name, relative to the folder → content.
 
     Errors:

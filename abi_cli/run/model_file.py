@@ -39,7 +39,7 @@ _DEEPEST = 30
 
 @dataclass(frozen=True)
 class ModelFile:
-    """What a model.keras holds.
+    """Contents of a model.keras.
 
     Arguments:
         config: Of the approximator.
@@ -139,7 +139,7 @@ def _refuse_sizes(value: Any, name: str) -> None:
 
 
 def _looked_over(content: bytes) -> int:
-    """How many weights there are.
+    """The number of weights.
 
     Errors:
         ValueError: They are not arrays of finite numbers, each stored in this file.

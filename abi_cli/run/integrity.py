@@ -1,4 +1,4 @@
-"""Whether the files of a run are those that training wrote, and its manifest one that we read.
+"""Integrity of a run: its files are those that training wrote, its manifest is one that we read.
 
 What training writes has its SHA-256 in manifest.json. A file is looked at when a command needs it:
 

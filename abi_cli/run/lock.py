@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from abi_cli.errors import ELSEWHERE, WSL, OutputError, RunError, UsageError
+from abi_cli import placing
+from abi_cli.errors import ELSEWHERE, WSL, RunError, UsageError
 
 LOCK = ".lock"
 """Of a run folder: held by the process that trains it. The file stays; the lock does not."""
@@ -30,13 +31,8 @@ def locked(folder: Path, *, called: Path | None = None) -> Iterator[None]:
         OutputError: Nothing can be written there.
     """
     called = called or folder
-    try:
+    with placing.writing(called):
         descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise OutputError(
-            f"can't write {called}: {error.strerror}",
-            hint="Look at the free space and the permissions there.",
-        ) from error
     try:
         _take(descriptor, called)
         yield

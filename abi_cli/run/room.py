@@ -17,8 +17,8 @@ import shutil
 from pathlib import Path
 
 from abi_cli.errors import OutputError, UsageError
-from abi_cli.locks import LOCK
-from abi_cli.manifest import CODE, MANIFEST, METRICS, MODEL, ORIGINAL, SPEC, STATE, Manifest
+from abi_cli.run.lock import LOCK
+from abi_cli.run.manifest import CODE, MANIFEST, METRICS, MODEL, ORIGINAL, SPEC, STATE, Manifest
 from abi_cli.training.checkpoints import has_checkpoint
 
 

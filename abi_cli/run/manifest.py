@@ -1,11 +1,11 @@
-"""What a run folder holds, by name; what a run says of itself: its manifest.json."""
+"""Names of what a run folder holds; the manifest, in which a run describes itself."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
 
-from abi_cli import integrity
+from abi_cli.run import integrity
 from abi_cli.variables import Layout
 
 SCHEMA = "abi.run/1"
@@ -31,7 +31,7 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a run says of itself.
+    """The description that a run gives of itself.
 
     Arguments:
         name: The spec's name.

@@ -1,0 +1,30 @@
+"""Numbers as people read them, with a true minus sign."""
+
+from __future__ import annotations
+
+import math
+
+
+def number(value: float) -> str:
+    """Four significant digits; whole numbers as they are."""
+    if math.isfinite(value) and value == int(value) and abs(value) < 1e6:
+        return f"{value:.0f}".replace("-", "−")
+    return f"{value:.4g}".replace("-", "−")
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 0.4 s, 12 s, 2 min 5 s, 1 h 3 min."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def fixed(value: float, decimals: int = 3, *, sign: str = "") -> str:
+    """With so many decimals, and few digits where it is large; a true minus sign."""
+    text = f"{value:{sign}.{decimals}f}" if abs(value) < 1_000 else f"{value:{sign}.2g}"
+    return text.replace("-", "−")

@@ -1,0 +1,80 @@
+"""The variables that files hold: of a design, and of simulations of a spec without a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from abi_cli.data import Asked, read_datasets, read_shapes
+from abi_cli.errors import DataError, SpecError
+from abi_cli.spec import DesignSection, Spec, refuse_variable_name
+from abi_cli.variables import Datasets, Layout, Ragged, Role, Value, Variable, array_of
+from abi_cli.workflow.naming import naming_of
+
+
+def read_design(spec: Spec, base: Path) -> Datasets:
+    """What the file under `model.given` holds; nothing where that names none.
+
+    Errors:
+        DataError: It isn't there, or can't be read, or what a column is called no variable can be.
+    """
+    section = spec.model and spec.model.given
+    if not isinstance(section, DesignSection):
+        return {}
+    file = base / section.file
+    if file.is_relative_to(Path.cwd()):
+        file = file.relative_to(Path.cwd())
+    if not file.exists():
+        hint = "Files under `given:` are looked for beside the spec."
+        raise DataError("there is no such file", place=str(file), hint=hint)
+    ragged, naming = spec.ragged(), naming_of(spec)
+    shapes = read_shapes(file, Asked(ragged=ragged, naming=naming))
+    for name in shapes:
+        if reason := refuse_variable_name(name):
+            raise DataError(reason, place=str(file), hint="Rename it in the file.")
+    variables = [
+        Variable(name, "given", ragged=name in ragged, event=shape, missing=name in spec.missing)
+        for name, shape in shapes.items()
+    ]
+    return whole(read_datasets(file, Layout(tuple(variables)), naming=naming).datasets)
+
+
+def stored_layout(spec: Spec, rows: Datasets) -> Layout:
+    """What the variables are of a spec without a model, judging by simulations.
+
+    Errors:
+        SpecError: A parameter is discrete.
+    """
+    layout = Layout.of_values(rows, roles(spec), missing=spec.missing)
+    for variable in layout.of("parameter"):
+        if variable.integer:
+            raise SpecError(
+                f"Expected parameters that vary continuously; got {variable.name}, whose values "
+                "are all whole numbers",
+                hint="Name the others only under `parameters:`.",
+                place=f"parameters.{variable.name}",
+            )
+    return layout
+
+
+def roles(spec: Spec) -> dict[str, Role]:
+    """What the variables are that a spec without a model names."""
+    return {
+        **dict.fromkeys(spec.context, "context"),
+        **dict.fromkeys(spec.parameters or {}, "parameter"),
+        **dict.fromkeys(spec.observables or {}, "observable"),
+    }
+
+
+def whole(datasets: Datasets) -> Datasets:
+    """As whole numbers what holds nothing else: files of text don't say what is meant."""
+    return {name: _as_whole(value) for name, value in datasets.items()}
+
+
+def _as_whole(value: Value) -> Value:
+    array = array_of(value)
+    if not np.array_equal(array, np.rint(array)):  # NaN is not equal to itself
+        return value
+    whole = array.astype(np.int64)
+    return Ragged(whole, value.row_size) if isinstance(value, Ragged) else whole
