@@ -53,14 +53,15 @@ def kinds(incomplete: str) -> list[str]:
 
 
 def words(incomplete: str) -> list[str]:
-    """Names of parts and fields, and codes of problems."""
+    """Topics, names of parts and fields, codes of problems."""
     known: list[str] = []
     with suppress(Exception):
         from abi_cli import registry
         from abi_cli.spec.problems import Code
+        from abi_cli.workflow.manual import topics
 
         names = [name for kind in registry.HOMES for name in registry.names(kind)]
-        known = [*names, *_fields(), *(code.value for code in Code)]
+        known = [*topics(), *names, *_fields(), *(code.value for code in Code)]
     return [word for word in dict.fromkeys(known) if word.startswith(incomplete)]
 
 

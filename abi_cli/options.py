@@ -97,41 +97,37 @@ SpecPath = Annotated[
     Path,
     typer.Argument(
         metavar="SPEC",
-        help="The spec, or a run folder; - is standard input.",
+        help="A spec or a run folder; - reads standard input.",
         autocompletion=completing.specs,
     ),
 ]
 RunPath = Annotated[
     Path,
     typer.Argument(
-        metavar="RUN", help="The folder that training left.", autocompletion=completing.runs
+        metavar="RUN", help="A run folder, from `abi train`.", autocompletion=completing.runs
     ),
 ]
 DataPaths = Annotated[
     list[str],
     typer.Argument(
         metavar="DATA…",
-        help="Data sets: .csv .tsv .json .jsonl .npz .nc .parquet; - is standard input. Several "
-        "are joined by their column dataset; NAME=FILE is read for one variable.",
+        help="Data sets: .csv .tsv .json .jsonl .npz .nc .parquet; - reads standard input. "
+        "Several files are joined on the column dataset; NAME=FILE holds one variable.",
         autocompletion=completing.files,
     ),
 ]
-Each = Annotated[
-    bool, typer.Option("--each", help="Every file is a data set, called like the file.")
-]
+Each = Annotated[bool, typer.Option("--each", help="One data set per file, named after it.")]
 Grouped = Annotated[
     bool,
-    typer.Option(
-        "--grouped", help="Rows of a data set follow each other: the table is read as it comes."
-    ),
+    typer.Option("--grouped", help="Rows are sorted by data set: read the table as a stream."),
 ]
 Stored = Annotated[
     Path | None,
-    typer.Option("--data", metavar="FILE", help="Take these simulations, not fresh ones."),
+    typer.Option("--data", metavar="FILE", help="Use stored simulations, not fresh ones."),
 ]
 Context = Annotated[
     list[str] | None,
-    typer.Option("--context", metavar="NAME=VALUE", help="Fix a context variable."),
+    typer.Option("--context", metavar="NAME=VALUE", help="Fix a context variable, such as N=10."),
 ]
 Override = Annotated[
     list[str] | None,
@@ -149,16 +145,16 @@ MoreQuantities = Annotated[
         "--set",
         "-s",
         metavar="KEY=VALUE",
-        help="Compute a quantity, too: model.quantities.NAME=FILE.py:FUNCTION.",
+        help="Add a quantity: model.quantities.NAME=FILE.py:FUNCTION.",
     ),
 ]
 Skip = Annotated[
     list[str] | None,
-    typer.Option("--skip", metavar="NAME", help="Leave a quantity of the spec out."),
+    typer.Option("--skip", metavar="NAME", help="Omit a quantity of the spec."),
 ]
 Output = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="PATH", help="Where to; - is standard output."),
+    typer.Option("--output", "-o", metavar="PATH", help="Output file; - is standard output."),
 ]
 
 
@@ -170,14 +166,14 @@ def _no_stream(folder: Path | None) -> Path | None:
 
 Folder = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="DIR", help="Where to.", callback=_no_stream),
+    typer.Option("--output", "-o", metavar="DIR", help="Output folder.", callback=_no_stream),
 ]
 Format = Annotated[
     str | None,
     typer.Option(
         "--format",
         metavar="NAME",
-        help="csv, tsv, jsonl, json, npz, nc, parquet or stan, not by extension.",
+        help="csv, tsv, jsonl, json, npz, nc, parquet or stan; by default from the extension.",
     ),
 ]
 DataFormat = Annotated[
@@ -185,7 +181,7 @@ DataFormat = Annotated[
     typer.Option(
         "--format",
         metavar="NAME",
-        help="csv, tsv, jsonl, json, npz, nc or parquet, not by extension.",
+        help="csv, tsv, jsonl, json, npz, nc or parquet; by default from the extension.",
     ),
 ]
 TableOrArrays = Annotated[
@@ -193,7 +189,7 @@ TableOrArrays = Annotated[
     typer.Option(
         "--format",
         metavar="NAME",
-        help="csv, tsv, jsonl, json, npz or parquet, not by extension.",
+        help="csv, tsv, jsonl, json, npz or parquet; by default from the extension.",
     ),
 ]
 Seed = Annotated[
@@ -202,7 +198,7 @@ Seed = Annotated[
         "--seed",
         min=0,
         metavar="N",
-        help="Instead of the spec's or the run's.",
+        help="Random seed; by default the spec's or the run's.",
         envvar=_env("SEED"),
     ),
 ]
@@ -211,7 +207,7 @@ Points = Annotated[
     typer.Option(
         "--points",
         metavar="NAME,…",
-        help="Statistics instead of draws: mean, sd, mcse, median, q5, q97.5 ….",
+        help="Statistics, not draws: mean, sd, mcse, median, q5, q97.5, ….",
     ),
 ]
 Draws = Annotated[
@@ -219,39 +215,39 @@ Draws = Annotated[
 ]
 TrustCode = Annotated[
     bool,
-    typer.Option("--trust-code", help="Execute what the run defines for itself under `use:`."),
+    typer.Option("--trust-code", help="Allow the run's own parts (`use:`) to execute."),
 ]
 Refine = Annotated[
     bool,
-    typer.Option(
-        "--refine", help="Make posteriors exact by the run's own log_likelihood, which is executed."
-    ),
+    typer.Option("--refine", help="Correct draws by the run's log_likelihood (executes its code)."),
 ]
 RefineGate = Annotated[
-    bool, typer.Option("--gate", help="Exit with 1 if --refine fails for some data set.")
+    bool, typer.Option("--gate", help="Exit with 1 if --refine fails for a data set.")
 ]
 OnUnlikeOption = Annotated[
     OnUnlike,
     typer.Option(
         "--guard",
         metavar="warn|fail|skip|off",
-        help="What to do about data sets that look unlike the simulations.",
+        help="What to do with data sets unlike the simulations.",
     ),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Move what is there to NAME.bak.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Overwrite; the old output is kept as NAME.bak.")
+]
 BackendName = Annotated[
     Backend | None,
     typer.Option(
         "--backend",
         metavar="tensorflow|jax|torch",
-        help="Instead of KERAS_BACKEND or the spec's.",
+        help="By default KERAS_BACKEND, or the spec's.",
         envvar=_env("BACKEND"),
     ),
 ]
 Device = Annotated[
     str | None,
     typer.Option(
-        "--device", metavar="cpu|gpu[:i]", help="Where to compute.", envvar=_env("DEVICE")
+        "--device", metavar="cpu|gpu[:i]", help="Device to compute on.", envvar=_env("DEVICE")
     ),
 ]
 Jobs = Annotated[
@@ -261,30 +257,30 @@ Jobs = Annotated[
         "-j",
         min=0,
         metavar="N",
-        help="Processes that simulate; 0 for none but this one.",
+        help="Processes for simulation; 0: this one alone.",
         envvar=_env("JOBS"),
     ),
 ]
 
 _Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", envvar=_env("QUIET"))
+    bool, typer.Option("--quiet", "-q", help="Show errors only.", envvar=_env("QUIET"))
 ]
 _Verbose = Annotated[
     bool,
-    typer.Option("--verbose", "-v", help="Say also time and memory.", envvar=_env("VERBOSE")),
+    typer.Option("--verbose", "-v", help="Show time and memory, too.", envvar=_env("VERBOSE")),
 ]
 _Progress = Annotated[
     Progress,
     typer.Option(
         "--progress",
         metavar="auto|plain|json|none",
-        help="How to show progress.",
+        help="Progress display.",
         envvar=_env("PROGRESS"),
     ),
 ]
 _Json = Annotated[
     bool,
-    typer.Option("--json", help="Tables and receipts as JSON, on stdout.", envvar=_env("JSON")),
+    typer.Option("--json", help="Print tables and receipts as JSON.", envvar=_env("JSON")),
 ]
 _Traceback = Annotated[
     bool, typer.Option("--traceback", help="Show Python's traceback.", envvar=_env("TRACEBACK"))

@@ -1,4 +1,4 @@
-"""The reference of commands in the README, made from the commands themselves.
+"""The reference of commands in the manual, made from the commands themselves.
 
 `python -m tests.reference` writes it anew.
 """
@@ -12,10 +12,10 @@ from typing import Any
 from typer.main import get_command
 
 from abi_cli.cli import app
-from abi_cli.cli.app import BESIDE, MAIN_JOB
+from abi_cli.cli.app import GROUPS
 from abi_cli.options import command as with_shared
 
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parents[1] / "abi_cli" / "pages" / "commands.md"
 BEGIN, END = "<!-- reference: begin -->", "<!-- reference: end -->"
 
 
@@ -32,7 +32,7 @@ def reference() -> str:
     """Every command: what it does, its arguments and options."""
     commands: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]  # a group
     always = shared()
-    texts = [_section(name, commands[name], always) for name in (*MAIN_JOB, *BESIDE)]
+    texts = [_section(name, commands[name], always) for names in GROUPS.values() for name in names]
     first = commands["check"]
     rows = [_row(parameter) for parameter in first.params if parameter.name in always]
     common = ["All commands have these:", "", *_table(rows)]
@@ -46,9 +46,12 @@ def _section(name: str, command: Any, always: set[str]) -> str:
     arguments = [
         parameter for parameter in command.params if parameter.param_type_name == "argument"
     ]
-    usage = " ".join(["abi", name, *(parameter.metavar or "" for parameter in arguments)])
-    lines = [f"<details><summary><code>{usage}</code></summary>", "", told, "", *_table(rows)]
-    return "\n".join([*lines, "", "</details>", ""])
+    usage = " ".join(["abi", name, *map(_argument, arguments)])
+    return "\n".join([f"### {name}", "", f"`{usage}`", "", told, "", *_table(rows), ""])
+
+
+def _argument(parameter: Any) -> str:
+    return parameter.metavar if parameter.required else f"[{parameter.metavar}]"
 
 
 def _table(rows: list[tuple[str, str]]) -> list[str]:
@@ -57,7 +60,7 @@ def _table(rows: list[tuple[str, str]]) -> list[str]:
 
 def _row(parameter: Any) -> tuple[str, str]:
     if parameter.param_type_name == "argument":
-        return f"`{parameter.metavar}`", _escaped(parameter.help)
+        return f"`{_argument(parameter)}`", _escaped(parameter.help)
     names = ", ".join(f"`{name}`" for name in parameter.opts)
     value = "" if parameter.is_flag else f" `{parameter.metavar}`"
     text = _escaped(parameter.help)
@@ -73,11 +76,11 @@ def _escaped(text: str | None) -> str:
 
 
 def placed(text: str) -> str:
-    """A README with the reference of now between its marks."""
+    """A page with the reference of now between its marks."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{reference()}{after}"
 
 
 if __name__ == "__main__":
-    README.write_text(placed(README.read_text()))
+    PAGE.write_text(placed(PAGE.read_text()))

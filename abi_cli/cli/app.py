@@ -12,30 +12,22 @@ from abi_cli import __version__
 if TYPE_CHECKING:
     from typer._click import Context, HelpFormatter  # Typer has no public names for them
 
-MAIN_JOB = ("init", "check", "train", "sample", "report", "diagnose")
-BESIDE = (
-    *(
-        "simulate",
-        "estimate",
-        "log-prob",
-        "predict",
-        "plot",
-        "summary",
-        "compare",
-        "show",
-        "convert",
-    ),
-    *("stream", "fill", "list", "explain", "schema"),
-)
+GROUPS = {
+    "Write a model": ("init", "check", "fill", "simulate"),
+    "Train and validate": ("train", "diagnose", "compare"),
+    "Analyse data": ("sample", "predict", "report", "plot", "summary"),
+    "More": ("estimate", "log-prob", "stream", "convert", "show", "list", "explain", "schema"),
+}
+"""Titles and commands, in the order of the work."""
 
 
 class _Commands(TyperGroup):
-    """The main job first, everything else below it."""
+    """Commands in groups, in the order of the work."""
 
     def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:  # noqa: ARG002  # the signature is Typer's
-        """Two lists of commands instead of one."""
+        """A list of commands for each group."""
         width = max(map(len, self.commands))
-        for title, names in (("The main job", MAIN_JOB), ("Beside it", BESIDE)):
+        for title, names in GROUPS.items():
             with formatter.section(title):
                 room = formatter.width - width - 6
                 formatter.write_dl(
@@ -55,8 +47,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=examples(
         "abi train specs/regression.yaml",
-        "abi sample runs/regression specs/data/anscombe.csv -o draws.csv",
         "abi diagnose runs/regression",
+        "abi sample runs/regression specs/data/anscombe.csv -o draws.csv",
+        "abi explain",
     ),
 )
 
@@ -75,6 +68,6 @@ def abi(
 ) -> None:
     """Amortized Bayesian inference from the shell.
 
-    A spec names a prior, a likelihood and networks. Training simulates from them and learns the
-    posterior, once; sampling then takes moments for any number of data sets.
+    A spec names a prior, a simulator and networks. Training simulates data and learns their
+    posteriors, once per model; sampling then takes moments for any number of data sets.
     """

@@ -1,4 +1,4 @@
-"""Beside the main job: simulate, estimate, predict, log-prob, summary, show."""
+"""Single jobs: simulate, estimate, predict, log-prob, summary, show."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def simulate(
     jobs: Jobs = None,
     force: Force = False,
 ) -> None:
-    """Simulate data sets, parameters included, from SPEC."""
+    """Simulate data sets with their parameters."""
     from abi_cli import workflow
     from abi_cli.console import reports
 
@@ -98,7 +98,11 @@ def estimate(
     draws: Annotated[
         int | None,
         typer.Option(
-            "--draws", "-n", min=2, metavar="N", help="Per data set, 1000; `point` has none."
+            "--draws",
+            "-n",
+            min=2,
+            metavar="N",
+            help="Posterior draws per data set (1000); a `point` network has none.",
         ),
     ] = None,
     seed: Seed = None,
@@ -115,7 +119,7 @@ def estimate(
     """Point estimates of the parameters of every data set in DATA.
 
     A `point` network gives those that it was trained for, others mean, sd and quantiles of draws.
-    Without -o: a table on a terminal, CSV into a pipe, a row per data set and parameter.
+    Without -o: a table on a terminal, CSV in a pipe, with a row per data set and parameter.
     """
     from abi_cli import workflow
     from abi_cli.console import figures, reports
@@ -147,6 +151,7 @@ def estimate(
 @app.command(
     epilog=examples(
         "abi predict runs/regression data.csv",
+        "abi predict runs/regression data.csv --check",
         "abi predict runs/regression data.csv -n 500 -o replicated.csv",
         "abi predict runs/regression data.csv --draws draws.nc",
     )
@@ -163,7 +168,7 @@ def predict(
             "--draws",
             "-n",
             metavar="N|FILE",
-            help="Replicated data sets of each (200); or a file of posterior draws to take.",
+            help="Replicated data sets per data set (200); or a file of posterior draws to use.",
         ),
     ] = None,
     seed: Seed = None,
@@ -178,7 +183,7 @@ def predict(
         bool,
         typer.Option(
             "--check",
-            help="Judge the data by what is usual of simulated data sets and their posteriors.",
+            help="Test the fit: calibrated p-values of statistics of the data.",
         ),
     ] = False,
     trust_code: TrustCode = False,
@@ -186,12 +191,12 @@ def predict(
     guard: OnUnlikeOption = OnUnlike.warn,
     force: Force = False,
 ) -> None:
-    """Simulate data from the posterior of every data set in DATA, by the run's own likelihood.
+    """Posterior predictive checks: would the model generate such data?
 
-    Without -o: on a terminal statistics of the data beside those of replicated data, which tell
-    whether the model could have generated them; the replicated data as CSV into a pipe. With
-    --check a thousand simulated data sets and their posteriors show what is usual, and what is not
-    is named.
+    Simulates replicated data from the posterior of every data set in DATA with the run's
+    likelihood. Without -o: statistics of the data and of the replicates on a terminal, the
+    replicates as CSV in a pipe. --check calibrates the p-values on a thousand simulated data sets
+    and names the statistics that do not fit.
     """
     from abi_cli import workflow
     from abi_cli.console import figures, reports
@@ -237,7 +242,7 @@ def log_prob(
     at: Annotated[
         Path,
         typer.Option(
-            "--at", metavar="FILE", help="CSV: column dataset, then one per parameter element."
+            "--at", metavar="FILE", help="CSV: a column dataset, then one per parameter element."
         ),
     ],
     output: Output = None,
@@ -247,9 +252,9 @@ def log_prob(
     trust_code: TrustCode = False,
     force: Force = False,
 ) -> None:
-    """Log posterior density of given parameter values, as CSV.
+    """Log posterior density at given parameter values, as CSV.
 
-    It is the density on the parameters' own scale: -inf outside their support.
+    On the parameters' own scale; -inf outside their support.
     """
     from abi_cli import workflow
     from abi_cli.console import reports
@@ -292,33 +297,37 @@ def summary(
     console: Console,
     draws: Annotated[
         Path,
-        typer.Argument(metavar="DRAWS", help="What `abi sample` wrote; - is standard input."),
+        typer.Argument(
+            metavar="DRAWS", help="Draws, from `abi sample` or any tool; - reads standard input."
+        ),
     ],
     ci: Annotated[
         float, typer.Option("--ci", metavar="P", help="Probability of the interval.")
     ] = 0.9,
     kind: Annotated[
         Interval,
-        typer.Option("--kind", metavar="eti|hdi", help="Equal tails, or the shortest interval."),
+        typer.Option("--kind", metavar="eti|hdi", help="Equal-tailed or highest-density interval."),
     ] = Interval.eti,
     format: Annotated[
         TableFormat | None,
         typer.Option(
-            "--format", metavar="csv|json|markdown|latex", help="Instead of a table for people."
+            "--format",
+            metavar="csv|json|markdown|latex",
+            help="By default a table for the terminal.",
         ),
     ] = None,
     run: Annotated[
         Path | None,
-        typer.Option("--run", metavar="RUN", help="The run whose labels parameters get."),
+        typer.Option("--run", metavar="RUN", help="Run folder to take parameter labels from."),
     ] = None,
     output: Output = None,
     force: Force = False,
 ) -> None:
-    """Mean, sd, Monte Carlo error, median and an interval of posterior draws.
+    """Mean, sd, Monte Carlo error, median, interval of draws.
 
-    A table of statistics, which `abi sample --points` and `abi estimate` write, is shown as it is.
-    Of Markov chains in netCDF (ArviZ), or in a table with a column chain, the Monte Carlo error is
-    by their effective sample size.
+    Tables of statistics from `abi sample --points` and `abi estimate` are shown as they are. For
+    Markov chains (ArviZ's netCDF, or a table with a column chain) the Monte Carlo error uses the
+    effective sample size.
     """
     from abi_cli import workflow
     from abi_cli.console import figures
@@ -339,10 +348,10 @@ def summary(
 def show(
     console: Console,
     path: Annotated[
-        Path, typer.Argument(metavar="RUN|FILE", help="A run folder; a file of draws or data.")
+        Path, typer.Argument(metavar="RUN|FILE", help="A run folder, or a file of draws or data.")
     ],
 ) -> None:
-    """What a run folder holds: model, training, verdict; what a file of draws or data holds."""
+    """What is in a run folder, or in a file of draws or data."""
     from abi_cli import workflow
     from abi_cli.console import reports
 

@@ -52,7 +52,7 @@ def diagnose(
     run: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[RUN]", help="The folder that training left.", autocompletion=completing.runs
+            metavar="RUN", help="A run folder, from `abi train`.", autocompletion=completing.runs
         ),
     ] = None,
     output: Folder = None,
@@ -62,14 +62,14 @@ def diagnose(
             "--datasets",
             min=2,
             metavar="N",
-            help="Fresh data sets to simulate (2000), or how many of --data (all).",
+            help="Data sets to simulate (2000), or to use of --data (all).",
         ),
     ] = None,
     until_sure: Annotated[
         bool,
         typer.Option(
             "--until-sure",
-            help="Simulate as many as it takes to tell: 1000, and up to three times twice as many.",
+            help="Simulate 1000 data sets, and 2000, 4000, 8000 if the verdict needs them.",
         ),
     ] = False,
     data: Stored = None,
@@ -80,17 +80,19 @@ def diagnose(
             "--draws",
             "-n",
             metavar="N|FILE",
-            help="Draws of each posterior (1000); or files of draws, of any tool, instead of RUN.",
+            help="Draws per data set (1000); or files of draws, from any tool, instead of RUN.",
         ),
     ] = None,
     truth: Annotated[
         Path | None,
-        typer.Option("--truth", metavar="FILE", help="With files of draws: the true values."),
+        typer.Option("--truth", metavar="FILE", help="With files of draws: the true parameters."),
     ] = None,
     seed: Seed = None,
     observed: Annotated[
         Path | None,
-        typer.Option("--observed", metavar="FILE", help="Real data: are they like simulated ones?"),
+        typer.Option(
+            "--observed", metavar="FILE", help="Real data: are they like the simulations?"
+        ),
     ] = None,
     refine: Annotated[
         bool,
@@ -104,14 +106,14 @@ def diagnose(
         typer.Option(
             "--near",
             metavar="FILE",
-            help="Real data, as with --observed: are posteriors right for data near each of them?",
+            help="As --observed; also: are posteriors calibrated for data near these?",
         ),
     ] = None,
     more: MoreQuantities = None,
     skip: Skip = None,
     show: Annotated[
         str | None,
-        typer.Option("--show", metavar="ID", help="Data set whose posterior is pictured."),
+        typer.Option("--show", metavar="ID", help="Data set whose posterior is plotted."),
     ] = None,
     pdf: Annotated[bool, typer.Option("--pdf", help="Write figures as PDF, too.")] = False,
     gate: Annotated[
@@ -122,7 +124,7 @@ def diagnose(
         typer.Option(
             "--format",
             metavar="junit|github",
-            help="Write the verdict for a pipeline to standard output.",
+            help="Print the verdict for a CI pipeline.",
         ),
     ] = None,
     backend: BackendName = None,
@@ -130,12 +132,12 @@ def diagnose(
     jobs: Jobs = None,
     force: Force = False,
 ) -> None:
-    """Ask whether the posteriors of RUN can be trusted.
+    """Can the posteriors of RUN be trusted? Verdict and report.
 
-    Simulates fresh data sets with the run's own code, or reads some that training has not seen,
-    samples their posteriors, compares them with the truth, and leaves report.html, metrics.json
-    and pictures with their numbers. With --draws FILE and --truth FILE it does the same for draws
-    of any tool, ArviZ's netCDF included; --data FILE then tells posteriors that ignore their data.
+    Simulates new data sets with the run's code (or reads them from --data), samples their
+    posteriors and compares these with the true parameters. Writes report.html, metrics.json and
+    figures. With --draws FILE and --truth FILE it judges draws from any tool, ArviZ's netCDF
+    included; --data FILE then reveals posteriors that ignore their data.
     """
     from abi_cli import workflow
     from abi_cli.console import verdicts
@@ -219,7 +221,9 @@ def compare(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            metavar="RUN RUN…", help="Folders that training left.", autocompletion=completing.runs
+            metavar="RUN RUN…",
+            help="Run folders, from `abi train`.",
+            autocompletion=completing.runs,
         ),
     ],
     datasets: Annotated[
@@ -228,7 +232,7 @@ def compare(
             "--datasets",
             min=3,
             metavar="N",
-            help="Fresh data sets to simulate (2000), or how many of --data (all).",
+            help="Data sets to simulate (2000), or to use of --data (all).",
         ),
     ] = None,
     data: Stored = None,
@@ -250,11 +254,11 @@ def compare(
     device: Device = None,
     jobs: Jobs = None,
 ) -> None:
-    """Compare runs: where their specs differ, and which is closer to the truth.
+    """Compare runs: whose posteriors are better, how specs differ.
 
-    All answer the same data sets, simulated with the first run's code, so that their scores differ
-    by little else than the networks. With --observed models are compared by real data: posteriors
-    are refined by each run's own log_likelihood, which is executed.
+    All are asked about the same data sets, simulated with the first run's code. With --observed,
+    models are compared by real data: posteriors are refined by each run's own log_likelihood,
+    which is executed.
     """
     from abi_cli import workflow
     from abi_cli.console import verdicts, weighed

@@ -20,13 +20,13 @@ def list_parts(
     kind: Annotated[
         str | None,
         typer.Argument(
-            metavar="[KIND]",
-            help="Such as step or 'inference network'.",
+            metavar="KIND",
+            help="A kind of part, such as steps or networks.",
             autocompletion=completing.kinds,
         ),
     ] = None,
 ) -> None:
-    """The parts that a spec can name."""
+    """What a spec can name: steps, distributions, networks, …."""
     from abi_cli import workflow
     from abi_cli.console import words
 
@@ -34,24 +34,36 @@ def list_parts(
 
 
 @app.command(
-    epilog=examples("abi explain constrain", "abi explain training.epochs", "abi explain E103")
+    epilog=examples(
+        "abi explain",
+        "abi explain verdict",
+        "abi explain constrain",
+        "abi explain training.epochs",
+        "abi explain E103",
+    )
 )
 @command
 def explain(
     console: Console,
     word: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="WORD",
-            help="Such as constrain, step.constrain, missing or E103.",
+            help="A topic, a part, a field or a code: verdict, constrain, training.epochs, E103.",
             autocompletion=completing.words,
         ),
-    ],
+    ] = None,
 ) -> None:
-    """What a part or field of a spec, or the code of a problem, means."""
+    """The manual: a topic, a part, a field, the code of a problem.
+
+    Without WORD: all topics.
+    """
     from abi_cli import workflow
     from abi_cli.console import words
 
+    if word is None:
+        words.show_pages(console, workflow.pages())
+        return
     words.show_explanation(console, workflow.explain(word))
 
 
@@ -65,11 +77,15 @@ def explain(
 @command
 def init(
     console: Console,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the files go.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Output folder; its name becomes the model's.")
+    ],
     table: Annotated[
         Path | None,
         typer.Option(
-            "--from", metavar="FILE", help="CSV or TSV whose columns become the observables."
+            "--from",
+            metavar="FILE",
+            help="Start from a CSV or TSV: its columns become observables.",
         ),
     ] = None,
     template: Annotated[
@@ -77,13 +93,13 @@ def init(
         typer.Option(
             "--template",
             metavar="NAME",
-            help="means: each column normal; regression: a line; counts: events and exposure; "
-            "choices: yes or no; series: steps in time; groups: estimates with standard errors.",
+            help="means: normal columns; regression: a line; counts: events and exposure; choices: "
+            "yes or no; series: a time series; groups: estimates with standard errors.",
         ),
     ] = "means",
     force: Force = False,
 ) -> None:
-    """Write a first spec and model, commented, that train as they are."""
+    """Write a first spec and model: commented, ready to train."""
     from abi_cli import workflow
     from abi_cli.console import reports
 
@@ -105,9 +121,9 @@ def fill(
     seed: Seed = None,
     force: Force = False,
 ) -> None:
-    """The complete spec: every default filled in, a comment on each field.
+    """Print the complete spec: all defaults, with comments.
 
-    An adapter that is left out is derived from a few simulations.
+    An omitted adapter is derived from a few simulations.
     """
     from abi_cli import workflow
     from abi_cli.console import reports
@@ -120,10 +136,10 @@ def fill(
 @app.command(epilog=examples("abi schema > spec.schema.json"))
 @command
 def schema(console: Console, output: Output = None, force: Force = False) -> None:
-    """The JSON Schema of specs, for completion and help in editors.
+    """Print the JSON Schema of specs, for editors.
 
-    With `# yaml-language-server: $schema=spec.schema.json` as its first line, a spec is checked
-    while it is written.
+    A spec that begins with `# yaml-language-server: $schema=spec.schema.json` is checked while you
+    type.
     """
     from abi_cli import workflow
     from abi_cli.console import reports

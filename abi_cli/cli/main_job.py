@@ -1,4 +1,4 @@
-"""The main job: check, train, sample; `judging` has diagnose, `language` init."""
+"""The way of every model: check, train, sample; `judging` has diagnose, `language` init."""
 
 from __future__ import annotations
 
@@ -74,29 +74,31 @@ def check(
     data: Stored = None,
     observed: Annotated[
         Path | None,
-        typer.Option("--observed", metavar="FILE", help="Real data: do they fit, and how?"),
+        typer.Option(
+            "--observed", metavar="FILE", help="Real data to compare with the simulations."
+        ),
     ] = None,
     overrides: Override = None,
     seed: Seed = None,
-    strict: Annotated[bool, typer.Option("--strict", help="End with 1 for warnings, too.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 1 for warnings, too.")
+    ] = False,
     build: Annotated[
         bool,
-        typer.Option("--build", help="Build the networks, too: weights, time, memory (seconds)."),
+        typer.Option("--build", help="Build the networks: size, time and memory of training."),
     ] = False,
     backend: BackendName = None,
     device: Device = None,
     jobs: Jobs = None,
     format: Annotated[  # the option's name
         ProblemFormat,
-        typer.Option(
-            "--format", metavar="full|concise", help="How problems of the spec are shown."
-        ),
+        typer.Option("--format", metavar="full|concise", help="Format of the problems found."),
     ] = ProblemFormat.full,
 ) -> None:
     """Rehearse a spec without training: simulate, adapt, invert.
 
-    Shows every variable through every step of the adapter and what the prior predicts; ends with 1
-    where something is wrong.
+    Shows what the prior predicts and every variable at every step of the adapter. Exits with 1 if
+    something is wrong.
     """
     from abi_cli import workflow
     from abi_cli.console import rehearsal
@@ -146,8 +148,8 @@ def train(
     spec: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[SPEC]",
-            help="The spec, or a run folder; - is standard input.",
+            metavar="SPEC",
+            help="A spec or a run folder; - reads standard input.",
             autocompletion=completing.specs,
         ),
     ] = None,
@@ -157,7 +159,7 @@ def train(
         typer.Option(
             "--resume",
             metavar="RUN",
-            help="Go on with a training that ended early, instead.",
+            help="Continue a training that ended early.",
             autocompletion=completing.runs,
         ),
     ] = None,
@@ -167,16 +169,16 @@ def train(
             "--extend",
             min=1,
             metavar="N",
-            help="With --resume of a finished run: N more epochs, at the rates of a training that "
-            "was as long from the start (they rise once more).",
+            help="With --resume of a finished run: train N more epochs, with the learning rates of "
+            "a training that was this long from the start.",
         ),
     ] = None,
     accept_changed_code: Annotated[
         bool,
         typer.Option(
             "--accept-changed-code",
-            help="With --resume: go on although the run's code, or its spec's `model:`, is not as "
-            "it was; the manifest says so.",
+            help="With --resume: continue although the run's code or `model:` has changed; "
+            "recorded in the manifest.",
         ),
     ] = False,
     max_time: Annotated[
@@ -184,7 +186,7 @@ def train(
         typer.Option(
             "--max-time",
             metavar="TIME",
-            help="End with the first block after 30s, 90m or 2h, saved, with exit code 75.",
+            help="Stop after 30s, 90m or 2h: saves and exits with 75.",
         ),
     ] = None,
     data: Stored = None,
@@ -195,10 +197,10 @@ def train(
     jobs: Jobs = None,
     force: Force = False,
 ) -> None:
-    """Simulate from SPEC and learn its posterior: once.
+    """Simulate from SPEC and train the networks: once per model.
 
-    Leaves a run folder, runs/NAME unless -o names another, where NAME is the spec's. SIGTERM,
-    SIGUSR1, Ctrl-C and --max-time end it early, saved; --resume RUN goes on as if nothing was.
+    Writes the run folder runs/NAME, NAME being the spec's, unless -o says otherwise. Ctrl-C,
+    SIGTERM, SIGUSR1 and --max-time stop it early and save; --resume RUN continues.
     """
     from abi_cli import workflow
     from abi_cli.cli.interrupting import interruptible, time_limit
@@ -272,12 +274,12 @@ def sample(
     format: Format = None,  # the option's name
     points: Points = None,
     long: Annotated[
-        bool, typer.Option("--long", help="Tables with a row for each element of a draw.")
+        bool, typer.Option("--long", help="Tables with a row per number (long format).")
     ] = False,
     index: Annotated[
         int,
         typer.Option(
-            "--index", min=0, max=1, metavar="0|1", help="What tables count from: 1 as in R."
+            "--index", min=0, max=1, metavar="0|1", help="First index in tables: 1 as in R."
         ),
     ] = 0,
     names: Annotated[
@@ -285,7 +287,7 @@ def sample(
         typer.Option(
             "--names",
             metavar="brackets|dots",
-            help="beta[0] in tables, or beta.0, which R's read.csv keeps.",
+            help="Columns beta[0], or beta.0, which R's read.csv keeps.",
         ),
     ] = Names.brackets,
     backend: BackendName = None,
@@ -294,7 +296,9 @@ def sample(
     guard: OnUnlikeOption = OnUnlike.warn,
     quantities: Annotated[
         bool,
-        typer.Option("--quantities", help="Compute those of the spec, too, by the run's own code."),
+        typer.Option(
+            "--quantities", help="Compute the spec's quantities, too (executes its code)."
+        ),
     ] = False,
     more: MoreQuantities = None,
     skip: Skip = None,
@@ -305,7 +309,7 @@ def sample(
 ) -> None:
     """Draw from the posterior of every data set in DATA.
 
-    Without -o: a table of each posterior on a terminal, and the draws as CSV into a pipe.
+    Without -o: a summary table on a terminal, the draws as CSV in a pipe.
     """
     refuse_gate_alone(gate=gate, refine=refine)
     from abi_cli import workflow

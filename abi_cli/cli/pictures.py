@@ -27,11 +27,11 @@ from abi_cli.options import (
 
 Named = Annotated[
     str | None,
-    typer.Option("--datasets", metavar="NAME,…", help="Which data sets; all by default."),
+    typer.Option("--datasets", metavar="NAME,…", help="Data sets to plot; by default all."),
 ]
 Parameters = Annotated[
     str | None,
-    typer.Option("--parameters", metavar="NAME,…", help="Which parameters; all by default."),
+    typer.Option("--parameters", metavar="NAME,…", help="Parameters to show; by default all."),
 ]
 
 
@@ -50,15 +50,15 @@ def plot(
         Path,
         typer.Argument(
             metavar="DRAWS|RUN",
-            help="A file of draws, of any tool; or a run, with DATA.",
+            help="A file of draws, from any tool; or a run folder, with DATA.",
             autocompletion=completing.files,
         ),
     ],
     data: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[DATA…]",
-            help="Data sets that the run's posteriors are asked of, as `abi sample` takes them.",
+            metavar="DATA…",
+            help="With a run folder: data sets, as for `abi sample`.",
             autocompletion=completing.files,
         ),
     ] = None,
@@ -67,8 +67,8 @@ def plot(
         typer.Option(
             "--kind",
             metavar="NAME,…",
-            help="pairs, marginals, intervals (of all data sets), predictive (data beside "
-            "replicated data, which the run's code simulates).",
+            help="pairs, marginals, intervals (all data sets in one figure), predictive (data "
+            "against replicated data; executes the run's code).",
         ),
     ] = "pairs",
     output: Annotated[
@@ -77,22 +77,26 @@ def plot(
             "--output",
             "-o",
             metavar="PATH",
-            help="A file, .png, .pdf or .svg; or a folder. Of several pictures, each has its name "
-            "in that of its file.",
+            help="Output file (.png, .pdf, .svg) or folder. With several figures, each file's name "
+            "says which.",
         ),
     ] = None,
     datasets: Named = None,
     parameters: Parameters = None,
     truth: Annotated[
         Path | None,
-        typer.Option("--truth", metavar="FILE", help="True values to mark, under `dataset`."),
+        typer.Option(
+            "--truth", metavar="FILE", help="Table of true values to mark, with a column dataset."
+        ),
     ] = None,
     prior: Annotated[
-        bool, typer.Option("--prior", help="Show the prior, too: the run's code draws it.")
+        bool, typer.Option("--prior", help="Show the prior, too (executes the run's code).")
     ] = False,
     run: Annotated[
         Path | None,
-        typer.Option("--run", metavar="RUN", help="Of draws: the run with labels and prior."),
+        typer.Option(
+            "--run", metavar="RUN", help="With a file of draws: the run with labels and prior."
+        ),
     ] = None,
     each: Each = False,
     draws: Draws = 1000,
@@ -103,9 +107,9 @@ def plot(
     trust_code: TrustCode = False,
     force: Force = False,
 ) -> None:
-    """Draw pictures of posteriors, from draws or from RUN and DATA.
+    """Plot posteriors, from a file of draws or from RUN and DATA.
 
-    Without -o they go into the working folder, and it is said where.
+    Without -o the figures go to the working folder.
     """
     from abi_cli import workflow
     from abi_cli.console import reports
@@ -144,14 +148,16 @@ def report(
     data: DataPaths,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Where to: NAME-report.html."),
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Output file; by default NAME-report.html."
+        ),
     ] = None,
     datasets: Annotated[
         str | None,
         typer.Option(
             "--datasets",
             metavar="NAME,…",
-            help="Which to show in full; all, or of more than 20 the oddest.",
+            help="Data sets to show in full; by default all, or the 20 oddest.",
         ),
     ] = None,
     parameters: Parameters = None,
@@ -159,7 +165,7 @@ def report(
         bool,
         typer.Option(
             "--code/--no-code",
-            help="Execute the run's own code, for the prior and replicated data.",
+            help="Whether to execute the run's code, for prior and replicated data.",
         ),
     ] = True,
     each: Each = False,
@@ -171,10 +177,10 @@ def report(
     trust_code: TrustCode = False,
     force: Force = False,
 ) -> None:
-    """Write a page about the data sets in DATA: their posteriors, and how far to trust them.
+    """HTML report on DATA: posteriors, and how far to trust them.
 
-    One file that needs no network: what can be said, all data sets together, and each with its
-    pictures, its intervals and its data beside replicated data.
+    One self-contained file: warnings and verdicts, all data sets in one overview, and for each
+    its posterior, intervals and predictive check.
     """
     from abi_cli import workflow
     from abi_cli.console import reports

@@ -50,11 +50,11 @@ def stream(
     gate: RefineGate = False,
     guard: OnUnlikeOption = OnUnlike.warn,
 ) -> None:
-    """Answer data sets as they come: a JSON object a line in, one a line out.
+    """Serve posteriors: a line of JSON in, a line of JSON out.
 
-    The process stays: networks are loaded and compiled once. Lines that wait are answered together.
-    One that is no data set, or has no posterior, is answered with its error, and the exit code in
-    the end is 4.
+    One process for many data sets: networks are loaded and compiled once, and waiting lines are
+    answered in one batch. A line that is not a data set, or has no posterior, is answered with an
+    error, and the final exit code is 4.
     """
     from abi_cli import workflow
 
@@ -96,32 +96,37 @@ class Kind(enum.StrEnum):
 def convert(
     console: Console,
     source: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Draws, estimates or data sets; - for a pipe.")
+        Path,
+        typer.Argument(
+            metavar="FILE", help="Draws, estimates or data sets; - reads standard input."
+        ),
     ],
     target: Annotated[
-        Path, typer.Argument(metavar="TARGET", help="Where to; - is standard output.")
+        Path, typer.Argument(metavar="TARGET", help="Output file; - is standard output.")
     ],
     kind: Annotated[
         Kind | None,
-        typer.Option(
-            "--kind", metavar="draws|data", help="What FILE holds, where it does not tell."
-        ),
+        typer.Option("--kind", metavar="draws|data", help="What FILE holds, if that is unclear."),
     ] = None,
     sets: Annotated[
         str,
-        typer.Option("--sets", metavar="NAME,…", help="Of data: variables with members or steps."),
+        typer.Option(
+            "--sets", metavar="NAME,…", help="For data: variables that are sets or series."
+        ),
     ] = "",
     once: Annotated[
         str,
-        typer.Option("--once", metavar="NAME,…", help="Of data: one value in each data set."),
+        typer.Option(
+            "--once", metavar="NAME,…", help="For data: variables with one value per data set."
+        ),
     ] = "",
     format: Format = None,
     force: Force = False,
 ) -> None:
-    """Write draws, estimates or data sets in another format.
+    """Convert draws, estimates or data sets to another format.
 
-    Formats are those of the extensions, and --format names that of TARGET. In tables of data, what
-    is the same in all rows of each data set is taken to be there once.
+    The extensions say the formats; --format overrides that of TARGET. In tables of data, a column
+    that is constant within every data set is read as one value per data set.
     """
     from abi_cli import workflow
     from abi_cli.console import reports

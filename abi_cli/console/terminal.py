@@ -27,6 +27,10 @@ _PIPE_WIDTH = 160
 """Columns that a table may take where nobody says how wide the page is."""
 
 
+_READABLE = 120
+"""Columns that a page of text takes at most."""
+
+
 class Console(Listener):
     """The place that a command's results, progress and errors go to.
 
@@ -171,6 +175,16 @@ class Console(Listener):
     def text(self, text: str) -> None:
         """A line on standard output."""
         self._out.print(shown(text), markup=False, soft_wrap=True)
+
+    def markdown(self, text: str) -> None:
+        """Markdown on standard output: laid out on a terminal, as it is in a pipe."""
+        if not self.interactive:
+            sys.stdout.write(text)
+            return
+        from rich.markdown import Markdown
+
+        width = min(self._out.width, _READABLE)
+        self._out.print(Markdown(text, code_theme="ansi_dark", hyperlinks=False), width=width)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table on standard output: numbers to the right, words to the left."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -10,6 +11,11 @@ from abi_cli.console.terminal import Console
 
 if TYPE_CHECKING:
     from abi_cli.workflow.explaining import CodeDescription, PartDescription
+    from abi_cli.workflow.manual import Page
+
+_TO_A_PAGE = re.compile(r"\[([^\]]*)\]\(([\w-]+)\.md(?:#[^)]*)?\)")
+_PICTURE = re.compile(r"!\[([^\]]*)\]\([^)]*\)")
+_TO_A_PLACE = re.compile(r"(?<!!)\[([^\]]*)\]\([^)]*\)")
 
 
 def show_parts(console: Console, parts: Sequence[PartDescription]) -> None:
@@ -29,8 +35,43 @@ def show_parts(console: Console, parts: Sequence[PartDescription]) -> None:
     console.text("\nabi explain NAME tells the options of each, with an example.")
 
 
-def show_explanation(console: Console, found: Sequence[PartDescription] | CodeDescription) -> None:
-    """Parts with their options, or the code of a problem, each with an example."""
+def show_pages(console: Console, pages: Sequence[Page]) -> None:
+    """The topics that there are pages on."""
+    if console.json:
+        topics = [{"topic": page.topic, "title": page.title} for page in pages]
+        console.document("pages", {"pages": topics})
+        return
+    width = max(len(page.topic) for page in pages)
+    for page in pages:
+        console.text(f"{page.topic:<{width}}  {page.title}")
+    console.text("\nabi explain TOPIC shows a page; abi list has the names of steps, networks, ….")
+
+
+def _show_page(console: Console, page: Page) -> None:
+    if console.json:
+        console.document("page", asdict(page))
+    elif console.interactive:
+        console.markdown(_followed(page.text))
+    else:
+        console.markdown(page.text)
+
+
+def _followed(text: str) -> str:
+    """A page for a terminal, where links are commands and pictures are their captions."""
+    text = _PICTURE.sub(r"(Picture: \1)", text)
+    text = _TO_A_PAGE.sub(r"\1 (`abi explain \2`)", text)
+    return _TO_A_PLACE.sub(r"\1", text)
+
+
+def show_explanation(
+    console: Console, found: Sequence[PartDescription] | CodeDescription | Page
+) -> None:
+    """A page; parts with their options, or the code of a problem, each with an example."""
+    from abi_cli.workflow.manual import Page
+
+    if isinstance(found, Page):
+        _show_page(console, found)
+        return
     if not isinstance(found, Sequence):
         _show_code(console, found)
         return

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -109,3 +111,13 @@ def column_of(place: int, values: np.ndarray, *, response: bool) -> Column | Non
     lower, middle, upper = np.quantile(bent, (0.25, 0.5, 0.75))
     spread = (upper - lower) / 1.349
     return replace(column, middle=float(middle), spread=float(spread if spread > 0 else 1.0))
+
+
+def column_to(column: Column) -> dict[str, Any]:
+    """As plain JSON values."""
+    return {**asdict(column), "levels": list(column.levels)}
+
+
+def column_from(config: Mapping[str, Any]) -> Column:
+    """Back from `column_to`."""
+    return Column(**{**config, "levels": tuple(config["levels"])})

@@ -21,24 +21,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import numpy as np
 
-from abi_cli.statistics.surface import Surface, fitted, line, terms
+from abi_cli.statistics import scoring
+from abi_cli.statistics.surface import FAR, Surface, fitted, line, terms
 
 MOST_INPUTS = 12
 """Parameters and scalars of a surface."""
 
-FAR = 3.5
-"""Pilot sds within which the surface is trusted."""
-
 STEPS = 6
 LONGEST = 0.7
 """Of a step, in pilot sds."""
-
-AWAY = 1.5
-"""Standard errors from the mode at which it is seen how the density falls."""
 
 LIBRARY = 2_048
 """Parameters among which a start is looked for."""
@@ -47,32 +43,6 @@ OFFSET = 1.27
 """−E log z² of a standard normal z."""
 
 _ARRAYS = ("location", "scale", "log_variance", "start", "library")
-
-
-class _Around(NamedTuple):
-    """What is known of data sets at parameters: of the logarithm of the posterior, and of y.
-
-    Attributes:
-        cost: −2 log density but for a constant, `(dataset,)`.
-        score: Half its slope downwards, `(dataset, dim)`.
-        information: Half its expected curvature, `(dataset, dim, dim)`.
-        residuals, variance: Of each number, `(dataset, value)`.
-    """
-
-    cost: np.ndarray
-    score: np.ndarray
-    information: np.ndarray
-    residuals: np.ndarray
-    variance: np.ndarray
-
-    def where(self, better: np.ndarray, other: _Around) -> _Around:
-        """This where it is `better (dataset,)`, and the other elsewhere."""
-        return _Around(
-            *(
-                np.where(better.reshape(-1, *[1] * (mine.ndim - 1)), mine, its)
-                for mine, its in zip(self, other, strict=True)
-            )
-        )
 
 
 @dataclass(frozen=True)
@@ -134,19 +104,25 @@ class Emulator:
         there = np.isfinite(y).astype(np.float64)
         y = np.where(there > 0, y, 0.0)
         rest = np.clip((scalars - self.location[d:]) / self.scale[d:], -FAR, FAR)
-        t, at = self._mode(self._started(y, there, rest), y, there, rest)
-        covariance = np.linalg.inv(at.information)
-        errors = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
-        told = [t, np.log(errors)]
+        seen = {"y": y, "there": there, "rest": rest}
+        t, at = scoring.mode(
+            self._started(**seen),
+            partial(self._around, **seen),
+            steps=STEPS,
+            longest=LONGEST,
+            far=FAR,
+        )
         if self.corrected:
-            along = covariance / errors[:, None, :]
-            shift, width = self._bent(t, at.cost, along, y, there, rest)
-            told += [t + errors * shift, np.log(errors) + width]
+            errors, shift, width = scoring.corrected(t, at, partial(self._cost, **seen), most=1.0)
+            told = [t, np.log(errors), t + errors * shift, np.log(errors) + width]
+        else:
+            told = [t, np.log(scoring.errors(at.information))]
+        residuals, variance = self._left(t, **seen)
         n = np.maximum(there.sum(axis=1), 1.0)
-        size = np.abs(at.residuals)
+        size = np.abs(residuals)
         sizes = [
             0.5 * np.log((size**2).sum(axis=1) / n + 1e-10),
-            0.5 * np.log((size**2 / at.variance).sum(axis=1) / n + 1e-10),
+            0.5 * np.log((size**2 / variance).sum(axis=1) / n + 1e-10),
             np.log(np.median(size, axis=1) + 1e-6),
             np.log(size.max(axis=1) + 1e-6),
         ]
@@ -170,57 +146,24 @@ class Emulator:
         cost = told @ known.T + (self.library**2).sum(axis=1).astype(np.float32)
         return self.library[cost.argmin(axis=1)]
 
-    def _mode(
+    def _left(
         self, t: np.ndarray, y: np.ndarray, there: np.ndarray, rest: np.ndarray
-    ) -> tuple[np.ndarray, _Around]:
-        """By steps that are shortened where they would not go down."""
-        at = self._around(t, y, there, rest)
-        damping = np.zeros(len(y))
-        for _ in range(STEPS):
-            curved = at.information * (1 + damping[:, None, None] * np.eye(self.dim))
-            step = np.linalg.solve(curved, at.score[:, :, None])[:, :, 0]
-            tried = np.clip(t + np.clip(step, -LONGEST, LONGEST), -FAR, FAR)
-            there_at = self._around(tried, y, there, rest)
-            better = there_at.cost <= at.cost
-            t, at = np.where(better[:, None], tried, t), there_at.where(better, at)
-            damping = np.where(better, damping / 4, damping * 4 + 0.5)
-        return t, at
-
-    def _bent(
-        self,
-        t: np.ndarray,
-        cost: np.ndarray,
-        along: np.ndarray,
-        y: np.ndarray,
-        there: np.ndarray,
-        rest: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Shift of the mean and log width in standard errors, by how the density falls either way.
-
-        With a third and a fourth power of z beside z²/2 in the minus log density, the mean is at
-        −3 times the coefficient of the third to first order.
-
-        Arguments:
-            along: A standard error of each parameter, the others following, `(dataset, dim, dim)`.
-        """
-        rise = np.empty((2, *t.shape))
-        for k in range(self.dim):
-            for side, z in enumerate((-AWAY, AWAY)):
-                at = self._cost(t + z * along[:, :, k], y, there, rest)
-                rise[side, :, k] = np.clip(at - cost, 0.1 * AWAY**2, 10 * AWAY**2)
-        shift = -3 * (rise[1] - rise[0]) / (4 * AWAY**3)
-        return np.clip(shift, -1, 1), -0.5 * np.log((rise[0] + rise[1]) / (2 * AWAY**2))
+        """Residuals and variance of each number, `(dataset, value)`."""
+        inputs = np.concatenate([t, rest], axis=1)
+        variance = np.exp(_bounded(line(inputs) @ self.log_variance))
+        return (y - self.surface.mean(inputs)) * there, variance
 
     def _cost(
         self, t: np.ndarray, y: np.ndarray, there: np.ndarray, rest: np.ndarray
     ) -> np.ndarray:
-        inputs = np.concatenate([t, rest], axis=1)
-        log_variance = _bounded(line(inputs) @ self.log_variance)
-        r = (y - self.surface.mean(inputs)) * there
-        fit = r**2 * np.exp(-log_variance) + there * log_variance
+        r, variance = self._left(t, y, there, rest)
+        fit = r**2 / variance + there * np.log(variance)
         return np.asarray(fit.sum(axis=1) + (t**2).sum(axis=1))
 
-    def _around(self, t: np.ndarray, y: np.ndarray, there: np.ndarray, rest: np.ndarray) -> _Around:
+    def _around(
+        self, t: np.ndarray, y: np.ndarray, there: np.ndarray, rest: np.ndarray
+    ) -> scoring.Around:
         inputs = np.concatenate([t, rest], axis=1)
         mean, slopes = self.surface.mean_and_slopes(inputs, self.dim)
         r = (y - mean) * there
@@ -234,7 +177,7 @@ class Emulator:
         information += 0.5 * (there[:, None, :] * louder) @ louder.T
         score = (weighted @ r[:, :, None])[:, :, 0] + surprise @ louder.T - t
         cost = (weight * r**2 + there * log_variance).sum(axis=1) + (t**2).sum(axis=1)
-        return _Around(cost, score, information, r, variance)
+        return scoring.Around(cost, score, information)
 
     def to_config(self) -> dict[str, Any]:
         """As plain JSON values."""

@@ -11,6 +11,7 @@ import numpy as np
 from abi_cli.statistics.emulator import Emulator
 from abi_cli.statistics.groups import Group, from_config, to_config, vectors_of
 from abi_cli.statistics.members import chunks
+from abi_cli.statistics.responses import Responses
 from abi_cli.variables import Datasets, Value, take
 
 ALWAYS = ("size", "values")
@@ -24,10 +25,12 @@ class Offer:
     Arguments:
         groups: Of variables, with the names of the families that are made of each.
         emulator: Of vectors, if any.
+        responses: Of members along their regressors.
     """
 
     groups: tuple[tuple[Group, tuple[str, ...]], ...]
     emulator: Emulator | None = None
+    responses: tuple[Responses, ...] = ()
 
     def raw(self, data: Mapping[str, Value]) -> np.ndarray:
         """`(dataset, statistic)`."""
@@ -43,10 +46,11 @@ class Offer:
         if self.emulator is not None:
             groups = [group for group, _ in self.groups]
             parts.append(self.emulator.statistics(*vectors_of(groups, data)))
+        parts += [surface.raw(data) for surface in self.responses]
         return np.concatenate(parts, axis=1)
 
     def owners(self, data: Datasets) -> np.ndarray:
-        """Which family each statistic is of, the emulator last, `(statistic,)`."""
+        """Which family each statistic is of, in the order of `raw`, `(statistic,)`."""
         few = take(dict(data), slice(0, 2))
         width = []
         for group, names in self.groups:
@@ -55,6 +59,7 @@ class Offer:
             width += [families[name](members).shape[1] for name in names]
         if self.emulator is not None:
             width.append(self.emulator.width)
+        width += [surface.width for surface in self.responses]
         return np.repeat(np.arange(len(width)), width)
 
     def restricted(self, chosen: np.ndarray) -> Offer:
@@ -64,13 +69,15 @@ class Offer:
             (group, tuple(name for name in names if next(at) or name in ALWAYS))
             for group, names in self.groups
         )
-        return Offer(groups, self.emulator if next(at) else None)
+        emulator = self.emulator if self.emulator is not None and next(at) else None
+        return Offer(groups, emulator, tuple(one for one in self.responses if next(at)))
 
     def to_config(self) -> dict[str, Any]:
         """As plain JSON values."""
         return {
             "groups": [[to_config(group), list(names)] for group, names in self.groups],
             "emulator": self.emulator and self.emulator.to_config(),
+            "responses": [surface.to_config() for surface in self.responses],
         }
 
     @classmethod
@@ -78,4 +85,8 @@ class Offer:
         """Back from `to_config`."""
         groups = tuple((from_config(group), tuple(names)) for group, names in config["groups"])
         emulator = config.get("emulator")
-        return cls(groups, None if emulator is None else Emulator.from_config(emulator))
+        return cls(
+            groups,
+            None if emulator is None else Emulator.from_config(emulator),
+            tuple(Responses.from_config(one) for one in config.get("responses", ())),
+        )

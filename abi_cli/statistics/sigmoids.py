@@ -10,10 +10,12 @@ logistic regression, which has ends at 0 and 1, is drawn away from the middle by
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
 
+from abi_cli.statistics import scoring
 from abi_cli.statistics.columns import Column
 from abi_cli.statistics.members import Members, mean_of
 
@@ -26,9 +28,6 @@ STEPS = 10
 LONGEST = 1.0
 LEAST_SHARE = 1e-4
 """A probability is no nearer to 0 or 1."""
-
-AWAY = 1.5
-"""Standard errors from the mode at which it is seen how the density falls."""
 
 Link = Literal["normal", "logistic"]
 
@@ -52,21 +51,10 @@ def sigmoid(
         trials: Column of the numbers of trials; None where each member is one.
     """
     of = _trials(members, response, regressor, trials)
-    theta, cost = _likeliest(of, link)
-    damping = np.zeros(len(theta))
-    information, score = _around(theta, of, link)
-    for _ in range(STEPS):
-        curved = information * (1 + damping[:, None, None] * np.eye(4))
-        step = np.linalg.solve(curved, score[:, :, None])[:, :, 0]
-        tried = theta + np.clip(step, -LONGEST, LONGEST)
-        its = _cost(tried, of, link)
-        better = its <= cost
-        theta, cost = np.where(better[:, None], tried, theta), np.where(better, its, cost)
-        damping = np.where(better, damping / 4, damping * 4 + 0.5)
-        information, score = _around(theta, of, link)
-    covariance = np.linalg.inv(information)
-    errors = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
-    shift, width = _bent(theta, cost, covariance / errors[:, None, :], of, link)
+    theta, at = scoring.mode(
+        _likeliest(of, link), partial(_around, of=of, link=link), steps=STEPS, longest=LONGEST
+    )
+    errors, shift, width = scoring.corrected(theta, at, partial(_cost, of=of, link=link), most=0.5)
     p, _ = _curve(theta, of, link)
     there = (of.m > 0).astype(np.float64)
     pearson = (of.y - of.m * p) ** 2 / np.maximum(of.m * p * (1 - p), 1e-9)
@@ -86,7 +74,7 @@ def sigmoid(
         np.log(spread * n / np.maximum(n - 3, 1.0) + 1e-3)
         - np.log(np.maximum(of.m.max(axis=1), 1)),
         np.arcsinh(20 * overdispersed),
-        cost / n,
+        at.cost / n,
         np.log(of.m.sum(axis=1) + 1),
     ]
     told = [middle, np.log(errors), moved, np.log(errors) + width, np.stack(rest, axis=1)]
@@ -110,8 +98,8 @@ def _trials(
     return _Trials(np.where(falls, -x, x), m, y, falls)
 
 
-def _likeliest(of: _Trials, link: Link) -> tuple[np.ndarray, np.ndarray]:
-    """Of some curves the one that fits best, `(batch, 4)`, and its cost."""
+def _likeliest(of: _Trials, link: Link) -> np.ndarray:
+    """Of some curves the one that fits best, `(batch, 4)`."""
     best = np.tile(CENTRE, (len(of.x), 1))
     cost = _cost(best, of, link)
     for c in np.linspace(-1.5, 1.5, 7):
@@ -120,7 +108,7 @@ def _likeliest(of: _Trials, link: Link) -> tuple[np.ndarray, np.ndarray]:
             its = _cost(tried, of, link)
             best = np.where((its < cost)[:, None], tried, best)
             cost = np.minimum(its, cost)
-    return best, cost
+    return best
 
 
 def _curve(theta: np.ndarray, of: _Trials, link: Link) -> tuple[np.ndarray, np.ndarray]:
@@ -148,8 +136,7 @@ def _cost(theta: np.ndarray, of: _Trials, link: Link) -> np.ndarray:
     return np.asarray(-2 * fit + ((theta - CENTRE) ** 2 * PRECISION).sum(axis=1))
 
 
-def _around(theta: np.ndarray, of: _Trials, link: Link) -> tuple[np.ndarray, np.ndarray]:
-    """Information `(batch, 4, 4)` and score `(batch, 4)`."""
+def _around(theta: np.ndarray, of: _Trials, link: Link) -> scoring.Around:
     p, inner = _curve(theta, of, link)
     g, lapse = _logistic(theta[:, :2]).T[:, :, None]
     steep = np.exp(np.clip(theta[:, 3:4], -5, 5))
@@ -172,17 +159,4 @@ def _around(theta: np.ndarray, of: _Trials, link: Link) -> tuple[np.ndarray, np.
     information = weighted @ slopes.transpose(0, 2, 1) + np.diag(PRECISION)
     rest = (of.y - of.m * p) / variance
     score = (slopes @ rest[:, :, None])[:, :, 0] - (theta - CENTRE) * PRECISION
-    return information, score
-
-
-def _bent(
-    theta: np.ndarray, cost: np.ndarray, along: np.ndarray, of: _Trials, link: Link
-) -> tuple[np.ndarray, np.ndarray]:
-    """As of `emulator.Emulator`: shift of the mean and log width, in standard errors."""
-    rise = np.empty((2, *theta.shape))
-    for k in range(4):
-        for side, z in enumerate((-AWAY, AWAY)):
-            its = _cost(theta + z * along[:, :, k], of, link)
-            rise[side, :, k] = np.clip(its - cost, 0.1 * AWAY**2, 10 * AWAY**2)
-    shift = -3 * (rise[1] - rise[0]) / (4 * AWAY**3)
-    return np.clip(shift, -0.5, 0.5), -0.5 * np.log((rise[0] + rise[1]) / (2 * AWAY**2))
+    return scoring.Around(_cost(theta, of, link), score, information)

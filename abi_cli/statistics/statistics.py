@@ -15,6 +15,7 @@ from abi_cli.statistics.groups import Group, groups_of, vectors_of
 from abi_cli.statistics.members import tamed
 from abi_cli.statistics.offer import Offer
 from abi_cli.statistics.prediction import Prediction
+from abi_cli.statistics.responses import Responses
 from abi_cli.variables import Datasets, Value, count, take
 
 PILOT = 20_000
@@ -87,8 +88,14 @@ class Statistics:
         chosen = tuple((group, tuple(group.families())) for group in groups)
         few, some = take(pilot, slice(0, SCREENED)), theta[:SCREENED]
         offered = Offer(chosen, _emulator(groups, pilot, theta))
-        raw = offered.raw(few)
-        offer = cls._scaled(offered, raw)._telling(raw, offered.owners(few), some)
+        gains = cls._gains(offered, few, some)
+        least = max(LEAST_GAIN, LEAST_SHARE * gains.clip(0).sum())
+        offer = offered.restricted(gains > least)
+        if surfaces := _responses(groups, pilot, theta):
+            # What is exact stays: surfaces enter beside it, or not at all.
+            more = replace(offer, responses=surfaces)
+            added = cls._gains(more, few, some).sum() - cls._gains(offer, few, some).sum()
+            offer = more if added > least else offer
         raw = offer.raw(pilot)
         fitted = cls._scaled(offer, raw)
         u = said = fitted._units(raw)
@@ -135,18 +142,16 @@ class Statistics:
     def _units(self, raw: np.ndarray) -> np.ndarray:
         return tamed((raw - self.location) / self.scale, LINEAR)[:, self.kept]
 
-    def _telling(self, raw: np.ndarray, owners: np.ndarray, theta: np.ndarray) -> Offer:
-        """The families that predict parameters.
-
-        Arguments:
-            owners: Which family each raw statistic is of, `(raw statistic,)`.
-        """
-        u = self._units(raw)
+    @classmethod
+    def _gains(cls, offer: Offer, data: Datasets, theta: np.ndarray) -> np.ndarray:
+        """What each family adds to the log density of the parameters, `(family,)`, in nats."""
+        raw = offer.raw(data)
+        fitted = cls._scaled(offer, raw)
+        u = fitted._units(raw)
         u = np.concatenate([np.ones((len(u), 1)), u], axis=1)
-        ledger = gaussian.Ledger(np.concatenate([[-1], owners[self.kept]]))
+        ledger = gaussian.Ledger(np.concatenate([[-1], offer.owners(data)[fitted.kept]]))
         fit_each(u, theta, ledger)
-        least = max(LEAST_GAIN, LEAST_SHARE * ledger.gains.clip(0).sum())
-        return self.offer.restricted(ledger.gains > least)
+        return ledger.gains
 
     def of(self, data: Mapping[str, Value]) -> np.ndarray:
         """Statistics of data sets, `(dataset, statistic)`, float64."""
@@ -190,6 +195,18 @@ def _emulator(groups: Sequence[Group], data: Datasets, theta: np.ndarray) -> Emu
     y, scalars = vectors_of(groups, data)
     inputs = theta.shape[1] + scalars.shape[1]
     return Emulator.fit(y, scalars, theta) if y.shape[1] and inputs <= MOST_INPUTS else None
+
+
+def _responses(groups: Sequence[Group], data: Datasets, theta: np.ndarray) -> tuple[Responses, ...]:
+    """Of members at places that differ from data set to data set, where parameters are few."""
+    if theta.shape[1] > MOST_INPUTS:
+        return ()
+    found = [
+        Responses.fit(group.names, group.columns, data, theta)
+        for group in groups
+        if not (group.few or group.design)
+    ]
+    return tuple(one for one in found if one is not None)
 
 
 def _different(u: np.ndarray) -> np.ndarray:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from abi_cli.statistics import nets
+
 HIDDEN = 64
 BATCH = 256
 SHORT = 600
@@ -25,6 +27,9 @@ RATE = 5e-3
 
 ASIDE = 0.1
 """Share of the data sets on which it is seen."""
+
+FAR = 3.5
+"""Pilot sds within which a surface is trusted."""
 
 LEAST_GAIN = 0.005
 """Share of the residual variance that the network has to explain."""
@@ -40,7 +45,7 @@ class Surface:
     """
 
     quadratic: np.ndarray
-    layers: tuple[np.ndarray, ...] = ()
+    layers: nets.Layers = ()
 
     @classmethod
     def fit(cls, t: np.ndarray, y: np.ndarray, weight: np.ndarray) -> Surface:
@@ -53,10 +58,10 @@ class Surface:
         rest = rest / scale
         aside = max(1, int(ASIDE * len(t)))
         seen = (weight[:aside] * rest[:aside] ** 2).sum()
-        layers = _begun(t.shape[1], y.shape[1])
+        layers = nets.begun(np.random.default_rng(0), t.shape[1], y.shape[1], HIDDEN)
         for steps in (SHORT, LONG):
             layers = _trained(layers, t[aside:], rest[aside:], weight[aside:], steps)
-            told = _activations(layers, t[:aside])[-1]
+            told = nets.activations(layers, t[:aside])[-1]
             left = (weight[:aside] * (rest[:aside] - told) ** 2).sum()
             if not left < (1 - LEAST_GAIN) * seen:
                 return cls(quadratic)
@@ -65,69 +70,30 @@ class Surface:
     def mean(self, t: np.ndarray) -> np.ndarray:
         """`(dataset, value)`."""
         m = terms(t) @ self.quadratic
-        return m + _activations(self.layers, t)[-1] if self.layers else m
+        return m + nets.activations(self.layers, t)[-1] if self.layers else m
 
     def mean_and_slopes(self, t: np.ndarray, inputs: int) -> tuple[np.ndarray, np.ndarray]:
         """The mean, and its slopes along the first `inputs`, `(dataset, input, value)`."""
-        p, values = t.shape[1], self.quadratic.shape[1]
         mean = terms(t) @ self.quadratic
-        i, j = np.triu_indices(p)
-        bent = np.zeros((p, p, values))
-        bent[i, j] += self.quadratic[1 + p :]
-        bent[j, i] += self.quadratic[1 + p :]
-        curved = t @ bent[:, :inputs].reshape(p, -1)
-        slopes = self.quadratic[1 : 1 + inputs] + curved.reshape(-1, inputs, values)
+        slopes = steepness(self.quadratic, t, inputs)
         if not self.layers:
             return mean, slopes
-        w0, _, w1, _, w2 = self.layers
-        first, second, told = _activations(self.layers, t)
-        # One product of matrices for all data sets and inputs, not one for each data set.
-        d = (w0[:inputs] * (1 - first**2)[:, None, :]).reshape(-1, HIDDEN) @ w1
-        d = d.reshape(-1, inputs, HIDDEN) * (1 - second**2)[:, None, :]
-        d = d.reshape(-1, HIDDEN) @ w2
-        return mean + told, slopes + d.reshape(-1, inputs, values)
-
-
-def _begun(inputs: int, values: int) -> tuple[np.ndarray, ...]:
-    rng = np.random.default_rng(0)
-    return (
-        rng.normal(0, 1 / np.sqrt(inputs), (inputs, HIDDEN)),
-        rng.normal(0, 0.5, HIDDEN),
-        rng.normal(0, 1 / np.sqrt(HIDDEN), (HIDDEN, HIDDEN)),
-        np.zeros(HIDDEN),
-        np.zeros((HIDDEN, values)),
-    )
-
-
-def _activations(layers: tuple[np.ndarray, ...], t: np.ndarray) -> list[np.ndarray]:
-    """Of both hidden layers, and the output."""
-    w0, b0, w1, b1, w2 = layers
-    first = np.tanh(t @ w0 + b0)
-    second = np.tanh(first @ w1 + b1)
-    return [first, second, second @ w2]
+        first, second, told = nets.activations(self.layers, t)
+        return mean + told, slopes + nets.slopes(self.layers, first, second, inputs)
 
 
 def _trained(
-    layers: tuple[np.ndarray, ...], t: np.ndarray, y: np.ndarray, weight: np.ndarray, steps: int
-) -> tuple[np.ndarray, ...]:
+    layers: nets.Layers, t: np.ndarray, y: np.ndarray, weight: np.ndarray, steps: int
+) -> nets.Layers:
     """By Adam on weighted squared errors."""
     rng = np.random.default_rng(1)
     layers = tuple(layer.copy() for layer in layers)
-    means, squares = [np.zeros_like(a) for a in layers], [np.zeros_like(a) for a in layers]
-    for step in range(1, steps + 1):
+    adam = nets.Adam(layers, rate=RATE, steps=steps)
+    for _ in range(steps):
         rows = rng.integers(0, len(t), BATCH)
-        x = t[rows]
-        first, second, told = _activations(layers, x)
-        d2 = weight[rows] * (told - y[rows]) / BATCH
-        d1 = d2 @ layers[4].T * (1 - second**2)
-        d0 = d1 @ layers[2].T * (1 - first**2)
-        slopes = [x.T @ d0, d0.sum(axis=0), first.T @ d1, d1.sum(axis=0), second.T @ d2]
-        rate = RATE * 0.5 * (1 + np.cos(np.pi * step / steps))
-        rate *= np.sqrt(1 - 0.99**step) / (1 - 0.9**step)
-        for layer, mean, square, slope in zip(layers, means, squares, slopes, strict=True):
-            mean += 0.1 * (slope - mean)
-            square += 0.01 * (slope * slope - square)
-            layer -= rate * mean / (np.sqrt(square) + 1e-10)
+        first, second, told = nets.activations(layers, t[rows])
+        slope = weight[rows] * (told - y[rows]) / BATCH
+        adam.step(nets.gradients(layers, t[rows], first, second, slope))
     return layers
 
 
@@ -140,6 +106,17 @@ def terms(t: np.ndarray) -> np.ndarray:
     """One, inputs and their products, `(dataset, term)`."""
     i, j = np.triu_indices(t.shape[1])
     return np.concatenate([line(t), t[:, i] * t[:, j]], axis=1)
+
+
+def steepness(quadratic: np.ndarray, t: np.ndarray, inputs: int) -> np.ndarray:
+    """Slopes of `terms(t) @ quadratic` along the first `inputs`, `(dataset, input, value)`."""
+    p, values = t.shape[1], quadratic.shape[1]
+    i, j = np.triu_indices(p)
+    bent = np.zeros((p, p, values))
+    bent[i, j] += quadratic[1 + p :]
+    bent[j, i] += quadratic[1 + p :]
+    curved = t @ bent[:, :inputs].reshape(p, -1)
+    return np.asarray(quadratic[1 : 1 + inputs] + curved.reshape(-1, inputs, values))
 
 
 def fitted(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:

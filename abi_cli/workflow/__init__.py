@@ -3,9 +3,9 @@
 The public door from Python. `load` opens a run for sampling and for densities; `train` (and
 `resume`), `sample`, `diagnose` (and `judge`, of draws that are there), `compare`, `estimate`,
 `simulate`, `check`, `predict`, `plot`, `report`, `stream`, `summary`, `show` (and `inspect`, of
-files), `convert`, `parts` (`abi list`), `explain`, `init`, `fill` and `schema` are the commands of
-the same names. What they have to say on their way goes to a `Listener`, which is silent unless told
-otherwise.
+files), `convert`, `parts` (`abi list`), `explain` (and `page` and `pages`, of the manual), `init`,
+`fill` and `schema` are the commands of the same names. What they have to say on their way goes to a
+`Listener`, which is silent unless told otherwise.
 
 A name is imported when it is first asked for: `train` has no use for what only `diagnose` needs.
 """
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from abi_cli.workflow.guarded import OnUnlike
     from abi_cli.workflow.judging import judge
     from abi_cli.workflow.learning import Receipt
+    from abi_cli.workflow.manual import Page, page, pages
     from abi_cli.workflow.plotting import Wish, plot
     from abi_cli.workflow.predicting import predict
     from abi_cli.workflow.reading import DataFiles
@@ -52,6 +53,7 @@ __all__ = [
     "Diagnosis",
     "Finding",
     "OnUnlike",
+    "Page",
     "Receipt",
     "Selection",
     "Session",
@@ -72,6 +74,8 @@ __all__ = [
     "inspect",
     "judge",
     "load",
+    "page",
+    "pages",
     "parts",
     "plot",
     "predict",
@@ -99,6 +103,7 @@ _NAMES = {
     "guarded": "OnUnlike",
     "judging": "judge",
     "learning": "Receipt",
+    "manual": "Page page pages",
     "plotting": "Wish plot",
     "predicting": "predict",
     "reading": "DataFiles",

@@ -1,4 +1,4 @@
-"""Explanations of a word of the language: a part, a field, or the code of a problem."""
+"""Explanations of words: parts and fields of a spec, codes of problems, topics of the manual."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from abi_cli.registry import Part
 from abi_cli.spec import Section, Spec
 from abi_cli.spec.explanations import EXPLANATIONS, Explanation
 from abi_cli.spec.problems import Code
+from abi_cli.workflow.manual import Page, page, topics
 
 _PLACES = {
     "step": "adapter:\n  - {}",
@@ -87,11 +88,12 @@ def spec_fields() -> dict[str, str]:
     return {path: _told(field) for path, field in _fields(Spec, "")}
 
 
-def explain(word: str) -> list[PartDescription] | CodeDescription:
-    """What a word means: `E103`, `constrain`, `step.constrain`, `missing`, `data.missing`.
+def explain(word: str) -> list[PartDescription] | CodeDescription | Page:
+    """What a word means: `E103`, `constrain`, `step.constrain`, `missing`, `data.missing`, `guard`.
 
     Returns:
-        All parts and fields that have this name: parts of several kinds may.
+        The page on a topic, or all parts and fields that have this name: parts of several kinds
+        may. No topic is the name of a part or field.
 
     Errors:
         UsageError: It means nothing.
@@ -99,6 +101,8 @@ def explain(word: str) -> list[PartDescription] | CodeDescription:
     if word.upper() in tuple(Code):
         code = Code(word.upper())
         return CodeDescription(code.value, EXPLANATIONS[code])
+    if word in topics():
+        return page(word)
     kind, _, name = word.partition(".")
     found = [_described(k, word) for k in registry.HOMES if word in registry.names(k)]
     found = found or [_described(k, name) for k in _kinds(kind) if name in registry.names(k)]
@@ -110,12 +114,15 @@ def explain(word: str) -> list[PartDescription] | CodeDescription:
     ]
     if found:
         return found
-    known = [*(n for k in registry.HOMES for n in registry.names(k)), *Code, *fields]
+    names = (n for k in registry.HOMES for n in registry.names(k))
+    known = [*names, *Code, *fields, *topics()]
     near = difflib.get_close_matches(word, known, n=1)
     near = near or difflib.get_close_matches(name or word, known, n=1)
     raise UsageError(
-        f"Expected the name of a part or field, or the code of a problem; got {word!r}",
-        hint=f"Did you mean {near[0]}?" if near else "abi list has all names.",
+        f"Expected the name of a part or field, the code of a problem, or a topic; got {word!r}",
+        hint=f"Did you mean {near[0]}?"
+        if near
+        else "abi list has all names, abi explain all topics.",
     )
 
 
