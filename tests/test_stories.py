@@ -21,7 +21,7 @@ SHORT = {
         *("-s", "training.batch_size=32", "-j", "0"),
     ],
     "diagnose": ["--datasets", "20", "-n", "20", "-j", "0"],
-    "predict": ["-j", "0"],
+    "predict": ["-n", "5", "-j", "0"],
     "report": ["-n", "100", "-j", "0"],
 }
 """What makes a command short, for all that it does."""
