@@ -6,6 +6,7 @@ A map of the package. A file imports only from lines below its own, or from its 
     cli, options, ending, completing    the commands: signatures, help, exit codes, completion
     console/       what people and pipes see: tables, progress, errors, JSON
     workflow/      one function per command, values in, values out; the door from Python
+    bank/          simulations that are kept: shards, whose rows they are, reading for training
     run/           the run folder: written whole, in nobody's place, read back; model.keras in it
     refinement/    posteriors made exact by the model's density: weights, chains, a certificate
     data/          data sets and draws in and out: csv, json, npz, netcdf, parquet
@@ -22,7 +23,7 @@ A map of the package. A file imports only from lines below its own, or from its 
     backend/       TensorFlow, JAX or PyTorch: the choice, and all that differs
     underway      what a person's code is doing in this process; what ends it, if nothing else does
     registry, variables, spreads, ranges, listener, placing
-    digests, digits, hashing, harmless, finite, memory, errors
+    digests, digits, hashing, harmless, finite, memory, whole, errors
 
 `pages/` holds the manual, Markdown that `abi explain` shows. Data goes one way:
 

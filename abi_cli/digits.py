@@ -28,3 +28,12 @@ def fixed(value: float, decimals: int = 3, *, sign: str = "") -> str:
     """With so many decimals, and few digits where it is large; a true minus sign."""
     text = f"{value:{sign}.{decimals}f}" if abs(value) < 1_000 else f"{value:{sign}.2g}"
     return text.replace("-", "−")
+
+
+def weight(size: float) -> str:
+    """Bytes as people say them: 512 B, 3.4 MB, 200 GB."""
+    units = ("B", "kB", "MB", "GB", "TB")
+    power = 0
+    while size >= 999.5 and power < len(units) - 1:
+        size, power = size / 1000, power + 1
+    return f"{size:.3g} {units[power]}"

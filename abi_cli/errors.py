@@ -76,9 +76,13 @@ class UserFunctionError(AbiError):
 
     Arguments:
         frames: The user's own frames of the traceback, innermost last; empty where it didn't raise.
+
+    Attributes:
+        unit: The number of the unit of rows that is to blame, in the process that found it out.
     """
 
     exit_code = 5
+    unit: int | None = None
 
     def __init__(
         self,
@@ -106,7 +110,11 @@ def _rebuild(
 
 
 class TookTooLong(UserFunctionError):
-    """A simulation took longer than the spec allows; it is not drawn again."""
+    """A simulation took longer than the spec allows."""
+
+
+class WorkerDied(UserFunctionError):
+    """Processes that simulated died, one after the other, over the same task."""
 
 
 class RunError(AbiError):

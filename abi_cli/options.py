@@ -21,9 +21,8 @@ import typer
 from abi_cli import completing
 from abi_cli.console import Console
 from abi_cli.ending import ending, terminable, watched
-from abi_cli.errors import (
-    UsageError,
-)
+from abi_cli.errors import UsageError
+from abi_cli.whole import whole_number
 
 
 class Progress(enum.StrEnum):
@@ -49,6 +48,24 @@ class VerdictFormat(enum.StrEnum):
 
     junit = "junit"
     github = "github"
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """A reader of whole numbers as people write them: 1000, 1_000, 1e6.
+
+    Arguments:
+        least: The smallest one that makes sense.
+    """
+
+    def number(text: str) -> int:
+        found = whole_number(str(text))
+        if found is None:
+            raise typer.BadParameter(f"{text!r} is not a whole number, as 1000, 1_000 and 1e6 are.")
+        if found < least:
+            raise typer.BadParameter(f"{text} is not in the range x>={least}.")
+        return found
+
+    return number
 
 
 class Backend(enum.StrEnum):
@@ -123,7 +140,11 @@ Grouped = Annotated[
 ]
 Stored = Annotated[
     Path | None,
-    typer.Option("--data", metavar="FILE", help="Use stored simulations, not fresh ones."),
+    typer.Option(
+        "--data",
+        metavar="FILE|BANK",
+        help="Use stored simulations, of a file or a bank, not fresh ones.",
+    ),
 ]
 Context = Annotated[
     list[str] | None,
@@ -211,7 +232,10 @@ Points = Annotated[
     ),
 ]
 Draws = Annotated[
-    int, typer.Option("--draws", "-n", min=1, metavar="N", help="Posterior draws per data set.")
+    int,
+    typer.Option(
+        "--draws", "-n", parser=whole(1), metavar="N", help="Posterior draws per data set."
+    ),
 ]
 TrustCode = Annotated[
     bool,
@@ -259,6 +283,16 @@ Jobs = Annotated[
         metavar="N",
         help="Processes for simulation; 0: this one alone.",
         envvar=_env("JOBS"),
+    ),
+]
+
+ExecutorName = Annotated[
+    str,
+    typer.Option(
+        "--executor",
+        metavar="NAME",
+        help="Who simulates: local processes, dask (here), dask:tcp://HOST:8786, or mpi.",
+        envvar=_env("EXECUTOR"),
     ),
 ]
 
@@ -337,8 +371,9 @@ def number_or_files(words: Sequence[str], *, usual: int = 1000) -> tuple[int, li
     Errors:
         UsageError: Both, or several numbers, or none that makes sense.
     """
-    numbers = [int(word) for word in words if word.isdecimal()]
-    files = [Path(word) for word in words if not word.isdecimal()]
+    meant = [(word, whole_number(word)) for word in words]
+    numbers = [number for _, number in meant if number is not None]
+    files = [Path(word) for word, number in meant if number is None]
     if (numbers and files) or len(numbers) > 1 or any(number < 2 for number in numbers):
         raise UsageError(f"Expected --draws N, at least 2, or --draws FILE; got {' '.join(words)}")
     return (numbers or [usual])[0], files

@@ -189,7 +189,7 @@ def work(where: str, *, rows: int = 1, limit: float | None = None) -> Iterator[N
                 cell.end()
                 _take_back()
     except TakesTooLong:
-        raise too_long(where, limit or 0.0) from None
+        raise too_long(where, limit or 0.0, unit=int(cell.unit[0])) from None
 
 
 def again() -> None:
@@ -206,13 +206,15 @@ def _take_back() -> None:
         here.told = False
 
 
-def too_long(where: str, limit: float) -> TookTooLong:
+def too_long(where: str, limit: float, *, unit: int | None = None) -> TookTooLong:
     """The error of a unit that took longer than it may."""
-    return TookTooLong(
+    error = TookTooLong(
         f"{where}, took more than {limit:g} s, model.timeout",
         hint="Look for a loop that may not end, or for processes that wait for each other; "
         "or allow more time.",
     )
+    error.unit = unit
+    return error
 
 
 def _interrupt(thread: int, error: type[BaseException] | None) -> None:
@@ -300,6 +302,11 @@ class Watch:
                 self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
                 self._thread.start()
 
+    def drop(self, cell: Cell) -> None:
+        """Look at this one no more."""
+        with self._lock:
+            self._posts.pop(id(cell), None)
+
     def close(self) -> None:
         """Look at none any more."""
         self._done.set()
@@ -343,7 +350,7 @@ def _stop(seen: Seen) -> None:
 
 def _kill(seen: Seen) -> None:
     if here.give_up is not None:
-        here.give_up(too_long(seen.where, seen.limit))
+        here.give_up(too_long(seen.where, seen.limit, unit=seen.unit))
 
 
 @contextmanager

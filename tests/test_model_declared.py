@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from abi_cli.errors import SpecError, UserFunctionError
+from abi_cli.model.reproducing import check_reproducible
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.streams import Purpose
 from abi_cli.model.support import Support
@@ -55,7 +56,7 @@ def test_rows_depend_on_nothing_but_their_number(code, tmp_path):
     whole = train_rows(model, 0, 96)
     part = train_rows(model, 40, 70)
     assert_equal(part, take(whole, slice(40, 70)))
-    model.check_reproducible(3)
+    check_reproducible(model, 3)
 
 
 @pytest.mark.parametrize("code", [ONE_DRAW, BATCHED], ids=["one draw", "batched"])
@@ -116,7 +117,7 @@ def test_functions_and_distributions_mix(function, likelihood, tmp_path):
     ratio = data["sigma"] / np.abs(data["mu"][:, 0])
     assert stats.kstest(ratio, stats.expon().cdf).pvalue > 1e-3
     assert list(model.supports) == ["beta", "mu"]
-    model.check_reproducible(3)
+    check_reproducible(model, 3)
 
 
 def test_context_of_a_chunk_is_shared_even_if_it_has_as_many_elements_as_rows(tmp_path):
@@ -273,7 +274,7 @@ def test_what_is_given_is_drawn_before_the_prior_and_is_no_parameter(code, tmp_p
     }
     assert layout["N"].length_of == ("x", "y")
     assert len(np.unique(data["dose"])) == 3
-    model.check_reproducible(3)
+    check_reproducible(model, 3)
 
 
 def test_declarations_of_a_chunk_see_what_is_given_row_by_row(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from abi_cli.errors import UserFunctionError
+from abi_cli.model.reproducing import check_reproducible
 from abi_cli.model.simulator import Simulator
 from abi_cli.spec import parse_spec
 from abi_cli.variables import take
@@ -66,7 +67,7 @@ def test_rows_depend_on_their_number_alone_all_the_same(code, tmp_path):
     whole = train_rows(model, 0, 96)
     assert_equal(train_rows(model, 33, 71), take(whole, slice(33, 71)))
     assert_equal(train_rows(model, 40, 41), take(whole, slice(40, 41)))
-    model.check_reproducible(2)
+    check_reproducible(model, 2)
 
 
 def test_rows_that_do_not_fail_are_what_they_were(tmp_path):

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from abi_cli.errors import SpecError, UsageError, UserFunctionError
+from abi_cli.model.reproducing import check_reproducible
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.streams import Purpose
 from abi_cli.spec import parse_spec
@@ -344,12 +345,12 @@ BAD = {
 
 @pytest.mark.parametrize("code", [ONE_DRAW, BATCHED], ids=["one draw", "batched"])
 def test_a_good_model_is_reproducible(tmp_path, code):
-    simulator(tmp_path, code).check_reproducible(1)
+    check_reproducible(simulator(tmp_path, code), 1)
 
 
 @pytest.mark.parametrize(("code", "expected", "function"), BAD.values(), ids=BAD)
 def test_a_model_that_is_not_reproducible_is_refused(tmp_path, code, expected, function):
     with pytest.raises(UserFunctionError) as caught:
-        simulator(tmp_path, code).check_reproducible(1)
+        check_reproducible(simulator(tmp_path, code), 1)
     assert expected in caught.value.message
     assert caught.value.place.endswith(function)

@@ -10,11 +10,30 @@ import traceback
 from pathlib import Path
 
 from abi_cli import underway
-from abi_cli.cli import beside, judging, language, main_job, pictures, pipes, process
+from abi_cli.cli import (
+    beside,
+    judging,
+    language,
+    main_job,
+    pictures,
+    pipes,
+    process,
+    simulations,
+)
 from abi_cli.cli.app import app
 from abi_cli.errors import ELSEWHERE, WSL
 
-__all__ = ["app", "beside", "judging", "language", "main", "main_job", "pictures", "pipes"]
+__all__ = [
+    "app",
+    "beside",
+    "judging",
+    "language",
+    "main",
+    "main_job",
+    "pictures",
+    "pipes",
+    "simulations",
+]
 
 
 _GARBAGE = (200_000, 50, 1_000)
@@ -70,7 +89,11 @@ def main() -> None:
             shared._exit_function()
         sys.stdout.flush()
         sys.stderr.flush()
-        underway.leave(end.code if isinstance(end.code, int) else int(end.code is not None))
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if "mpi4py.futures" in sys.modules:
+            process.leave_after_other_ranks(code)
+            raise
+        underway.leave(code)
     except BaseException:  # not even Typer's own errors may end Python as usual
         traceback.print_exc()
         underway.leave(70)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typer._click import Context, HelpFormatter  # Typer has no public names for them
 
 GROUPS = {
-    "Write a model": ("init", "check", "fill", "simulate"),
+    "Write a model": ("init", "check", "fill", "simulate", "bank"),
     "Train and validate": ("train", "diagnose", "compare"),
     "Analyse data": ("sample", "predict", "report", "plot", "summary"),
     "More": ("estimate", "log-prob", "stream", "convert", "show", "list", "explain", "schema"),

@@ -1,4 +1,4 @@
-"""Single jobs: simulate, estimate, predict, log-prob, summary, show."""
+"""Single jobs: estimate, predict, log-prob, summary, show."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from abi_cli.console import Console
 from abi_cli.errors import UsageError
 from abi_cli.options import (
     BackendName,
-    Context,
-    DataFormat,
     DataPaths,
     Device,
     Each,
+    ExecutorName,
     Force,
     Grouped,
     Jobs,
@@ -25,59 +24,19 @@ from abi_cli.options import (
     OnUnlike,
     OnUnlikeOption,
     Output,
-    Override,
     Refine,
     RefineGate,
     RunPath,
     Seed,
     Skip,
-    SpecPath,
     TableOrArrays,
     TrustCode,
     command,
     from_environment,
     number_or_files,
     refuse_gate_alone,
+    whole,
 )
-
-
-@app.command(
-    epilog=examples(
-        "abi simulate spec.yaml -n 10000 --seed 7 -o sims.npz",
-        "abi simulate spec.yaml -n 5 --context N=10",
-        "abi simulate spec.yaml -n 100 | abi sample runs/regression - -o draws.csv",
-    )
-)
-@command
-def simulate(
-    console: Console,
-    spec: SpecPath,
-    output: Output = None,
-    datasets: Annotated[
-        int, typer.Option("--datasets", "-n", min=1, metavar="N", help="Data sets to simulate.")
-    ] = 1000,
-    context: Context = None,
-    overrides: Override = None,
-    seed: Seed = None,
-    format: DataFormat = None,
-    jobs: Jobs = None,
-    force: Force = False,
-) -> None:
-    """Simulate data sets with their parameters."""
-    from abi_cli import workflow
-    from abi_cli.console import reports
-
-    written = workflow.simulate(
-        spec,
-        datasets=datasets,
-        context=context or (),
-        overrides=overrides or (),
-        seed=seed,
-        target=workflow.Target(output, force=force, format=format),
-        jobs=jobs,
-        listener=console,
-    )
-    reports.show_written(console, written)
 
 
 @app.command(
@@ -100,7 +59,7 @@ def estimate(
         typer.Option(
             "--draws",
             "-n",
-            min=2,
+            parser=whole(2),
             metavar="N",
             help="Posterior draws per data set (1000); a `point` network has none.",
         ),
@@ -179,6 +138,7 @@ def predict(
     backend: BackendName = None,
     device: Device = None,
     jobs: Jobs = None,
+    executor: ExecutorName = "local",
     check: Annotated[
         bool,
         typer.Option(
@@ -215,7 +175,7 @@ def predict(
         drawn=files[0] if files else None,
         seed=seed,
         target=workflow.Target(output, force=force, format=format),
-        compute=workflow.Compute(backend, device, jobs),
+        compute=workflow.Compute(backend, device, jobs, executor=executor),
         trust_code=trust_code,
         on_unlike=workflow.OnUnlike(guard),
         selection=workflow.Selection(more or (), skip or ()),

@@ -17,6 +17,7 @@ from abi_cli.options import (
     Context,
     Device,
     Draws,
+    ExecutorName,
     Folder,
     Force,
     Jobs,
@@ -28,6 +29,7 @@ from abi_cli.options import (
     command,
     number_or_files,
     said,
+    whole,
 )
 
 
@@ -60,7 +62,7 @@ def diagnose(
         int | None,
         typer.Option(
             "--datasets",
-            min=2,
+            parser=whole(2),
             metavar="N",
             help="Data sets to simulate (2000), or to use of --data (all).",
         ),
@@ -130,6 +132,7 @@ def diagnose(
     backend: BackendName = None,
     device: Device = None,
     jobs: Jobs = None,
+    executor: ExecutorName = "local",
     force: Force = False,
 ) -> None:
     """Can the posteriors of RUN be trusted? Verdict and report.
@@ -198,7 +201,7 @@ def diagnose(
             shown=show,
             pdf=pdf,
             target=target,
-            compute=workflow.Compute(backend, device, jobs),
+            compute=workflow.Compute(backend, device, jobs, executor=executor),
             listener=console,
         )
     with to_a_reader():
@@ -230,7 +233,7 @@ def compare(
         int | None,
         typer.Option(
             "--datasets",
-            min=3,
+            parser=whole(3),
             metavar="N",
             help="Data sets to simulate (2000), or to use of --data (all).",
         ),

@@ -19,6 +19,7 @@ from abi_cli.options import (
     Device,
     Draws,
     Each,
+    ExecutorName,
     Folder,
     Force,
     Format,
@@ -42,6 +43,7 @@ from abi_cli.options import (
     from_environment,
     refuse_gate_alone,
     said,
+    whole,
 )
 
 
@@ -135,7 +137,7 @@ def check(
     epilog=examples(
         "abi train spec.yaml",
         "abi train spec.yaml -s training.epochs=60 -o runs/long",
-        "abi train spec.yaml --data sims.npz",
+        "abi train spec.yaml --data bank/",
         "abi train spec.yaml --max-time 50m",
         "abi train --resume runs/long",
         "abi train --resume runs/long --extend 20",
@@ -167,7 +169,7 @@ def train(
         int | None,
         typer.Option(
             "--extend",
-            min=1,
+            parser=whole(1),
             metavar="N",
             help="With --resume of a finished run: train N more epochs, with the learning rates of "
             "a training that was this long from the start.",
@@ -195,6 +197,7 @@ def train(
     backend: BackendName = None,
     device: Device = None,
     jobs: Jobs = None,
+    executor: ExecutorName = "local",
     force: Force = False,
 ) -> None:
     """Simulate from SPEC and train the networks: once per model.
@@ -208,7 +211,7 @@ def train(
 
     options = ("backend", "device", "jobs")
     defaults = frozenset(name for name in options if from_environment(call, name))
-    compute = workflow.Compute(backend, device, jobs, defaults=defaults)
+    compute = workflow.Compute(backend, device, jobs, defaults=defaults, executor=executor)
     with interruptible(console, time_limit(max_time)) as stop:
         if resume is not None:
             anew = {

@@ -89,6 +89,7 @@ class Kind(enum.StrEnum):
     epilog=examples(
         "abi convert draws.nc draws.csv",
         "abi convert data.csv data.npz",
+        "abi convert bank/ sims.npz",
         "abi convert data.jsonl data.csv --kind data --sets x,y",
     )
 )
@@ -98,7 +99,7 @@ def convert(
     source: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", help="Draws, estimates or data sets; - reads standard input."
+            metavar="FILE", help="Draws, estimates or data sets, or a bank; - reads standard input."
         ),
     ],
     target: Annotated[

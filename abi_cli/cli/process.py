@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from io import FileIO, TextIOWrapper
@@ -63,3 +64,19 @@ def refuse_exit_of_c() -> None:
     register = getattr(ctypes.CDLL(None), "__cxa_atexit", None)
     if register is not None:
         register(at_exit, None, None)
+
+
+def leave_after_other_ranks(code: int) -> None:
+    """Let this process end, as soon as Python begins to, when MPI has said goodbye to all ranks.
+
+    `python -m mpi4py.futures` lets the other ranks go when the program that it runs is over.
+    """
+
+    def end() -> None:
+        from mpi4py import MPI
+
+        if not MPI.Is_finalized():
+            MPI.Finalize()
+        underway.leave(code)
+
+    atexit.register(end)

@@ -42,6 +42,7 @@ from abi_cli.data.datasets import (
     read_described,
     read_shapes,
     read_simulations,
+    write_parts,
     write_replicates,
     write_simulations,
 )
@@ -89,6 +90,7 @@ __all__ = [
     "read_simulations",
     "summarize",
     "write_estimates",
+    "write_parts",
     "write_replicates",
     "write_simulations",
 ]

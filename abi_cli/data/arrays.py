@@ -8,8 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from abi_cli.data.contents import Content, DataSets, EstimateHeader, Kind
-from abi_cli.data.draws import Draws, Statistics, as_float32, refuse_absent_in_part
+from abi_cli.data.contents import DataSets, EstimateHeader, Kind
+from abi_cli.data.draws import (
+    DrawHeader,
+    Draws,
+    Statistics,
+    as_float32,
+    refuse_absent_in_part,
+)
 from abi_cli.data.entries import LABEL, SAMPLE_STATS, Asked, Entries, Wanted, check_labels
 from abi_cli.data.files import Source
 from abi_cli.data.meanings import PLAIN, Meaning
@@ -190,10 +196,8 @@ class Leaving:
     others: Callable[[], Iterable[tuple[str, np.ndarray]]]
 
 
-def arrays_of(content: Content) -> Leaving:
-    """A content as what `Arrays` reads."""
-    if isinstance(content, DataSets):
-        return Leaving({}, lambda _content: {}, lambda: _of_datasets(content))
+def arrays_of(content: EstimateHeader | DrawHeader) -> Leaving:
+    """Estimates or draws as what `Arrays` reads."""
     if isinstance(content, EstimateHeader):
         return _estimates_leaving(content)
     known = np.array([] if content.seed is None else content.seed, np.int64)
@@ -217,16 +221,26 @@ def arrays_of(content: Content) -> Leaving:
     return Leaving(shapes, take, others)
 
 
-def _of_datasets(content: DataSets) -> Iterator[tuple[str, np.ndarray]]:
-    """What is ragged flat with its `row_size`, everything else as it is."""
-    present = content.present()
-    sizes = {name: v.row_size for name, v in present.items() if isinstance(v, Ragged)}
-    common = len({size.tobytes() for size in sizes.values()}) <= 1
+def arrays_of_datasets(content: DataSets) -> Iterator[tuple[str, np.ndarray]]:
+    """Data sets as what `Arrays` reads: what is ragged flat, everything else as it is."""
     yield LABEL, np.array(content.labels, dtype="U")
-    for name, value in present.items():
+    for name, value in content.present().items():
         yield name, array_of(value)
-    for name, size in list(sizes.items())[: 1 if common else None]:
-        yield ROW_SIZE if common else f"{ROW_SIZE}_{name}", size
+
+
+def sizes_of_datasets(content: DataSets) -> dict[str, np.ndarray]:
+    """How many members sets and series have, by name, `(dataset,)`."""
+    values = content.present()
+    return {name: value.row_size for name, value in values.items() if isinstance(value, Ragged)}
+
+
+def named_sizes(sizes: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The same under the names that files have for them: one `row_size` where all are the same."""
+    common = len({size.tobytes() for size in sizes.values()}) <= 1
+    return {
+        ROW_SIZE if common else f"{ROW_SIZE}_{name}": size
+        for name, size in list(sizes.items())[: 1 if common else None]
+    }
 
 
 def _estimates_leaving(header: EstimateHeader) -> Leaving:

@@ -59,7 +59,7 @@ class Carrier(Protocol):
 
 @dataclass(frozen=True)
 class DataSets:
-    """Data sets on their way out: the only part of themselves.
+    """Data sets on their way out: a part of themselves, and what is known of the others.
 
     Arguments:
         values: What the layout doesn't name is left out.

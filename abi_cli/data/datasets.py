@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import cast
 
@@ -341,6 +342,38 @@ def write_simulations(
     if labels is None:
         labels = [str(i) for i in range(count(datasets))]
     _write(target, DataSets(datasets, layout, labels), format, Kind.DATA)
+
+
+def write_parts(
+    target: Path | None, parts: Iterable[Datasets], layout: Layout, *, format: str | None = None
+) -> int:
+    """Write data sets as they come, labelled by their indices; how many there were.
+
+    Arguments:
+        target: None is standard output.
+        parts: At least one.
+        layout: The variables of the model; what it doesn't name is left out.
+        format: A format's name; by default that of the extension, CSV for standard output.
+
+    Errors:
+        UsageError: No such format, or one that can't hold these data sets.
+        OutputError: The file can't be written.
+    """
+    codec = formats.for_writing(target, format, Kind.DATA)
+    done = 0
+
+    def labelled(part: Datasets) -> DataSets:
+        return DataSets(part, layout, [str(done + i) for i in range(count(part))])
+
+    coming = iter(parts)
+    if codec.at_once:
+        coming = iter([concatenate(coming)])
+    first = next(coming)
+    with formats.writing(target, codec, labelled(first)) as append:
+        for part in chain([first], coming):
+            append(labelled(part))
+            done += count(part)
+    return done
 
 
 def write_replicates(

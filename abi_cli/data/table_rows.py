@@ -75,6 +75,12 @@ def rows_of(content: Content) -> Rows:
 
 def _of_datasets(content: DataSets) -> Rows:
     """One row per member; what a data set has once is repeated."""
+    types = {name: column.values.dtype for name, column in _columns(content).items()}
+    return Rows(types, lambda part: list(_columns(part).values()))
+
+
+def _columns(content: DataSets) -> dict[str, Column]:
+    """By name."""
     row_size = _common_row_size(content)
     columns = {LABEL: Column(_texts(content.labels), row_size)}
     values = content.present()
@@ -86,8 +92,7 @@ def _of_datasets(content: DataSets) -> Rows:
         columns |= {
             name: Column(own, times) for name, own in zip(variable.elements(), cells, strict=True)
         }
-    types = {name: column.values.dtype for name, column in columns.items()}
-    return Rows(types, lambda _content: list(columns.values()))
+    return columns
 
 
 def _common_row_size(content: DataSets) -> np.ndarray:

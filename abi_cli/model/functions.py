@@ -226,8 +226,11 @@ class UserFunction:
         """What to tell of an exception of the function's, raised at `draw`."""
         stopped = isinstance(error, underway.Stopped)
         kind = TookTooLong if isinstance(error, underway.TakesTooLong) else UserFunctionError
-        return kind(
+        failed = kind(
             f"{self.name} {error if stopped else f'raised {described(error)}'} ({draw})",
             place=self.place,
             frames=own_frames(error, self.base_dir),
         )
+        if kind is TookTooLong and (seen := underway.here.cell.look()):
+            failed.unit = seen.unit
+        return failed

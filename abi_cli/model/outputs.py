@@ -82,7 +82,7 @@ def as_chunk(name: str, value: object, *, size: int) -> np.ndarray:
         raise UnusableOutputError(
             f"{name} must have {size} (batch_size) as its first axis; its shape is {array.shape}"
         )
-    return _as_numbers(name, array, list(array))
+    return _as_numbers(name, array, array)
 
 
 def as_members(value: Value) -> Value:
@@ -127,7 +127,10 @@ def check_finite(name: str, value: Value, *, missing: bool = False) -> None:
         UnusableOutputError: A value is infinite or not a number.
     """
     array = array_of(value)
-    finite = np.isfinite(array) | (missing & np.isnan(array))
+    finite = np.isfinite(array)
+    if finite.all():
+        return
+    finite |= missing & np.isnan(array)
     if finite.all():
         return
     at = int(np.argmin(finite.reshape(len(array), -1).all(axis=1)))
@@ -162,7 +165,7 @@ def _varies(
     return UnusableOutputError(message, varies=True)
 
 
-def _as_numbers(name: str, array: np.ndarray, values: Sequence[Any]) -> np.ndarray:
+def _as_numbers(name: str, array: np.ndarray, values: Sequence[Any] | np.ndarray) -> np.ndarray:
     """Whole numbers as int64, others as float64.
 
     Arguments:

@@ -28,7 +28,7 @@ from abi_cli.model.repeating import HINT, UnrepeatableError, alike, repeated
 from abi_cli.model.stage import Origin, Stage
 from abi_cli.model.streams import Streams
 from abi_cli.spec import RESERVED_NAMES
-from abi_cli.variables import Datasets, Role, Value, take
+from abi_cli.variables import Datasets, Role, Value, count, take
 
 _WHERE_SHAPES_VARY: dict[Role, str] = {
     "context": "Say set or series, as in `observables: {{{name}: {{kind: set}}}}`.",
@@ -83,7 +83,9 @@ class Simulation:
         for stage, name in self._variables():
             with self._blaming(stage, name, datasets, first):
                 check_finite(name, datasets[name], missing=name in self._missing)
-        return take(datasets, slice(start - first, stop - first)) if self._chunk else datasets
+        if start == first and stop == first + count(datasets):
+            return datasets
+        return take(datasets, slice(start - first, stop - first))
 
     def repeat_some(self, datasets: Datasets, start: int, stop: int) -> None:
         """Simulate a few of the rows start … stop − 1 again, and hold them against the first time.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,16 +19,20 @@ from abi_cli import underway
 from abi_cli.errors import SpecError, UserFunctionError
 from abi_cli.model.declared import Declared, DeclaredSection, Source
 from abi_cli.model.design import Design
-from abi_cli.model.failures import NO_FAILURES, Failures, drawn_again
+from abi_cli.model.failures import (
+    NO_FAILURES,
+    NONE_ALLOWED,
+    Allowed,
+    Failures,
+    drawn_again,
+)
 from abi_cli.model.functions import UserFunction
 from abi_cli.model.gaps import Rate, with_gaps
 from abi_cli.model.modules import user_modules
-from abi_cli.model.repeating import HINT, UnrepeatableError, alike, repeated
 from abi_cli.model.simulation import Simulation
 from abi_cli.model.stage import Origin, Stage
 from abi_cli.model.streams import Purpose, Streams
 from abi_cli.model.support import Support
-from abi_cli.model.workers import Workers
 from abi_cli.spec import DesignSection, Spec
 from abi_cli.spec.durations import seconds
 from abi_cli.variables import (
@@ -37,8 +41,6 @@ from abi_cli.variables import (
     Role,
     Value,
     array_of,
-    count,
-    take,
 )
 
 _ROLES: dict[str, Role] = {
@@ -75,7 +77,7 @@ class Simulator:
     chunk: int = 32
     ragged: frozenset[str] = frozenset()
     parameters: tuple[str, ...] | None = None
-    max_failures: int = 0
+    max_failures: Allowed = NONE_ALLOWED
     missing: Mapping[str, Rate] = field(default_factory=dict)
     series: frozenset[str] = frozenset()
     timeout: float | None = None
@@ -123,7 +125,7 @@ class Simulator:
             chunk=model.chunk,
             ragged=spec.ragged(),
             parameters=None if spec.parameters is None else tuple(spec.parameters),
-            max_failures=model.max_failures,
+            max_failures=Allowed.of(model.max_failures),
             missing={name: rate or 0.0 for name, rate in spec.missing.items()},
             series=spec.series(),
             timeout=seconds(model.timeout) if model.timeout else None,
@@ -200,7 +202,7 @@ class Simulator:
         datasets, failures = self.simulate_counted(
             Origin(seed, purpose, context or {}), start, stop
         )
-        failures.refuse_more_than(self.max_failures)
+        failures.refuse_more_than(self.max_failures, stop - start)
         return datasets
 
     def simulate_counted(self, origin: Origin, start: int, stop: int) -> tuple[Datasets, Failures]:
@@ -211,20 +213,40 @@ class Simulator:
         """
         if self.max_failures:
             datasets, failures = drawn_again(
-                lambda *rows: self._run(*rows, data=True)[0], origin, start, stop, self.unit
+                self.rows, origin, start, stop, self.unit, self.drawn_from
             )
         else:
             datasets, failures = self._run(origin, start, stop, data=True)[0], NO_FAILURES
-        if self.missing:
-            datasets = with_gaps(
-                datasets,
-                self.missing,
-                seed=origin.seed,
-                purpose=origin.purpose,
-                start=start,
-                series=self.series,
-            )
-        return datasets, failures
+        return self.with_gaps(datasets, origin, start), failures
+
+    def rows(self, origin: Origin, start: int, stop: int) -> Datasets:
+        """Rows as they are drawn, without gaps.
+
+        Errors:
+            UserFunctionError: One failed.
+        """
+        return self._run(origin, start, stop, data=True)[0]
+
+    def with_gaps(self, datasets: Datasets, origin: Origin, start: int) -> Datasets:
+        """Rows from `start` on, with values missing at the spec's rates."""
+        if not self.missing:
+            return datasets
+        return with_gaps(
+            datasets,
+            self.missing,
+            seed=origin.seed,
+            purpose=origin.purpose,
+            start=start,
+            series=self.series,
+        )
+
+    def drawn_from(self, origin: Origin, start: int, stop: int) -> dict[str, np.ndarray]:
+        """What rows are drawn from, as far as it is of one shape; nothing where that fails."""
+        try:
+            drawn = self._run(origin, start, stop, data=False)[0]
+        except UserFunctionError:
+            return {}
+        return {name: value for name, value in drawn.items() if isinstance(value, np.ndarray)}
 
     def layout(self, pilot: Datasets) -> Layout:
         """What the variables are, judging by simulated data sets.
@@ -239,7 +261,7 @@ class Simulator:
                 raise UserFunctionError(
                     f"{name} is empty in every data set: nothing can be learned from it",
                     hint="Return values, or leave it out.",
-                    place=self._drawn_by(name, pilot).place,
+                    place=self.drawn_by(name, pilot).place,
                 )
         layout = Layout.of_values(pilot, self._roles(pilot), missing=self.missing)
         given = self.given
@@ -286,37 +308,6 @@ class Simulator:
         roles |= dict.fromkeys(drawn, "nuisance")
         return roles | dict.fromkeys(parameters, "parameter")
 
-    def check_reproducible(self, seed: int, pilot: Datasets | None = None) -> None:
-        """Refuse functions whose results depend on anything but their row.
-
-        Some rows of the pilot are simulated again in another process, the last first.
-
-        Arguments:
-            pilot: Its rows from the first on, simulated in this process; by default a few are now.
-
-        Errors:
-            UserFunctionError: A row differs.
-        """
-        bare = replace(self, repeats=False)
-        if pilot is None:
-            stop = 3 * self.unit
-            pilot = bare.simulate(seed=seed, purpose=Purpose.PILOT, start=0, stop=stop)
-        units = repeated(0, count(pilot) // self.unit)
-        with Workers(1) as workers:
-            tasks = [(bare, seed, unit * self.unit, self.unit) for unit in units]
-            for unit, again in zip(
-                units, workers.imap(_simulate_pilot, tasks, ahead=len(tasks)), strict=True
-            ):
-                here = take(pilot, slice(unit * self.unit, (unit + 1) * self.unit))
-                for name, value in here.items():
-                    if not alike(value, again[name]):
-                        raise UnrepeatableError(
-                            f"{name} differs when the same rows are simulated in another order, "
-                            f"or in another process ({Origin(seed, Purpose.PILOT, {})})",
-                            hint=HINT,
-                            place=self._drawn_by(name, pilot).place,
-                        )
-
     def drawn_apart(self, unit: int, *, seed: int, apart: Mapping[Role, int]) -> Datasets:
         """The rows of a unit of the pilot, some of whose variables come from other streams.
 
@@ -339,7 +330,7 @@ class Simulator:
         roles = self._roles(datasets)
         return tuple(name for name in datasets if roles[name] == "observable")
 
-    def _drawn_by(self, name: str, datasets: Datasets) -> Source:
+    def drawn_by(self, name: str, datasets: Datasets) -> Source:
         """What draws a variable."""
         role = self._roles(datasets)[name]
         role = "parameter" if role == "nuisance" else role
@@ -392,8 +383,3 @@ class Simulator:
                 return datasets
 
             return streams.run(work), stages
-
-
-def _simulate_pilot(task: tuple[Simulator, int, int, int]) -> Datasets:
-    simulator, seed, start, rows = task
-    return simulator.simulate(seed=seed, purpose=Purpose.PILOT, start=start, stop=start + rows)

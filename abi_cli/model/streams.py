@@ -50,6 +50,7 @@ class Purpose(IntEnum):
     QUANTITY = 9
     GUARD = 10
     REFINE = 11
+    AUGMENT = 12
 
 
 @lru_cache(maxsize=64)

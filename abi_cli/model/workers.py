@@ -24,10 +24,10 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
 from types import ModuleType, TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from abi_cli import underway
-from abi_cli.errors import AbiError, UserFunctionError
+from abi_cli.errors import AbiError, TookTooLong, UserFunctionError, WorkerDied
 from abi_cli.harmless import described
 from abi_cli.model import children
 
@@ -91,11 +91,16 @@ class Worker:
 
     def end_late(self, seen: underway.Seen) -> None:
         """End it, because a unit of its work takes too long."""
-        self.late = underway.too_long(seen.where, seen.limit)
+        self.late = underway.too_long(seen.where, seen.limit, unit=seen.unit)
         self.kill()
 
     def _died(self) -> UserFunctionError:
         seen = self.cell.look()
+        error = self._death(seen)
+        error.unit = seen.unit if seen else None
+        return error
+
+    def _death(self, seen: underway.Seen | None) -> UserFunctionError:
         where = f" ({seen.where})" if seen else ""
         self.process.join()
         self.kill()
@@ -103,20 +108,48 @@ class Worker:
             return self.late
         code = self.process.exitcode or 0
         if code >= 0:
-            return UserFunctionError(
+            return WorkerDied(
                 f"a function ended the process that simulated, with exit code {code}{where}",
                 hint="exit() of C and STOP of Fortran do that. Let it raise an exception instead.",
             )
         name = signal.Signals(-code).name
         if name == "SIGKILL":
-            return UserFunctionError(
+            return WorkerDied(
                 f"a process that simulated was killed ({name}){where}",
                 hint="Did it run out of memory? Fewer processes need less: --jobs 1.",
             )
-        return UserFunctionError(
+        return WorkerDied(
             f"a process that simulated crashed ({name}){where}",
             hint="Look for a fault in compiled code that your functions call.",
         )
+
+
+class Pool(Protocol):
+    """Who does tasks, as a context: processes of this machine, a cluster.
+
+    Attributes:
+        jobs: How many are done at a time; 0 where they are done in this process.
+    """
+
+    jobs: int
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def imap(
+        self, function: Callable[[Task], Result], tasks: Iterable[Task], *, ahead: int
+    ) -> Iterator[Result]:
+        """Results in the order of the tasks; see `Workers.imap`."""
+
+
+TRIES = 3
+"""How often a task is begun whose process dies."""
 
 
 class Workers:
@@ -138,11 +171,12 @@ class Workers:
         self._idle: SimpleQueue[Worker] = SimpleQueue()
         self._threads: ThreadPoolExecutor | None = None
         self._watch = underway.Watch()
+        self._starting, self._ended = threading.Lock(), False
 
     def __enter__(self) -> Self:
         if not self.jobs:
             return self
-        with _inherited():
+        with inherited():
             for _ in range(self.jobs):
                 self._workers.append(Worker.start())
         for worker in self._workers:
@@ -159,6 +193,8 @@ class Workers:
     ) -> None:
         if self._threads is None:
             return
+        with self._starting:
+            self._ended = True
         self._watch.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
         for worker in self._workers:  # a simulation may take minutes, and nobody waits for it
@@ -180,22 +216,55 @@ class Workers:
                 begun at once.
 
         Errors:
-            UserFunctionError: A process died, of too little memory or of a crash in a library, or
-                a function ended it, or took too long.
+            WorkerDied: A process died, of too little memory or of a crash in a library, or a
+                function ended it, and so did those that took its place.
+            TookTooLong: A function took too long.
             Exception: What the function raised.
         """
         threads = self._threads
         if threads is None:
             return map(function, tasks)
         submitted = (threads.submit(self._do, function, task) for task in tasks)
-        return _results(submitted, deque(islice(submitted, max(ahead, 1))))
+        return in_window(submitted, ahead)
 
     def _do(self, function: Callable[[Task], Result], task: Task) -> Result:
-        worker = self._idle.get()
+        """What becomes of a task. One whose process dies is begun again by a new one, twice."""
+        worker, tries = self._idle.get(), 0
         try:
-            return worker.do(function, task)
+            while True:
+                try:
+                    return worker.do(function, task)
+                except (WorkerDied, TookTooLong) as error:
+                    if worker.process.is_alive():
+                        raise
+                    worker, tries = self._another(worker), tries + 1
+                    if tries == TRIES or isinstance(error, TookTooLong):
+                        raise
         finally:
             self._idle.put(worker)
+
+    def _another(self, dead: Worker) -> Worker:
+        """A process in the place of one that has died."""
+        with self._starting:
+            if self._ended:
+                return dead
+            with inherited():
+                worker = Worker.start()
+            self._workers[self._workers.index(dead)] = worker
+            self._watch.drop(dead.cell)
+            self._watch.add(worker.cell, tell=underway.tell, kill=worker.end_late)
+        dead.process.join()
+        dead.pipe.close()
+        return worker
+
+
+def in_window(submitted: Iterator[Future[Result]], ahead: int) -> Iterator[Result]:
+    """Results in the order of submission, of which so many are waited for at a time.
+
+    Arguments:
+        submitted: Tasks are submitted as it is asked for them; the first ones at once.
+    """
+    return _results(submitted, deque(islice(submitted, max(ahead, 1))))
 
 
 def _results(submitted: Iterator[Future[Result]], begun: deque[Future[Result]]) -> Iterator[Result]:
@@ -228,34 +297,34 @@ def _work(pipe: Connection, memory: Any) -> None:
 
     with suppress(EOFError, BrokenPipeError):  # the parent is gone
         while True:
-            _send(pipe, *_outcome(*pipe.recv()))
+            pipe.send(outcome(*pipe.recv()))
 
 
-def _outcome(
+def outcome(
     function: Callable[[Task], Result], task: Task
 ) -> tuple[Result, None] | tuple[None, Exception]:
+    """What a function gives for a task, or an error that can cross processes."""
     try:
         return function(task), None
     except AbiError as error:
         return None, error
     except Exception as error:
         error.add_note(traceback.format_exc())  # a traceback itself can't be sent
-        return None, error
+        return None, able_to_travel(error)
     except BaseException as error:
         return None, UserFunctionError(f"a simulation raised {described(error)}")
 
 
-def _send(pipe: Connection, result: Any, error: Exception | None) -> None:
-    """Send what came of a task. An error that would not arrive as it is arrives as its text."""
-    if error is not None:
-        try:
-            pickle.loads(pickle.dumps(error))  # noqa: S301  # of our own making
-        except Exception:
-            notes = getattr(error, "__notes__", [])
-            error = RuntimeError(described(error))
-            for note in notes:
-                error.add_note(note)
-    pipe.send((result, error))
+def able_to_travel(error: Exception) -> Exception:
+    """An error as it is, or as its text where it would not arrive as it is."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301  # of our own making
+    except Exception:
+        text = RuntimeError(described(error))
+        for note in getattr(error, "__notes__", []):
+            text.add_note(note)
+        return text
+    return error
 
 
 def _end_with_parent() -> None:
@@ -266,7 +335,7 @@ def _end_with_parent() -> None:
 
 
 @contextmanager
-def _inherited() -> Iterator[None]:
+def inherited() -> Iterator[None]:
     """What new processes take over: one thread each, and not the script that this one runs.
 
     They would import it as their `__main__`: all of the command line for nothing, and a script

@@ -17,7 +17,14 @@ LOCK = ".lock"
 
 
 @contextlib.contextmanager
-def locked(folder: Path, *, called: Path | None = None) -> Iterator[None]:
+def locked(
+    folder: Path,
+    *,
+    called: Path | None = None,
+    doing: str = "trained",
+    name: str = LOCK,
+    shared: bool = False,
+) -> Iterator[None]:
     """Let nobody else train in a folder, which may be renamed meanwhile.
 
     The system takes the lock from a process that has died. Where the file system knows no locks,
@@ -25,6 +32,9 @@ def locked(folder: Path, *, called: Path | None = None) -> Iterator[None]:
 
     Arguments:
         called: What messages call the folder.
+        doing: What is done there, in messages.
+        name: Of the file that is locked.
+        shared: Whether others may share the lock who share it, too.
 
     Errors:
         RunError: Somebody else trains there.
@@ -32,9 +42,9 @@ def locked(folder: Path, *, called: Path | None = None) -> Iterator[None]:
     """
     called = called or folder
     with placing.writing(called):
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        _take(descriptor, called)
+        _take(descriptor, called, doing, shared=shared)
         yield
     finally:
         os.close(descriptor)
@@ -67,15 +77,15 @@ def _fcntl() -> Any:
     return fcntl
 
 
-def _take(descriptor: int, called: Path) -> None:
+def _take(descriptor: int, called: Path, doing: str, *, shared: bool) -> None:
     fcntl = _fcntl()
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         owner = os.read(descriptor, 200).decode(errors="replace").strip()
         raise RunError(
-            f"{called} is being trained by another process{f' ({owner})' if owner else ''}",
-            hint="Wait until it has ended, or end it; or train into another folder with -o.",
+            f"{called} is being {doing} by another process{f' ({owner})' if owner else ''}",
+            hint="Wait until it has ended, or end it; or name another folder with -o.",
         ) from None
     except OSError:  # such as a network's file system without locks
         return

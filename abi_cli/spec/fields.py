@@ -100,6 +100,25 @@ Duration = Annotated[
 ]
 """A length of time, as text that `durations.seconds` reads."""
 
+
+def _count_or_share(value: Any) -> int | str:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", value.strip()) if isinstance(value, str) else None
+    if found and float(found[1]) < 100:
+        return f"{float(found[1]):g} %"
+    raise refusal(
+        Code.VALUE, f"Expected a whole number, or a share such as 1 %; got {describe(value)}"
+    )
+
+
+CountOrShare = Annotated[
+    int | str,
+    BeforeValidator(_count_or_share),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string"}]}),
+]
+"""A number of simulations, or a share of all of them."""
+
 ModuleReference = Annotated[str, AfterValidator(_module_reference)]
 VariableName = Annotated[str, AfterValidator(_variable_name)]
 RunName = Annotated[str, AfterValidator(_run_name)]

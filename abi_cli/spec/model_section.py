@@ -13,6 +13,7 @@ from abi_cli.registry import Part
 from abi_cli.spec.declarations import check_references, check_sizes
 from abi_cli.spec.fields import (
     Count,
+    CountOrShare,
     Declarations,
     Duration,
     FunctionOrDeclarations,
@@ -120,16 +121,16 @@ class ModelSection(Section):
         default=32,
         description="Rows that are simulated together where a function takes batch_size.",
     )
-    max_failures: int = Field(
+    max_failures: CountOrShare = Field(
         default=0,
-        ge=0,
-        description="Simulations that may fail (raise, or give what is not finite) and are then "
-        "drawn again, which changes the prior; one more stops the work.",
+        description="Simulations that may fail (raise, take too long, or give what is not finite) "
+        "and are then drawn again, which changes the prior; one more stops the work. A number, or "
+        "a share such as 1 %.",
     )
     timeout: Duration | None = Field(
         default=None,
         description="Length of time, such as 30 s or 5 min, that one simulation may take (a chunk "
-        "where a function takes batch_size); one that takes longer ends the work. None: any time.",
+        "where a function takes batch_size); one that takes longer fails. None: any time.",
     )
     noise_free: tuple[VariableName, ...] = Field(
         default=(),

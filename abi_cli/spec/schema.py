@@ -17,6 +17,7 @@ from abi_cli.spec.declarations import Declaration
 from abi_cli.spec.fields import (
     Count,
     Duration,
+    FunctionReference,
     Labels,
     ModuleReference,
     RunName,
@@ -165,6 +166,11 @@ class TrainingSection(Section):
     )
     callbacks: tuple[Annotated[Part, PartOf("callback")], ...] = Field(
         default=(), description="What else happens after each epoch."
+    )
+    augment: FunctionReference | None = Field(
+        default=None,
+        description="Function of a stored data set's variables and rng that gives some of them "
+        "anew each time that it is learned from (train --data).",
     )
     checkpoint_every: Duration = Field(
         default="5 min",

@@ -149,22 +149,27 @@ class Ledger:
 
 @dataclass
 class Pool:
-    """Adapted data sets of one bucket that wait for their block, in the order of their rows."""
+    """Adapted data sets of one bucket that wait for their block, in the order of their rows.
+
+    Arguments:
+        datasets: The first of them; those that were added are laid behind them for the next block.
+    """
 
     datasets: Datasets
     rows: np.ndarray
+    _added: list[Datasets] = field(default_factory=list)
 
     def add(self, datasets: Datasets, rows: np.ndarray) -> None:
         """More of them, of later rows."""
-        self.datasets = concatenate([self.datasets, datasets])
+        self._added.append(datasets)
         self.rows = np.concatenate([self.rows, rows])
 
     def remove(self, number: int) -> Datasets:
         """The first ones, which wait no longer."""
-        first = take(self.datasets, slice(0, number))
-        self.datasets = take(self.datasets, slice(number, None))
+        whole = concatenate([self.datasets, *self._added])
+        self.datasets, self._added = take(whole, slice(number, None)), []
         self.rows = self.rows[number:]
-        return first
+        return take(whole, slice(0, number))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from abi_cli import registry
 from abi_cli.spec import TrainingSection
 from abi_cli.variables import Datasets, Ragged, count
 
@@ -37,6 +38,25 @@ def derived_training(
         return section
     epochs = EPOCHS_OF_SMALL if numbers <= SMALL else EPOCHS_OF_LARGE
     return section.model_copy(update={"epochs": epochs})
+
+
+PATIENCE = 5
+"""Of a training from stored simulations: a fifth of its epochs, but `LEAST_PATIENCE` at least, as
+the loss on those held out may rise for a while before the learning rate has fallen."""
+
+LEAST_PATIENCE = 10
+
+
+def stopping_in_time(section: TrainingSection) -> TrainingSection:
+    """The section of a training from stored simulations, which keeps the best weights.
+
+    What the spec says under `callbacks:` goes before that.
+    """
+    if "callbacks" in section.model_fields_set:
+        return section
+    patience = max(LEAST_PATIENCE, section.epochs // PATIENCE)
+    stopping = registry.get("callback", "early_stopping").model_validate({"patience": patience})
+    return section.model_copy(update={"callbacks": (stopping,)})
 
 
 def _numbers(rows: Datasets, name: str) -> float:

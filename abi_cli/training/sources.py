@@ -10,12 +10,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from abi_cli.adapter.adapter import Adapter
+from abi_cli.errors import UserFunctionError
 from abi_cli.guard.reference import MOST, wanted
+from abi_cli.model.augmenting import Augmentation
 from abi_cli.model.failures import NO_FAILURES, Failures
+from abi_cli.model.making import Work, surviving
 from abi_cli.model.simulator import Simulator
-from abi_cli.model.stage import Origin
 from abi_cli.model.streams import Purpose
-from abi_cli.model.workers import Workers
+from abi_cli.model.workers import Pool
 from abi_cli.spec import TrainingSection
 from abi_cli.training.fitting import divided
 from abi_cli.variables import Datasets, Ragged, concatenate, count, take
@@ -51,14 +53,33 @@ class Simulated:
     def __call__(self, rows: tuple[int, int]) -> tuple[Datasets, Failures, float]:
         """The data sets of rows start … stop − 1, what failed, and the seconds that they took."""
         began = time.perf_counter()
-        origin = Origin(self.seed, self.purpose, {})
-        datasets, failures = self.simulator.simulate_counted(origin, *rows)
-        if self.adapter is not None:
-            datasets = _single(self.adapter.forward(datasets))
-        return datasets, failures, time.perf_counter() - began
+        part = self.work(rows)
+        return self.adapted(part.rows), part.failures, time.perf_counter() - began
+
+    @property
+    def work(self) -> Work:
+        """The stream that is simulated."""
+        return Work(self.simulator, self.seed, self.purpose)
+
+    def adapted(self, datasets: Datasets) -> Datasets:
+        """Simulated data sets as they are given out."""
+        return datasets if self.adapter is None else single(self.adapter.forward(datasets))
+
+    def by(
+        self, pool: Pool, ranges: Iterator[tuple[int, int]], *, ahead: int
+    ) -> Iterator[tuple[Datasets, Failures, float]]:
+        """What comes of ranges of rows, in order, whatever becomes of the workers."""
+
+        def again(
+            rows: tuple[int, int], error: UserFunctionError
+        ) -> tuple[Datasets, Failures, float]:
+            part = self.work.in_spite_of_deaths(pool, rows, error)
+            return self.adapted(part.rows), part.failures, part.seconds
+
+        return surviving(pool, self, ranges, ahead=ahead, again=again)
 
 
-def _single(datasets: Datasets) -> Datasets:
+def single(datasets: Datasets) -> Datasets:
     """In single precision: half as much to carry between processes."""
     return {
         name: Ragged(value.values.astype(np.float32), value.row_size)
@@ -120,7 +141,7 @@ class Fresh:
     """Fresh simulations for every batch: nothing is learned twice."""
 
     def __init__(
-        self, simulator: Simulator, workers: Workers, training: TrainingSection, *, seed: int
+        self, simulator: Simulator, workers: Pool, training: TrainingSection, *, seed: int
     ):
         self._simulator, self._workers, self._seed = simulator, workers, seed
         self._validation = training.validation
@@ -157,7 +178,7 @@ class Fresh:
         runs = np.split(units, np.flatnonzero(np.diff(units) > 1) + 1)
         ranges = ((int(run[0]) * unit, (int(run[-1]) + 1) * unit) for run in runs)
         task = Simulated(self._simulator, self._seed, Purpose.TRAIN, adapter)
-        results = self._workers.imap(task, ranges, ahead=TASKS_AHEAD)
+        results = task.by(self._workers, ranges, ahead=TASKS_AHEAD)
         simulated = concatenate(datasets for datasets, _, _ in results)
         place = np.searchsorted(units, index // unit) * unit + index % unit
         return take(simulated, place)
@@ -189,7 +210,7 @@ class Fresh:
         rows = wanted(self._total)
         tasks = self._ranges(0, rows, min(self._task_rows, -(-rows // _REFERENCE_TASKS)))
         task = Simulated(self._simulator, self._seed, Purpose.GUARD)
-        self._reference = self._workers.imap(task, tasks, ahead=rows)
+        self._reference = task.by(self._workers, tasks, ahead=rows)
 
     def reference(self) -> Iterator[Datasets]:
         """The rows begun. What fails among them is drawn again, and is none of the training's."""
@@ -204,10 +225,12 @@ class Fresh:
         adapter: Adapter | None = None,
     ) -> Iterator[Datasets]:
         task = Simulated(self._simulator, self._seed, purpose, adapter)
-        for datasets, failures, seconds in self._workers.imap(task, ranges, ahead=TASKS_AHEAD):
+        for datasets, failures, seconds in task.by(self._workers, ranges, ahead=TASKS_AHEAD):
             self.seconds += seconds
             self.failures += failures
-            self.failures.refuse_more_than(self._simulator.max_failures)
+            self.failures.refuse_more_than(
+                self._simulator.max_failures, self._total, task.work.where_they_fail
+            )
             yield datasets
 
     def _ranges(self, start: int, stop: int | None, rows: int) -> Iterator[tuple[int, int]]:
@@ -223,12 +246,19 @@ class Fresh:
 class Stored:
     """Simulations of before: an epoch is one pass over them, in an order of its own."""
 
-    def __init__(self, stored: Datasets, training: TrainingSection, *, seed: int):
+    def __init__(
+        self,
+        stored: Datasets,
+        training: TrainingSection,
+        *,
+        seed: int,
+        augmented: Augmentation | None = None,
+    ):
         order = np.random.default_rng([seed, 0]).permutation(count(stored))
         _, held_out = divided(len(order))
         self._held_out = take(stored, order[:held_out])
         self._learned = take(stored, order[held_out:])
-        self._seed = seed
+        self._seed, self._augmented = seed, augmented
         self.num_batches = count(self._learned) // training.batch_size
         self.stored: int | None = count(stored)
         self.seconds, self.failures = 0.0, NO_FAILURES
@@ -239,12 +269,17 @@ class Stored:
 
     def parts(self, adapter: Adapter, *, start: int = 0) -> Iterator[Datasets]:
         """Pass after pass, each shuffled; row i is one of pass i // (those to learn from)."""
-        adapted = _single(adapter.forward(self._learned))
-        number, first = divmod(start, count(adapted))
+        size = count(self._learned)
+        adapted = None if self._augmented else single(adapter.forward(self._learned))
+        number, first = divmod(start, size)
         while True:
             order = self._order(number)
-            for begin in range(first, len(order), TASK_ROWS):
-                yield take(adapted, order[begin : begin + TASK_ROWS])
+            for begin in range(first, size, TASK_ROWS):
+                stop = min(begin + TASK_ROWS, size)
+                if adapted is not None:
+                    yield take(adapted, order[begin:stop])
+                else:
+                    yield self.rows(adapter, np.arange(begin, stop) + number * size)
             number, first = number + 1, 0
 
     def _order(self, number: int) -> np.ndarray:
@@ -257,7 +292,10 @@ class Stored:
         stored = np.concatenate(
             [self._order(int(n))[place[number == n]] for n in np.unique(number)]
         )
-        return _single(adapter.forward(take(self._learned, stored)))
+        datasets = take(self._learned, stored)
+        if self._augmented is not None:
+            datasets = self._augmented(datasets, index)
+        return single(adapter.forward(datasets))
 
     def facts(self) -> dict[str, Any]:
         """Nothing: all follows from the simulations and the seed."""
@@ -268,7 +306,7 @@ class Stored:
 
     def validation(self, adapter: Adapter) -> Datasets | None:
         """Simulations that are held out."""
-        return _single(adapter.forward(self._held_out))
+        return single(adapter.forward(self._held_out))
 
     def begin_reference(self) -> None:
         """Nothing to begin with."""

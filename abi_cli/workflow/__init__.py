@@ -4,8 +4,10 @@ The public door from Python. `load` opens a run for sampling and for densities; 
 `resume`), `sample`, `diagnose` (and `judge`, of draws that are there), `compare`, `estimate`,
 `simulate`, `check`, `predict`, `plot`, `report`, `stream`, `summary`, `show` (and `inspect`, of
 files), `convert`, `parts` (`abi list`), `explain` (and `page` and `pages`, of the manual), `init`,
-`fill` and `schema` are the commands of the same names. What they have to say on their way goes to a
-`Listener`, which is silent unless told otherwise.
+`fill` and `schema` are the commands of the same names; `fill_bank` is `abi simulate -o BANK/`,
+`replay` `abi simulate --replay`, and `look_at_bank`, `verify_bank` and `merge_banks` are
+`abi bank`. What they have to say on their way goes to a `Listener`, which is silent unless told
+otherwise.
 
 A name is imported when it is first asked for: `train` has no use for what only `diagnose` needs.
 """
@@ -16,6 +18,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from abi_cli.workflow.banking import Filled, Order, Share, fill_bank, is_for_bank
+    from abi_cli.workflow.banks import look_at_bank, merge_banks, verify_bank
     from abi_cli.workflow.checking import Check, check
     from abi_cli.workflow.comparing import Comparison, compare
     from abi_cli.workflow.converting import convert, inspect
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
     from abi_cli.workflow.plotting import Wish, plot
     from abi_cli.workflow.predicting import predict
     from abi_cli.workflow.reading import DataFiles
+    from abi_cli.workflow.replaying import replay
     from abi_cli.workflow.reporting import report
     from abi_cli.workflow.request import Compute, Target
     from abi_cli.workflow.resuming import resume
@@ -51,13 +56,16 @@ __all__ = [
     "DataFiles",
     "Description",
     "Diagnosis",
+    "Filled",
     "Finding",
     "OnUnlike",
+    "Order",
     "Page",
     "Receipt",
     "Selection",
     "Session",
     "Shape",
+    "Share",
     "Started",
     "Target",
     "Validation",
@@ -70,15 +78,20 @@ __all__ = [
     "estimate",
     "explain",
     "fill",
+    "fill_bank",
     "init",
     "inspect",
+    "is_for_bank",
     "judge",
     "load",
+    "look_at_bank",
+    "merge_banks",
     "page",
     "pages",
     "parts",
     "plot",
     "predict",
+    "replay",
     "report",
     "resume",
     "sample",
@@ -88,10 +101,13 @@ __all__ = [
     "stream",
     "summary",
     "train",
+    "verify_bank",
     "weigh",
 ]
 
 _NAMES = {
+    "banking": "Filled Order Share fill_bank is_for_bank",
+    "banks": "look_at_bank merge_banks verify_bank",
     "checking": "Check check",
     "comparing": "Comparison compare",
     "converting": "convert inspect",
@@ -107,6 +123,7 @@ _NAMES = {
     "plotting": "Wish plot",
     "predicting": "predict",
     "reading": "DataFiles",
+    "replaying": "replay",
     "reporting": "report",
     "sampling": "Shape sample",
     "request": "Compute Target",

@@ -15,13 +15,14 @@ from abi_cli.guard import Plain, flagged
 from abi_cli.guard.plain import Table, families_of
 from abi_cli.guard.reference import MOST
 from abi_cli.guard.replicated import STRANGE, Calibration, Strangeness, departures
+from abi_cli.model.making import Work
 from abi_cli.model.prediction import replications
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.streams import Purpose
 from abi_cli.variables import Datasets, Layout, concatenate, take
 from abi_cli.workflow.replicating import beside, replicated_of
 from abi_cli.workflow.session import Session
-from abi_cli.workflow.simulating import Rows, simulate_rows
+from abi_cli.workflow.simulating import simulate_rows
 
 SIMULATED = 1_000
 """Data sets that are simulated to see what is usual."""
@@ -72,8 +73,10 @@ def calibrated(
     """
     layout, few = session.run.layout, min(draws, DRAWS)
     first = -(-MOST // simulator.unit) * simulator.unit  # those before it, the guard knows
-    rows = Rows(simulator, seed, Purpose.GUARD, first, first + SIMULATED, _shared(layout, datasets))
-    simulated = simulate_rows(rows, compute=session.compute, listener=session.listener)
+    work = Work(simulator, seed, Purpose.GUARD, _shared(layout, datasets))
+    simulated = simulate_rows(
+        work, first, first + SIMULATED, compute=session.compute, listener=session.listener
+    )
     families = families_of(layout, simulated, [*session.spec.series()])
     plain = Plain(layout, tuple(families))
     parts = _replicated(session, simulator, simulated, draws=few, seed=seed + 1)
@@ -109,11 +112,10 @@ def _replicated(
             parameters.setdefault(name, []).append(value)
     whole = {name: np.concatenate(values) for name, values in parameters.items()}
     tasks = replications(simulator, layout, whole, simulated, seed=seed)
-    jobs = session.compute.workers()
     held: list[Datasets] = []
     done = 0
     with session.listener.task("calibrating", SIMULATED, "data sets") as progress:
-        for part in replicated_of(tasks, jobs=jobs, number=SIMULATED):
+        for part in replicated_of(tasks, compute=session.compute, number=SIMULATED):
             held.append(part)
             progress.advance()
             if len(held) == _TOGETHER or done + len(held) == SIMULATED:

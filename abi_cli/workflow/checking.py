@@ -13,6 +13,7 @@ from abi_cli.adapter import Adapter
 from abi_cli.errors import AbiError, SpecError, TookTooLong, UserFunctionError
 from abi_cli.listener import SILENT, Listener
 from abi_cli.model.rehearsal import rehearsed
+from abi_cli.model.reproducing import check_reproducible
 from abi_cli.model.streams import Purpose
 from abi_cli.spec import InvalidSpecError
 from abi_cli.training.fitting import Fitted, faults
@@ -242,7 +243,7 @@ def _rows_and_noise(model: Model, pilot: Datasets, prior: Prior, *, seed: int) -
     """Whether rows depend on anything but their number, and data on nothing but parameters."""
     simulator = model.need_simulator()
     try:
-        simulator.check_reproducible(seed, pilot)
+        check_reproducible(simulator, seed, pilot)
     except TookTooLong:  # as anywhere else
         raise
     except UserFunctionError as error:

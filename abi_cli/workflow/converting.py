@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from abi_cli.bank.bank import is_bank
 from abi_cli.data import (
     DrawHeader,
     Draws,
@@ -26,6 +27,7 @@ from abi_cli.data.entries import LABEL
 from abi_cli.errors import DataError, UsageError
 from abi_cli.listener import SILENT, Listener
 from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged, Value, Variable, array_of, count
+from abi_cli.workflow.banks import export_bank
 from abi_cli.workflow.request import STDIN, USUAL_PLACE, Target, need_piped
 from abi_cli.workflow.simulating import Written
 
@@ -142,7 +144,7 @@ def convert(
     """Write what a file holds in another format.
 
     Arguments:
-        source: A file, or `-` for standard input.
+        source: A file, `-` for standard input, or the folder of a bank.
         kind: draws or data; by default what the file says.
         sets, once: Of data sets: as `read_data_sets` takes them.
 
@@ -154,6 +156,8 @@ def convert(
     begun = time.perf_counter()
     need_piped(source)
     path = None if source == STDIN else source
+    if path is not None and is_bank(path):
+        return export_bank(path, target, listener=listener)
     found = _kind(path, kind)
     if found is Kind.LONG_DRAWS:
         raise DataError(

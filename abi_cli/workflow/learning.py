@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING
 from abi_cli import __version__, backend, placing, registry, run
 from abi_cli.errors import AbiError, Diverged, StoppedEarly
 from abi_cli.listener import Listener
-from abi_cli.model.workers import Workers
+from abi_cli.model.augmenting import Augmentation
+from abi_cli.model.workers import Pool
 from abi_cli.networks.network import InferenceNetwork
 from abi_cli.run import Run, room
 from abi_cli.spec import seconds
 from abi_cli.training.checkpoints import has_checkpoint
-from abi_cli.training.sources import Fresh, Stored
+from abi_cli.training.sources import Fresh
 from abi_cli.training.stopping import Stop
-from abi_cli.variables import Datasets
 from abi_cli.workflow.guarded import keep_reference
 from abi_cli.workflow.pointing import pointing
 from abi_cli.workflow.request import Compute, Model, usable_cores
+from abi_cli.workflow.stored import Stock
 
 if TYPE_CHECKING:
     from abi_cli.approximator import Approximator
@@ -72,17 +73,15 @@ class Job:
 
     model: Model
     seed: int
-    stored: Datasets | None
-    workers: Workers
+    stored: Stock | None
+    workers: Pool
     stop: Stop
     listener: Listener
     state: State | None = None
     begun: float = 0.0
 
 
-def load_backend(
-    compute: Compute, workers: Workers, listener: Listener, *, usual: str | None
-) -> str:
+def load_backend(compute: Compute, workers: Pool, listener: Listener, *, usual: str | None) -> str:
     """Choose and load the backend; gives its name.
 
     Arguments:
@@ -93,7 +92,7 @@ def load_backend(
             compute.backend,
             spec_backend=usual,
             device=compute.device,
-            threads=max(1, usable_cores() // 2) if workers.jobs else None,
+            threads=max(1, usable_cores() // 2) if workers.jobs and not compute.is_remote else None,
         )
 
 
@@ -132,7 +131,9 @@ def _learned(folder: Run, job: Job) -> Receipt:
     source = (
         Fresh(job.model.need_simulator(), job.workers, spec.training, seed=job.seed)
         if job.stored is None
-        else Stored(job.stored, spec.training, seed=job.seed)
+        else job.stored.source(
+            spec.training, seed=job.seed, augmented=_augmented(job.model, job.seed)
+        )
     )
     with backend.all_devices(spec.training.batch_size) as devices:
         if devices > 1:
@@ -170,18 +171,22 @@ def _learned(folder: Run, job: Job) -> Receipt:
             layout=trained.approximator.layout,
             timings={part: round(spent, 3) for part, spent in took.items()},
         )
-    budget = spec.training
     network = registry.expected(spec.networks.inference, InferenceNetwork)
     return Receipt(
         run=folder,
         history=trained.history,
         seconds=took,
         weights=trained.approximator.count_params(),
-        simulations=len(trained.history) * budget.num_batches * budget.batch_size,
+        simulations=len(trained.history) * source.num_batches * spec.training.batch_size,
         failures=trained.failures,
         loss_unit=_unit(network, trained.approximator),
         has_draws=network.has_draws,
     )
+
+
+def _augmented(model: Model, seed: int) -> Augmentation | None:
+    """What changes stored data sets each time, if anything does."""
+    return None if model.augment is None else Augmentation(model.augment, seed)
 
 
 @contextmanager

@@ -16,12 +16,13 @@ from abi_cli.data.entries import listing
 from abi_cli.diagnostics.posterior_page import Moved, Statement, Tone
 from abi_cli.guard import UNLIKE
 from abi_cli.guard.influence import Influence, members_of, without_each
+from abi_cli.model.making import Work
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.streams import Purpose, noise
 from abi_cli.variables import Datasets, Ragged, concatenate, count, take
 from abi_cli.workflow.request import Compute
 from abi_cli.workflow.session import Session
-from abi_cli.workflow.simulating import Rows, simulate_rows
+from abi_cli.workflow.simulating import simulate_rows
 
 DRAWS = 500
 """Of each posterior, made from the same noise."""
@@ -133,9 +134,9 @@ class Leaving:
         key = tuple(sorted(fixed.items()))
         if key not in self._usual:
             number = int(np.clip(MEMBERS // size, 10, SETS))
-            rows = Rows(self.simulator, self.seed, Purpose.GUARD, 0, number, fixed)
+            work = Work(self.simulator, self.seed, Purpose.GUARD, fixed)
             compute = Compute(jobs=0)
-            made = simulate_rows(rows, compute=compute, listener=self.session.listener)
+            made = simulate_rows(work, 0, number, compute=compute, listener=self.session.listener)
             data = {name: made[name] for name in one}
             self._usual[key] = np.array([self._largest(data, k) for k in range(count(data))])
         return self._usual[key][np.isfinite(self._usual[key])]

@@ -105,9 +105,9 @@ class Predicting:
             self.model.need_simulator(), layout, parameters, datasets, seed=self.seed
         )
         parts = []
-        jobs, number = session.compute.workers(), len(loaded.labels)
+        number = len(loaded.labels)
         with session.listener.task("simulating", number, "data sets") as progress:
-            for part in replicated_of(tasks, jobs=jobs, number=number):
+            for part in replicated_of(tasks, compute=session.compute, number=number):
                 parts.append(part)
                 progress.advance()
         replicated = concatenate(parts)

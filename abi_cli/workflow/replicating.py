@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from abi_cli.model.prediction import Replication
-from abi_cli.model.workers import Workers
 from abi_cli.variables import Datasets, Layout, count, take
+from abi_cli.workflow.request import Compute
 
 _FIRST_TASKS = 0.5
 """Seconds of work in this process before others are worth starting."""
@@ -17,7 +17,9 @@ _WORTH_WORKERS = 3.0
 """Seconds that the rest must take for that."""
 
 
-def replicated_of(tasks: Iterator[Replication], *, jobs: int, number: int) -> Iterator[Datasets]:
+def replicated_of(
+    tasks: Iterator[Replication], *, compute: Compute, number: int
+) -> Iterator[Datasets]:
     """Tasks done here, and by other processes if they take long; the results are the same."""
     begun = time.perf_counter()
     done = 0
@@ -29,8 +31,8 @@ def replicated_of(tasks: Iterator[Replication], *, jobs: int, number: int) -> It
     else:
         return
     worth = took / done * (number - done) > _WORTH_WORKERS
-    with Workers(jobs if worth else 0) as workers:
-        yield from workers.imap(Replication.simulate, tasks, ahead=4 * jobs + 1)
+    with compute.pool(needed=worth or compute.is_remote) as workers:
+        yield from workers.imap(Replication.simulate, tasks, ahead=4 * compute.workers() + 1)
 
 
 def beside(layout: Layout, datasets: Datasets, replicated: Datasets, *, draws: int) -> Datasets:

@@ -16,10 +16,12 @@ from abi_cli.adapter.adapter import SUMMARY_VARIABLES, sources
 from abi_cli.errors import AbiError, OutputError, SpecError, UsageError
 from abi_cli.listener import Listener
 from abi_cli.model.density import LogDensity
-from abi_cli.model.functions import UnusableFunction, loaded_files
+from abi_cli.model.executors import pool
+from abi_cli.model.functions import UnusableFunction, UserFunction, loaded_files
 from abi_cli.model.modules import load_parts
 from abi_cli.model.quantities import Quantities
 from abi_cli.model.simulator import Simulator
+from abi_cli.model.workers import Pool, Workers
 from abi_cli.registry import Part
 from abi_cli.run import room
 from abi_cli.spec import (
@@ -49,6 +51,7 @@ class Compute:
         backend: tensorflow, jax or torch; None for KERAS_BACKEND, the spec's, TensorFlow.
         device: cpu, gpu, gpu:1 …; None for what the backend prefers.
         jobs: Processes that simulate; 0 for none beside this one, None for one per usable core.
+        executor: Who simulates, as `model.executors` has it.
         defaults: Which of these are mere defaults, such as the environment's: what a run was begun
             with goes before them.
     """
@@ -57,6 +60,20 @@ class Compute:
     device: str | None = None
     jobs: int | None = None
     defaults: frozenset[str] = frozenset()
+    executor: str = "local"
+
+    def pool(self, *, needed: bool = True) -> Pool:
+        """Who simulates; this process alone where others are not needed.
+
+        Errors:
+            UsageError: There is no such executor.
+        """
+        return pool(self.executor, self.workers()) if needed else Workers(0)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether others than this machine's own processes simulate."""
+        return self.executor != "local"
 
     def workers(self) -> int:
         """The number of processes that simulate."""
@@ -119,6 +136,7 @@ class Model:
         simulator: None where the spec has no model: then it learns from stored simulations.
         base: The folder that its functions are relative to, absolute.
         document: The spec as it was written.
+        augment: Changes stored data sets each time that they are learned from, if anything does.
     """
 
     spec: Spec
@@ -126,6 +144,7 @@ class Model:
     judged: Quantities
     base: Path
     document: Document
+    augment: UserFunction | None = None
 
     @property
     def quantities(self) -> Quantities:
@@ -168,7 +187,7 @@ class Model:
     def files(self) -> tuple[Path, ...]:
         """The modules that its functions live in and, from the spec's folder, what they import."""
         own = self.simulator.functions if self.simulator else ()
-        functions = (*own, *self.judged.called())
+        functions = (*own, *self.judged.called(), *([self.augment] if self.augment else []))
         modules = [(f.base_dir, f.reference.rpartition(":")[0]) for f in functions]
         modules += [(self.base, module) for module in self.spec.use]
         named = {(base / module).resolve() for base, module in modules if module.endswith(".py")}
@@ -201,13 +220,17 @@ def read_model(source: Path, *, overrides: Sequence[str] = ()) -> Model:
     spec, document = parse_document(
         written.text, source=written.name, overrides=overrides, load=partial(load_parts, base)
     )
+    augment = None
+    if spec.training.augment is not None:
+        with _pointing_at_functions(document):
+            augment = UserFunction.load(spec.training.augment, base)
     if spec.model is None:
-        return Model(spec, None, Quantities(), base, document)
+        return Model(spec, None, Quantities(), base, document, augment)
     with _pointing_at_functions(document):
         simulator = Simulator.from_spec(spec, base, design=read_design(spec, base))
         judged = Quantities.load(spec.model.quantities, base)
         judged = replace(judged, density=LogDensity.load(spec.model, base, simulator))
-    return Model(spec, simulator, judged, base, document)
+    return Model(spec, simulator, judged, base, document, augment)
 
 
 @contextmanager

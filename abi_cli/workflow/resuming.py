@@ -9,18 +9,17 @@ from pathlib import Path
 from typing import TypeVar
 
 from abi_cli import registry, run
-from abi_cli.digests import digest
+from abi_cli.bank.bank import is_bank
 from abi_cli.errors import DataError, RunError, UsageError
 from abi_cli.listener import SILENT, Listener
 from abi_cli.model.streams import Purpose
-from abi_cli.model.workers import Workers
 from abi_cli.run import Run
 from abi_cli.training.checkpoints import has_checkpoint, read_checkpoint
 from abi_cli.training.fitting import refuse_untrainable
 from abi_cli.training.parts import Callback
 from abi_cli.training.state import State
 from abi_cli.training.stopping import Stop
-from abi_cli.variables import Datasets, Layout, count
+from abi_cli.variables import Layout
 from abi_cli.workflow.learning import (
     Job,
     Receipt,
@@ -31,7 +30,7 @@ from abi_cli.workflow.learning import (
 )
 from abi_cli.workflow.pointing import pointing
 from abi_cli.workflow.request import USUAL_COMPUTE, Compute, Model, read_model
-from abi_cli.workflow.stored import stored_simulations
+from abi_cli.workflow.stored import Stock, identity_of, stock_of
 
 T = TypeVar("T", str, int)
 
@@ -80,13 +79,13 @@ def resume(
         model = read_model(path)
         stored = _stored(folder, model, data, listener)
         with pointing(model):
-            refuse_untrainable(model.spec, stored=None if stored is None else count(stored))
+            refuse_untrainable(model.spec, stored=None if stored is None else len(stored))
         state = _state(folder)
         if accept_changed_code and state is not None:
             _refuse_other_variables(folder, model, state)
         folder, state = _where_it_was(folder, model, state, extend)
         _tell(folder, state, listener)
-        with Workers(compute.workers() if stored is None else 0) as workers:
+        with compute.pool(needed=stored is None) as workers:
             load_backend(compute, workers, listener, usual=None)
             epochs = folder.manifest.extended or (model.spec.training.epochs,)
             training = model.spec.training.model_copy(update={"epochs": epochs[-1]})
@@ -128,6 +127,7 @@ def as_begun(folder: Run, compute: Compute) -> Compute:
         manifest.backend,
         _wish(compute, "device", compute.device, device),
         _wish(compute, "jobs", compute.jobs, manifest.jobs),
+        executor=compute.executor,
     )
 
 
@@ -242,7 +242,7 @@ def _where_it_was(
     return folder, state
 
 
-def _stored(folder: Run, model: Model, data: Path | None, listener: Listener) -> Datasets | None:
+def _stored(folder: Run, model: Model, data: Path | None, listener: Listener) -> Stock | None:
     """The stored simulations that a run learns from, if it does.
 
     Errors:
@@ -260,20 +260,20 @@ def _stored(folder: Run, model: Model, data: Path | None, listener: Listener) ->
         )
     known, expected = manifest.data
     file = data or Path(known)
-    if not file.is_file():
+    if not (file.is_file() or is_bank(file)):
         raise DataError(
             f"the simulations that {folder.path} learns from are not there",
             hint=f"Put them back, or say where they are now: abi train --resume {folder.path} "
             "--data FILE",
             place=str(file),
         )
-    if digest(file) != expected:
+    if identity_of(file)[1] != expected:
         raise DataError(
             f"these are not the simulations that {folder.path} learns from: the file has changed",
             hint="Put back the file as it was, or train anew with --data FILE --force.",
             place=str(file),
         )
-    return stored_simulations(file, model, seed=manifest.seed, listener=listener)
+    return stock_of(file, model, seed=manifest.seed, listener=listener, rows=manifest.stored)
 
 
 def _tell(folder: Run, state: State | None, listener: Listener) -> None:

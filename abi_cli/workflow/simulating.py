@@ -3,24 +3,43 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
-from abi_cli.data import Kind, formats, write_simulations
+from abi_cli.data import Kind, formats, write_parts
 from abi_cli.errors import UsageError
-from abi_cli.listener import SILENT, Listener
-from abi_cli.model.simulator import Simulator
+from abi_cli.listener import SILENT, Listener, Progress
+from abi_cli.model.failures import NO_FAILURES
+from abi_cli.model.making import Part, Work, surviving
 from abi_cli.model.streams import Purpose
-from abi_cli.model.workers import Workers
-from abi_cli.variables import Datasets, concatenate, count
+from abi_cli.variables import Datasets, Ragged, array_of, concatenate, count
 from abi_cli.workflow.findings import noise_findings
-from abi_cli.workflow.request import USUAL_PLACE, Compute, Target, read_model, tell_files
+from abi_cli.workflow.request import (
+    USUAL_COMPUTE,
+    USUAL_PLACE,
+    Compute,
+    Target,
+    read_model,
+    tell_files,
+)
 
-_WORTH_WORKERS = 3.0
+WORTH_WORKERS = 3.0
 """Seconds of simulation for which it pays to start processes."""
 _TASK = 0.25
 """Seconds that one task of a worker should take."""
+
+_COLD = 2.0
+"""Seconds of the first part from which on those that it took once don't matter."""
+
+FIRST = 64
+"""Rows that show what the variables are."""
+
+PILOT = 4_096
+"""Rows at most that tell how long others take."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +67,7 @@ def simulate(
     overrides: Sequence[str] = (),
     seed: int | None = None,
     target: Target = USUAL_PLACE,
-    jobs: int | None = None,
+    compute: Compute = USUAL_COMPUTE,
     listener: Listener = SILENT,
 ) -> Written:
     """Simulate data sets and write them, parameters included.
@@ -69,18 +88,27 @@ def simulate(
     formats.for_writing(target.path, target.format, Kind.DATA)
     target.claim()
     seed = model.spec.seed if seed is None else seed
-    simulated = simulate_rows(
-        Rows(simulator, seed, Purpose.SIMULATE, 0, datasets, fixed),
-        compute=Compute(jobs=jobs),
-        listener=listener,
-    )
-    layout = simulator.layout(simulated)
     for finding in noise_findings(model.spec, simulator, seed=seed):
         listener.warn(finding.message, hint=finding.hint)
-    write_simulations(target.path, simulated, layout, format=target.format)
+    work = Work(simulator, seed, Purpose.SIMULATE, fixed)
+    with listener.task("simulating", datasets, "data sets") as progress:
+        coming = _told(parts_of(work, [(0, datasets)], compute=compute), progress)
+        first = concatenate(until(coming, FIRST))
+        layout = simulator.layout(first)
+        write_parts(target.path, chain([first], coming), layout, format=target.format)
     names = ", ".join(variable.name for variable in layout.variables)
     what = f"{datasets:,} simulated data sets of {names}"
     return Written(target.path, what, seed, time.perf_counter() - begun)
+
+
+def until(parts: Iterable[Datasets], rows: int) -> Iterator[Datasets]:
+    """Parts until there are so many rows, or no more."""
+    done = 0
+    for part in parts:
+        yield part
+        done += count(part)
+        if done >= rows:
+            return
 
 
 def fixed_context(context: Sequence[str]) -> dict[str, float]:
@@ -103,52 +131,127 @@ def fixed_context(context: Sequence[str]) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Rows `start` to `stop` − 1 of a stream of simulations, as a task for a worker."""
+class Pace:
+    """How fast simulations are made, as the first ones told.
 
-    simulator: Simulator
-    seed: int
-    purpose: Purpose
-    start: int
-    stop: int
-    context: Mapping[str, float]
+    Arguments:
+        rows: How many those were.
+        seconds: That they took, in this process.
+        bytes: That they take.
+    """
 
-    def simulate(self) -> Datasets:
-        """Simulate them."""
-        return self.simulator.simulate(
-            seed=self.seed,
-            purpose=self.purpose,
-            start=self.start,
-            stop=self.stop,
-            context=self.context,
+    rows: int
+    seconds: float
+    bytes: int
+
+    def duration(self, rows: int, workers: int) -> float:
+        """Seconds that so many more take."""
+        return rows * self.seconds / self.rows / max(workers, 1)
+
+    def size(self, rows: int) -> int:
+        """Bytes of so many."""
+        return rows * self.bytes // self.rows
+
+
+def parts_of(
+    work: Work,
+    spans: Sequence[tuple[int, int]],
+    *,
+    compute: Compute,
+    paced: Callable[[Pace, bool], None] = lambda *_: None,
+) -> Iterator[Part]:
+    """Rows in order, made by workers if that takes long enough.
+
+    What comes out does not depend on how it was shared out.
+
+    Arguments:
+        spans: Ascending.
+        paced: Is told once how fast it goes, and whether workers are begun.
+
+    Errors:
+        UserFunctionError: A simulation failed that may not.
+    """
+    total, failures = sum(stop - start for start, stop in spans), NO_FAILURES
+    for part in _parts_of(work, spans, compute, paced):
+        failures += part.failures
+        failures.refuse_more_than(work.simulator.max_failures, total, work.where_they_fail)
+        yield part
+
+
+def _parts_of(
+    work: Work,
+    spans: Sequence[tuple[int, int]],
+    compute: Compute,
+    paced: Callable[[Pace, bool], None],
+) -> Iterator[Part]:
+    if compute.is_remote:
+        compute.pool()  # what it needs is not there: better now than when the first rows are
+    # Here first, twice as many each time: the last and largest part tells how long a row takes.
+    # (The very first one also has what is done once, such as loading the functions.)
+    share, part, left, first = work.simulator.unit, None, deque(spans), True
+    while left and (part is None or part.seconds < (_COLD if first else _TASK / 2)):
+        first = part is None
+        start, stop = left.popleft()
+        end = min(start + share, stop)
+        if end < stop:
+            left.appendleft((end, stop))
+        part = work((start, end))
+        yield part
+        share *= 2
+    if part is None or not left:
+        return
+    pace = Pace(count(part.rows), part.seconds, size_of(part.rows))
+    rows = sum(stop - start for start, stop in left)
+    worth = bool(compute.workers()) and pace.duration(rows, 1) > WORTH_WORKERS
+    paced(pace, worth or compute.is_remote)
+    unit, least = work.simulator.unit, _TASK * pace.rows / max(pace.seconds, 1e-9)
+    ranges = _ranges(left, max(1, int(least / unit)) * unit)
+    with compute.pool(needed=worth or compute.is_remote) as pool:
+        yield from surviving(
+            pool,
+            work,
+            ranges,
+            ahead=4 * max(pool.jobs, 1) + 1,
+            again=partial(work.in_spite_of_deaths, pool),
         )
 
 
-def simulate_rows(rows: Rows, *, compute: Compute, listener: Listener) -> Datasets:
-    """Simulate rows, in worker processes if that takes long enough.
+def pilot(work: Work, start: int, stop: int) -> tuple[Pace, Datasets]:
+    """How fast rows are made, and those that told it: no more of them than it takes to tell."""
+    share, parts = work.simulator.unit, [work((start, min(start + work.simulator.unit, stop)))]
+    while parts[-1].stop < stop and parts[-1].seconds < _TASK:
+        begin, share = parts[-1].stop, 2 * share
+        parts.append(work((begin, min(begin + share, stop))))
+    most = max(parts, key=lambda part: count(part.rows))
+    pace = Pace(count(most.rows), most.seconds, size_of(most.rows))
+    return pace, concatenate(part.rows for part in parts)
 
-    What comes out does not depend on how it was shared out.
-    """
-    parts: list[Datasets] = []
-    with listener.task("simulating", rows.stop - rows.start, "data sets") as progress:
 
-        def keep(part: Datasets) -> None:
-            parts.append(part)
-            progress.advance(count(part))
+def _ranges(spans: Iterable[tuple[int, int]], rows: int) -> Iterator[tuple[int, int]]:
+    for start, stop in spans:
+        for begin in range(start, stop, rows):
+            yield begin, min(begin + rows, stop)
 
-        # Here first, twice as many each time: the last and largest part tells how long a row takes.
-        share, took, next_row = rows.simulator.unit, 0.0, rows.start
-        while next_row < rows.stop and took < _TASK / 2:
-            begun = time.perf_counter()
-            stop = min(next_row + share, rows.stop)
-            keep(replace(rows, start=next_row, stop=stop).simulate())
-            share, took, next_row = 2 * share, time.perf_counter() - begun, stop
-        tasks = [
-            replace(rows, start=start, stop=min(start + share, rows.stop))
-            for start in range(next_row, rows.stop, share)
-        ]
-        worth = len(tasks) * _TASK > _WORTH_WORKERS
-        with Workers(compute.workers() if worth else 0) as workers:
-            for part in workers.imap(Rows.simulate, tasks, ahead=4 * compute.workers() + 1):
-                keep(part)
-    return concatenate(parts)
+
+def size_of(rows: Datasets) -> int:
+    """Bytes of data sets."""
+    return sum(
+        array_of(value).nbytes + (value.row_size.nbytes if isinstance(value, Ragged) else 0)
+        for value in rows.values()
+    )
+
+
+def simulate_rows(
+    work: Work, start: int, stop: int, *, compute: Compute, listener: Listener
+) -> Datasets:
+    """Simulate rows start … stop − 1, in worker processes if that takes long enough."""
+    with listener.task("simulating", stop - start, "data sets") as progress:
+        return concatenate(
+            _told(parts_of(work, [(start, stop)], compute=compute), progress),
+        )
+
+
+def _told(parts: Iterable[Part], progress: Progress) -> Iterator[Datasets]:
+    for part in parts:
+        progress.advance(count(part.rows))
+        yield part.rows

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from abi_cli import run
 from abi_cli.adapter import Adapter
-from abi_cli.digests import digest
+from abi_cli.errors import SpecError
 from abi_cli.listener import SILENT, Listener
 from abi_cli.model.streams import Purpose
-from abi_cli.model.workers import Workers
-from abi_cli.registry import Part
 from abi_cli.run import ORIGINAL, room
-from abi_cli.spec import DesignSection, Spec, dump_spec
+from abi_cli.spec import Spec, dump_spec
+from abi_cli.training.derive import stopping_in_time
 from abi_cli.training.fitting import Fitted, refuse_untrainable
 from abi_cli.training.stopping import Stop
-from abi_cli.variables import Datasets, count, take
+from abi_cli.workflow.copies import Copies
 from abi_cli.workflow.findings import noise_findings
 from abi_cli.workflow.learning import (
     Job,
@@ -45,10 +44,7 @@ from abi_cli.workflow.request import (
     completed,
     read_model,
 )
-from abi_cli.workflow.stored import stored_simulations
-
-_SOURCES = ("meta", "given", "prior", "likelihood", "log_likelihood", "log_prior", "quantities")
-"""Fields of a spec's model that name functions or files."""
+from abi_cli.workflow.stored import MOST_OF_BANK, Stock, identity_of, stock_of
 
 _REHEARSAL = 8
 """Rows that are simulated and adapted before anything is written or loaded."""
@@ -72,7 +68,7 @@ def train(
     Arguments:
         source: A spec or a run folder, whose spec is trained anew.
         target: The run folder; runs/NAME by default, NAME being the spec's.
-        data: Stored simulations to learn from instead of fresh ones.
+        data: Stored simulations to learn from instead of fresh ones: a file, or a bank.
         stop: Lets others end the training early, with its state saved.
 
     Errors:
@@ -88,12 +84,12 @@ def train(
     if room.is_unfinished(path) and not room.is_only_begun(path):
         listener.note(f"{path} is unfinished: it is dropped as soon as this training is saved")
     # Processes that simulate start now, before the backend makes this one large.
-    with Workers(compute.workers() if stored is None else 0) as workers:
+    with compute.pool(needed=stored is None) as workers:
         chosen = load_backend(compute, workers, listener, usual=model.spec.backend)
         job = Job(model, seed, stored, workers, stop or Stop(), listener, begun=begun)
         files, manifest = _first_files(model, seed=seed, backend=chosen, compute=compute)
         if stored is not None and data is not None:
-            manifest = replace(manifest, stored=count(stored), data=_identity(data))
+            manifest = replace(manifest, stored=len(stored), data=identity_of(data))
         with (
             telling_how_to_begin_again(path, listener),
             run.begin(path, manifest, files, force=target.force) as folder,
@@ -101,14 +97,9 @@ def train(
             return learned(folder, job)
 
 
-def _identity(file: Path) -> tuple[str, ...]:
-    """Where a file is and what it is told by; nothing of what came through a pipe."""
-    return (str(file.resolve()), digest(file)) if file.is_file() else ()
-
-
 def _rehearse(
     model: Model, *, seed: int, data: Path | None, listener: Listener
-) -> tuple[Model, Datasets | None]:
+) -> tuple[Model, Stock | None]:
     """Simulate, or read, and adapt a few rows, so that mistakes show before the backend is loaded.
 
     Returns:
@@ -116,8 +107,8 @@ def _rehearse(
     """
     stored = None
     if data is not None:
-        stored = stored_simulations(data, model, seed=seed, listener=listener)
-        few = take(stored, slice(0, _STORED_REHEARSAL))
+        stored = stock_of(data, model, seed=seed, listener=listener)
+        few = stored.first(_STORED_REHEARSAL)
     else:
         simulator = model.need_simulator()
         rows = max(_REHEARSAL, 2 * simulator.unit)
@@ -127,20 +118,29 @@ def _rehearse(
         layout = model.layout(few)
         refuse_unknown_names(model.spec, layout)
         model.judged.refuse_unfit(layout)
-    prior = model.prior(layout, seed=seed, stored=stored)
+    known = None if stored is None else stored.first(MOST_OF_BANK)
+    prior = model.prior(layout, seed=seed, stored=known)
     findings = []
     if stored is None:
         simulator = model.need_simulator()
         findings += unused_findings(model.spec, simulator, prior)
         findings += noise_findings(model.spec, simulator, seed=seed)
     derived, model = model.spec.adapter is None, completed(model, few, prior)
+    if stored is not None:
+        model = _validated(model)
+    elif model.augment is not None:
+        raise SpecError(
+            "training.augment changes stored simulations, and these are fresh ones",
+            hint="Let the likelihood do it; or learn from stored ones: --data BANK/.",
+            place="training.augment",
+        )
     if derived:
         listener.note("derived the adapter from the model's variables: `abi fill` writes it out")
     with pointing(model, layout):
         adapter = Adapter.fit(model.spec.adapter or (), few, missing=layout.missing)
         refuse_untrainable(
             model.spec,
-            stored=None if stored is None else count(stored),
+            stored=None if stored is None else len(stored),
             fitted=Fitted(adapter, layout, few),
         )
     for finding in [*findings, *prior_findings(layout, prior, adapter, derived=derived)]:
@@ -148,18 +148,25 @@ def _rehearse(
     return model, stored
 
 
+def _validated(model: Model) -> Model:
+    """The model with a spec that stops in time, if it does not say what happens after epochs.
+
+    What is learned from again and again is learned by heart in the end.
+    """
+    training = stopping_in_time(model.spec.training)
+    return replace(model, spec=model.spec.model_copy(update={"training": training}))
+
+
 def _first_files(
     model: Model, *, seed: int, backend: str, compute: Compute
 ) -> tuple[dict[str, bytes], run.Manifest]:
     """The files that a run begins with, and its manifest."""
-    design = model.design()
-    kept = [*model.files(), *([design] if design else [])]
-    code = {file: _place(file, model.base) for file in kept}
-    spec = _as_run(model, code, seed=seed, backend=backend)
+    copies = Copies.of(model)
+    spec = _as_run(model, copies, seed=seed, backend=backend)
     files = {
         run.SPEC: dump_spec(spec).encode(),
         ORIGINAL: model.document.source.text.encode(),
-        **{name: file.read_bytes() for file, name in code.items()},
+        **copies.contents(),
     }
     manifest = run.Manifest(
         name=spec.name,
@@ -174,48 +181,17 @@ def _first_files(
     return files, manifest
 
 
-def _place(file: Path, base: Path) -> str:
-    """Where a run keeps a module: in code/, as it stands below the spec's folder.
-
-    A run that is trained again keeps its code/ as it is; a module from elsewhere keeps its name.
-    """
-    if not file.is_relative_to(base):
-        return f"{run.CODE}/{file.name}"
-    inside = file.relative_to(base).as_posix()
-    again = (base / run.MANIFEST).is_file() and inside.startswith(f"{run.CODE}/")
-    return inside if again else f"{run.CODE}/{inside}"
-
-
-def _as_run(model: Model, code: Mapping[Path, str], *, seed: int, backend: str) -> Spec:
+def _as_run(model: Model, copies: Copies, *, seed: int, backend: str) -> Spec:
     """The spec with what was chosen written down, and its functions where their copies are."""
-
-    def moved(reference: str) -> str:
-        module, _, function = reference.rpartition(":")
-        file = module if module.endswith(".py") else f"{module.replace('.', '/')}.py"
-        copy = code.get((model.base / file).resolve())
-        return f"{copy}:{function}" if copy else reference
-
-    def moved_all(source: str | DesignSection | Mapping[str, str | Part]) -> object:
-        if isinstance(source, str):
-            return moved(source)
-        if isinstance(source, DesignSection):
-            copy = code[(model.base / source.file).resolve()]
-            return source.model_copy(update={"file": copy})
-        return {name: moved(one) if isinstance(one, str) else one for name, one in source.items()}
-
-    section = model.spec.model
-    if section is not None:
-        moved_sources = {
-            role: moved_all(source)
-            for role in _SOURCES
-            if (source := getattr(section, role)) is not None
-        }
-        section = section.model_copy(update=moved_sources)
+    section, training = model.spec.model, model.spec.training
+    if training.augment is not None:
+        training = training.model_copy(update={"augment": copies.moved(training.augment)})
     return model.spec.model_copy(
         update={
             "seed": seed,
             "backend": backend,
-            "use": tuple(moved(f"{module}:").rstrip(":") for module in model.spec.use),
-            "model": section,
+            "use": tuple(copies.moved(f"{module}:").rstrip(":") for module in model.spec.use),
+            "model": section and copies.section(section),
+            "training": training,
         }
     )

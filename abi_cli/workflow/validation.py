@@ -11,11 +11,12 @@ import numpy as np
 
 from abi_cli.errors import UsageError
 from abi_cli.listener import Listener
+from abi_cli.model.making import Work
 from abi_cli.model.streams import Purpose
 from abi_cli.run import Run
 from abi_cli.variables import Datasets, Ragged, take
 from abi_cli.workflow.request import Compute, Model
-from abi_cli.workflow.simulating import Rows, fixed_context, simulate_rows
+from abi_cli.workflow.simulating import fixed_context, simulate_rows
 from abi_cli.workflow.stored import stored_simulations
 
 if TYPE_CHECKING:
@@ -84,8 +85,8 @@ class Validation:
             stored = stored_simulations(self.data, model, seed=seed, listener=listener)
             return take(stored, slice(0, self.datasets))
         number = self.datasets or _DATASETS
-        rows = Rows(model.need_simulator(), seed, Purpose.DIAGNOSE, 0, number, fixed)
-        return simulate_rows(rows, compute=compute, listener=listener)
+        work = Work(model.need_simulator(), seed, Purpose.DIAGNOSE, fixed)
+        return simulate_rows(work, 0, number, compute=compute, listener=listener)
 
 
 USUAL_VALIDATION = Validation()

@@ -14,12 +14,13 @@ from abi_cli.data import Loaded
 from abi_cli.errors import RunError, UsageError, UserFunctionError
 from abi_cli.listener import SILENT, Listener
 from abi_cli.model.evaluation import At
+from abi_cli.model.making import Work
 from abi_cli.model.streams import Purpose
 from abi_cli.run import Run
 from abi_cli.variables import Datasets, count
 from abi_cli.workflow.request import USUAL_COMPUTE, Compute
 from abi_cli.workflow.session import Session
-from abi_cli.workflow.simulating import Rows, simulate_rows
+from abi_cli.workflow.simulating import simulate_rows
 from abi_cli.workflow.validation import context_of
 
 if TYPE_CHECKING:
@@ -252,8 +253,8 @@ def _simulated(session: Session, *, compute: Compute, listener: Listener) -> Dat
     refiner = session.refiner
     assert refiner is not None  # noqa: S101  # it was opened with one
     seed = session.run.manifest.seed
-    rows = Rows(refiner.model.need_simulator(), seed, Purpose.REFINE, 0, TESTED, {})
-    return simulate_rows(rows, compute=compute, listener=listener)
+    work = Work(refiner.model.need_simulator(), seed, Purpose.REFINE)
+    return simulate_rows(work, 0, TESTED, compute=compute, listener=listener)
 
 
 def _evidence(session: Session, rows: Datasets, *, draws: int) -> np.ndarray:

@@ -1,0 +1,231 @@
+"""Learning from a bank that may be far larger than memory.
+
+The first rows are held out: rows are drawn independently, so those are as good as any, and they
+stay the same when the bank is extended. The others are read in blocks of consecutive rows. A pass
+puts the blocks in an order of its own, reads as many as memory bears, a *pool*, and gives the rows
+of the pool in an order of its own, while the next pool is read. Where all rows fit into one pool,
+that is a permutation of all, and they are read and adapted once.
+
+    row i of the training → pass, place → pool, place → block, place → row of the bank
+
+so what is given at a place follows from the seed alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import count as counting
+from typing import Any
+
+import numpy as np
+
+from abi_cli.adapter.adapter import Adapter
+from abi_cli.bank.bank import Bank
+from abi_cli.guard.reference import MOST
+from abi_cli.model.augmenting import Augmentation
+from abi_cli.model.failures import NO_FAILURES
+from abi_cli.spec import TrainingSection
+from abi_cli.training.fitting import divided
+from abi_cli.training.sources import PILOT_ROWS, TASK_ROWS, single
+from abi_cli.variables import Datasets, concatenate, count, take
+
+MOST_HELD_OUT = 10_000
+"""Rows that validate, at most."""
+
+POOL_BYTES = 1 << 27
+"""Of the rows of a pool, as they are in the bank. Two are in memory, in single precision."""
+
+BLOCK_BYTES = 1 << 22
+"""Of a block."""
+
+AT_ONCE_BYTES = 1 << 28
+"""Of rows that are in memory as they are: a pilot, those that validate."""
+
+
+@dataclass(frozen=True)
+class BankRows:
+    """The first rows of a bank, as a model reads them.
+
+    Arguments:
+        rows: How many.
+        prepared: What is done with rows that were read, of which the first has a number.
+    """
+
+    bank: Bank
+    rows: int
+    prepared: Callable[[Datasets, int], Datasets] = lambda datasets, _start: datasets
+
+    def __len__(self) -> int:
+        return self.rows
+
+    @property
+    def bytes(self) -> int:
+        """Of a row."""
+        return max(1, self.bank.size // max(1, self.bank.rows))
+
+    def read(self, start: int, stop: int) -> Datasets:
+        """Rows start … stop − 1.
+
+        Errors:
+            DataError: A shard is damaged.
+        """
+        return self.prepared(self.bank.read(start, stop), start)
+
+    def first(self, rows: int) -> Datasets:
+        """The first ones, as many as memory bears."""
+        return self.read(0, min(self.rows, rows, max(256, AT_ONCE_BYTES // self.bytes)))
+
+    def source(
+        self, training: TrainingSection, *, seed: int, augmented: Augmentation | None = None
+    ) -> Banked:
+        """To learn from."""
+        return Banked(self, training, seed=seed, augmented=augmented)
+
+
+class Banked:
+    """Rows of a bank: an epoch is one pass over them; see the module."""
+
+    def __init__(
+        self,
+        rows: BankRows,
+        training: TrainingSection,
+        *,
+        seed: int,
+        augmented: Augmentation | None = None,
+    ):
+        self._rows, self._seed, self._augmented = rows, seed, augmented
+        _, held_out = divided(len(rows))
+        self._held_out = max(1, min(held_out, MOST_HELD_OUT, AT_ONCE_BYTES // rows.bytes))
+        self._learned = len(rows) - self._held_out
+        self._block = int(np.clip(BLOCK_BYTES // rows.bytes, 1, TASK_ROWS))
+        self._blocks = -(-self._learned // self._block)
+        self._pools = -(-self._blocks * self._block * rows.bytes // POOL_BYTES)
+        self._pools = min(max(1, self._pools), self._blocks)
+        self._whole: Datasets | None = None
+        self._ordered = lru_cache(maxsize=3)(self._order)
+        self.num_batches = self._learned // training.batch_size
+        self.stored: int | None = len(rows)
+        self.seconds, self.failures = 0.0, NO_FAILURES
+
+    def pilot(self) -> Datasets:
+        """The first of those to learn from."""
+        rows = min(self._learned, PILOT_ROWS[0], max(500, AT_ONCE_BYTES // self._rows.bytes))
+        return self._rows.read(self._held_out, self._held_out + rows)
+
+    def parts(self, adapter: Adapter, *, start: int = 0) -> Iterator[Datasets]:
+        """Pass after pass; row i is one of pass i // (those to learn from)."""
+        number, first = divmod(start, self._learned)
+        with ThreadPoolExecutor(1, thread_name_prefix="bank") as reader:
+            pools = ((p, pool) for p in counting(number) for pool in range(self._pools))
+            waiting: Future[Datasets] | None = None
+            skipped = 0
+            for at in pools:
+                size = self._sizes(at[0])[at[1]]
+                if first >= size:
+                    first -= size
+                    continue
+                coming = reader.submit(self._pool, adapter, at)
+                if waiting is not None:
+                    yield from _in_tasks(waiting.result(), skipped)
+                waiting, skipped, first = coming, first, 0
+
+    def _shares(self, number: int) -> list[np.ndarray]:
+        """The blocks of each pool of a pass."""
+        blocks = np.random.default_rng([self._seed, number + 1]).permutation(self._blocks)
+        return [np.sort(own) for own in np.array_split(blocks, self._pools)]
+
+    def _sizes(self, number: int) -> list[int]:
+        """How many rows each pool of a pass has; only the last block of all is short."""
+        lacking = self._blocks * self._block - self._learned
+        return [
+            len(own) * self._block - (lacking if own[-1] == self._blocks - 1 else 0)
+            for own in self._shares(number)
+        ]
+
+    def _order(self, number: int, pool: int) -> np.ndarray:
+        """The rows of a pool in the order of a pass, `(row,)`, counted from the first learned."""
+        own = self._shares(number)[pool]
+        rows = (own[:, None] * self._block + np.arange(self._block)).ravel()
+        rows = rows[rows < self._learned]
+        return np.random.default_rng([self._seed, number + 1, pool]).permutation(rows)
+
+    def _pool(self, adapter: Adapter, at: tuple[int, int]) -> Datasets:
+        number, pool = at
+        order = self._ordered(*at)
+        begin = number * self._learned + sum(self._sizes(number)[:pool])
+        places = begin + np.arange(len(order))
+        return self._at(adapter, order, places)
+
+    def _at(self, adapter: Adapter, rows: np.ndarray, places: np.ndarray) -> Datasets:
+        """Some of those to learn from, adapted, in an order.
+
+        Arguments:
+            places: In the training, `(row,)`.
+        """
+        if self._augmented is not None:
+            return single(adapter.forward(self._augmented(self._chosen(None, rows), places)))
+        return self._chosen(adapter, rows)
+
+    def _chosen(self, adapter: Adapter | None, rows: np.ndarray) -> Datasets:
+        """Some of those to learn from, adapted if there is an adapter, in an order."""
+        if self._pools == 1:
+            if self._whole is None:
+                self._whole = self._read(adapter, np.arange(self._blocks))
+            return take(self._whole, rows)
+        block, place = np.divmod(rows, self._block)
+        blocks = np.unique(block)
+        read = self._read(adapter, blocks)
+        return take(read, np.searchsorted(blocks, block) * self._block + place)
+
+    def _read(self, adapter: Adapter | None, blocks: np.ndarray) -> Datasets:
+        """Blocks, one after the other; only the last of all is short."""
+        parts = []
+        for block in blocks.tolist():
+            start = self._held_out + block * self._block
+            read = self._rows.read(start, min(start + self._block, len(self._rows)))
+            parts.append(read if adapter is None else single(adapter.forward(read)))
+        return concatenate(parts)
+
+    def rows(self, adapter: Adapter, index: np.ndarray) -> Datasets:
+        """Looked up again; what waits for its block may be of several passes."""
+        number, place = np.divmod(index, self._learned)
+        found = np.empty(len(index), np.int64)
+        for one in np.unique(number).tolist():
+            begin = 0
+            for pool, size in enumerate(self._sizes(one)):
+                here = (number == one) & (place >= begin) & (place < begin + size)
+                if here.any():
+                    found[here] = self._ordered(one, pool)[place[here] - begin]
+                begin += size
+        return self._at(adapter, found, index)
+
+    def facts(self) -> dict[str, Any]:
+        """Nothing: all follows from the simulations and the seed."""
+        return {}
+
+    def go_on(self, facts: Mapping[str, Any]) -> None:
+        """Nothing to take over."""
+
+    def validation(self, adapter: Adapter) -> Datasets | None:
+        """Those held out."""
+        parts = [
+            single(adapter.forward(self._rows.read(start, min(start + TASK_ROWS, self._held_out))))
+            for start in range(0, self._held_out, TASK_ROWS)
+        ]
+        return concatenate(parts)
+
+    def begin_reference(self) -> None:
+        """Nothing to begin with."""
+
+    def reference(self) -> Iterator[Datasets]:
+        """Those held out, as many as are kept of fresh ones."""
+        for start in range(0, min(self._held_out, MOST), TASK_ROWS):
+            yield self._rows.read(start, min(start + TASK_ROWS, self._held_out, MOST))
+
+
+def _in_tasks(pool: Datasets, start: int) -> Iterator[Datasets]:
+    for begin in range(start, count(pool), TASK_ROWS):
+        yield take(pool, slice(begin, begin + TASK_ROWS))

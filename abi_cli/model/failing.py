@@ -1,0 +1,90 @@
+"""Where in the space of what is drawn simulations fail.
+
+Of every scalar the values of the draws that failed are held against those of all draws: the side of
+a threshold where they lie apart the most is where Kolmogorov's and Smirnov's one-sided distance
+
+    D = max_t |F_failed(t) − F_all(t)|
+
+is reached. It is told where D is larger than chance allows (Smirnov 1939, at about 1 %).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from abi_cli.model.failures import Failure
+
+_CHANCE = 1.63
+"""Quantile of √n D at 1 %."""
+
+_APART = 0.25
+"""D from which it helps to know."""
+
+_TOLD = 3
+"""Scalars that are told of, at most."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a threshold.
+
+    Arguments:
+        above: Whether it is the upper one.
+        failed: Share of the draws that failed which lie there.
+        all: Share of all draws.
+    """
+
+    name: str
+    threshold: float
+    above: bool
+    failed: float
+    all: float
+
+    def __str__(self) -> str:
+        mark = ">" if self.above else "<"
+        threshold = f"{self.threshold:.4g}".replace("-", "−")
+        return (
+            f"{self.name} {mark} {threshold}: {self.failed:.0%} of those that failed, "
+            f"{self.all:.0%} of all"
+        )
+
+
+def sides(failures: Iterable[Failure], drawn: Mapping[str, np.ndarray]) -> list[Side]:
+    """Where most of what failed lies, and little of what is drawn; the clearest first.
+
+    Arguments:
+        drawn: Name of a scalar → its values in draws of all kinds, `(row,)`.
+    """
+    failures = list(failures)
+    found = []
+    for name, values in drawn.items():
+        parts = [failure.values[name] for failure in failures if name in failure.values]
+        failed = np.sort(np.concatenate(parts)) if parts else np.empty(0)
+        if not len(failed):
+            continue
+        # Rows that were drawn together fail together: each draw counts once.
+        bound = max(_APART, _CHANCE * np.sqrt(1 / len(parts) + 1 / len(values)))
+        at = np.unique(np.concatenate([failed, values]))
+        below = [
+            np.searchsorted(np.sort(one), at, side="right") / len(one) for one in (failed, values)
+        ]
+        apart = below[0] - below[1]
+        best = int(np.abs(apart).argmax())
+        if abs(apart[best]) < bound:
+            continue
+        after = at[min(best + 1, len(at) - 1)]
+        above, threshold = bool(apart[best] < 0), float((at[best] + after) / 2)
+        shares = [float(1 - one[best] if above else one[best]) for one in below]
+        found.append(Side(name, threshold, above, shares[0], shares[1]))
+    return sorted(found, key=lambda side: side.all - side.failed)
+
+
+def where(failures: Iterable[Failure], drawn: Mapping[str, np.ndarray]) -> str:
+    """The same in words."""
+    found = sides(failures, drawn)[:_TOLD]
+    if not found:
+        return "they fail all over the prior"
+    return "they fail most where " + "; where ".join(map(str, found))
