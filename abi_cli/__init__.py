@@ -25,7 +25,7 @@ A map of the package. A file imports only from lines below its own, or from its 
     registry, variables, spreads, ranges, listener, placing
     digests, digits, hashing, harmless, finite, memory, whole, errors
 
-and data goes one way:
+`pages/` holds the manual, Markdown that `abi explain` shows. Data goes one way:
 
     spec → simulate → adapt → pad → (summary → inference) learn → run folder
          → sample → inverse adapt → draws → diagnose

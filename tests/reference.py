@@ -60,8 +60,8 @@ def _table(rows: list[tuple[str, str]]) -> list[str]:
 
 def _row(parameter: Any) -> tuple[str, str]:
     if parameter.param_type_name == "argument":
-        return f"`{_argument(parameter)}`", _escaped(parameter.help)
-    names = ", ".join(f"`{name}`" for name in parameter.opts)
+        return f"`{_escaped(_argument(parameter))}`", _escaped(parameter.help)
+    names = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
     value = "" if parameter.is_flag else f" `{parameter.metavar}`"
     text = _escaped(parameter.help)
     if parameter.default not in (None, False, "") and not parameter.is_flag:

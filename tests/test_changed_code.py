@@ -24,6 +24,7 @@ def begun(tmp_path_factory):
     lay_out(folder)
     stopped = abi("train", folder / "spec.yaml", "-o", folder / "run", "-j", 0, *MOMENT)
     assert stopped.exit_code == 75, stopped.output
+    assert "stopped: by --max-time" in stopped.stderr
     return folder / "run"
 
 
@@ -137,20 +138,21 @@ def test_code_is_accepted_only_where_a_training_goes_on():
     assert "Expected SPEC, or --resume RUN with --accept-changed-code" in anew.stderr
 
 
-@pytest.mark.parametrize(
-    "variables",
-    [
-        {"ABI_SEED": "7"},
-        {"ABI_BACKEND": "jax"},
-        {"ABI_JOBS": "1", "ABI_DEVICE": "cpu", "ABI_PROGRESS": "plain", "ABI_JSON": "1"},
-        {"ABI_QUIET": "1", "ABI_VERBOSE": "1", "ABI_TRACEBACK": "1"},
-    ],
-    ids=" ".join,
-)
-def test_the_environment_holds_defaults_which_keep_no_training_from_going_on(
-    variables, run, monkeypatch
-):
-    for name, value in variables.items():
+DEFAULTS = {
+    "ABI_SEED": "7",
+    "ABI_BACKEND": "jax",
+    "ABI_JOBS": "1",
+    "ABI_DEVICE": "cpu",
+    "ABI_PROGRESS": "plain",
+    "ABI_JSON": "1",
+    "ABI_VERBOSE": "1",
+    "ABI_TRACEBACK": "1",
+    "ABI_QUIET": "1",
+}
+
+
+def test_the_environment_holds_defaults_which_keep_no_training_from_going_on(run, monkeypatch):
+    for name, value in DEFAULTS.items():
         monkeypatch.setenv(name, value)
     goes_on(run)
     after = manifest(run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 import abi_cli
 from abi_cli import run as runs
 from abi_cli import workflow
+from abi_cli.digests import digest
 from abi_cli.run import open_run, room
 from abi_cli.spec import parse_spec
 from tests.cli import ANSCOMBE, SMALL, SPECS, abi, abi_process, shell
@@ -280,6 +282,22 @@ def test_python_takes_tables(small_run):
     assert beta.shape == (1, 10, 2)
     at = {"beta[0]": beta[0, :, 0], "beta[1]": beta[0, :, 1], "sigma": np.ones(10)}
     assert np.isfinite(posterior.log_prob(table, at)).all()
+
+
+def test_networks_are_opened_once_and_anew_when_their_file_is_another(small_run, tmp_path):
+    run = shutil.copytree(small_run, tmp_path / "run")
+    first = abi_cli.load(run).networks
+    assert abi_cli.load(run).networks is first
+    from abi_cli.run import archive
+
+    changed = archive.load_approximator(run / "model.keras")
+    changed.set_weights([weight + 1 for weight in changed.get_weights()])
+    archive.save_approximator(changed, run / "model.keras")
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["hashes"]["model.keras"] = digest(run / "model.keras")
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    again = abi_cli.load(run).networks
+    np.testing.assert_array_equal(again.get_weights()[0], first.get_weights()[0] + 1)
 
 
 def test_python_has_the_commands_as_functions(small_run, tmp_path):

@@ -395,3 +395,14 @@ class TestReplicated:
         assert (found.p < 0.05).mean() > 0.9
         assert (found.adjusted[:, 1] < 0.05).mean() > 0.9  # the sd
         assert (found.each <= 1).all()
+
+
+def test_a_mean_that_was_taken_out_is_zero_whatever_rounding_leaves():
+    data = pairs(50, np.random.default_rng(3))
+    x, sizes = data["x"].values, data["x"].row_size
+    starts = np.cumsum(sizes) - sizes
+    centred = x - np.repeat(np.add.reduceat(x, starts) / sizes, sizes)
+    assert np.add.reduceat(centred, starts).any()  # off zero by rounding
+    table = PLAIN.statistics({**data, "x": Ragged(centred, sizes)})
+    assert not table.numbers[:, table.names.index("mean of x")].any()
+    assert PLAIN.statistics(data).numbers[:, table.names.index("mean of x")].all()

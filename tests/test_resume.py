@@ -29,6 +29,7 @@ from abi_cli.training.state import State
 from abi_cli.training.watch import Start
 from abi_cli.variables import count, take
 from tests import engine
+from tests.cli import light
 
 SPEC = """
 name: toy
@@ -80,17 +81,17 @@ def training_of(folder, *, stop=None, go_on=True, epochs=None, text=SPEC, every=
         state = state and state.extended(epochs, parts)
         training = spec.training.model_copy(update={"epochs": epochs})
         spec = spec.model_copy(update={"training": training})
-    return loop.train(
-        loop.Plan(
-            spec=spec,
-            source=Stored(sets, spec.training, seed=7),
-            describe=lambda _: engine.LAYOUT,
-            seed=7,
-            keeping=keeping.Keeping(folder, every=every, history=lambda _: None),
-            state=state,
-            stop=stop or stopping.Stop(),
-        )
+    plan = loop.Plan(
+        spec=spec,
+        source=Stored(sets, spec.training, seed=7),
+        describe=lambda _: engine.LAYOUT,
+        seed=7,
+        keeping=keeping.Keeping(folder, every=every, history=lambda _: None),
+        state=state,
+        stop=stop or stopping.Stop(),
     )
+    with light():
+        return loop.train(plan)
 
 
 def without_seconds(history):

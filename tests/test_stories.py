@@ -21,7 +21,7 @@ SHORT = {
         *("-s", "training.batch_size=32", "-j", "0"),
     ],
     "diagnose": ["--datasets", "20", "-n", "20", "-j", "0"],
-    "predict": ["-j", "0"],
+    "predict": ["-n", "5", "-j", "0"],
     "report": ["-n", "100", "-j", "0"],
 }
 """What makes a command short, for all that it does."""
@@ -79,11 +79,11 @@ def test_the_data_of_a_story_fit_its_model(name):
     assert "unlike" not in result.output
 
 
-def test_an_outbreak_can_be_followed(clone):
-    typed = [line for line in commands(story("outbreak")) if "--check" not in line]
-    said = followed(typed)
+def test_an_outbreak_can_be_followed_to_its_draws(clone):
+    quick = ("abi train", "abi sample", "abi summary")
+    said = followed([line for line in commands(story("outbreak")) if line.startswith(quick)])
     assert "R0" in said
-    assert {"outbreak.nc", "outbreak.png", "outbreak.html"} <= {p.name for p in clone.iterdir()}
+    assert (clone / "outbreak.nc").exists()
 
 
 @pytest.mark.soak

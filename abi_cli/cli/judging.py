@@ -100,7 +100,7 @@ def diagnose(
         bool,
         typer.Option(
             "--refine",
-            help="Hold posteriors against refined ones, too, by the run's log_likelihood.",
+            help="Compare with refined posteriors, too (executes the run's log_likelihood).",
         ),
     ] = False,
     near: Annotated[
@@ -245,7 +245,7 @@ def compare(
         typer.Option(
             "--observed",
             metavar="FILE",
-            help="Real data: which model predicts their members, by log_likelihood.",
+            help="Real data: which model predicts them best (needs log_likelihood)?",
         ),
     ] = None,
     evidence: Annotated[

@@ -68,8 +68,8 @@ def read_independent(files: Sequence[Path], *, seed: int) -> Independent:
         expected = {n: value.shape[:2] + value.shape[3:] for n, value in first.values.items()}
         if shapes != expected:
             raise DataError(
-                f"expected the same parameters, chains and draws as {files[0]}: {_told(expected)}; "
-                f"got {_told(shapes)}",
+                f"expected the same parameters, chains and draws as {files[0]}: "
+                f"{_in_words(expected)}; got {_in_words(shapes)}",
                 place=str(file),
             )
     labels = tuple(label for part in parts for label in part.labels)
@@ -253,5 +253,5 @@ def _effective(values: dict[str, np.ndarray]) -> np.ndarray:
     return np.where(np.isfinite(found), found, spread.shape[0] * spread.shape[1])
 
 
-def _told(shapes: dict[str, tuple[int, ...]]) -> str:
+def _in_words(shapes: dict[str, tuple[int, ...]]) -> str:
     return ", ".join(f"{name} {shape}" for name, shape in shapes.items())

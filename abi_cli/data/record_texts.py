@@ -104,13 +104,13 @@ def _of_draws(header: DrawHeader) -> Callable[[DrawBlock], Iterator[str]]:
             values: dict[str, Iterable[str]]
             values = {name: map(_list, _in_text(v)) for name, v in draws.values.items()}
             if draws.scores or draws.told:
-                values[SCORES] = map(_in_json, _told(draws))
+                values[SCORES] = map(_in_json, _known_beside(draws))
             yield from _objects(draws.labels, values)
 
     return texts
 
 
-def _told(draws: Draws) -> Iterator[dict[str, float | None]]:
+def _known_beside(draws: Draws) -> Iterator[dict[str, float | None]]:
     """What else is known of each data set and its posterior."""
     for row in range(len(draws.labels)):
         both = {**draws.scores, **draws.told}

@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator
 
 from abi_cli.diagnostics import measures, style
 from abi_cli.diagnostics.bands import Band, ecdf_at, ecdf_band, histogram_band, histogram_bins
-from abi_cli.diagnostics.reach import beyond, reach, told
+from abi_cli.diagnostics.reach import beyond, reach, unshown
 from abi_cli.diagnostics.scalars import Summary
 from abi_cli.digits import fixed
 
@@ -54,7 +54,7 @@ def recovery(summary: Summary, labels: Sequence[str], *, remark: str = "") -> Fi
         covered = np.mean(
             (summary.low[k] <= summary.truth[k]) & (summary.truth[k] <= summary.high[k])
         )
-        style.note(axes, f"r = {correlation[k]:.3f}\n{100 * covered:.0f} % covered{told(lost)}")
+        style.note(axes, f"r = {correlation[k]:.3f}\n{100 * covered:.0f} % covered{unshown(lost)}")
         if len(labels) > 4:  # both axes have the same ticks: once is enough where space is short
             axes.tick_params(labelleft=False)
     return grid.figure
@@ -233,7 +233,7 @@ def z_score_contraction(summary: Summary, labels: Sequence[str], *, remark: str 
         axes.set_yticks(np.arange(-2 * (top // 2), top, 2))
         lost = max(beyond((left, 1.04), contractions[k]), beyond((-top, top), scores[k]))
         middle, spread = np.median(contractions[k]), fixed(scores[k].std(ddof=1), 2)
-        style.note(axes, f"contraction {middle:.2f}\nsd of z {spread}{told(lost)}")
+        style.note(axes, f"contraction {middle:.2f}\nsd of z {spread}{unshown(lost)}")
         _share_labels(grid, k)
     return grid.figure
 

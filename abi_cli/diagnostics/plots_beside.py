@@ -38,17 +38,17 @@ def _covariate(found: Beside) -> str:
 
 
 def _draw(found: Beside, covariate: str) -> Figure:
-    width, height = 6.2, 4.6
+    width = 6.2
     lines = style.wrapped(
         f"{found.told()} A point is a data set; the higher, the farther its posterior is from the "
         "exact one.",
         width - 2 * style.MARGIN,
     )
-    figure = Figure(figsize=(width, height + 0.16 * len(lines)))
+    height = 3.5 + style.heading_height(lines)
+    figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     style.heading(figure, title="Beside exact posteriors", lines=lines)
-    total = height + 0.16 * len(lines)
-    axes = figure.add_axes((0.85 / width, 0.95 / total, 4.9 / width, 2.7 / total))
+    axes = figure.add_axes((0.85 / width, 0.6 / height, 4.9 / width, 2.7 / height))
     values = found.covariates[covariate]
     for how, color in _COLORS.items():
         rows = np.array([one == how for one in found.how])
@@ -61,7 +61,7 @@ def _draw(found: Beside, covariate: str) -> Figure:
     low, high = np.quantile(values, (0.02, 0.98))
     if low > 0 and high > 30 * low:
         axes.set_xscale("log")
-    axes.set_xlabel(style.printable(covariate))
+    axes.set_xlabel(covariate.replace("$", r"\$"))
     axes.set_ylabel("nats from exact, at least")
     style.legend(figure, axes.get_legend_handles_labels()[0])
     return figure

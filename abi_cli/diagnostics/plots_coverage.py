@@ -17,7 +17,7 @@ from matplotlib.patches import Patch
 from abi_cli.diagnostics import style
 from abi_cli.diagnostics.bands import Band, ecdf_at, ecdf_band
 from abi_cli.diagnostics.points import Estimate
-from abi_cli.diagnostics.reach import beyond, reach, told
+from abi_cli.diagnostics.reach import beyond, reach, unshown
 from abi_cli.diagnostics.scalars import Summary
 
 MOST_INTERVALS = 60
@@ -190,7 +190,7 @@ def intervals(summary: Summary, labels: Sequence[str], *, remark: str = "") -> F
         pad = 0.04 * (most - least) or 0.5
         axes.set_ylim(least - pad, most + pad)
         if lost := beyond((least, most), low, high, truth):
-            style.note(axes, told(lost).strip())
+            style.note(axes, unshown(lost).strip())
         style.plain_ticks(axes)
         axes.set_xticks([])
     handles = [

@@ -21,6 +21,6 @@ def beyond(limits: tuple[float, float], *values: np.ndarray) -> int:
     return int(np.any([(own < limits[0]) | (own > limits[1]) for own in values], axis=0).sum())
 
 
-def told(number: int) -> str:
+def unshown(number: int) -> str:
     """A line for a note on a picture; empty where all is shown."""
     return f"\n{number:,} beyond" if number else ""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from abi_cli.guard.relations import MOST_OTHERS, quartile_width, relations
+from abi_cli.spreads import RESOLUTION
 from abi_cli.statistics.members import Members, chunks, known, mean_of, moments_of
 from abi_cli.variables import Datasets, Layout, Ragged, Value, Variable, count, share_missing
 
@@ -235,7 +236,9 @@ def _alone(column: _Column, *, observed: bool) -> dict[str, np.ndarray]:
     mean, variance = moments_of(v, there)
     sd = np.sqrt(variance)
     some, two = np.where(n > 0, 1.0, np.nan), np.where(n > 1, 1.0, np.nan)
-    found = {f"mean of {name}": some * mean}
+    size = np.abs(v).max(axis=1, initial=0.0)
+    resolved = np.abs(mean) > RESOLUTION * size  # a mean that was taken out leaves rounding
+    found = {f"mean of {name}": some * np.where(resolved, mean, 0.0)}
     if column.binary:
         return found
     found[f"sd of {name}"] = two * np.where(_same(x), 0.0, sd)

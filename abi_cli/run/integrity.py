@@ -232,10 +232,10 @@ def refuse_odd(layout: Layout) -> None:
         if not variable.name.isidentifier() or names.count(variable.name) > 1:
             raise ValueError(f"expected each variable once, by a name; got {variable.name!r}")
         if min(sizes, default=0) < 0 or math.prod(sizes) > MOST_ELEMENTS:
-            raise ValueError(f"expected the shape of {variable.name}; got {_told(sizes)}")
+            raise ValueError(f"expected the shape of {variable.name}; got {_in_words(sizes)}")
         if len(variable.ranges) not in (0, math.prod(sizes)):
             raise ValueError(f"expected a range for each element of {variable.name}")
 
 
-def _told(sizes: Iterable[int]) -> str:
+def _in_words(sizes: Iterable[int]) -> str:
     return " × ".join(f"{size:.6g}" for size in sizes)

@@ -60,7 +60,7 @@ def without_calls(problems: Iterable[Problem]) -> list[Problem]:
         key = (place.source.name, place.line, call.start())
         if key not in told:
             told.add(key)
-            kept.append(_told(problem.path, call, place))
+            kept.append(_problem_of(problem.path, call, place))
     return kept
 
 
@@ -72,7 +72,7 @@ def _call_at(place: Position) -> re.Match[str] | None:
     return None
 
 
-def _told(path: Path, call: re.Match[str], place: Position) -> Problem:
+def _problem_of(path: Path, call: re.Match[str], place: Position) -> Problem:
     name = _ours(call[1])
     at = replace(place, column=call.start() + 1, width=call.end() - call.start())
     known = registry.names(_KIND)

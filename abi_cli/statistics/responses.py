@@ -11,6 +11,17 @@ Mean and variance are what is fitted, whatever y is: of choices and counts the s
 their quasi-likelihood (McCullagh & Nelder 1989, Generalized linear models, chapter 9).
 
 Regressors are columns whose own mean and spread do not depend on θ over the pilot.
+
+Of the worst parameter, without and with it: median error of the mean, that of nine in ten, in exact
+sds, and KL per parameter. Of the last two the first is not in the panel, the second was kept aside.
+
+    psychometric   0.07  0.21  0.026      0.06  0.20  0.029
+    wide_line      0.07  0.21  0.050      0.05  0.15  0.036
+    decay          0.19  0.85  0.166      0.07  0.33  0.075    a e^(−kt) + c, 8 to 30 (t, y)
+
+For `quadratic`, `logistic`, `zeros` and a gamma regression, where families that are exact say it
+already, it added nothing to the density of the pilot's parameters and was left out. It costs 4 s of
+fitting, and 40 µs a data set of 20 members.
 """
 
 from __future__ import annotations

@@ -22,10 +22,10 @@ ROWS = 1_000
 SECONDS = 3.0
 
 
-def disagreement_told(
+def density_error(
     density: LogDensity, adapter: Adapter, layout: Layout, rows: Datasets, *, seed: int
 ) -> UserFunctionError | None:
-    """What is wrong with a density, as an error; None where nothing is, or it can't be told.
+    """The error of a density that is not the simulator's; None where it is, or it can't be told.
 
     It can't where values may be missing, where the prior's density isn't known, and where the
     density takes parameters that the networks don't learn.
@@ -115,6 +115,6 @@ def refuse_disagreement(
     rows = rehearsed(
         simulator, seed=seed, purpose=Purpose.REFINE, rows=ROWS, seconds=SECONDS, listener=listener
     )
-    error = disagreement_told(density, adapter, layout, rows, seed=seed)
+    error = density_error(density, adapter, layout, rows, seed=seed)
     if error is not None:
         raise error

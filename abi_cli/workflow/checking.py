@@ -27,7 +27,7 @@ from abi_cli.variables import (
     element_names,
     take,
 )
-from abi_cli.workflow.agreeing import disagreement_told
+from abi_cli.workflow.agreeing import density_error
 from abi_cli.workflow.findings import (
     Finding,
     Severity,
@@ -261,7 +261,7 @@ def _density_findings(
     density = model.judged.density
     if density is None or adapter is None:
         return []
-    told = disagreement_told(density, adapter, layout, rows, seed=seed)
+    told = density_error(density, adapter, layout, rows, seed=seed)
     return [] if told is None else [Finding(Severity.warning, told.message, told.hint or "")]
 
 
