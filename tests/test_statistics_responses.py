@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from abi_cli.statistics import Statistics, responses
+from abi_cli.statistics import Statistics, response_learning
 from abi_cli.statistics.groups import groups_of
 from abi_cli.statistics.members import padded
 from abi_cli.statistics.responses import Responses
@@ -38,7 +38,7 @@ def fitted(theta, data):
 @pytest.fixture(scope="module")
 def learned():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(responses, "STEPS", 2_500)
+        patch.setattr(response_learning, "STEPS", 2_500)
         theta, data = bent()
         return theta, data, fitted(theta, data)
 
@@ -87,7 +87,7 @@ def test_order_and_company_of_members_and_gaps_change_nothing(learned):
 
 
 def test_what_is_straight_needs_none_and_what_is_kept_comes_back(monkeypatch):
-    monkeypatch.setattr(responses, "STEPS", 1_000)
+    monkeypatch.setattr(response_learning, "STEPS", 1_000)
     assert fitted(*bent(curve=lambda x: x)) is None
     theta, data = bent()
     unrelated = {**data, "y": data["x"]}

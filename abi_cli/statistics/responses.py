@@ -33,46 +33,26 @@ from typing import Any
 import numpy as np
 
 from abi_cli.statistics import nets, scoring
-from abi_cli.statistics.columns import Bent, Column, column_from, column_to
-from abi_cli.statistics.members import Members, chunks, known, moments_of, tamed
-from abi_cli.statistics.surface import FAR, fitted, line, steepness, terms
+from abi_cli.statistics.columns import Column, column_from, column_to
+from abi_cli.statistics.members import Members, chunks, known
+from abi_cli.statistics.response_learning import (
+    LOUDEST,
+    bends,
+    bounded,
+    drawn_by,
+    features_of,
+    members_of,
+    regressor_of,
+    response_of,
+    trained,
+)
+from abi_cli.statistics.surface import FAR, steepness, terms
 from abi_cli.variables import Datasets, Value
 
 MOST_REGRESSORS = 4
 MOST_RESPONSES = 3
 MOST_MEMBERS = 400
 """On average; of more, quantities by regressor tell as much."""
-
-FEATURES = 8
-"""Outputs of the network of regressors."""
-
-NARROW = 16
-"""Width of the network of regressors, which is asked at every member."""
-
-HIDDEN = 32
-BEYOND = 5.0
-"""Units of a regressor that count in full."""
-
-TOLD = 0.01
-"""Share of a column's mean or log spread that θ has to explain for it to be a response."""
-
-TESTED = 40_000
-"""Members on which it is seen whether anything bends."""
-
-BENDS = 120
-"""Random functions of regressors and parameters that a straight model is held against."""
-
-LEAST_GAIN = 0.004
-"""What they have to add to the log density of a member, in nats."""
-
-STEPS = 8_000
-RATE = 4e-3
-SETS = 64
-EACH = 8
-"""Data sets and members of each in a step of training."""
-
-SURPRISE = 8.0
-"""Largest standardized residual in a step of training."""
 
 LIBRARY = 512
 """Parameters among which a start is looked for."""
@@ -120,7 +100,7 @@ class Responses:
             columns: Those of the group that vary.
             theta: `(dataset, dim)`.
         """
-        drawn = _drawn(names, columns, data, theta)
+        drawn = drawn_by(names, columns, data, theta)
         regressors = tuple(c for c, d in zip(columns, drawn, strict=True) if not d)
         responses = tuple(c for c, d in zip(columns, drawn, strict=True) if d)
         if not (1 <= len(regressors) <= MOST_REGRESSORS and 1 <= len(responses) <= MOST_RESPONSES):
@@ -128,10 +108,10 @@ class Responses:
         scale = np.maximum(theta.std(axis=0), 1e-12)
         location = theta.mean(axis=0)
         t = np.clip((theta - location) / scale, -FAR, FAR)
-        owner, x, y = _members(names, regressors, responses, data)
-        if len(owner) > MOST_MEMBERS * len(theta) or not _bends(t, owner, x, y):
+        owner, x, y = members_of(names, regressors, responses, data)
+        if len(owner) > MOST_MEMBERS * len(theta) or not bends(t, owner, x, y):
             return None
-        trunk, branch, quadratic = _trained(t, owner, x, y)
+        trunk, branch, quadratic = trained(t, owner, x, y)
         library = t[:LIBRARY]
         return cls(
             tuple(names), regressors, responses, location, scale, trunk, branch, quadratic, library
@@ -161,12 +141,12 @@ class Responses:
         return np.concatenate(told, axis=1)
 
     def _observed(self, members: Members) -> _Observed:
-        x = np.stack([_regressor(c, members) for c in self.regressors], axis=2)
-        y = np.stack([_response(c, members) for c in self.responses], axis=2)
+        x = np.stack([regressor_of(c, members) for c in self.regressors], axis=2)
+        y = np.stack([response_of(c, members) for c in self.responses], axis=2)
         y, there = known(np.where(np.isfinite(x).all(axis=2)[:, :, None], y, np.nan))
         x = np.nan_to_num(x)
         flat = x.reshape(-1, x.shape[2])
-        features = _features(flat, nets.activations(self.trunk, flat)[-1])
+        features = features_of(flat, nets.activations(self.trunk, flat)[-1])
         features = features.reshape(*x.shape[:2], -1)
         return _Observed(self, features, y, there)
 
@@ -174,7 +154,7 @@ class Responses:
         """The likeliest of the library, were the noise as in its middle at all members."""
         c, louder = self.coefficients(self.library)  # (entry, response, feature)
         some = of.features.reshape(-1, of.features.shape[2])[:4_096].mean(axis=0)
-        log_variance = _bounded(louder @ some)
+        log_variance = bounded(louder @ some)
         precision = np.exp(-log_variance)
         k = c.shape[2]
         i, j = np.triu_indices(k)
@@ -278,7 +258,7 @@ class _Observed:
     def cost(self, t: np.ndarray) -> np.ndarray:
         """−2 log density of parameters, `(batch,)`."""
         mean, log_variance = (self._along(c) for c in self.of.coefficients(t))
-        log_variance = _bounded(log_variance)
+        log_variance = bounded(log_variance)
         fit = self.there * ((self.y - mean) ** 2 * np.exp(-log_variance) + log_variance)
         return np.asarray(fit.sum(axis=(1, 2)) + (t**2).sum(axis=1))
 
@@ -287,7 +267,7 @@ class _Observed:
         parts = self.of.coefficients_and_slopes(t)
         mean, log_variance, steep, louder = (self._along(c) for c in parts)
         inside = np.abs(log_variance) < LOUDEST
-        log_variance = _bounded(log_variance)
+        log_variance = bounded(log_variance)
         weight = self.there * np.exp(-log_variance)
         r = self.y - mean
         batch, _, dim = steep.shape[:3]
@@ -307,7 +287,7 @@ class _Observed:
         """Log rms residual, and of standardized ones log rms and largest, `(batch, statistic)`."""
         mean, log_variance = (self._along(c) for c in self.of.coefficients(t))
         r = np.abs(self.y - mean) * self.there
-        z = r * np.exp(-0.5 * _bounded(log_variance))
+        z = r * np.exp(-0.5 * bounded(log_variance))
         n = np.maximum(self.there.sum(axis=1), 1.0)
         return np.concatenate(
             [
@@ -319,183 +299,6 @@ class _Observed:
         )
 
 
-LOUDEST = 14.0
-
-
-def _bounded(log_variance: np.ndarray) -> np.ndarray:
-    return np.clip(log_variance, -LOUDEST, LOUDEST)
-
-
 def _halves(c: np.ndarray, responses: int) -> tuple[np.ndarray, np.ndarray]:
     shaped = c.reshape(*c.shape[:-1], 2, responses, -1)
     return shaped[..., 0, :, :], shaped[..., 1, :, :]
-
-
-def _regressor(column: Column, members: Members) -> np.ndarray:
-    return tamed(_in_units(column, members), BEYOND)
-
-
-def _response(column: Column, members: Members) -> np.ndarray:
-    return _in_units(column, members)
-
-
-def _in_units(column: Column, members: Members) -> np.ndarray:
-    return Bent(column).scaled(members) if column.bends else column.scaled(members)
-
-
-def _features(x: np.ndarray, told: np.ndarray) -> np.ndarray:
-    return np.concatenate([line(x), told], axis=1)
-
-
-def _drawn(
-    names: Sequence[str], columns: Sequence[Column], data: Datasets, theta: np.ndarray
-) -> list[bool]:
-    """Which columns' mean or spread goes with parameters."""
-    location, scale = theta.mean(axis=0), np.maximum(theta.std(axis=0), 1e-12)
-    x = terms(np.clip((theta - location) / scale, -FAR, FAR))
-    parts: list[list[np.ndarray]] = [[] for _ in columns]
-    for _, members in chunks(data, names):
-        for k, column in enumerate(columns):
-            mean, variance = moments_of(*known(_in_units(column, members)))
-            parts[k].append(np.stack([mean, np.log(variance + 1e-6)], axis=1))
-    half = len(theta) // 2
-    found = []
-    for column, of in zip(columns, parts, strict=True):
-        y = np.concatenate(of)
-        w = np.ones_like(y[:half])
-        left = y[half:] - x[half:] @ fitted(x[:half], y[:half], w)
-        share = 1 - (left**2).mean(axis=0) / np.maximum(y[half:].var(axis=0), 1e-12)
-        found.append(column.response and bool((share > TOLD).any()))
-    return found
-
-
-def _members(
-    names: Sequence[str],
-    regressors: Sequence[Column],
-    responses: Sequence[Column],
-    data: Datasets,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of all data sets one below the other: whose it is, regressors and responses.
-
-    Only those of which all is known.
-    """
-    parts = []
-    for rows, members in chunks(data, names):
-        x = np.stack([_regressor(c, members) for c in regressors], axis=2)
-        y = np.stack([_response(c, members) for c in responses], axis=2)
-        there = np.isfinite(x).all(axis=2) & np.isfinite(y).all(axis=2)
-        owner = np.broadcast_to(np.arange(rows.start, rows.stop)[:, None], there.shape)
-        parts.append((owner[there], x[there], y[there]))
-    owner, x, y = (np.concatenate(a) for a in zip(*parts, strict=True))
-    return owner, x, y
-
-
-def _bends(t: np.ndarray, owner: np.ndarray, x: np.ndarray, y: np.ndarray) -> bool:
-    """Whether anything is not straight in the regressors, given the parameters."""
-    rng = np.random.default_rng(2)
-    rows = rng.permutation(len(owner))[:TESTED]
-    t, x, y = t[owner[rows]], x[rows], y[rows]
-    straight = _products(terms(t), line(x))
-    both = np.concatenate([t, x], axis=1)
-    weights = rng.normal(0, 1.0, (both.shape[1], BENDS)) / np.sqrt(t.shape[1])
-    bends = np.tanh(both @ weights + rng.normal(0, 1, BENDS))
-    rich = np.concatenate([straight, bends], axis=1)
-    level = line(t)
-    half = len(rows) // 2
-    for v in range(y.shape[1]):
-        one = np.ones((half, 1))
-        own = y[:, v : v + 1]
-        left = own - rich @ fitted(rich[:half], own[:half], one)
-        distance = np.log(left**2 + 1e-9)
-        by_level = level @ fitted(level[:half], distance[:half], one)
-        w = np.exp(-np.clip(by_level, -20, 20))
-        of = [
-            (w[half:] * (own - d @ fitted(d[:half], own[:half], w[:half]))[half:] ** 2).mean()
-            for d in (straight, rich)
-        ]
-        if 0.5 * np.log(of[0] / of[1]) > LEAST_GAIN:
-            return True
-        noisy = [
-            ((distance - d @ fitted(d[:half], distance[:half], one))[half:] ** 2).mean()
-            for d in (level, _products(level, line(x)))
-        ]
-        if 0.5 * np.log(noisy[0] / noisy[1]) > LEAST_GAIN:
-            return True
-    return False
-
-
-def _products(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return (a[:, :, None] * b[:, None, :]).reshape(len(a), -1)
-
-
-def _trained(
-    t: np.ndarray, owner: np.ndarray, x: np.ndarray, y: np.ndarray
-) -> tuple[nets.Layers, nets.Layers, np.ndarray]:
-    """Trunk, branch and quadratic, by Adam on the members' log density."""
-    rng = np.random.default_rng(3)
-    inputs, responses = x.shape[1], y.shape[1]
-    width = 1 + inputs + FEATURES
-    outputs = 2 * responses * width
-    *rest, last = nets.begun(rng, inputs, FEATURES, NARROW)
-    trunk = (*rest, rng.normal(0, 1 / np.sqrt(NARROW), last.shape))
-    branch = nets.begun(rng, t.shape[1], outputs, HIDDEN)
-    quadratic = _begun(t, owner, x, y, width)
-    adam = nets.Adam([*trunk, *branch, quadratic], rate=RATE, steps=STEPS)
-    order = np.argsort(owner, kind="stable")
-    owner, x, y = owner[order], x[order], y[order]
-    first = np.searchsorted(owner, np.arange(len(t)))
-    size = np.searchsorted(owner, np.arange(len(t)), side="right") - first
-    some = np.flatnonzero(size)
-    for _ in range(STEPS):
-        sets = some[rng.integers(0, len(some), SETS)]
-        rows = (first[sets][:, None] + rng.integers(0, size[sets][:, None], (SETS, EACH))).ravel()
-        adam.step(_gradients(trunk, branch, quadratic, t[sets], x[rows], y[rows]))
-    return trunk, branch, quadratic
-
-
-def _begun(
-    t: np.ndarray, owner: np.ndarray, x: np.ndarray, y: np.ndarray, width: int
-) -> np.ndarray:
-    """The quadratic of a model that is straight in the regressors, by least squares."""
-    rng = np.random.default_rng(4)
-    rows = rng.permutation(len(owner))[:TESTED]
-    basis, inputs = terms(t[owner[rows]]), x.shape[1]
-    design, one = _products(basis, line(x[rows])), np.ones((len(rows), 1))
-    coefficients = fitted(design, y[rows], one)
-    left = np.log((y[rows] - design @ coefficients) ** 2 + 1e-9) + 1.27
-    louder = fitted(line(t[owner[rows]]), left, one)
-    quadratic = np.zeros((basis.shape[1], 2, y.shape[1], width))
-    quadratic[:, 0, :, : 1 + inputs] = coefficients.reshape(
-        basis.shape[1], 1 + inputs, -1
-    ).transpose(0, 2, 1)
-    quadratic[: len(louder), 1, :, 0] = louder
-    return quadratic.reshape(len(quadratic), -1)
-
-
-def _gradients(
-    trunk: nets.Layers,
-    branch: nets.Layers,
-    quadratic: np.ndarray,
-    t: np.ndarray,
-    x: np.ndarray,
-    y: np.ndarray,
-) -> list[np.ndarray]:
-    """Slopes of the mean minus log density of members of a few data sets."""
-    sets, rows = len(t), len(x)
-    of_x, of_t, basis = nets.activations(trunk, x), nets.activations(branch, t), terms(t)
-    features = _features(x, of_x[-1]).reshape(sets, rows // sets, -1)
-    c = basis @ quadratic + of_t[-1]
-    c = c.reshape(sets, -1, features.shape[2])  # (set, 2 × response, feature)
-    told = features @ c.transpose(0, 2, 1)
-    responses = y.shape[1]
-    log_variance = _bounded(told[:, :, responses:])
-    r = (y.reshape(sets, -1, responses) - told[:, :, :responses]) * np.exp(-0.5 * log_variance)
-    r = np.clip(r, -SURPRISE, SURPRISE)
-    slope = np.concatenate([-r * np.exp(-0.5 * log_variance), 0.5 * (1 - r**2)], axis=2) / rows
-    of_c = (slope.transpose(0, 2, 1) @ features).reshape(sets, -1)
-    of_features = (slope @ c).reshape(rows, -1)[:, 1 + x.shape[1] :]
-    return [
-        *nets.gradients(trunk, x, of_x[0], of_x[1], of_features),
-        *nets.gradients(branch, t, of_t[0], of_t[1], of_c),
-        basis.T @ of_c,
-    ]
