@@ -24,13 +24,13 @@ from abi_cli.workflow.request import Compute
 from abi_cli.workflow.session import Session
 from abi_cli.workflow.simulating import simulate_rows
 
-DRAWS = 500
+DRAWS = 250
 """Of each posterior, made from the same noise."""
 
 TOGETHER = 32
 """Posteriors at once."""
 
-SETS, MEMBERS = 60, 6_000
+SETS, MEMBERS = 60, 4_000
 """Simulated sets that a maximum is held against; fewer where they have many members in all."""
 
 FEWEST = 3
