@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# As in commands: beside other work, threads that wait for each other take longer than one alone.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("abi", deadline=None)
 settings.load_profile("abi")
