@@ -42,6 +42,13 @@ LEAST_GAIN = 0.02
 LEAST_SHARE = 0.01
 """And that as a share of what all families add."""
 
+LEAST_OF_SURFACES = 0.05
+"""What surfaces of responses have to add, as a share of what all families do: they cost as much as
+these together. On a survival model, where they add 3 % in the pilot, posteriors were as near without
+them (worst means 0.12 sds off, 0.10 with them; KL per parameter 0.020, 0.029), and the whole process
+took 218 s instead of 319 s. They add 6 % on psychometric curves, 80 % on `decay`.
+"""
+
 HEAVY = 3.0
 """The sd, in units of what the interquartile range suggests, from where on tails are heavy."""
 
@@ -94,8 +101,9 @@ class Statistics:
         if surfaces := _responses(groups, pilot, theta):
             # What is exact stays: surfaces enter beside it, or not at all.
             more = replace(offer, responses=surfaces)
-            added = cls._gains(more, few, some).sum() - cls._gains(offer, few, some).sum()
-            offer = more if added > least else offer
+            before = cls._gains(offer, few, some).sum()
+            added = cls._gains(more, few, some).sum() - before
+            offer = more if added > LEAST_OF_SURFACES * before else offer
         raw = offer.raw(pilot)
         fitted = cls._scaled(offer, raw)
         u = said = fitted._units(raw)
