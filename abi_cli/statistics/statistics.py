@@ -43,10 +43,12 @@ LEAST_SHARE = 0.01
 """And that as a share of what all families add."""
 
 LEAST_OF_SURFACES = 0.05
-"""What surfaces of responses have to add, as a share of what all families do: they cost as much as
-these together. On a survival model, where they add 3 % in the pilot, posteriors were as near without
-them (worst means 0.12 sds off, 0.10 with them; KL per parameter 0.020, 0.029), and the whole process
-took 218 s instead of 319 s. They add 6 % on psychometric curves, 80 % on `decay`.
+"""What surfaces of responses have to add, as a share of what all families do.
+
+They cost as much as these together. On a survival model, where they add 3 % in the pilot, means
+were as near without them (worst 0.12 sds off, 0.10 with them; KL per parameter 0.020, 0.029),
+and the whole process took 218 s instead of 319 s. They add 6 % on psychometric curves, 80 % on
+`decay`.
 """
 
 HEAVY = 3.0
