@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from abi_cli.statistics import regressions, series, sets
-from abi_cli.statistics.columns import Bent, Column, column_of
+from abi_cli.statistics.columns import Bent, Column, column_from, column_of, column_to
 from abi_cli.statistics.components import components
 from abi_cli.statistics.members import Members, Statistic, chunks
 from abi_cli.statistics.regimes import regimes
@@ -324,12 +324,12 @@ def _designed(data: Mapping[str, Value], names: list[str], columns: Sequence[Col
 
 def to_config(group: Group) -> dict[str, Any]:
     """As plain JSON values."""
-    return {**asdict(group), "columns": [asdict(column) for column in group.columns]}
+    return {**asdict(group), "columns": [column_to(column) for column in group.columns]}
 
 
 def from_config(config: Mapping[str, Any]) -> Group:
     """Back from `to_config`."""
-    columns = tuple(Column(**{**c, "levels": tuple(c["levels"])}) for c in config["columns"])
+    columns = tuple(column_from(c) for c in config["columns"])
     return Group(
         tuple(config["names"]),
         config["fixed"],
