@@ -156,6 +156,7 @@ def test_what_a_run_is_blind_to_is_found(outdone):
     assert drawn.std(axis=1).mean() < 0.15
 
 
+@pytest.mark.soak
 def test_nothing_is_found_where_nothing_is_lost(outdone):
     """Statistics standardize a normal posterior: it is exact, but for 500 pilot simulations."""
     found, _ = outdone("mean", "{inference: {gaussian_mixture: {components: 1, width: 8}}}", 32)
@@ -163,6 +164,7 @@ def test_nothing_is_found_where_nothing_is_lost(outdone):
     assert -0.1 < found.scratch.nats.mean() < 0.03
 
 
+@pytest.mark.soak
 def test_draws_without_a_density_are_judged_by_a_rivals(outdone):
     blind = BLIND.replace(
         "coupling_flow: {depth: 2, width: 8}", "consistency: {depth: 1, width: 8}"

@@ -61,7 +61,7 @@ def ranks(*, width=1.0, shift=0.0, seed=1):
         noise = rng.standard_normal((len(sd), draws))
         return {"theta": mean[:, None] + width * sd[:, None] * noise}
 
-    def replicate(one, parameters):
+    def replicate(_one, parameters):
         theta = parameters["theta"][0]
         values = theta[:, None] + rng.standard_normal((len(theta), 3))
         return {"y": Ragged(values.reshape(-1), np.full(len(theta), 3))}
