@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
+import yaml
 
 from abi_cli import backend, registry
+from abi_cli.adapter import Adapter
 from abi_cli.adapter.adapter import INFERENCE_VARIABLES
 from abi_cli.challenge import Challenged, Rules, challenge
 from abi_cli.challenge.learning import Steps
+from abi_cli.challenge.means import means_of
 from abi_cli.listener import SILENT
 from abi_cli.model.streams import Purpose
 from abi_cli.model.workers import Workers
+from abi_cli.training.fitting import refuse_unfit
 from abi_cli.variables import take
 from abi_cli.workflow.opening import model_of
-from abi_cli.workflow.request import Compute
+from abi_cli.workflow.request import Compute, completed, read_model
 from abi_cli.workflow.session import Session
 from tests.cli import abi, light
 from tests.engine import approximator, disturb, normal_sets
@@ -29,6 +35,7 @@ FLOWS = {
     "ensemble": {"ensemble": {"network": {"coupling_flow": {"depth": 2, "width": 8}}}},
 }
 DATA = normal_sets(64, seed=5)
+CHALLENGER = "abi_cli.challenge.challenger"
 
 
 def heir_of(inference):
@@ -120,56 +127,130 @@ BLIND = (
 """Of a set it knows mean and variance; what tells most of the shift is the least member."""
 
 
+SMALL = {
+    "summary": "deep_set: {width: 4, depth: 1, summary_dim: 2, moment_features: 1}",
+    "statistics": "mlp: {width: 16, depth: 1, summary_dim: 4}",
+    "inference": "coupling_flow: {depth: 2, width: 16}",
+}
+
+
+def small_means(*arguments, **options):
+    """As rivals have them, but for networks that are compiled in a moment."""
+    spec = means_of(*arguments, **options)
+    parts = {
+        name: registry.from_config(kind, yaml.safe_load(SMALL[name]))
+        for name, kind in (
+            ("summary", "summary network"),
+            ("statistics", "summary network"),
+            ("inference", "inference network"),
+        )
+    }
+    return spec.model_copy(update={"networks": spec.networks.model_copy(update=parts)})
+
+
 @pytest.fixture(scope="module")
-def outdone(tmp_path_factory):
-    """Likelihood, networks → what rivals prove after some steps, in a `light` way."""
+def rivals_of(tmp_path_factory):
+    """Likelihood, networks → rivals after some steps, and data sets for them."""
     folder = tmp_path_factory.mktemp("challenged")
     (folder / "model.py").write_text(MODEL)
 
-    def challenged(likelihood, networks, steps):
+    def challenged(likelihood, networks, *, steps=64, means=small_means):
         path = folder / f"{likelihood}-{len(networks)}"
         spec = path.with_suffix(".yaml")
         spec.write_text(SPEC.format(likelihood=likelihood, networks=networks))
-        trained = abi("train", spec, "-o", path, "-j", 0)
+        trained = abi("train", spec, "-o", path, "-j", 0, "--force")
         assert trained.exit_code == 0, trained.stderr
         session = Session.open(path, compute=Compute(jobs=0))
         simulator = model_of(session.run).need_simulator()
         what = Challenged(session.networks, session.spec, simulator, seed=1)
         rules = Rules(60.0, course=lambda _: Steps(steps))
-        with light(), Workers(0) as workers:
+        with light(), Workers(0) as workers, patch(f"{CHALLENGER}.means_of", means):
             rivals = challenge(what, workers, rules, SILENT)
         simulated = simulator.simulate(seed=1, purpose=Purpose.DIAGNOSE, start=0, stop=1_000)
-        return rivals.against(simulated, seed=1), simulated
+        return rivals, simulated
 
     return challenged
 
 
-def test_what_a_run_is_blind_to_is_found(outdone):
-    """The least member tells the shift to 1/20; mean and sd of twenty, to about 1/4."""
-    found, simulated = outdone("least", BLIND, 32)
+def test_what_a_run_is_blind_to_is_found(rivals_of):
+    """The least member tells the shift to 1/20; mean and variance of twenty, to about 1/4.
+
+    By the one from scratch, and by the heir, which has learned to heed what it is told.
+    """
+    rivals, simulated = rivals_of("least", BLIND)
+    found = rivals.against(simulated, seed=1)
     assert found.proof.nats.mean() > 0.8
     assert found.proof.p < 1e-6
-    assert found.simulations >= 2 * 32 * 64
+    assert found.simulations >= 2 * 64 * 64
     drawn = found.estimates["theta"]
     rank = (drawn < simulated["theta"][:, None]).mean(axis=1)
     assert 0.4 < rank.mean() < 0.6
-    assert drawn.std(axis=1).mean() < 0.15
+    assert drawn.std(axis=1).mean() < 0.2
+    _, heir = rivals.rivals
+    assert rivals.proof(heir, simulated, seed=1).nats.mean() > 0.1
 
 
-@pytest.mark.soak
-def test_nothing_is_found_where_nothing_is_lost(outdone):
+EXACT = "{inference: {gaussian_mixture: {components: 1, width: 8}}}"
+
+
+@pytest.mark.parametrize("means", [small_means, pytest.param(means_of, marks=pytest.mark.soak)])
+def test_nothing_is_found_where_nothing_is_lost(rivals_of, means):
     """Statistics standardize a normal posterior: it is exact, but for 500 pilot simulations."""
-    found, _ = outdone("mean", "{inference: {gaussian_mixture: {components: 1, width: 8}}}", 32)
+    rivals, simulated = rivals_of("mean", EXACT, means=means)
+    found = rivals.against(simulated, seed=1)
     assert found.proof.nats.mean() < 0.03
-    assert -0.1 < found.scratch.nats.mean() < 0.03
+    assert -0.2 < found.scratch.nats.mean() < 0.03
 
 
-@pytest.mark.soak
-def test_draws_without_a_density_are_judged_by_a_rivals(outdone):
-    blind = BLIND.replace(
-        "coupling_flow: {depth: 2, width: 8}", "consistency: {depth: 1, width: 8}"
-    )
-    found, _ = outdone("least", blind, 32)
+def test_draws_without_a_density_are_judged_by_a_rivals(rivals_of):
+    blind = BLIND.replace("coupling_flow: {depth: 2,", "consistency: {depth: 1,")
+    rivals, simulated = rivals_of("least", blind)
+    found = rivals.against(simulated, seed=1)
     assert "from scratch" in found.rival
     assert found.proof.nats.mean() > 0.5
     assert found.proof.p < 1e-6
+
+
+KINDS = {
+    "a set": ("{x: {kind: set}}", "x", (6,), "{}", "set_transformer"),
+    "a large set": ("{x: {kind: set}}", "x", (150,), "{}", "set_transformer"),
+    "a series": ("{x: {kind: series}}", "x", (6,), "{}", "time_series_transformer"),
+    "a long series": ("{x: {kind: series}}", "x", (150,), "{}", "convolutional"),
+    "a vector": ("{x: {kind: fixed}}", "x", (6,), "{summary: mlp}", "mlp"),
+    "an image": ("{x: {kind: fixed}}", "x", (8, 8), "{summary: {convolutional: {axes: 2}}}", None),
+    "nothing to summarize": ("{x: {kind: fixed}}", "x", (2,), "{}", "none"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rivals_of_every_kind_of_data_fit_them(kind, tmp_path):
+    observables, name, shape, networks, expected = KINDS[kind]
+    (tmp_path / "model.py").write_text(
+        "def prior(batch_size, rng):\n    return {'theta': rng.normal(size=batch_size)}\n\n"
+        "def draw(batch_size, theta, rng):\n"
+        f"    return {{{name!r}: rng.normal(size=(batch_size, *{shape}))}}\n"
+    )
+    (tmp_path / "a.yaml").write_text(
+        "name: a\nmodel: {prior: model.py:prior, likelihood: model.py:draw}\n"
+        f"observables: {observables}\nnetworks: {networks}\n"
+        + (
+            "adapter:\n  - rename: {from: theta, to: inference_variables}\n"
+            "  - rename: {from: x, to: summary_variables}\n"
+            if "summary" in networks
+            else ""
+        )
+    )
+    model = read_model(tmp_path / "a.yaml")
+    rows = model.need_simulator().simulate(seed=1, purpose=Purpose.PILOT, start=0, stop=64)
+    layout = model.layout(rows)
+    spec = completed(model, rows, model.prior(layout, seed=1)).spec
+    adapter = Adapter.fit(spec.adapter, rows)
+    adapted = adapter.forward(rows)
+    means = means_of(spec, adapter, adapted, choosing=10)
+    series = {"summary_variables"} if "series" in kind else set()
+    refuse_unfit(means.networks, adapted, series=series)
+    summary = means.networks.summary
+    if expected is not None:
+        assert (summary.name if summary else "none") == expected
+    if kind == "a large set":
+        assert summary.inducing > 0

@@ -99,13 +99,18 @@ class Rival:
 
 @dataclass(frozen=True)
 class Challenger:
-    """Rivals that have learned, one of which was chosen."""
+    """Rivals that have learned, one of which was chosen.
+
+    Arguments:
+        own: The networks that are challenged.
+        rivals: The one from scratch first.
+        chosen: The one that judges.
+    """
 
     own: Approximator
+    rivals: tuple[Rival, ...]
     chosen: Rival
-    scratch: Rival
     rules: Rules
-    simulations: int
 
     def against(self, datasets: Datasets, *, seed: int) -> Challenge:
         """What the rivals prove on data sets that none of them has seen.
@@ -114,20 +119,21 @@ class Challenger:
             datasets: With their parameters.
             seed: Of draws.
         """
-        proofs = {rival.title: self._proof(rival, datasets, seed) for rival in self._rivals()}
+        scratch = self.rivals[0]
+        proof = of_scratch = self.proof(scratch, datasets, seed=seed)
+        if self.chosen is not scratch:
+            proof = self.proof(self.chosen, datasets, seed=seed)
         return Challenge(
             rival=self.chosen.title,
-            proof=proofs[self.chosen.title],
-            scratch=proofs[self.scratch.title],
+            proof=proof,
+            scratch=of_scratch,
             estimates=self._estimates(datasets, seed=seed),
             seconds=self.rules.seconds,
-            simulations=self.simulations,
+            simulations=sum(rival.simulations for rival in self.rivals),
         )
 
-    def _rivals(self) -> list[Rival]:
-        return list({rival.title: rival for rival in (self.scratch, self.chosen)}.values())
-
-    def _proof(self, rival: Rival, datasets: Datasets, seed: int) -> Proof:
+    def proof(self, rival: Rival, datasets: Datasets, *, seed: int) -> Proof:
+        """What one of them proves."""
         theta = parameters(self.own, datasets)
         if self.own.inference_network.has_density:
             return Proof.by_densities(
@@ -176,8 +182,7 @@ def challenge(what: Challenged, workers: Pool, rules: Rules, listener: Listener)
             rivals.append(learner.rival(HEIR, heir, share=1 - FROM_SCRATCH, pace=HEIRS_PACE))
     theta = parameters(own, held_out)
     chosen = max(rivals, key=lambda rival: _score(rival.model, held_out, theta))
-    simulations = sum(rival.simulations for rival in rivals)
-    return Challenger(own, chosen, rivals[0], rules, simulations)
+    return Challenger(own, tuple(rivals), chosen, rules)
 
 
 @dataclass(frozen=True)
