@@ -107,7 +107,7 @@ class Emulator:
         seen = {"y": y, "there": there, "rest": rest}
         t, at = scoring.mode(
             self._started(**seen),
-            partial(self._around, **seen),
+            lambda t, rows: self._around(t, **{name: a[rows] for name, a in seen.items()}),
             steps=STEPS,
             longest=LONGEST,
             far=FAR,

@@ -41,6 +41,10 @@ class _Trials(NamedTuple):
     falls: np.ndarray
     """Whether fewer succeed at larger x, `(batch, 1)`; then it is −x that is meant."""
 
+    def at(self, rows: scoring.Rows) -> _Trials:
+        """Those of the data sets at `rows`."""
+        return _Trials(*(array[rows] for array in self))
+
 
 def sigmoid(
     members: Members, response: Column, regressor: Column, trials: Column | None, *, link: Link
@@ -52,7 +56,10 @@ def sigmoid(
     """
     of = _trials(members, response, regressor, trials)
     theta, at = scoring.mode(
-        _likeliest(of, link), partial(_around, of=of, link=link), steps=STEPS, longest=LONGEST
+        _likeliest(of, link),
+        lambda theta, rows: _around(theta, of.at(rows), link),
+        steps=STEPS,
+        longest=LONGEST,
     )
     errors, shift, width = scoring.corrected(theta, at, partial(_cost, of=of, link=link), most=0.5)
     p, _ = _curve(theta, of, link)
