@@ -25,7 +25,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from abi_cli import backend, registry
+from abi_cli import backend, drawing, registry
 from abi_cli.adapter.adapter import (
     INFERENCE_CONDITIONS,
     INFERENCE_VARIABLES,
@@ -36,11 +36,10 @@ from abi_cli.adapter.adapter import (
 )
 from abi_cli.adapter.batches import NOISE, bare, in_buckets, network_inputs, summary_inputs
 from abi_cli.adapter.targets import moved
-from abi_cli.backend.rows import ROWS, by_row, round_up
+from abi_cli.backend.rows import by_row, round_up
 from abi_cli.errors import UsageError
 from abi_cli.finite import refuse_not_finite
 from abi_cli.listener import SILENT, Listener
-from abi_cli.model.streams import noise_of_datasets
 from abi_cli.networks.network import InferenceNetwork, SummaryNetwork, entries, shape_of
 from abi_cli.nn.build import inference_layer, summary_layer
 from abi_cli.nn.standardization import ConditionalStandardization
@@ -71,6 +70,7 @@ class Approximator(keras.Model):
             fixed shape, that.
         buckets: Sizes that sets are padded to, ascending; empty without sets or series.
         seed: Of the networks' structure and first weights.
+        reach: Of draws of each parameter (`drawing`); None in runs from before.
     """
 
     def __init__(
@@ -84,6 +84,7 @@ class Approximator(keras.Model):
         buckets: tuple[int, ...],
         seed: int,
         reader: SummaryNetwork | None = None,
+        reach: Sequence[float] | None = None,
     ):
         super().__init__(name="approximator")
         self.adapter = adapter
@@ -92,6 +93,7 @@ class Approximator(keras.Model):
         self._summary, self._inference, self._widths = summary, inference, dict(widths)
         self._reader = reader if SUMMARY_STATISTICS in widths else None
         self._seed = seed
+        self._reach = None if reach is None else tuple(reach)
         conditions = statistics = entries(shape_of(widths.get(INFERENCE_CONDITIONS, 0)))
         self.summary_network = None
         with backend.first_weights(seed):
@@ -203,15 +205,13 @@ class Approximator(keras.Model):
         """Mean negative objective of any number of adapted data sets, at the same noise always."""
         told = self.told(adapted)
         theta = network_inputs({INFERENCE_VARIABLES: adapted[INFERENCE_VARIABLES]})
-        numbers = np.random.default_rng(0).standard_normal(
-            (len(told), self.inference_network.training_noise), np.float32
-        )
+        shape = len(told), self.inference_network.training_noise
+        numbers = np.random.default_rng(0).standard_normal(shape, np.float32)
         return -float(by_row(self._objective, theta[INFERENCE_VARIABLES], told, numbers).mean())
 
     def summaries(self, datasets: Mapping[str, Value]) -> np.ndarray:
         """What the inference network is told of data sets, `(dataset, condition)`, float64."""
-        told = self.told_of(datasets)
-        return np.asarray(self.heard(told.astype(np.float64))[0])
+        return np.asarray(self.heard(self.told_of(datasets).astype(np.float64))[0])
 
     def estimate(self, datasets: Mapping[str, Value]) -> dict[str, np.ndarray]:
         """Point estimates of parameters on the user's scale, of a network that has no draws.
@@ -220,8 +220,7 @@ class Approximator(keras.Model):
             datasets: Context and observables on the user's scale; parameters are not looked at.
 
         Returns:
-            Parameter → `(dataset, functional, *event)`, float64; the functionals are
-            `inference_network.names`.
+            Parameter → `(dataset, functional, *event)`; functionals are `inference_network.names`.
 
         Errors:
             AdapterError, Unanswerable: As `sample`.
@@ -251,14 +250,17 @@ class Approximator(keras.Model):
             self.summary_network.adapt(*summary_inputs(few))
         if self.reader is not None:
             self.reader.adapt(few[SUMMARY_STATISTICS])
-        compiled = backend.compiled(self.statistics)
-        statistics, theta = [], []
+        compiled, statistics, theta = backend.compiled(self.statistics), [], []
         for first in range(0, min(count(adapted), FITTED_ROWS), INITIAL_ROWS):
             chunk = network_inputs(take(adapted, slice(first, first + INITIAL_ROWS)))
             statistics.append(backend.to_numpy(compiled(chunk)))
             theta.append(chunk[INFERENCE_VARIABLES])
         simple = self.adapter.statistics.simple if self.adapter.statistics else np.ones(0, bool)
-        self.standardization.adapt(np.concatenate(statistics), np.concatenate(theta), simple)
+        known, pilot = np.concatenate(statistics), np.concatenate(theta)
+        self.standardization.adapt(known, pilot, simple)
+        if self._inference.has_draws:
+            predicted = map(backend.to_numpy, self.standardization(known))
+            self._reach = drawing.reach_of(pilot, *predicted)
         if self.inference_network.adapts:
             c, mean, log_sd = self.heard(backend.to_numpy(backend.compiled(self.tell)(few)))
             z, _ = self.standardization.standardized(few[INFERENCE_VARIABLES], mean, log_sd)
@@ -286,9 +288,7 @@ class Approximator(keras.Model):
         first: int = 0,
         listener: Listener = SILENT,
     ) -> Iterator[DrawBlock]:
-        """Posterior draws, block after block, in bounded memory.
-
-        The noise of a draw is keyed by the seed, its data set's place and its number alone.
+        """Posterior draws, block after block, in bounded memory (`drawing`).
 
         Arguments:
             datasets: Context and observables on the user's scale; parameters are not looked at.
@@ -300,26 +300,25 @@ class Approximator(keras.Model):
             Unanswerable: Draws are not finite; rows count from 0, whatever `first`.
         """
         told = self.told_of(datasets)
-        at_once = round_up(draws, ROWS)
-        together = round_up(len(told), ROWS // at_once)
+        blocks = drawing.blocks(
+            self._inverse,
+            told,
+            draws=draws,
+            seed=seed,
+            first=first,
+            noise_dim=self.inference_network.noise_dim,
+            reach=self._reach,
+            predicted=lambda c: self.heard(c)[1:],
+        )
         with listener.task("sampling", total=len(told) * draws, unit="draws") as progress:
-            for begin in range(0, len(told), together):
-                group = range(begin, min(begin + together, len(told)))
-                c = told[np.resize(group, together)][:, None, :]
-                for start in range(0, draws, at_once):
-                    number = min(at_once, draws - start)
-                    own = range(first + begin, first + begin + len(group))
-                    shape = together, at_once, self.inference_network.noise_dim
-                    z = noise_of_datasets(seed, own, start, number, shape=shape)
-                    theta = backend.to_numpy(self._inverse(z, c))[: len(group), :number]
-                    heard = z[: len(group), :number]
-                    member = self.inference_network.member_of(heard) if self.members else None
-                    rows = theta.reshape(-1, theta.shape[-1])
-                    parameters = self.adapter.inverse({INFERENCE_VARIABLES: rows})
-                    values = self.layout.parameters_of(parameters, theta.shape[:2])
-                    refuse_not_finite(*values.values(), first=begin)
-                    yield DrawBlock(first + begin, start, values, member)
-                    progress.advance(len(group) * number)
+            for group, start, theta, z in blocks:
+                member = self.inference_network.member_of(z) if self.members else None
+                rows = theta.reshape(-1, theta.shape[-1])
+                parameters = self.adapter.inverse({INFERENCE_VARIABLES: rows})
+                values = self.layout.parameters_of(parameters, theta.shape[:2])
+                refuse_not_finite(*values.values(), first=group.start)
+                yield DrawBlock(first + group.start, start, values, member)
+                progress.advance(len(rows))
 
     @property
     def members(self) -> int:
@@ -354,9 +353,8 @@ class Approximator(keras.Model):
             )
         observed = self._observed(datasets)
         told = self.told_of(datasets)
-        inside = self.adapter.in_support(parameters)
         density = np.full(len(told), -math.inf)
-        rows = np.flatnonzero(inside)
+        rows = np.flatnonzero(self.adapter.in_support(parameters))
         if not len(rows):
             return density
         supported = take(parameters, rows)
@@ -378,6 +376,7 @@ class Approximator(keras.Model):
             "widths": self._widths,
             "buckets": list(self.buckets),
             "seed": self._seed,
+            "reach": self._reach,
         }
 
     @classmethod
@@ -397,4 +396,5 @@ class Approximator(keras.Model):
             widths=config["widths"],
             buckets=tuple(config["buckets"]),
             seed=config["seed"],
+            reach=config.get("reach"),
         )

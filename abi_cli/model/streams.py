@@ -104,16 +104,6 @@ def noise_of_draws(seed: int, dataset: int, start: int, number: int, dim: int) -
     return np.concatenate(blocks)
 
 
-def noise_of_datasets(
-    seed: int, datasets: range, start: int, number: int, *, shape: tuple[int, int, int]
-) -> np.ndarray:
-    """`noise_of_draws` of several data sets in an array `(dataset, draw, dim)`, beyond it zeros."""
-    z = np.zeros(shape, np.float32)
-    for place, dataset in enumerate(datasets):
-        z[place, :number] = noise_of_draws(seed, dataset, start, number, shape[2])
-    return z
-
-
 class Streams:
     """The streams of one (seed, purpose), of which one at a time is current.
 
