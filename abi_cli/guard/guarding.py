@@ -111,11 +111,11 @@ class Guard:
             self._groups[place] = _Group.fit(look.take(rows), features, rows, self._inside)
         return self._groups[place]
 
-    def scores(self, look: Look, *, told: float = 0.0) -> Scores:
+    def scores(self, look: Look, *, explain_below: float = 0.0) -> Scores:
         """p-values of data sets, and in words in what those below a limit differ most.
 
         Arguments:
-            told: p-value below which reasons are wanted.
+            explain_below: p-value below which reasons are given.
         """
         own = self._context(look.context)
         places = cKDTree(self._places).query(own)[1] if own.shape[1] else np.zeros(len(own), int)
@@ -126,7 +126,7 @@ class Guard:
             group, some = self._group(place), look.take(rows)
             every = group.every(some, self._context.features(own[rows]))
             p[rows], looks[rows] = group.combined(every.p), every.p
-            for i in np.flatnonzero(p[rows] < told).tolist():
+            for i in np.flatnonzero(p[rows] < explain_below).tolist():
                 reasons[rows[i]] = self._reason(some, every, group, i)
         return Scores(p, looks, tuple(reasons))
 

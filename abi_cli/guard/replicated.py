@@ -27,7 +27,7 @@ STRANGE = 0.05
 
 
 def departures(own: Table, replicated: Table) -> np.ndarray:
-    """z of each statistic against its replications, `(dataset, statistic)`; NaN where unknown.
+    """Departures z of statistics from replications, `(dataset, statistic)`; NaN where unknown.
 
     Arguments:
         own: Statistics of data sets.

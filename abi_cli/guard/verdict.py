@@ -72,7 +72,7 @@ class Verdict:
             self._worst.append((float(scores.p[i]), labels[i], scores.reasons[i]))
         self._worst = sorted(self._worst, key=lambda one: one[0])[:_NAMED]
 
-    def told(self) -> str | None:
+    def sentence(self) -> str | None:
         """A sentence on the data sets that look unlike the simulations; None if none does."""
         p = np.concatenate(self._p) if self._p else np.zeros(0)
         odd = int(flagged(p, simulations=self.simulations).sum())

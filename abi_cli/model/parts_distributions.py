@@ -15,7 +15,7 @@ _BELOW_ONE = float(np.nextafter(1.0, 0.0))
 
 
 def _none(**_options: Any) -> tuple[float, float]:
-    """Of a distribution that has no mean."""
+    """Mean and sd of a distribution that has none: NaN."""
     return np.nan, np.nan
 
 

@@ -87,7 +87,7 @@ NOISE_BLOCK = 1024
 
 
 def noise_of_draws(seed: int, dataset: int, start: int, number: int, dim: int) -> np.ndarray:
-    """That of draws start … start + number − 1 of a data set, `(draw, dim)`.
+    """Noise of draws start … start + number − 1 of a data set, `(draw, dim)`.
 
     Arguments:
         start: A multiple of `NOISE_BLOCK`.
@@ -177,7 +177,7 @@ class Streams:
         self._unit[0] = unit
 
     def run(self, work: Callable[[], T]) -> T:
-        """What `work` returns, with `random` seeded in `seek` if it uses it.
+        """The result of `work`, with `random` seeded in `seek` if the work uses it.
 
         Seeding `random` for each unit would double the engine's cost for the sake of the few who
         use it. So its use is found out: such work is done again, once in a process.

@@ -140,7 +140,7 @@ class Guarding:
         with refusing(loaded, self.layout):
             summaries = self.summaries(loaded.datasets)
         look = self.guard.reference.look_at(loaded.datasets, self.layout, summaries)
-        return self.guard.scores(look, told=UNLIKE)
+        return self.guard.scores(look, explain_below=UNLIKE)
 
     def judged(self, loaded: Loaded) -> tuple[Scores | None, str]:
         """What the guard makes of data sets, and a sentence on them; empty where there is none.
@@ -153,7 +153,7 @@ class Guarding:
             return None, ""
         verdict = Verdict(len(self.guard.reference))
         verdict.add(loaded.labels, scores)
-        if told := verdict.told():
+        if told := verdict.sentence():
             return scores, f"Observed data: {told}. {HINT}"
         least, number = int(scores.p.argmin()), len(scores.p)
         which = f"{loaded.labels[least]} is the least usual of {number:,}" if number > 1 else ""
@@ -172,7 +172,7 @@ class Guarding:
             return loaded
         self._verdict.add(loaded.labels, scores)
         loaded = replace(loaded, scores={SCORE: scores.p})
-        if self.on is OnUnlike.FAIL and (told := self._verdict.told()):
+        if self.on is OnUnlike.FAIL and (told := self._verdict.sentence()):
             raise DataError(told, hint=HINT)
         if self.on is not OnUnlike.SKIP:
             return loaded
@@ -188,14 +188,14 @@ class Guarding:
         """
         verdict = Verdict(self._verdict.simulations if self._verdict else 0)
         verdict.add([label], Scores(scores.p[[row]], scores.looks[[row]], (scores.reasons[row],)))
-        told = verdict.told()
+        told = verdict.sentence()
         if told and self.on in (OnUnlike.FAIL, OnUnlike.SKIP):
             raise DataError(told, hint=HINT)
         return told
 
     def tell(self) -> None:
         """Say at the end, in a line, what there is to know."""
-        told = self._verdict.told() if self._verdict else None
+        told = self._verdict.sentence() if self._verdict else None
         if self._skipped:
             number = len(self._skipped)
             which = f"{number:,} data set{'s'[: number - 1]}: {listing(self._skipped)}"
@@ -205,7 +205,7 @@ class Guarding:
 
     def none_left(self) -> DataError:
         """What to say where all data sets were skipped."""
-        told = self._verdict.told() if self._verdict else None
+        told = self._verdict.sentence() if self._verdict else None
         return DataError(f"all data sets were skipped: {told}", hint=HINT)
 
 

@@ -90,7 +90,7 @@ class Leaving:
         every = concatenate([one, left])
         summaries = self.session.networks.summaries(every)
         look = guard.reference.look_at(every, layout, summaries)
-        scores = guard.scores(look, told=UNLIKE)
+        scores = guard.scores(look, explain_below=UNLIKE)
         limit = min(UNLIKE, 1 / (10 * len(scores.p)))
         found, whole = {}, _of_what(scores.reasons[0])
         for i, (p, reason) in enumerate(zip(scores.p[1:], scores.reasons[1:], strict=True)):

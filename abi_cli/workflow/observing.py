@@ -119,8 +119,8 @@ def _unlike(loaded: Loaded, layout: Layout, rows: Datasets, spec: Spec) -> str |
         return None
     verdict = Verdict(len(reference))
     look = reference.look_at(loaded.datasets, layout, nothing(loaded.datasets))
-    verdict.add(loaded.labels, Guard(reference).scores(look, told=UNLIKE))
-    return verdict.told()
+    verdict.add(loaded.labels, Guard(reference).scores(look, explain_below=UNLIKE))
+    return verdict.sentence()
 
 
 def _beside(variable: Variable, data: Datasets, rows: Datasets) -> Iterator[Beside]:
