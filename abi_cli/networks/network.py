@@ -164,6 +164,6 @@ class InferenceNetwork(Network):
         Arguments:
             dim: Number of parameters.
             conditions: How many numbers they are given.
-            seed: Of its choices.
+            seed: Seed of its choices.
         """
         return None

@@ -30,10 +30,10 @@ from abi_cli.statistics import Statistics
 from abi_cli.statistics.each import fit_each, fit_each_twice
 
 ROUNDING = 1e-6
-"""Relative to its size, an sd of a statistic that single precision may have made."""
+"""Relative sd of a statistic that rounding to single precision may have made."""
 
 LINEAR = 10.0
-"""So many pilot sds of a statistic are passed on as they are."""
+"""Pilot sds up to which a statistic is passed on as it is."""
 
 
 def tamed(s: Any) -> Any:
@@ -43,7 +43,7 @@ def tamed(s: Any) -> Any:
 
 
 FAR = 8.0
-"""So many predicted sds from the predicted mean, parameters are passed on as they are."""
+"""Predicted sds from the predicted mean up to which parameters are passed on as they are."""
 
 
 def compressed(z: Any) -> tuple[Any, Any]:
@@ -59,7 +59,7 @@ def compressed(z: Any) -> tuple[Any, Any]:
 
 
 def expanded(z: Any) -> Any:
-    """What `compressed` made `z` of; infinite, and so refused, beyond single precision."""
+    """Inverse of `compressed`; infinite, and so refused, beyond single precision."""
     beyond = ops.maximum(ops.abs(z) - FAR, 0.0)
     return ops.sign(z) * (ops.minimum(ops.abs(z), FAR) + ops.expm1(beyond))
 
@@ -110,7 +110,7 @@ class ConditionalStandardization(keras.Layer):
     def beside(
         cls, statistics: Statistics | None, *, dim: int, draws: bool
     ) -> ConditionalStandardization:
-        """For statistics that predict parameters themselves, or for others.
+        """A standardization by statistics that predict parameters themselves, or by others.
 
         Arguments:
             draws: Whether the inference network has draws, or else estimates alone.
@@ -185,5 +185,5 @@ class ConditionalStandardization(keras.Layer):
         return z, log_det + ops.sum(log_slope, axis=-1)
 
     def restored(self, z: Any, mean: Any, log_sd: Any) -> Any:
-        """Parameters of what `standardized` gave."""
+        """Inverse of `standardized`: parameters on their own scale."""
         return mean + ops.exp(log_sd) * (expanded(z) if self.compresses else z)

@@ -77,7 +77,7 @@ class Wanted:
     Arguments:
         draws: Of each data set; where only statistics are wanted, how many effective ones.
         resample: Whether draws themselves are wanted, or weighted candidates do.
-        seed: Of all randomness.
+        seed: Seed of all randomness.
     """
 
     draws: int

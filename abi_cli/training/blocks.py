@@ -42,7 +42,7 @@ class BlockPlan:
     Arguments:
         epochs, num_batches, batch_size: As in the spec.
         buckets: Sizes that sets are padded to; empty without sets.
-        seed: Of the shuffling.
+        seed: Seed of the shuffling.
         rate: Steps of the training → learning rates relative to the peak.
         noise: Standard normal numbers that a step takes for each data set.
         accelerated: Whether a GPU learns them.

@@ -142,7 +142,7 @@ def block_plan(
     Arguments:
         approximator: What is to be trained.
         num_batches: Of an epoch: the spec's, or what stored simulations make.
-        seed: Of the run.
+        seed: Seed of the run.
         accelerated: Whether for a GPU; None to look.
     """
     schedule = registry.expected(training.learning_rate, Schedule)

@@ -61,7 +61,7 @@ class Plan:
         spec: Of the run; its adapter is written down, its epochs are those of the whole training.
         source: Of simulations, fresh or stored.
         describe: What the variables of simulations are.
-        seed: Of the run.
+        seed: Seed of the run.
         keeping: Where the state is kept.
         state: To go on from; None to begin.
         stop: Whether somebody wants the training to end.

@@ -40,7 +40,7 @@ def judge(
         draws: One file with a posterior for each data set, or several.
         truth: A table with each data set's name under `dataset`, and the parameters.
         data: The data sets, in any format and of any model; may be the same file.
-        seed: Of the randomization within ties.
+        seed: Seed of the randomization within ties.
         shown: Name of the data set whose posterior is shown; the first one by default.
         pdf: Write figures as PDF, too.
         target: A folder; by default STEM-diagnostics, named after the first file of draws.

@@ -63,7 +63,7 @@ class Job:
 
     Arguments:
         model: With a complete spec, whose epochs are those of the whole training.
-        seed: Of the run.
+        seed: Seed of the run.
         stored: Simulations to learn from; None for fresh ones.
         workers: Simulate, where they are fresh.
         stop: Whether the training is to end.

@@ -16,7 +16,7 @@ def provenance(run: Run, spec: Spec, *, seed: int) -> Provenance:
     """What the run says of itself.
 
     Arguments:
-        seed: Of the diagnosis.
+        seed: Seed of the diagnosis.
     """
     manifest = run.manifest
     seconds = ", ".join(f"{part} {took:.1f} s" for part, took in manifest.timings.items())

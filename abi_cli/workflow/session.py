@@ -347,7 +347,7 @@ class Session:
         Arguments:
             data: As `read` takes it.
             draws: How many per data set, 1,000 by default; a `point` network has none.
-            seed: Of the draws; the run's by default.
+            seed: Seed of the draws; the run's by default.
 
         Returns:
             `values[parameter]` is `(dataset, estimate, *event)`, the estimates being `names`.
