@@ -31,7 +31,7 @@ class At:
     Arguments:
         dataset: The place of the data set among all.
         draw: The place of the first of its draws that are at hand.
-        seed: Seed of the `rng` that a function may take: its numbers for a draw of a data set depend
+        seed: Seed of the `rng` that a function may take: its numbers for a draw depend
             on seed, name of the result, data set and draw alone.
         advance: Hears how many draws are done.
         label: What messages call the data set; its place where that is empty.
