@@ -17,7 +17,7 @@ EPOCHS_OF_SMALL = 200
 `dose` from 0.050 to 0.033 by three times as many."""
 
 LARGE = 500
-"""Numbers beyond which it is large."""
+"""Numbers of a data set, on average, beyond which it is large."""
 
 EPOCHS_OF_LARGE = 50
 """There a step takes so much time that half as many must do: `mixture`, of 1,000 numbers, was level
@@ -60,7 +60,7 @@ def stopping_in_time(section: TrainingSection) -> TrainingSection:
 
 
 def _numbers(rows: Datasets, name: str) -> float:
-    """Of a data set, on average."""
+    """Number of numbers of a variable in a data set, on average."""
     value = rows[name]
     size = value.values.size if isinstance(value, Ragged) else value.size
     return size / count(rows)
