@@ -1,4 +1,4 @@
-r"""Is a data set like the simulations? Several looks at it, and one p-value.
+r"""Likeness of data sets to the simulations: several looks at each, and one p-value.
 
 The looks, each of which gives a p-value (`guard.tails`):
 

@@ -33,7 +33,7 @@ SMALLEST = float(np.finfo(np.float64).tiny)
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads an option of a spec.
+    """A reader of an option of a spec.
 
     Arguments:
         words: What each number must be, such as `a number above 0`.
@@ -154,9 +154,9 @@ class Distribution(Part):
     ranks: ClassVar[Mapping[str, int]] = {}
     """Option → trailing axes that are one value of it, where it has any."""
     discrete: ClassVar[bool] = False
-    """Whether it draws whole numbers, or from a list."""
+    """True if draws are whole numbers, or from a list."""
     heavy: ClassVar[bool] = False
-    """Whether its tail falls more slowly than an exponential."""
+    """True if the tail falls more slowly than an exponential."""
 
     if TYPE_CHECKING:  # every distribution declares it itself, so that it comes last
         size: Size

@@ -22,10 +22,10 @@ from abi_cli.model.stage import Origin
 from abi_cli.variables import Datasets, concatenate, element_names
 
 ATTEMPTS = 100
-"""How often a unit of rows is drawn before it is given up."""
+"""Most times that a unit of rows is drawn before it is given up."""
 
 SLOW_ATTEMPTS = 10
-"""How often a unit of rows is drawn that takes too long each time."""
+"""Most times that a unit of rows is drawn that takes too long each time."""
 
 MOST_KEPT = 1_000
 """Failures of one piece of work that are kept, not only counted."""

@@ -1,4 +1,4 @@
-"""From what functions return, row by row or chunk by chunk, to arrays and `Ragged`s.
+"""Results of functions, row by row or chunk by chunk, as arrays and `Ragged`s.
 
 Whole numbers become int64, and so do truth values; all other numbers become float64.
 """

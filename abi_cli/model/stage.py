@@ -1,4 +1,4 @@
-"""One of a model's functions at work: given what it takes, refused where it gives what can't be."""
+"""Stages of a simulation: a model's functions at work, and refusals of unusable results."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ class Streams:
     """
 
     _seeds_random: ClassVar[bool] = False
-    """Whether work in this process is known to use `random`, which is slow to seed."""
+    """True if work in this process is known to use `random`, which is slow to seed."""
 
     def __init__(self, seed: int, purpose: Purpose, attempt: int = 0) -> None:
         self.rng = generator(seed, purpose)

@@ -43,7 +43,7 @@ class Normal:
         return -0.5 * (ops.sum(ops.square(z), axis=-1) + self.dim * LOG_2PI)
 
     def draw(self, noise: Any) -> Any:
-        """`(…, dim)` from noise `(…, noise_dim)`."""
+        """Draws `(…, dim)` from noise `(…, noise_dim)`."""
         return noise
 
 
@@ -60,7 +60,7 @@ class BaseLayer(keras.Layer):
 
     @abstractmethod
     def draw(self, noise: Any) -> Any:
-        """`(…, dim)` from noise `(…, noise_dim)`."""
+        """Draws `(…, dim)` from noise `(…, noise_dim)`."""
 
 
 class StudentT(BaseLayer):

@@ -291,7 +291,7 @@ class CouplingFlow(Flow):
         return fixed
 
     def step(self, x: Any, c: Any, fixed: Sequence[Any], weights: Sequence[Any]) -> tuple[Any, Any]:
-        """One coupling."""
+        """Map of one coupling."""
         m, *before = fixed
         if self.options.actnorm:
             *before, shift, log_scale = before
@@ -304,7 +304,7 @@ class CouplingFlow(Flow):
         return kept + (1 - m) * y, log_slope - log_scale if self.options.actnorm else log_slope
 
     def step_back(self, y: Any, c: Any, fixed: Sequence[Any], weights: Sequence[Any]) -> Any:
-        """One coupling undone."""
+        """Inverse of one coupling."""
         m, *before = fixed
         kept = y * m
         x = kept + (1 - m) * changed_back(y, self.coefficients(kept, c, weights))
@@ -385,11 +385,11 @@ class AutoregressiveFlow(Flow):
         return masked
 
     def step(self, x: Any, c: Any, fixed: Sequence[Any], weights: Sequence[Any]) -> tuple[Any, Any]:
-        """One layer."""
+        """Map of one layer."""
         return changed(x, self.coefficients(x, c, self._masked(fixed, weights)))
 
     def step_back(self, y: Any, c: Any, fixed: Sequence[Any], weights: Sequence[Any]) -> Any:
-        """One layer undone: each pass makes the next coordinate right."""
+        """Inverse of one layer: each pass makes the next coordinate right."""
         masked = self._masked(fixed, weights)
         x = ops.zeros_like(y)
         for _ in range(self.dim):

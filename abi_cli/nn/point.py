@@ -36,7 +36,7 @@ from abi_cli.networks import parts_inference as words
 from abi_cli.nn.inference import NumbersLayer
 
 LOG_VARIANCE_LIMIT = 24.0
-"""No variance is beyond exp(±24), of standardized parameters."""
+"""Largest size of a log variance of standardized parameters."""
 
 
 def _name(letter: str, level: float) -> str:

@@ -59,7 +59,7 @@ class AttentionBlock(keras.Layer):
         super().build(input_shape)
 
     def call(self, queries: Any, members: Any, mask: Any = None) -> Any:
-        """`(batch, query, width)`; `mask (batch, obs)` of the members, None for all."""
+        """Queries after attention, `(batch, query, width)`; `mask (batch, obs)`, None for all."""
         seen = None if mask is None else ops.cast(mask, "bool")[:, None, :]
         looked = self.norms[1](members)
         h = queries + self.attention(self.norms[0](queries), looked, attention_mask=seen)

@@ -23,7 +23,7 @@ BLOCK = NOISE_BLOCK
 
 @dataclass(frozen=True)
 class Candidates:
-    """Some candidates for the posterior of a data set.
+    """Candidates for the posterior of a data set.
 
     Arguments:
         theta: `(candidate, dim)`, float64, on the networks' scale.

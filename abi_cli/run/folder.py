@@ -342,7 +342,7 @@ def finish(
 
 
 def write_history(file: Path, history: Sequence[Mapping[str, float]]) -> None:
-    """One row per epoch; a figure that an epoch lacks is left empty."""
+    """Write one row per epoch; a figure that an epoch lacks is left empty."""
     names = ["epoch", *dict.fromkeys(name for row in history for name in row if name != "epoch")]
     with replacing(file) as place, place.open("w", newline="", encoding="utf-8") as stream:
         table = csv.DictWriter(stream, names, restval="", lineterminator="\n")

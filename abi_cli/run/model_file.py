@@ -1,4 +1,4 @@
-"""`model.keras` as it lies on the disk, read and looked over without Keras.
+"""The file `model.keras`, read and checked without Keras.
 
 It is a zip archive of three members: config.json, metadata.json and model.weights.h5. The config
 names parts of this package's registry and nothing else; its weights are plain arrays.
@@ -62,7 +62,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def read_model_file(path: Path) -> ModelFile:
-    """All of the file.
+    """The contents of the whole file.
 
     Errors:
         RunError: The file is missing, damaged, or not one of ours.

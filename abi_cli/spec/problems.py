@@ -58,7 +58,7 @@ class Code(StrEnum):
     STEP = "E201"
     """A step of the adapter can't take the variables that reach it, or something is lost."""
     MODEL = "E202"
-    """What the model draws is not what the spec says of it."""
+    """The model draws other variables than the spec says."""
     NETWORK = "E203"
     """A network can't take what the adapter gives it."""
     TRAINING = "E204"

@@ -205,7 +205,7 @@ class DiagnosticsSection(Section):
 
 
 class Spec(Section):
-    """Everything that a run depends on, as one value."""
+    """A spec: everything that a run depends on, as one value."""
 
     name: RunName = Field(description="What the run is called, and the folder that it is kept in.")
     seed: int = Field(

@@ -56,7 +56,7 @@ class _Two(NamedTuple):
     share: np.ndarray
 
     def standardized(self, bins: _Bins) -> tuple[np.ndarray, ...]:
-        """(y − m) / s and the square of that averaged over each bin, of either component."""
+        """Standardized (y − m) / s, and its mean square over each bin, of either component."""
         below = (bins.z - self.low[:, None]) / self.low_sd[:, None]
         above = (bins.z - self.high[:, None]) / self.high_sd[:, None]
         return (

@@ -78,13 +78,13 @@ class Ledger:
         np.add.at(self.gains, self._owner[statistics], gains)
 
     def among(self, columns: np.ndarray) -> Ledger:
-        """The same gains, of some of the statistics."""
+        """The ledger of some of the statistics, with the same gains."""
         some = Ledger(self._owner[columns])
         some.gains = self.gains
         return some
 
     def favour(self) -> np.ndarray:
-        """By how much each statistic is favoured, `(1 + statistic,)`."""
+        """Factors by which statistics are favoured, `(1 + statistic,)`."""
         return np.where(self.gains[self._owner] > ENOUGH, 1.0, STRANGERS)
 
 

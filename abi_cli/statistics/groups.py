@@ -213,7 +213,7 @@ def _values(members: Members, columns: Sequence[Column], length: int) -> np.ndar
 
 
 def _of_length(x: np.ndarray, length: int) -> np.ndarray:
-    """`x (batch, obs)` with as many places as the pilot's data sets have: gaps, or none beyond.
+    """Columns `x (batch, obs)` filled with gaps, or cut, to the length of the pilot's data sets.
 
     A data set of another size than all of training is answered, if not well, and that it is of
     another size is told elsewhere.

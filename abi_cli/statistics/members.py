@@ -61,7 +61,7 @@ def _pieces(first: Value, total: int) -> Iterator[slice]:
 
 
 def padded(data: Mapping[str, Value], names: Sequence[str], rows: slice) -> Members:
-    """Some data sets, all their variables side by side."""
+    """Members of some data sets, all their variables side by side."""
     parts, inside = [], None
     for name in names:
         value = data[name]

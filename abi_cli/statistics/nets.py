@@ -61,7 +61,7 @@ class Adam:
         self.done = 0
 
     def step(self, slopes: Sequence[np.ndarray]) -> None:
-        """One step, against slopes of the loss."""
+        """Make one step against the slopes of the loss."""
         self.done += 1
         rate = self.rate * 0.5 * (1 + np.cos(np.pi * self.done / self.steps))
         rate *= np.sqrt(1 - 0.99**self.done) / (1 - 0.9**self.done)

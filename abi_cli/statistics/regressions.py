@@ -285,7 +285,7 @@ def _augmented(
 
 
 def _conditioned(information: np.ndarray) -> np.ndarray:
-    """With a little more on the diagonal, `(batch, k, k)`."""
+    """The matrix with a little more on the diagonal, `(batch, k, k)`."""
     size = np.trace(information, axis1=1, axis2=2)[:, None, None]
     return information + 1e-9 * size * np.eye(information.shape[1])
 

@@ -21,7 +21,7 @@ sds, and KL per parameter. Of the last two the first is not in the panel, the se
 
 For `quadratic`, `logistic`, `zeros` and a gamma regression, where families that are exact say it
 already, it added nothing to the density of the pilot's parameters and was left out. It costs 4 s of
-fitting, and 40 µs a data set of 20 members (130 µs of 60 members with two responses; 280 before data
+fitting, and 40 µs a data set of 20 members (130 µs of 60 with two responses; 280 before data
 sets left the scoring as they arrive and members were passed over in single precision).
 """
 

@@ -35,7 +35,7 @@ class Estimating:
     target: Target = USUAL_PLACE
 
     def estimates(self) -> Statistics:
-        """All of them."""
+        """All estimates, in memory."""
         parts = self.session.estimates(self.data, self.drawing, self.names).parts
         return replace(joined(parts), titles=self.session.titles)
 

@@ -20,7 +20,7 @@ from abi_cli.workflow.diagnosing import Diagnosis
 from abi_cli.workflow.request import USUAL_PLACE, Target
 
 ENOUGH = 100
-"""Effective draws of each data set below which nothing can be told."""
+"""Fewest effective draws of each data set for a verdict."""
 
 
 def judge(
@@ -134,7 +134,7 @@ def _truths(file: Path, read: Independent, listener: Listener) -> dict[str, np.n
 
 
 def _data(file: Path, read: Independent, truths: Mapping[str, np.ndarray]) -> Datasets:
-    """What the data sets of the draws hold besides parameters, in the order of the draws."""
+    """Values of the data sets besides their parameters, in the order of the draws."""
     values = _in_order(read_described(file, once=tuple(truths)), read.draws.labels, file)
     known = {name: value for name, value in values.items() if name not in read.draws.values}
     if not known:
