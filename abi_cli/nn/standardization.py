@@ -30,10 +30,10 @@ from abi_cli.statistics import Statistics
 from abi_cli.statistics.each import fit_each, fit_each_twice
 
 ROUNDING = 1e-6
-"""Relative to its size, an sd of a statistic that single precision may have made."""
+"""Relative sd of a statistic that rounding to single precision may have made."""
 
 LINEAR = 10.0
-"""So many pilot sds of a statistic are passed on as they are."""
+"""Pilot sds up to which a statistic is passed on as it is."""
 
 
 def tamed(s: Any) -> Any:
@@ -43,13 +43,13 @@ def tamed(s: Any) -> Any:
 
 
 FAR = 8.0
-"""So many predicted sds from the predicted mean, parameters are passed on as they are."""
+"""Predicted sds from the predicted mean up to which parameters are passed on as they are."""
 
 DEEP = 7.0
 """Units beyond `FAR`, compressed, from which on compression is linear again."""
 
 STEEP = float(np.exp(DEEP))
-"""Its slope from there on, expanded: 1,100."""
+"""Slope of `expanded` from there on: 1,100."""
 
 
 def compressed(z: Any) -> tuple[Any, Any]:
@@ -72,7 +72,7 @@ def compressed(z: Any) -> tuple[Any, Any]:
 
 
 def expanded(z: Any) -> Any:
-    """Standardized parameters of which `compressed` made `z`."""
+    """Inverse of `compressed`: standardized parameters."""
     beyond = ops.maximum(ops.abs(z) - FAR, 0.0)
     near = ops.expm1(ops.minimum(beyond, DEEP))
     further = STEEP * ops.maximum(beyond - DEEP, 0.0)
@@ -125,7 +125,7 @@ class ConditionalStandardization(keras.Layer):
     def beside(
         cls, statistics: Statistics | None, *, dim: int, draws: bool
     ) -> ConditionalStandardization:
-        """For statistics that predict parameters themselves, or for others.
+        """A standardization by statistics that predict parameters themselves, or by others.
 
         Arguments:
             draws: Whether the inference network has draws, or else estimates alone.
@@ -200,5 +200,5 @@ class ConditionalStandardization(keras.Layer):
         return z, log_det + ops.sum(log_slope, axis=-1)
 
     def restored(self, z: Any, mean: Any, log_sd: Any) -> Any:
-        """Parameters of what `standardized` gave."""
+        """Inverse of `standardized`: parameters on their own scale."""
         return mean + ops.exp(log_sd) * (expanded(z) if self.compresses else z)

@@ -1,4 +1,4 @@
-"""Distributions written as Stan, PyMC and R have them, `normal(0, 5)`: told how specs say it."""
+"""Distributions written as in Stan, PyMC and R, `normal(0, 5)`: the refusal shows a spec's form."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CALL = re.compile(r"(?<![\w.:])([A-Za-z]\w*)\(([^()]*)\)")
 _KIND = "distribution"
 
 _CODES = (Code.PART, Code.NAME, Code.VALUE, Code.FIELD, Code.KEY)
-"""Problems that a call makes, whole or cut at its commas."""
+"""Codes of problems that a call causes, whole or cut at its commas."""
 
 _ALIKE = (
     ("loc", "mean", "mu", "location", "m", "meanlog"),
@@ -29,7 +29,7 @@ _ALIKE = (
     ("p", "prob", "theta"),
     ("n", "trials"),
 )
-"""Names of one and the same option: ours, and what others call it."""
+"""Names of options: ours, and those of other programs."""
 
 
 def ours(word: str, options: Collection[str]) -> str | None:
@@ -44,11 +44,11 @@ _BY_RATE = ("gamma", "exponential")
 """Distributions that Stan, PyMC and R write with a rate, and NumPy with a scale, 1 / rate."""
 
 _RATES = ("rate", "lam", "beta", "lambda")
-"""What others call a rate."""
+"""Names of a rate in other programs."""
 
 
 def without_calls(problems: Iterable[Problem]) -> list[Problem]:
-    """The same problems; those within what is written as a call are one, with what to write."""
+    """Problems, in which those within a call are replaced by one that shows what to write."""
     kept: list[Problem] = []
     told: set[tuple[str, int, int]] = set()
     for problem in problems:
@@ -88,7 +88,7 @@ def _problem_of(path: Path, call: re.Match[str], place: Position) -> Problem:
 
 
 def _ours(name: str) -> str:
-    """HalfNormal, halfnormal or half_normal as half_normal; the name itself where it is none."""
+    """The name half_normal for HalfNormal or halfnormal; else the name itself."""
     plain = name.replace("_", "").lower()
     alike = {known.replace("_", ""): known for known in registry.names(_KIND)}
     return alike.get(plain, name)

@@ -18,7 +18,7 @@ RESERVED_NAMES = ("rng", "batch_size", "dataset", "draw", "chain", "row_size", "
 
 
 def refuse_variable_name(name: str) -> str | None:
-    """Why a variable can't be called this, with what to do; None where it can."""
+    """The reason why a variable can't be called this, with a remedy; None where it can."""
     if name in RESERVED_NAMES:
         return f"{name!r} is reserved ({', '.join(RESERVED_NAMES)}): choose another name"
     if keyword.iskeyword(name):
@@ -59,7 +59,7 @@ def _function_reference(reference: str) -> str:
 
 
 def is_module_reference(reference: str) -> bool:
-    """Whether text is `file.py` or `package.module`."""
+    """True if text is `file.py` or `package.module`."""
     return reference.endswith(".py") or all(part.isidentifier() for part in reference.split("."))
 
 
@@ -145,7 +145,7 @@ Declarations = dict[VariableName, Annotated[FunctionReference | Distributed, One
 
 
 def function_or_declarations(value: Any) -> Any:
-    """The one of the two that a value is meant to be, by which its problems are told."""
+    """The form, of two, that a value is meant to have: its problems are reported by that form."""
     if isinstance(value, str):
         return FunctionReference
     if isinstance(value, dict) and value:

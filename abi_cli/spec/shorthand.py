@@ -32,10 +32,10 @@ from abi_cli.spec.reader import Entry, Node
 from abi_cli.spec.section import option_names
 
 REFUSAL = "abi"
-"""The pydantic error type of what our own validators refuse."""
+"""The pydantic error type of our own validators' refusals."""
 
 Models = dict[Path, type[BaseModel]]
-"""Which model describes the mapping at a path: where errors find the names of its fields."""
+"""Path → the model that describes the mapping there, for the names of its fields in errors."""
 
 
 def refusal(
@@ -142,7 +142,7 @@ class PartOf:
         return ", ".join(self._known())
 
     def _crowded(self, value: dict[str, Any]) -> PydanticCustomError:
-        """What is wrong where several keys stand in place of one part."""
+        """The refusal where several keys stand in place of one part."""
         known = [name for name in value if self._find(name)]
         if len(known) == 1:
             other = next(name for name in value if name not in known)

@@ -53,14 +53,14 @@ from abi_cli.variables import Datasets, Value
 MOST_REGRESSORS = 4
 MOST_RESPONSES = 3
 MOST_MEMBERS = 400
-"""On average; of more, quantities by regressor tell as much."""
+"""Most members on average: of more, quantities by regressor say as much."""
 
 LIBRARY = 512
 """Parameters among which a start is looked for."""
 
 ROUNDS = 8
 LONGEST = 0.8
-"""Of a step towards the mode, in pilot sds."""
+"""Longest step towards the mode, in pilot sds."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class Responses:
 
     @property
     def width(self) -> int:
-        """How many statistics there are."""
+        """Number of statistics."""
         return 4 * self.dim + 3 * len(self.responses)
 
     def raw(self, data: Mapping[str, Value]) -> np.ndarray:
@@ -196,12 +196,12 @@ class Responses:
         return self.library[cost.argmin(axis=1)]
 
     def coefficients(self, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Of mean and log variance, `(row, response, feature)` each."""
+        """Coefficients of mean and log variance, `(row, response, feature)` each."""
         c = terms(t) @ self.quadratic + nets.activations(self.branch, t)[-1]
         return _halves(c, len(self.responses))
 
     def coefficients_and_slopes(self, t: np.ndarray) -> tuple[np.ndarray, ...]:
-        """And their slopes along parameters, `(row, dim, response, feature)` each."""
+        """Coefficients, and their slopes along parameters, `(row, dim, response, feature)` each."""
         first, second, told = nets.activations(self.branch, t)
         c = terms(t) @ self.quadratic + told
         slopes = steepness(self.quadratic, t, self.dim)
@@ -209,7 +209,7 @@ class Responses:
         return *_halves(c, len(self.responses)), *_halves(slopes, len(self.responses))
 
     def to_config(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The surface as plain JSON values."""
         return {
             "names": list(self.names),
             "regressors": [column_to(c) for c in self.regressors],
@@ -220,7 +220,7 @@ class Responses:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Responses:
-        """Back from `to_config`."""
+        """A surface from what `to_config` gave."""
         arrays = {name: np.array(config[name]) for name in _ARRAYS}
         layers = {name: tuple(np.array(a) for a in config[name]) for name in _LAYERS}
         regressors, responses = (
@@ -258,11 +258,11 @@ class _Observed:
     there: np.ndarray
 
     def at(self, rows: scoring.Rows) -> _Observed:
-        """Those of the data sets at `rows`."""
+        """Members of the data sets at `rows`."""
         return _Observed(self.of, self.features[rows], self.y[rows], self.there[rows])
 
     def _along(self, coefficients: np.ndarray) -> np.ndarray:
-        """`(batch, obs, …)` of `coefficients (batch, …, feature)`."""
+        """Values at members, `(batch, obs, …)`, of `coefficients (batch, …, feature)`."""
         flat = coefficients.reshape(len(coefficients), -1, coefficients.shape[-1])
         told = self.features @ flat.transpose(0, 2, 1).astype(self.features.dtype)
         return told.reshape(*told.shape[:2], *coefficients.shape[1:-1])
@@ -275,7 +275,7 @@ class _Observed:
         return np.asarray(fit.sum(axis=(1, 2)) + (t**2).sum(axis=1))
 
     def around(self, t: np.ndarray) -> scoring.Around:
-        """What the next step needs."""
+        """Cost, score and information at parameters `t (dataset, dim)`."""
         parts = self.of.coefficients_and_slopes(t)
         mean, log_variance, steep, louder = (self._along(c) for c in parts)
         inside = np.abs(log_variance) < LOUDEST

@@ -1,4 +1,4 @@
-"""Modes of many small posteriors at once by damped scoring, and how they bend around them."""
+"""Modes of many small posteriors at once by damped scoring, and their shape around the modes."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 Rows: TypeAlias = slice | np.ndarray
-"""Which data sets of a batch: all, or by index or mask."""
+"""Data sets of a batch: all, or by index or mask."""
 
 NEAR = 0.01
-"""Standard errors from the mode, to second order, at which it is found."""
+"""Distance to the mode, in standard errors to second order, at which the search ends."""
 
 AWAY = 1.5
-"""Standard errors from the mode at which it is seen how the density falls."""
+"""Distances from the mode, in standard errors, at which the fall of the density is measured."""
 
 
 class Around(NamedTuple):
-    """What is known of a log posterior at parameters.
+    """Value and derivatives of a log posterior at parameters.
 
     Attributes:
         cost: −2 log density but for a constant, `(dataset,)`.
@@ -31,7 +31,7 @@ class Around(NamedTuple):
     information: np.ndarray
 
     def of(self, rows: Rows) -> Around:
-        """Those of the data sets at `rows`."""
+        """Value and derivatives for the data sets at `rows`."""
         return Around(*(array[rows] for array in self))
 
     def put(self, rows: np.ndarray, its: Around) -> None:
