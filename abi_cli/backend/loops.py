@@ -122,7 +122,7 @@ def compiles() -> bool:
 
 
 def _with_weights_of_now(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function compiled by JAX, with the weights of the layer that it is a method of as arguments.
+    """A function compiled by JAX, with the weights of the layer it is a method of as arguments.
 
     JAX would otherwise keep the weights that the layer had when the function was traced.
     """
