@@ -236,7 +236,7 @@ def out_of_memory(error: BaseException) -> bool:
         return True
     kind = type(error)
     theirs = kind.__module__.partition(".")[0] in ("tensorflow", "jax", "jaxlib", "torch")
-    told = str(error).lower()
+    message = str(error).lower()
     words = ("resource_exhausted", "out of memory", "oom when allocating")
     named = kind.__name__ in ("ResourceExhaustedError", "OutOfMemoryError")
-    return theirs and (named or any(word in told for word in words))
+    return theirs and (named or any(word in message for word in words))
