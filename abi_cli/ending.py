@@ -39,7 +39,7 @@ class Signalled(KeyboardInterrupt):
 
     Arguments:
         words: What it is called.
-        exit_code: Of the command.
+        exit_code: Exit code of the command.
     """
 
     def __init__(self, words: str, exit_code: int):

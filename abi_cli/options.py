@@ -102,7 +102,7 @@ def said(call: typer.Context, names: Mapping[str, str]) -> list[str]:
 
     Arguments:
         call: The call of the command.
-        names: Of the parameters in question → what they are called on the command line.
+        names: Parameters in question → their names on the command line.
     """
     sources = {name: call.get_parameter_source(name) for name in names}
     return [

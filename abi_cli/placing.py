@@ -78,7 +78,7 @@ def refuse_locked(target: Path) -> None:
     Pipes and devices, such as a shell's `>(…)`, take what comes.
 
     Errors:
-        OutputError: It is one.
+        OutputError: Nothing may be written there.
     """
     if target.exists() and not (target.is_file() or target.is_dir()):
         return

@@ -46,7 +46,7 @@ class Seen(NamedTuple):
     """The contents of a cell.
 
     Arguments:
-        entry: Of a piece of work; another has another number.
+        entry: Number of a piece of work; another has another number.
         unit: Which unit of it.
         where: The unit in words, such as `row 3 of seed 1, train`.
         limit: Seconds that a unit may take; 0 for any time.
@@ -80,7 +80,7 @@ class Cell:
 
         Arguments:
             where: A unit of it, with {} for its first row.
-            rows: Of a unit.
+            rows: Number of rows of a unit.
         """
         text = where.encode()[: len(self._text) - 1]
         self._text[: len(text) + 1] = text + b"\0"
@@ -172,7 +172,7 @@ def work(where: str, *, rows: int = 1, limit: float | None = None) -> Iterator[N
 
     Arguments:
         where: A unit of it, for messages, with {} for its first row.
-        rows: Of a unit.
+        rows: Number of rows of a unit.
         limit: Seconds that a unit may take.
 
     Errors:

@@ -111,7 +111,7 @@ class Variable:
     """One variable of a model.
 
     Arguments:
-        name: As in the user's functions.
+        name: Its name in the user's functions.
         role: What it is in the model.
         ragged: Whether its leading axis is that of members or steps.
         event: Shape of one member where ragged, else of the whole value; () is a scalar.

@@ -102,7 +102,7 @@ class Adapter:
         """Learn from pilot simulations, which have all variables of the model.
 
         Arguments:
-            steps: As a spec has them: parts of the kind `step`.
+            steps: The steps of a spec: parts of the kind `step`.
             missing: Variables of which values may be missing (NaN).
             watch: Called with the name of each step and the data sets after it, up to one that
                 can't take them; last with `missing` and the inputs of the networks without gaps.

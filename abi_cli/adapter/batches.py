@@ -173,7 +173,7 @@ def _single(name: str, array: np.ndarray, row_size: np.ndarray | None = None) ->
         row_size: `(dataset,)`, where the array's rows are members of sets.
 
     Errors:
-        AdapterError: One is not.
+        AdapterError: A number is not finite.
     """
     with np.errstate(over="ignore"):
         single = array.astype(np.float32, order="C")

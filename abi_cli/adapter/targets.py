@@ -85,7 +85,7 @@ class Targets:
 
         Arguments:
             estimates: `(row, dim, functional)`.
-            degrees: As `moved` takes them.
+            degrees: The argument of `moved`.
 
         Returns:
             Parameter → `(row, functional, *event)`.

@@ -65,7 +65,7 @@ class Share:
         The rows are cut into stripes, of which machine k takes every `parts`-th one.
 
         Arguments:
-            rows: Of all machines.
+            rows: The number of rows of all machines.
             unit: Rows that are drawn from one stream, which no stripe divides.
         """
         if self.parts == 1:

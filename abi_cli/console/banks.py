@@ -99,7 +99,7 @@ def show_verified(console: Console, verified: Verified) -> None:
     """Show whether a bank is whole.
 
     Errors:
-        CheckFailed: It is not.
+        CheckFailed: The bank is not whole.
     """
     missing = sum(stop - start for start, stop in verified.missing)
     if console.json:
