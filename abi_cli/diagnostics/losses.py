@@ -159,7 +159,7 @@ def learn(scalars: Scalars, features: Features, *, seed: int) -> Learned | None:
     for own, other in (halves, halves[::-1]):
         linear = _predictions(features.plain, z[:, :, 0], own, other, rng)
         grams = gaussian.grams(u[other])
-        rivals = np.empty((len(z), len(other), 1 + RIVALS), np.float32)
+        told = np.empty((len(z), len(other), 1 + RIVALS), np.float32)
         for k in range(len(z)):
             mean, log_sd = gaussian.fit(u[other], z[k, other, 0].astype(np.float64), plain=grams)
             predicted[k, own] = u[own] @ mean + linear[k, own]
@@ -167,10 +167,10 @@ def learn(scalars: Scalars, features: Features, *, seed: int) -> Learned | None:
             by = np.concatenate([by, components, moments[k]], axis=1).astype(np.float32)
             terms, blocks = _alone(z[k, other, : 1 + RIVALS], by[other])
             weights = fit(terms, blocks).astype(np.float32)
-            rivals[k] = terms @ weights
+            told[k] = terms @ weights
             scores[k, own] = _alone(z[k, own], by[own])[0] @ weights
         by = _around_all(components, moments)
-        terms, blocks = _jointly(z[:, other, : 1 + RIVALS], rivals, by[other])
+        terms, blocks = _jointly(z[:, other, : 1 + RIVALS], told, by[other])
         weights = fit(terms, blocks).astype(np.float32)
         scores[-1, own] = _jointly(z[:, own], scores[:-1, own], by[own])[0] @ weights
     each = {

@@ -43,7 +43,7 @@ class Statement:
 
 
 Row = tuple[str, Mapping[str, float]]
-"""A parameter's title, and its statistics."""
+"""Title of a parameter, its statistics."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Image:
 
 
 def page_text(page: Page, images: Mapping[int, Image]) -> str:
-    """The page as HTML.
+    """The page.
 
     Arguments:
         images: Number of a picture, by `id`, → what it looks like.
@@ -130,7 +130,7 @@ def page_text(page: Page, images: Mapping[int, Image]) -> str:
 
 
 def image(picture: Picture) -> Image:
-    """The picture, drawn, as PNG."""
+    """A picture, drawn."""
     from abi_cli.diagnostics import style
 
     with tempfile.TemporaryDirectory() as folder:
