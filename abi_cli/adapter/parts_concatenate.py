@@ -39,7 +39,7 @@ class Concatenate(Step):
     axis: Axis = Field(-1, description="Axis to join along, counted from the last: −1 is features.")
 
     def flow(self, state: State) -> dict[str, tuple[str, ...]]:
-        """The joined variable from all keys."""
+        """The joined variable, made from all keys."""
         return {self.into: self.keys}
 
     def fit(self, data: Mapping[str, Value]) -> State:
@@ -176,7 +176,7 @@ class Split(Step):
         return self
 
     def flow(self, state: State) -> dict[str, tuple[str, ...]]:
-        """Each piece from the whole."""
+        """The pieces, each made from the whole."""
         return dict.fromkeys(self.into, (self.key,))
 
     def fit(self, data: Mapping[str, Value]) -> State:

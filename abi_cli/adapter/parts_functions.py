@@ -174,7 +174,7 @@ class _By(Elementwise):
         return self.keys
 
     def fit(self, data: Mapping[str, Value]) -> State:
-        """Nothing is learned; there must be as many numbers as features.
+        """Check that there are as many numbers as features; nothing is learned.
 
         Errors:
             AdapterError: There are more or fewer numbers than features.

@@ -37,7 +37,7 @@ class Drop(Step):
         return {}
 
     def fit(self, data: Mapping[str, Value]) -> State:
-        """Nothing is learned; the variables must be there."""
+        """Check that the variables are there; nothing is learned."""
         require_present(data, self.keys)
         return {}
 
@@ -97,7 +97,7 @@ class Take(Step):
         return {key: (key,) for key in self.keys}
 
     def fit(self, data: Mapping[str, Value]) -> State:
-        """Nothing is learned; the entries must be there.
+        """Check that the entries are there; nothing is learned.
 
         Errors:
             AdapterError: An entry is not there.
@@ -123,7 +123,7 @@ class Take(Step):
         return dict(data)
 
     def log_det(self, data: Mapping[str, Value], state: State) -> np.ndarray:
-        """There is no density."""
+        """Zero without any of the keys; else an error, as there is no density."""
         return without_density(self, data, self.keys)
 
 
@@ -159,7 +159,7 @@ class RandomSubsample(Step):
         return {self.key: (self.key,)}
 
     def fit(self, data: Mapping[str, Value]) -> State:
-        """Nothing is learned; the variable must have members.
+        """Check that the variable has members; nothing is learned.
 
         Errors:
             AdapterError: The variable has no members.
@@ -192,7 +192,7 @@ class RandomSubsample(Step):
         return dict(data)
 
     def log_det(self, data: Mapping[str, Value], state: State) -> np.ndarray:
-        """There is no density."""
+        """Zero without the key; else an error, as there is no density."""
         return without_density(self, data, (self.key,))
 
 

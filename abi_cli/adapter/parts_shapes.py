@@ -130,7 +130,7 @@ class ExpandDims(_Reshaped):
     axis: Axis = Field(-1, description="Where it is then, counted from the last: −1 is the last.")
 
     def fit(self, data: Mapping[str, Value]) -> State:
-        """Nothing is learned; there must be a place for the axis.
+        """Check that there is a place for the axis; nothing is learned.
 
         Errors:
             AdapterError: The axis would stand before that of data sets or members.
@@ -162,7 +162,7 @@ class Squeeze(_Reshaped):
     axis: Axis = Field(-1, description="Which, counted from the last: −1 is the last.")
 
     def fit(self, data: Mapping[str, Value]) -> State:
-        """Nothing is learned; the axis must be there and have length one.
+        """Check that the axis is there and has length one; nothing is learned.
 
         Errors:
             AdapterError: There is no such axis, or it is longer.

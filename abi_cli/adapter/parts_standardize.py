@@ -26,7 +26,7 @@ FAR = 1e7
 """Number of scales that no network can be told, however rarely they occur."""
 
 LINEAR = {"extreme": 10.0, "far": 1e4}
-"""Up to so many scales from its location such a feature stays as it is; beyond is the logarithm.
+"""Number of scales up to which a feature with such tails stays as it is; beyond is the logarithm.
 
 What data say of parameters is mostly linear, and between two logarithms it is not: with the mean of
 normal data under a Cauchy prior, posteriors at 300 scales were a thousand times too wide where the

@@ -165,5 +165,5 @@ class OneHot(Step):
         return mapped(data, self.keys, lambda x: x.argmax(axis=-1))
 
     def log_det(self, data: Mapping[str, Value], state: State) -> np.ndarray:
-        """There is no density."""
+        """Zero without any of the keys; else an error, as there is no density."""
         return without_density(self, data, self.keys)

@@ -67,7 +67,7 @@ class FreeVector(Step):
         return {key: (key,) for key in self.keys}
 
     def fit(self, data: Mapping[str, Value]) -> State:
-        """Nothing is learned; the shapes must fit.
+        """Check that the shapes fit; nothing is learned.
 
         Errors:
             AdapterError: A shape does not fit.

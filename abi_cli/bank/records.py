@@ -11,7 +11,7 @@ from abi_cli.variables import Layout
 SCHEMA = "abi.bank/1"
 
 RECORD, MODEL, CODE, SHARDS = "bank.json", "model.yaml", "code", "shards"
-"""What the folder of a bank holds, by name."""
+"""Names in the folder of a bank."""
 
 
 @dataclass(frozen=True)

@@ -203,11 +203,11 @@ class Banked:
         return self._at(adapter, found, index)
 
     def facts(self) -> dict[str, Any]:
-        """Nothing: all follows from the simulations and the seed."""
+        """No facts: all follows from the simulations and the seed."""
         return {}
 
     def go_on(self, facts: Mapping[str, Any]) -> None:
-        """Nothing to take over."""
+        """Take over nothing: there are no facts."""
 
     def validation(self, adapter: Adapter) -> Datasets | None:
         """The rows held out, adapted."""
@@ -218,7 +218,7 @@ class Banked:
         return concatenate(parts)
 
     def begin_reference(self) -> None:
-        """Nothing to begin with."""
+        """Do nothing: the rows are there."""
 
     def reference(self) -> Iterator[Datasets]:
         """The rows held out, as many as are kept of fresh simulations."""

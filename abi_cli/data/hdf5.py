@@ -29,7 +29,7 @@ UNREADABLE = (
 """Errors that HDF5 and h5py raise on other files and damaged ones."""
 
 ROOM = 1 << 26
-"""Bytes up to which a data set, or a chunk of it, may be larger than what is stored of it."""
+"""Number of bytes up to which a data set, or a chunk, may be larger than what is stored of it."""
 
 _FILTERS = frozenset({1, 2, 3, 4, 5, 6, 32000})
 """Filters that HDF5 and h5py have: deflate, shuffle, checksum, szip, n-bit, scale-offset, LZF."""

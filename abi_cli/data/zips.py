@@ -15,7 +15,7 @@ MOST_TIMES = 100
 """Number of times that content may be larger than its file: deflated zeros reach 1,000 times."""
 
 ROOM = 1 << 28
-"""Bytes up to which content may be any number of times larger."""
+"""Number of bytes up to which content may be any number of times larger."""
 
 
 def looked_over(archive: zipfile.ZipFile, stream: BinaryIO) -> dict[str, zipfile.ZipInfo]:
