@@ -31,7 +31,7 @@ _REASONS = {
 
 
 def time_limit(text: str | None) -> float | None:
-    """The time that --max-time allows, in seconds.
+    """What --max-time says, in seconds.
 
     Errors:
         UsageError: It is no length of time.

@@ -116,7 +116,7 @@ def _joined(last: Bin, values: np.ndarray, more: np.ndarray) -> Bin:
 def measure_bins(
     bins: Sequence[Bin], names: Sequence[str], summary: Summary
 ) -> tuple[BinMetrics, ...]:
-    """Metrics of ranks, bin by bin."""
+    """What ranks say, bin by bin."""
     sd = summary.truth.std(axis=1, ddof=1)
     measured = []
     for one in bins:
