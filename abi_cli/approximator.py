@@ -60,7 +60,7 @@ class Approximator(keras.Model):
     """Networks with the adapter and layout that give their inputs and outputs a meaning.
 
     Arguments:
-        adapter: Fitted.
+        adapter: The fitted adapter.
         layout: The model's variables, as seen in the pilot.
         summary: Config of the summary network; None where there is nothing to summarize.
         reader: Config of the network that reads statistics; None where the adapter makes none.
@@ -69,7 +69,7 @@ class Approximator(keras.Model):
             summarized (`summary_variables`, or what is in that group), where present; of what has a
             fixed shape, that.
         buckets: Sizes that sets are padded to, ascending; empty without sets or series.
-        seed: Of the networks' structure and first weights.
+        seed: The seed of the networks' structure and first weights.
         reach: Of draws of each parameter (`drawing`); None in runs from before.
     """
 
@@ -124,14 +124,14 @@ class Approximator(keras.Model):
         self._estimates = backend.compiled(self.estimates)
 
     def statistics(self, inputs: Mapping[str, Any]) -> Any:
-        """What can be said of each data set without any weights, `(batch, statistics)`."""
+        """Statistics of each data set that need no learned weights, `(batch, statistics)`."""
         summary = self.summary_network and self.summary_network.statistics
         return self._with_conditions(inputs, summary, inputs.get(SUMMARY_STATISTICS))
 
     def _with_conditions(
         self, inputs: Mapping[str, Any], summary: Callable[..., Any] | None, said: Any
     ) -> Any:
-        """What is made of the data, or the data themselves, and the conditions beside it."""
+        """The inputs `said`, the summary of the data (or they themselves) and the conditions."""
         parts = [] if said is None else [said]
         if summary is not None:
             x, mask = summary_inputs(inputs)
@@ -144,13 +144,13 @@ class Approximator(keras.Model):
         return ops.concatenate(parts, axis=-1)
 
     def tell(self, inputs: Mapping[str, Any]) -> Any:
-        """All that the posterior depends on: conditions, mean and log sd, `(batch, told)`."""
+        """The vector that a posterior depends on: conditions, mean and log sd, `(batch, told)`."""
         return ops.concatenate(
             [self.conditions(inputs), *self.standardization(self.statistics(inputs))], axis=-1
         )
 
     def heard(self, told: Any) -> tuple[Any, Any, Any]:
-        """Conditions, mean and log sd, of what is told `(…, told)`."""
+        """Conditions, mean and log sd: the parts of a vector `told (…, told)` from `tell`."""
         first, second = self._ends
         return told[..., :first], told[..., first:second], told[..., second:]
 
@@ -166,12 +166,12 @@ class Approximator(keras.Model):
         return self.standardization.restored(self.inference_network.inverse(z, c), mean, log_sd)
 
     def conditions(self, inputs: Mapping[str, Any]) -> Any:
-        """What the inference network is told of each data set, `(batch, conditions)`."""
+        """Inputs of the inference network for each data set, `(batch, conditions)`."""
         told = self.reader and self.reader(inputs[SUMMARY_STATISTICS])
         return self._with_conditions(inputs, self.summary_network, told)
 
     def objective(self, theta: Any, told: Any, noise: Any = None) -> Any:
-        """What training maximizes, `(batch,)`: mostly `log_density`, in nats.
+        """The objective that training maximizes, `(batch,)`: mostly `log_density`, in nats.
 
         Arguments:
             noise: `(batch, training_noise)`, for networks that learn from noised parameters.
@@ -182,7 +182,7 @@ class Approximator(keras.Model):
         return objective + log_det if self.inference_network.loss_is_density else objective
 
     def batch_loss(self, batch: Mapping[str, Any]) -> Any:
-        """Mean negative objective of one batch, which has a `noise` where that is needed."""
+        """The mean negative objective of one batch, which has a `noise` where that is needed."""
         told = self.tell(batch)
         return -ops.mean(self.objective(batch[INFERENCE_VARIABLES], told, batch.get(NOISE)))
 
@@ -191,18 +191,18 @@ class Approximator(keras.Model):
         return self.inference_network.estimates(self.heard(told)[0])
 
     def prepare(self, optimizer: keras.Optimizer, clip: Callable[[list[Any]], list[Any]]) -> None:
-        """Make ready for `fit` with blocks of batches.
+        """Get ready for `fit` with blocks of batches.
 
         Arguments:
-            optimizer: Of all weights as one vector.
-            clip: Given the gradient of each array of weights, those to follow.
+            optimizer: The optimizer of all weights as one vector.
+            clip: Gradients of the arrays of weights → the gradients to follow.
         """
         self.flat = backend.FlatWeights(self, clip)
         optimizer.build([self.flat.variable])
         self.compile(optimizer=optimizer, jit_compile=backend.compiles())
 
     def mean_loss(self, adapted: Datasets) -> float:
-        """Mean negative objective of any number of adapted data sets, at the same noise always."""
+        """The mean negative objective of adapted data sets, of any number, at fixed noise."""
         told = self.told(adapted)
         theta = network_inputs({INFERENCE_VARIABLES: adapted[INFERENCE_VARIABLES]})
         shape = len(told), self.inference_network.training_noise
@@ -210,7 +210,7 @@ class Approximator(keras.Model):
         return -float(by_row(self._objective, theta[INFERENCE_VARIABLES], told, numbers).mean())
 
     def summaries(self, datasets: Mapping[str, Value]) -> np.ndarray:
-        """What the inference network is told of data sets, `(dataset, condition)`, float64."""
+        """Inputs of the inference network for data sets, `(dataset, condition)`, float64."""
         return np.asarray(self.heard(self.told_of(datasets).astype(np.float64))[0])
 
     def estimate(self, datasets: Mapping[str, Value]) -> dict[str, np.ndarray]:
@@ -240,7 +240,7 @@ class Approximator(keras.Model):
 
     @property
     def metrics(self) -> list[Any]:
-        """None: the loss of a block is reported as it is."""
+        """No metrics: the loss of a block is reported as it is."""
         return []
 
     def initialize(self, adapted: Datasets) -> None:
@@ -267,7 +267,7 @@ class Approximator(keras.Model):
             self.inference_network.adapt(backend.to_numpy(z), c)
 
     def told(self, datasets: Mapping[str, Value]) -> np.ndarray:
-        """What `tell` says of adapted data sets, `(dataset, told)`, float32."""
+        """The vectors that `tell` makes of adapted data sets, `(dataset, told)`, float32."""
         names = (*summarized(datasets), INFERENCE_CONDITIONS, SUMMARY_STATISTICS)
         adapted = {name: value for name, value in datasets.items() if name in names}
         if not count(adapted):
@@ -322,11 +322,11 @@ class Approximator(keras.Model):
 
     @property
     def members(self) -> int:
-        """How many networks are mixed; 0 where it is no ensemble."""
+        """The number of networks that are mixed; 0 where this is no ensemble."""
         return len(getattr(self.inference_network, "members", ()))
 
     def told_of(self, datasets: Mapping[str, Value]) -> np.ndarray:
-        """What `told` says of data sets on the user's scale, all of it finite."""
+        """The vectors `told` of data sets on the user's scale, checked to be finite."""
         told = self.told(self.adapter.forward(self._observed(datasets)))
         refuse_not_finite(told)
         return told
@@ -366,7 +366,7 @@ class Approximator(keras.Model):
         return density
 
     def get_config(self) -> dict[str, Any]:
-        """Everything but the weights, as plain JSON values."""
+        """The configuration of everything but the weights, as plain JSON values."""
         return {
             "adapter": self.adapter.to_config(),
             "layout": self.layout.to_config(),
@@ -381,7 +381,7 @@ class Approximator(keras.Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Approximator:  # noqa: ARG003  # Keras's signature
-        """Back from `get_config`, every part looked up in this package's registry."""
+        """The approximator that `get_config` described; this package's registry finds its parts."""
 
         def part(kind: str, name: str, contract: type) -> Any:
             said = config.get(name)

@@ -1,4 +1,4 @@
-"""From draws to files: the metrics, the verdict, the pictures and the report of one diagnosis."""
+"""The way from draws to files: metrics, verdict, pictures and report of one diagnosis."""
 
 from __future__ import annotations
 
