@@ -154,7 +154,8 @@ class Quantities:
                 densities.append(self.density.of_data_set(known, draws, at))
         values = {name: _stacked(name, self.functions[name], r) for name, r in results.items()}
         if self.density is not None:
-            values[self.density.name] = np.stack(densities).astype(np.float32)
+            with np.errstate(over="ignore"):  # −inf, as far out as that
+                values[self.density.name] = np.stack(densities).astype(np.float32)
         return values
 
     def variables(self, parameters: Mapping[str, np.ndarray], datasets: Datasets) -> list[Variable]:
