@@ -181,6 +181,7 @@ def _as_numbers(name: str, array: np.ndarray, values: Sequence[Any] | np.ndarray
     wrong = [row for row, value in enumerate(values) if np.asarray(value).dtype.kind not in "bifu"]
     row = wrong[0] if wrong else 0
     examples = np.ravel(values[row])[:1].tolist() or [array.dtype]
-    raise UnusableOutputError(
-        f"{name} must be made of real numbers; it holds {examples[0]!r}", row=row
-    )
+    message = f"{name} must be made of real numbers; it holds {examples[0]!r}"
+    if isinstance(examples[0], str):
+        message += ". Return a number for each category, or leave it out"
+    raise UnusableOutputError(message, row=row)

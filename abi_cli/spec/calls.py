@@ -12,6 +12,7 @@ from abi_cli.spec.problems import Code, Path, Position, Problem, suggestion
 from abi_cli.spec.section import option_names
 
 _CALL = re.compile(r"(?<![\w.:])([A-Za-z]\w*)\(([^()]*)\)")
+_STATEMENT = re.compile(r"([A-Za-z]\w*)\s*~\s*([A-Za-z]\w*)\(([^()]*)\)")
 _KIND = "distribution"
 
 _CODES = (Code.PART, Code.NAME, Code.VALUE, Code.FIELD, Code.KEY)
@@ -79,12 +80,26 @@ def _problem_of(path: Path, call: re.Match[str], place: Position) -> Problem:
     message = f"Expected a mapping of options, not a call; got {call[0]}"
     if name not in known:
         return Problem(path, message, suggestion(name, known, title="Distributions"), Code.PART, at)
-    arguments = [part.partition("=") for part in call[2].split(",") if part.strip()]
-    pairs = [(key.strip() if eq else None, (value if eq else key)) for key, eq, value in arguments]
-    hint = f"Write {as_options(name, pairs)}"
+    hint = f"Write {as_options(name, _arguments(call[2]))}"
     if name in _BY_RATE:
         hint += "; a rate of r is a scale of 1/r. What is a scale already, as in NumPy, stays"
     return Problem(path, message, hint, Code.PART, at)
+
+
+def sampling_statements(text: str) -> str:
+    """Statements like `mu ~ normal(0, 5)` as a spec says them; empty where there are none."""
+    written = []
+    for variable, called, arguments in _STATEMENT.findall(text):
+        if (name := _ours(called)) in registry.names(_KIND):
+            pairs = _arguments(arguments)
+            written.append(f"{variable}: {{{as_options(name, pairs)}}}")
+    return ", ".join(written)
+
+
+def _arguments(text: str) -> list[tuple[str | None, str]]:
+    """Name, where it has one, and value of each argument of a call."""
+    parts = [part.partition("=") for part in text.split(",") if part.strip()]
+    return [(key.strip() if eq else None, (value if eq else key)) for key, eq, value in parts]
 
 
 def _ours(name: str) -> str:

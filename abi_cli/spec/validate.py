@@ -8,7 +8,8 @@ sentence that says what was expected, what was found and what to write instead.
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections import defaultdict
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -21,6 +22,14 @@ from abi_cli.spec.reader import Document
 from abi_cli.spec.schema import Spec
 from abi_cli.spec.section import option_names
 from abi_cli.spec.shorthand import REFUSAL, Models, canonical, describe
+
+_ALIKE: defaultdict[str, tuple[str, ...]] = defaultdict(
+    tuple,
+    set=("iid", "exchangeable", "sample", "table", "rows"),
+    series=("ordered", "sequence", "timeseries"),
+    fixed=("vector", "array", "matrix", "image", "scalar", "number"),
+)
+"""Words for values of fields, and other words for them."""
 
 _EXPECTED = {
     "int_type": "a whole number",
@@ -210,6 +219,8 @@ def _unknown(path: Path, models: Models) -> tuple[str, str]:
         hint = f"Did you mean {other!r}? {hint}"
     if by_rate:
         hint = f"The scale is 1 / rate. {hint}"
+    if path[:-1] == ("model",) and not nearest(word, known) and not elsewhere:
+        hint = f"A number that functions take is drawn in meta: {{{word}: …}}. {hint}"
     return f"unknown {what} {word!r} {preposition} {whose}", hint
 
 
@@ -244,7 +255,11 @@ def _remedy(finding: _Finding, value: Any, models: Models) -> str | None:
         what = "options" if issubclass(model, Part) else "fields"
         if issubclass(model, Part) and model.kind == "distribution" and _scalars(value):
             return f"Write {as_options(model.name, [(None, one) for one in value])}"
+        if isinstance(value, str) and (field := _field_of_choice(model, value)):
+            return f"Write {{{field}: {value}}}"
         return f"Name its {what}: {', '.join(option_names(model))}"
+    if expected == "a mapping" and isinstance(value, str) and value.isidentifier():
+        return f"Write {{{value}: {{…}}}}, or {value}: and what it is below"
     if "number" in expected and isinstance(value, str):
         return _number_in(value)
     if expected == "a whole number" and isinstance(value, float) and value.is_integer():
@@ -255,9 +270,15 @@ def _remedy(finding: _Finding, value: Any, models: Models) -> str | None:
         return f"Write {'true' if str(value).lower() in ('yes', 'on', 'y') else 'false'}"
     choices = re.findall(r"'([^']*)'", expected)
     if choices and isinstance(value, str):
-        found = nearest(value, choices)
+        found = nearest(value, choices) or next((c for c in choices if value in _ALIKE[c]), None)
         return f"Did you mean {found!r}?" if found else None
     return None
+
+
+def _field_of_choice(model: type[BaseModel], value: str) -> str | None:
+    """The field of a section of which a word is one of the values; None where there is none."""
+    fields = model.model_fields.items()
+    return next((name for name, f in fields if value in get_args(f.annotation)), None)
 
 
 def _scalars(value: Any) -> bool:
