@@ -25,7 +25,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from abi_cli import backend, drawing, registry
+from abi_cli import backend, registry, sampler
 from abi_cli.adapter.adapter import (
     INFERENCE_CONDITIONS,
     INFERENCE_VARIABLES,
@@ -70,7 +70,7 @@ class Approximator(keras.Model):
             fixed shape, that.
         buckets: Sizes that sets are padded to, ascending; empty without sets or series.
         seed: The seed of the networks' structure and first weights.
-        reach: Of draws of each parameter (`drawing`); None in runs from before.
+        reach: Of draws of each parameter (`sampler`); None in runs from before.
     """
 
     def __init__(
@@ -260,7 +260,7 @@ class Approximator(keras.Model):
         self.standardization.adapt(known, pilot, simple)
         if self._inference.has_draws:
             predicted = map(backend.to_numpy, self.standardization(known))
-            self._reach = drawing.reach_of(pilot, *predicted)
+            self._reach = sampler.reach_of(pilot, *predicted)
         if self.inference_network.adapts:
             c, mean, log_sd = self.heard(backend.to_numpy(backend.compiled(self.tell)(few)))
             z, _ = self.standardization.standardized(few[INFERENCE_VARIABLES], mean, log_sd)
@@ -288,7 +288,7 @@ class Approximator(keras.Model):
         first: int = 0,
         listener: Listener = SILENT,
     ) -> Iterator[DrawBlock]:
-        """Posterior draws, block after block, in bounded memory (`drawing`).
+        """Posterior draws, block after block, in bounded memory (`sampler`).
 
         Arguments:
             datasets: Context and observables on the user's scale; parameters are not looked at.
@@ -300,7 +300,7 @@ class Approximator(keras.Model):
             Unanswerable: Draws are not finite; rows count from 0, whatever `first`.
         """
         told = self.told_of(datasets)
-        blocks = drawing.blocks(
+        blocks = sampler.blocks(
             self._inverse,
             told,
             draws=draws,

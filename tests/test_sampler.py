@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from abi_cli.drawing import BEYOND, SPARES, blocks, reach_of, replace_strays
+from abi_cli.sampler import BEYOND, SPARES, blocks, reach_of, replace_strays
 
 
 def predicted(told):
