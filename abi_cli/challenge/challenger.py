@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from abi_cli import backend, registry
+from abi_cli import backend, registry, sampler
 from abi_cli.adapter.adapter import INFERENCE_VARIABLES
 from abi_cli.adapter.batches import network_inputs
 from abi_cli.approximator import Approximator
-from abi_cli.backend.rows import ROWS, by_row
+from abi_cli.backend.rows import by_row
 from abi_cli.challenge.heir import Heir
 from abi_cli.challenge.learning import Clock, Course, is_finite, learn
 from abi_cli.challenge.means import knowing, means_of
 from abi_cli.diagnostics.challenge import Challenge, Proof
 from abi_cli.listener import Listener
 from abi_cli.model.simulator import Simulator
-from abi_cli.model.streams import Purpose, noise_of_datasets, stream_key
+from abi_cli.model.streams import Purpose, stream_key
 from abi_cli.model.workers import Pool
 from abi_cli.networks.network import InferenceNetwork
 from abi_cli.spec import Spec, TrainingSection
@@ -249,18 +249,18 @@ def densities_of(model: Model, datasets: Datasets, points: np.ndarray) -> np.nda
 
 def adapted_draws(model: Model, datasets: Datasets, *, draws: int, seed: int) -> np.ndarray:
     """Draws on the scale of the networks, `(dataset, draw, dim)`."""
-    told = model.told_of(datasets)
     network = model.inference_network
-    inverse = backend.compiled(model.inverse, fused=network.fuse_draws)
-    at_once = max(1, ROWS // draws)
-    parts = []
-    for first in range(0, len(told), at_once):
-        rows = range(first, min(first + at_once, len(told)))
-        shape = at_once, draws, network.noise_dim
-        z = noise_of_datasets(seed, rows, 0, draws, shape=shape)
-        c = told[np.resize(rows, at_once)][:, None, :]
-        parts.append(backend.to_numpy(inverse(z, c))[: len(rows)])
-    return np.concatenate(parts)
+    blocks = sampler.blocks(
+        backend.compiled(model.inverse, fused=network.fuse_draws),
+        model.told_of(datasets),
+        draws=draws,
+        seed=seed,
+        first=0,
+        noise_dim=network.noise_dim,
+        reach=None,
+        predicted=lambda told: model.heard(told)[1:],
+    )
+    return np.concatenate([block.theta for block in blocks])
 
 
 def _normal(points: np.ndarray, draws: np.ndarray) -> np.ndarray:
