@@ -32,6 +32,9 @@ SCORE = "guard"
 FEWEST = 100
 """Simulations that tell of nothing: so few make no reference."""
 
+TOGETHER = 10_000
+"""Data sets that are looked at together: what is made of them takes some kB of each."""
+
 
 def keep_reference(
     folder: Run, source: Source, spec: Spec, approximator: Approximator, listener: Listener
@@ -137,10 +140,21 @@ class Guarding:
         """
         if self.guard is None:
             return None
+        number = len(loaded.labels)
+        if number <= TOGETHER:
+            return self._look(self.guard, loaded)
+        parts = (
+            self._look(self.guard, loaded.of(np.arange(first, min(first + TOGETHER, number))))
+            for first in range(0, number, TOGETHER)
+        )
+        return Scores.joined([*parts])
+
+    def _look(self, guard: Guard, loaded: Loaded) -> Scores:
+        """Of data sets that are few enough to be looked at together."""
         with refusing(loaded, self.layout):
             summaries = self.summaries(loaded.datasets)
-        look = self.guard.reference.look_at(loaded.datasets, self.layout, summaries)
-        return self.guard.scores(look, told=UNLIKE)
+        look = guard.reference.look_at(loaded.datasets, self.layout, summaries)
+        return guard.scores(look, told=UNLIKE)
 
     def judged(self, loaded: Loaded) -> tuple[Scores | None, str]:
         """What the guard makes of data sets, and a sentence on them; empty where there is none.
