@@ -98,7 +98,8 @@ class OnUnlike(StrEnum):
 
 HINT = (
     "Networks have not learned from such data, and their posteriors may be anything. If the data "
-    "are right, widen the prior or add to the simulator what is missing, and train again."
+    "are right, widen the prior or add to the simulator what is missing, and train again; a few "
+    "wild values are borne by a run that was trained with errors (training: {noise: …})."
 )
 
 _NONE = (
