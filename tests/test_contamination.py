@@ -211,13 +211,54 @@ def test_a_training_goes_on_with_the_same_errors(tmp_path):
     assert whole.history[0]["loss"] != without.history[0]["loss"]
 
 
-def test_the_spec_of_a_run_says_it(tmp_path):
+@pytest.fixture(scope="module")
+def robust(tmp_path_factory):
+    """A run whose data had errors, and what was said of it."""
+    folder = tmp_path_factory.mktemp("robust")
+    (folder / "model.py").write_text(MODEL)
+    (folder / "spec.yaml").write_text(MODEL_SPEC)
     options = ("-s", "training.epochs=1", "-s", "training.num_batches=2", "-j", "0")
-    run = tmp_path / "run"
-    noise = "training.noise={y: {scale: 0.5, share: 0.2}}"
-    result = abi("train", SPECS / "regression.yaml", "-o", run, *options, "-s", noise)
+    result = abi("train", folder / "spec.yaml", "-o", folder / "run", *options)
     assert result.exit_code == 0, result.stderr
-    assert "learns from data with errors of y, not of x" in result.stderr
+    return folder / "run", result.stderr
+
+
+MODEL = """
+import numpy as np
+
+def likelihood(mu, rng):
+    return {"k": rng.poisson(1, 4), "y": rng.normal(mu, 1, 4)}
+
+def log_likelihood(mu, y):
+    return -0.5 * ((y - mu) ** 2 + np.log(2 * np.pi))
+"""
+MODEL_SPEC = """
+name: robust
+model:
+  prior: {mu: normal}
+  likelihood: model.py:likelihood
+  log_likelihood: model.py:log_likelihood
+observables: {k: {kind: set}, y: {kind: set}}
+training: {noise: {y: {scale: 0.5, share: 0.2}}}
+"""
+
+
+def test_the_spec_of_a_run_says_it(robust):
+    run, said = robust
+    assert "learns from data with errors of y, not of k" in said
     spec = parse_spec((run / "spec.yaml").read_text())
     assert spec.training.noise == {"y": NoiseSection(scale=0.5, share=0.2, datasets=0.5)}
     assert parse_spec(dump_spec(spec)) == spec
+
+
+def test_what_judges_or_undoes_it_says_so(robust, tmp_path):
+    run, _ = robust
+    data = tmp_path / "data.csv"
+    data.write_text("k,y\n" + "1,0.3\n" * 4)
+    plain = abi("sample", run, data, "-n", 10)
+    assert plain.exit_code == 0
+    assert "--refine makes these posteriors exact" not in plain.stderr
+    refined = abi("sample", run, data, "-n", 10, "--refine", "-j", "0")
+    assert "are those of the model without errors (training.noise)" in refined.stderr
+    judged = abi("diagnose", run, "--datasets", 100, "-n", 20, "-j", "0")
+    assert "judges by data without errors" in judged.stderr
