@@ -25,7 +25,7 @@ COMPLETE = 0.2
 """Share of data sets without gaps, as the rate goes to none."""
 
 LONGEST = 0.2
-"""Of blocks of gaps, as a share of the series."""
+"""Longest block of gaps, as a share of the series."""
 
 Rate = float | tuple[float, float]
 """A mean share that is missing, or the least and the largest one."""
@@ -40,7 +40,7 @@ def with_gaps(
     start: int,
     series: Collection[str] = (),
 ) -> Datasets:
-    """The same with NaN in some places: which follows from seed, purpose, row and place alone.
+    """Data sets with NaN in places that follow from seed, purpose, row and place alone.
 
     Arguments:
         rates: Variable → the share of its numbers that is missing.
@@ -56,7 +56,7 @@ def with_gaps(
 
 
 def _shares(rate: Rate, lots: Lots, rows: np.ndarray) -> np.ndarray:
-    """What share of each data set is missing, `(dataset,)`."""
+    """The share of each data set that is missing, `(dataset,)`."""
     lot = lots(rows, _SHARE)
     if isinstance(rate, tuple):
         return rate[0] + (rate[1] - rate[0]) * lot
@@ -67,7 +67,7 @@ def _shares(rate: Rate, lots: Lots, rows: np.ndarray) -> np.ndarray:
 
 
 _SHARE, _COMPLETE, _BLOCKS, _LENGTH, _OFFSET = (np.uint64(2**63 + k) for k in range(5))
-"""Places that no member has."""
+"""First number of places that no member has, for lots of whole data sets."""
 
 
 def _spoilt(lots: Lots, value: Value, rate: Rate, *, blocks: bool) -> Value:
@@ -95,7 +95,7 @@ def _blocks(lots: Lots, rows: np.ndarray, size: np.ndarray, place: np.ndarray) -
 def _left_out(
     array: np.ndarray, share: np.ndarray, lots: Lots, row: np.ndarray, place: np.ndarray
 ) -> np.ndarray:
-    """NaN where the lot of a number is below the share of its data set."""
+    """Values with NaN where the lot of a number is below the share of its data set."""
     element = np.arange(array[:1].size or 1)
     lot = lots(row[:, None], place[:, None], element[None, :])
     return np.where((lot < share[:, None]).reshape(array.shape), np.nan, array)
