@@ -68,7 +68,7 @@ class Scores:
 
     @classmethod
     def joined(cls, parts: Sequence[Scores]) -> Scores:
-        """Those of data sets that were looked at one part after the other."""
+        """Scores of data sets that were looked at one part after the other."""
         return cls(
             np.concatenate([part.p for part in parts]),
             np.concatenate([part.looks for part in parts]),

@@ -1,4 +1,4 @@
-r"""How unlike a standard normal distribution a batch of summaries is.
+r"""The discrepancy of a batch of summaries from a standard normal distribution.
 
 The squared maximum mean discrepancy of a batch s_1 … s_n in d dimensions from N(0, I), with the
 kernel k(a, b) = exp(−|a − b|² / 2γ²), is estimated without bias by
@@ -18,9 +18,11 @@ What it costs and brings was measured on the regression of up to 14 observations
 default, 20 epochs, with weights 0, 0.1, 1 and 10 of both networks that summarize. The discrepancy
 fell (0.19, 0.08, 0.06, 0.03), the KL divergence from exact posteriors did not rise (0.014, 0.019,
 0.022 and 0.014 nats, each ± 0.010), and of a hundred data sets with each fault of
-`tests.test_guard_soak` the guard reported as many, give or take two: statistics that see the faults
-are looked at beside summaries, and distances are calibrated whatever their shape. So it is off by
-default.
+`tests.test_guard_soak` the guard reported as many, give or take two. With the networks of
+regression.yaml, which have no statistics beside, a weight of 10 left the divergence at 0.006 ±
+0.006 nats, and 96 shifts of y by five prior sds were reported instead of 91; all else was as it
+was. Statistics that see the faults are looked at beside summaries, and distances are calibrated
+whatever their shape. So it is off by default.
 """
 
 from __future__ import annotations

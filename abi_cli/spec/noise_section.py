@@ -12,7 +12,7 @@ from abi_cli.spec.section import Section
 from abi_cli.spec.shorthand import OneOf, describe, refusal
 
 SHARE, DATASETS = 0.1, 0.5
-"""Of the numbers of a data set that has errors; of the data sets that have some."""
+"""Share of the numbers of a data set that has errors, and of the data sets that have some."""
 
 
 class NoiseSection(Section):
@@ -38,7 +38,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _errors_of_one(value: Any) -> Any:
-    """A number is a scale."""
+    """The form that the errors of one observable are written in."""
     if _is_number(value):
         return PositiveFloat
     if isinstance(value, dict):
@@ -57,7 +57,7 @@ ErrorsOfSome = dict[VariableName, ErrorsOfOne]
 
 
 def _errors(value: Any) -> Any:
-    """A number is the scale of all observables."""
+    """The form that errors are written in."""
     if _is_number(value):
         return PositiveFloat
     if isinstance(value, dict) and value:
@@ -70,4 +70,4 @@ def _errors(value: Any) -> Any:
 
 
 Errors = Annotated[PositiveFloat | ErrorsOfSome, OneOf(_errors)]
-"""Of all continuous observables, or of those that are named."""
+"""Errors of all continuous observables, or of those that are named."""

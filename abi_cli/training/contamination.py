@@ -94,7 +94,7 @@ def asked_of(noise: Errors | None, data: Datasets, layout: Layout) -> dict[str, 
 
 
 def _whole(value: Value) -> bool:
-    """Whether all numbers that are there are whole: of what may be missing the type can't tell."""
+    """Whether all numbers that are there are whole; the type can't tell of what may be missing."""
     array = array_of(value)
     return array.dtype.kind != "f" or bool(np.all(np.isnan(array) | (array == np.round(array))))
 
@@ -117,7 +117,7 @@ class Wild:
 
     @classmethod
     def of(cls, value: Value, errors: NoiseSection) -> Wild:
-        """In the unit of an observable, as the pilot has it."""
+        """Errors in the unit of an observable, as the pilot has it."""
         array = array_of(value).astype(np.float64)
         sd = np.where(almost_constant(array), 0.0, Scale.of(array, array.shape[1:]).scale)
         low = 0.0 if np.nanmin(array) >= 0 else -math.inf
@@ -167,7 +167,7 @@ class Contamination:
     def of(
         cls, noise: Errors | None, pilot: Datasets, layout: Layout, *, seed: int
     ) -> Contamination | None:
-        """As a spec asks for it, in the units of the pilot; None where it doesn't.
+        """Errors as a spec asks for them, in the units of the pilot; None where it asks for none.
 
         Errors:
             SpecError: As `asked_of`.
@@ -192,13 +192,13 @@ class Contamination:
         }
 
     def told(self, layout: Layout) -> str:
-        """In words, with the observables that stay as they are."""
+        """A clause on it, with the observables that stay as they are."""
         others = [v.name for v in layout.of("observable") if v.name not in self.wild]
         left = f", not of {', '.join(others)}" if others else ""
         return f"learns from data with errors of {', '.join(self.wild)}{left}"
 
     def to_config(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Plain JSON values."""
         own = {
             name: {
                 "scale": wild.scale.tolist(),
@@ -212,7 +212,7 @@ class Contamination:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Contamination:
-        """Back from `to_config`."""
+        """The errors that `to_config` told of."""
 
         def wild(one: Mapping[str, Any]) -> Wild:
             below, above = one["folded"]

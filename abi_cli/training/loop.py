@@ -113,12 +113,12 @@ class _Ready:
     noise: Contamination | None = None
 
     def facts(self, source: Source) -> dict[str, Any]:
-        """What `_resumed` needs of the source and the errors, as JSON values."""
+        """JSON values on the source and the errors, for `_resumed`."""
         return {**source.facts(), _NOISE: self.noise and self.noise.to_config()}
 
 
 _NOISE = "noise"
-"""Of the facts of a source: the errors of what it gives."""
+"""Key of the errors among the facts of a source."""
 
 
 def train(plan: Plan) -> Trained:

@@ -98,7 +98,7 @@ def single(datasets: Datasets) -> Datasets:
 
 
 Change = Callable[[Datasets, np.ndarray], Datasets]
-"""Of data sets, by the place of each in the training."""
+"""A change of data sets, by the place of each in the training."""
 
 
 def changed(first: Change | None, second: Change) -> Change:

@@ -33,7 +33,7 @@ FEWEST = 100
 """Fewest simulations of a reference."""
 
 TOGETHER = 10_000
-"""Data sets that are looked at together: what is made of them takes some kB of each."""
+"""Most data sets that are looked at together: what is made of each takes some kB."""
 
 
 def keep_reference(
@@ -151,7 +151,7 @@ class Guarding:
         return Scores.joined([*parts])
 
     def _look(self, guard: Guard, loaded: Loaded) -> Scores:
-        """Of data sets that are few enough to be looked at together."""
+        """Scores of data sets that are few enough to be looked at together."""
         with refusing(loaded, self.layout):
             summaries = self.summaries(loaded.datasets)
         look = guard.reference.look_at(loaded.datasets, self.layout, summaries)
