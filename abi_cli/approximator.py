@@ -10,9 +10,7 @@ statistics of the data, fitted to the pilot and held fixed (`nn.standardization`
 of the loss differs from the mean Kullback–Leibler divergence of the approximate from the true
 posteriors only by a constant (Papamakarios & Murray 2016, arXiv:1605.06376; Radev et al. 2020,
 arXiv:2003.06281). Draws are made from NumPy's counter-based noise and mapped back to the user's
-scale; densities are those of the user's scale, by the log-determinant of the adapter.
-
-How it is kept in a file is written in `abi_cli.run.archive`.
+scale, whose densities are given. How it is kept in a file is written in `abi_cli.run.archive`.
 """
 
 from __future__ import annotations
@@ -42,6 +40,7 @@ from abi_cli.finite import refuse_not_finite
 from abi_cli.listener import SILENT, Listener
 from abi_cli.networks.network import InferenceNetwork, SummaryNetwork, entries, shape_of
 from abi_cli.nn.build import inference_layer, summary_layer
+from abi_cli.nn.normality import regularised
 from abi_cli.nn.standardization import ConditionalStandardization
 from abi_cli.variables import Datasets, DrawBlock, Layout, Value, count, take
 
@@ -182,9 +181,10 @@ class Approximator(keras.Model):
         return objective + log_det if self.inference_network.loss_is_density else objective
 
     def batch_loss(self, batch: Mapping[str, Any]) -> Any:
-        """The mean negative objective of one batch, which has a `noise` where that is needed."""
+        """The mean negative objective of a batch (and its `noise`, if needed), regularised."""
         told = self.tell(batch)
-        return -ops.mean(self.objective(batch[INFERENCE_VARIABLES], told, batch.get(NOISE)))
+        loss = -ops.mean(self.objective(batch[INFERENCE_VARIABLES], told, batch.get(NOISE)))
+        return regularised(loss, self.heard(told)[0], (self._reader, self._summary))
 
     def estimates(self, told: Any) -> Any:
         """Functionals of the standardized parameters, `(batch, dim, functional)`."""

@@ -17,6 +17,7 @@ from abi_cli.errors import UserFunctionError
 from abi_cli.model.augmenting import Augmentation
 from abi_cli.model.functions import UserFunction
 from abi_cli.spec import TrainingSection, parse_spec
+from abi_cli.training.contamination import Contamination
 from abi_cli.training.sources import Stored
 from abi_cli.variables import array_of, concatenate, count, take
 from tests.cli import SPECS, abi
@@ -149,6 +150,22 @@ def test_rows_of_a_file_are_augmented_in_the_same_way(bank, tmp_path):
     assert (whole["x"].values != plain["x"].values).all()
     again = stream(Stored(datasets, training, **options), 100, 500)
     assert_equal(again, take(whole, slice(500, 600)))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_errors_follow_from_the_place_and_those_held_out_have_none(bank, monkeypatch, size):
+    rows, learning = banked(bank, monkeypatch, **SIZES[size])
+    plain = stream(learning, 2_000)
+    held_out = learning.validation(Untouched())
+    noise = Contamination.of({"y": 1}, rows.read(0, ROWS), rows.bank.record.layout, seed=3)
+    learning.contaminate(noise)
+    whole = stream(learning, 2_000)
+    errors = whole["y"].values != plain["y"].values
+    assert errors.mean() == pytest.approx(0.05, abs=0.01)
+    assert_equal(stream(learning, 300, 950), take(whole, slice(950, 1_250)))
+    index = np.array([3, 17, 903, 1_999])
+    assert_equal(learning.rows(Untouched(), index), take(whole, index))
+    assert_equal(learning.validation(Untouched()), held_out)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def test_what_the_guard_says_is_said_and_shown(tmp_path):
     assert "odd looks odd." in metrics.notes
     page = (tmp_path / "report.html").read_text()
     assert "odd looks odd." in page
-    assert "<tr><td>good</td><td>0.500</td></tr>" in page
+    assert '<td data-label="data set">good</td><td data-label="p">0.500</td>' in page
     with (tmp_path / "figures" / "summary_map.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert [row["dataset"] for row in rows if row["what"] == "observed"] == ["good", "odd"]

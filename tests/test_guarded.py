@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from abi_cli import run
+from abi_cli.data import Loaded
 from abi_cli.data.npz import read_arrays
 from abi_cli.errors import RunError
 from abi_cli.model.streams import Purpose
@@ -17,9 +19,11 @@ from abi_cli.model.workers import Workers
 from abi_cli.run.manifest import REFERENCE
 from abi_cli.spec import TrainingSection
 from abi_cli.training.sources import Fresh
-from abi_cli.variables import array_of, concatenate, count
+from abi_cli.variables import Ragged, array_of, concatenate, count
+from abi_cli.workflow import guarded
 from abi_cli.workflow.guarded import guard_of
 from abi_cli.workflow.request import read_model
+from abi_cli.workflow.session import Session
 from tests.cli import ANSCOMBE, SMALL, SPECS, abi
 
 OLD = Path(__file__).parent / "frozen" / "abi.run-1" / "coupling_flow"
@@ -166,6 +170,27 @@ class TestSample:
         assert "of 300 data sets" in result.stderr
         assert "290 (" in result.stderr
 
+    def test_many_are_looked_at_in_parts(self, small_run, monkeypatch):
+        simulator = read_model(SPECS / "regression.yaml").need_simulator()
+        data = simulator.simulate(seed=2, purpose=Purpose.SIMULATE, start=0, stop=50)
+        y = data["y"]
+        data["y"] = Ragged(
+            np.where(np.arange(len(y.values)) < y.row_size[0], 1e4, y.values), y.row_size
+        )
+        loaded = Loaded([str(i) for i in range(50)], data, (), lambda _: "", lambda *_: "")
+        session = Session.open(small_run)
+        whole = session.guarding().look(loaded)
+        seen = []
+        monkeypatch.setattr(guarded, "TOGETHER", 20)
+        guarding = replace(session.guarding(), summaries=lambda d: seen.append(count(d)) or told(d))
+        told = session.networks.summaries
+        parts = guarding.look(loaded)
+        assert seen == [20, 20, 10]
+        np.testing.assert_allclose(parts.p, whole.p, rtol=1e-6)
+        np.testing.assert_allclose(parts.looks, whole.looks, rtol=1e-6)
+        assert parts.reasons == whole.reasons
+        assert "1e+04" in parts.reasons[0]
+
     def test_a_run_of_before_says_once_that_it_has_nothing_to_compare_with(self):
         result = drawn(OLD, ANSCOMBE)
         assert result.exit_code == 0
@@ -180,6 +205,37 @@ class TestOthers:
         assert result.exit_code == 0
         assert f"warning: {LINE}" in result.stderr
         assert abi("estimate", small_run, odd, "-n", 5, "--guard", "fail").exit_code == 4
+
+    def test_reports_and_plots_do_what_is_asked_for_too(self, small_run, odd, tmp_path):
+        page, picture = tmp_path / "page.html", tmp_path / "intervals.png"
+        wanted = {
+            "report": ("-o", page, "--no-code"),
+            "plot": ("--kind", "intervals", "-o", picture),
+        }
+        for command, options in wanted.items():
+            refused = abi(command, small_run, odd, "-n", 20, *options, "--guard", "fail")
+            assert refused.exit_code == 4
+            assert f"error: {LINE}" in refused.stderr
+            result = abi(command, small_run, odd, "-n", 20, *options, "--guard", "skip", "--force")
+            assert result.exit_code == 0, result.stderr
+            assert "warning: skipped 1 data set: odd" in result.stderr
+        assert "The posteriors of 1 data set" in page.read_text()
+        off = abi("report", small_run, odd, "-n", 20, "--no-code", "-o", page, "--force")
+        assert LINE in off.stderr
+        off = abi(
+            *("report", small_run, odd, "-n", 20, "--no-code", "-o", page, "--force"),
+            *("--guard", "off"),
+        )
+        assert off.exit_code == 0
+        assert "unlike" not in off.stderr
+        assert "It was asked for: --guard off." in page.read_text()
+
+    def test_draws_of_a_file_can_not_be_looked_at(self, small_run, odd, tmp_path):
+        file = tmp_path / "draws.csv"
+        assert abi("sample", small_run, odd, "-n", 20, "-o", file).exit_code == 0
+        result = abi("plot", file, "--guard", "skip", "-o", tmp_path / "figures")
+        assert result.exit_code == 2
+        assert "expected --guard with RUN DATA" in result.stderr
 
     def test_a_stream_tells_of_each_line(self, small_run):
         lines = [{"x": X, "y": [factor * y for y in Y]} for factor in (1, 1000)]

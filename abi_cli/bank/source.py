@@ -28,8 +28,9 @@ from abi_cli.guard.reference import MOST
 from abi_cli.model.augmenting import Augmentation
 from abi_cli.model.failures import NO_FAILURES
 from abi_cli.spec import TrainingSection
+from abi_cli.training.contamination import Contamination
 from abi_cli.training.fitting import divided
-from abi_cli.training.sources import PILOT_ROWS, TASK_ROWS, single
+from abi_cli.training.sources import PILOT_ROWS, TASK_ROWS, Change, changed, single
 from abi_cli.variables import Datasets, concatenate, count, take
 
 MOST_HELD_OUT = 10_000
@@ -94,7 +95,7 @@ class Banked:
         training: TrainingSection,
         *,
         seed: int,
-        augmented: Augmentation | None = None,
+        augmented: Change | None = None,
     ):
         self._rows, self._seed, self._augmented = rows, seed, augmented
         _, held_out = divided(len(rows))
@@ -109,6 +110,10 @@ class Banked:
         self.num_batches = self._learned // training.batch_size
         self.stored: int | None = len(rows)
         self.seconds, self.failures = 0.0, NO_FAILURES
+
+    def contaminate(self, noise: Contamination) -> None:
+        """Those to learn from, other ones each time, after what else changes them."""
+        self._augmented = changed(self._augmented, noise)
 
     def pilot(self) -> Datasets:
         """The pilot: the first of the rows that are learned from."""

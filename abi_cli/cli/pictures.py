@@ -19,6 +19,8 @@ from abi_cli.options import (
     Each,
     Force,
     Jobs,
+    OnUnlike,
+    OnUnlikeOption,
     RunPath,
     Seed,
     TrustCode,
@@ -105,6 +107,7 @@ def plot(
     device: Device = None,
     jobs: Jobs = None,
     trust_code: TrustCode = False,
+    guard: OnUnlikeOption = OnUnlike.warn,
     force: Force = False,
 ) -> None:
     """Plot posteriors, from a file of draws or from RUN and DATA.
@@ -129,6 +132,7 @@ def plot(
         target=workflow.Target(output, force=force),
         compute=workflow.Compute(backend, device, jobs),
         trust_code=trust_code,
+        on_unlike=workflow.OnUnlike(guard),
         listener=console,
     )
     for one in written:
@@ -175,6 +179,7 @@ def report(
     device: Device = None,
     jobs: Jobs = None,
     trust_code: TrustCode = False,
+    guard: OnUnlikeOption = OnUnlike.warn,
     force: Force = False,
 ) -> None:
     """HTML report on DATA: posteriors, and how far to trust them.
@@ -199,6 +204,7 @@ def report(
         target=workflow.Target(output, force=force),
         compute=workflow.Compute(backend, device, jobs),
         trust_code=trust_code,
+        on_unlike=workflow.OnUnlike(guard),
         listener=console,
     )
     reports.show_written(console, written)

@@ -17,7 +17,7 @@ of data sets of the model, p is uniform.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -65,6 +65,15 @@ class Scores:
     p: np.ndarray
     looks: np.ndarray
     reasons: tuple[str, ...]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Scores]) -> Scores:
+        """Scores of data sets that were looked at one part after the other."""
+        return cls(
+            np.concatenate([part.p for part in parts]),
+            np.concatenate([part.looks for part in parts]),
+            tuple(reason for part in parts for reason in part.reasons),
+        )
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,12 @@ same share is missing in blocks, as when an instrument fails for a while.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from abi_cli.hashing import scattered, uniform
-from abi_cli.model.streams import Purpose, stream_key
+from abi_cli.model.lots import Lots
+from abi_cli.model.streams import Purpose
 from abi_cli.variables import Datasets, Ragged, Value, array_of
 
 COMPLETE = 0.2
@@ -49,34 +48,14 @@ def with_gaps(
         series: Variables in which gaps may come in blocks.
     """
     return {
-        name: _spoilt(_Lots(name, seed, purpose, start), value, rates[name], blocks=name in series)
+        name: _spoilt(Lots(name, seed, purpose, start), value, rates[name], blocks=name in series)
         if rates.get(name)
         else value
         for name, value in datasets.items()
     }
 
 
-class _Lots:
-    """Uniform numbers that follow from what they are for.
-
-    Arguments:
-        name: Of the variable.
-        start: Number of the first data set.
-    """
-
-    def __init__(self, name: str, seed: int, purpose: Purpose, start: int):
-        self._key = np.uint64(stream_key(seed, purpose)[0] ^ zlib.crc32(name.encode()))
-        self._start = start
-
-    def __call__(self, row: np.ndarray, *place: np.ndarray | np.uint64) -> np.ndarray:
-        """Uniform numbers, one for each row and place in it; shapes broadcast."""
-        bits = scattered((row + self._start).astype(np.uint64) ^ self._key)
-        for part in place:
-            bits = scattered(bits ^ np.asarray(part).astype(np.uint64))
-        return uniform(bits)
-
-
-def _shares(rate: Rate, lots: _Lots, rows: np.ndarray) -> np.ndarray:
+def _shares(rate: Rate, lots: Lots, rows: np.ndarray) -> np.ndarray:
     """The share of each data set that is missing, `(dataset,)`."""
     lot = lots(rows, _SHARE)
     if isinstance(rate, tuple):
@@ -91,7 +70,7 @@ _SHARE, _COMPLETE, _BLOCKS, _LENGTH, _OFFSET = (np.uint64(2**63 + k) for k in ra
 """First number of places that no member has, for lots of whole data sets."""
 
 
-def _spoilt(lots: _Lots, value: Value, rate: Rate, *, blocks: bool) -> Value:
+def _spoilt(lots: Lots, value: Value, rate: Rate, *, blocks: bool) -> Value:
     array = array_of(value)
     if not isinstance(value, Ragged):
         rows = np.arange(len(array))
@@ -105,7 +84,7 @@ def _spoilt(lots: _Lots, value: Value, rate: Rate, *, blocks: bool) -> Value:
     return Ragged(_left_out(array, share, lots, row, place), size)
 
 
-def _blocks(lots: _Lots, rows: np.ndarray, size: np.ndarray, place: np.ndarray) -> np.ndarray:
+def _blocks(lots: Lots, rows: np.ndarray, size: np.ndarray, place: np.ndarray) -> np.ndarray:
     """The number of the block that each step is in, `(step,)`; in a series all are of a length."""
     longest = np.maximum(LONGEST * size, 2)
     length = np.ceil(1 + (longest - 1) * lots(rows, _LENGTH)).astype(np.int64)
@@ -114,7 +93,7 @@ def _blocks(lots: _Lots, rows: np.ndarray, size: np.ndarray, place: np.ndarray) 
 
 
 def _left_out(
-    array: np.ndarray, share: np.ndarray, lots: _Lots, row: np.ndarray, place: np.ndarray
+    array: np.ndarray, share: np.ndarray, lots: Lots, row: np.ndarray, place: np.ndarray
 ) -> np.ndarray:
     """Values with NaN where the lot of a number is below the share of its data set."""
     element = np.arange(array[:1].size or 1)

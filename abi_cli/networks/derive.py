@@ -22,6 +22,10 @@ _OWN_STATISTICS = "moment_features"
 """The option of summary networks by which they make statistics themselves."""
 
 
+_NEW = {"size", "regularise"}
+"""Options that specs of old runs don't spell out."""
+
+
 def derived_networks(
     section: NetworksSection, layout: Layout, *, series: Collection[str], adapted: bool
 ) -> NetworksSection:
@@ -67,7 +71,7 @@ def _chosen(section: NetworksSection, *, gaps: bool) -> bool:
         return "summary" in section.model_fields_set
     network = registry.expected(section.summary, SummaryNetwork)
     options = network.model_fields_set
-    spelt_out = set(type(network).model_fields) - {"size"} <= options
+    spelt_out = set(type(network).model_fields) - _NEW <= options
     return spelt_out or (_OWN_STATISTICS in options and not gaps)
 
 

@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 
 from abi_cli.registry import Part
 
@@ -125,6 +125,11 @@ class SummaryNetwork(Network):
 
     summary_dim: PositiveInt = Field(
         16, description="Length of the summary; at least the number of parameters, better twice."
+    )
+    regularise: NonNegativeFloat = Field(
+        0.0,
+        description="Weight in the training loss of how unlike a standard normal distribution the "
+        "summaries are, by which data unlike the simulations may be told; 0 for none.",
     )
 
     def build(self, dim: Any) -> keras.Layer | None:  # noqa: ARG002  # ours make none

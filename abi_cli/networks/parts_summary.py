@@ -242,6 +242,16 @@ class Fusion(SummaryNetwork):
     )
 
     @model_validator(mode="after")
+    def _the_whole_is_regularised(self) -> Self:
+        for name, own in {**self.networks, "the head": self.head}.items():
+            if expected(own, SummaryNetwork).regularise:
+                raise ValueError(
+                    f"Expected regularise of fusion itself, whose summaries are what matters; got "
+                    f"it of {name}"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _the_head_takes_a_vector(self) -> Self:
         if expected(self.head, SummaryNetwork).members:
             raise ValueError(

@@ -18,6 +18,7 @@ from abi_cli.spec.durations import seconds
 from abi_cli.spec.fields import RESERVED_NAMES, is_module_reference, refuse_variable_name
 from abi_cli.spec.json_schema import json_schema
 from abi_cli.spec.model_section import DesignSection, ModelSection
+from abi_cli.spec.noise_section import NoiseSection
 from abi_cli.spec.overrides import override
 from abi_cli.spec.problems import Code, InvalidSpecError, Position, Problem, Source, nearest
 from abi_cli.spec.reader import Document, read_document
@@ -45,6 +46,7 @@ __all__ = [
     "InvalidSpecError",
     "ModelSection",
     "NetworksSection",
+    "NoiseSection",
     "ObservableSection",
     "ParameterSection",
     "PartOf",

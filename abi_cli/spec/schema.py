@@ -24,6 +24,7 @@ from abi_cli.spec.fields import (
     VariableName,
 )
 from abi_cli.spec.model_section import ModelSection
+from abi_cli.spec.noise_section import Errors
 from abi_cli.spec.problems import Code, suggestion
 from abi_cli.spec.section import Section
 from abi_cli.spec.shorthand import PartOf, refusal
@@ -171,6 +172,12 @@ class TrainingSection(Section):
         default=None,
         description="Function of a stored data set's variables and rng that gives some of them "
         "anew each time that it is learned from (train --data).",
+    )
+    noise: Errors | None = Field(
+        default=None,
+        description="Errors that are added to some of the data while they are learned, so that "
+        "wild values move posteriors less: their scale in sds, of all continuous observables or "
+        "of each that is named, or {scale, share, datasets}. None: none are.",
     )
     checkpoint_every: Duration = Field(
         default="5 min",

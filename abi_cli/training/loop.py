@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, repeat
+from typing import Any
 
 import keras
 import numpy as np
@@ -21,6 +22,7 @@ from abi_cli import backend, registry
 from abi_cli.approximator import Approximator
 from abi_cli.errors import OutOfMemory
 from abi_cli.listener import Listener
+from abi_cli.model.streams import Purpose
 from abi_cli.spec import Spec
 from abi_cli.training.blocks import (
     Ahead,
@@ -42,6 +44,7 @@ from abi_cli.training.building import (
     rebuild,
     shapes_of,
 )
+from abi_cli.training.contamination import Contamination
 from abi_cli.training.divergence import DivergenceGuard
 from abi_cli.training.fitting import Fitted, refuse_untrainable
 from abi_cli.training.keeping import Keeper, Keeping, Watched, restore_callbacks
@@ -50,7 +53,7 @@ from abi_cli.training.sources import Source
 from abi_cli.training.state import State, give_values
 from abi_cli.training.stopping import Stop
 from abi_cli.training.watch import EpochLog, LastEpoch, Meters, Start
-from abi_cli.variables import Datasets, Layout
+from abi_cli.variables import Datasets, Layout, count
 
 
 @dataclass(frozen=True)
@@ -101,11 +104,21 @@ class _Ready:
 
     Arguments:
         empty: Blocks without steps, of every shape.
+        noise: Errors of what is learned from, if it has some.
     """
 
     approximator: Approximator
     blocks: BlockPlan
     empty: list[Block]
+    noise: Contamination | None = None
+
+    def facts(self, source: Source) -> dict[str, Any]:
+        """JSON values on the source and the errors, for `_resumed`."""
+        return {**source.facts(), _NOISE: self.noise and self.noise.to_config()}
+
+
+_NOISE = "noise"
+"""Key of the errors among the facts of a source."""
 
 
 def train(plan: Plan) -> Trained:
@@ -137,7 +150,7 @@ def _train(plan: Plan) -> Trained:
     ready = _begun(plan, clock) if state is None else _resumed(plan, state, clock)
     if state is not None and state.finished:
         return _ended(plan, state, ready.approximator)
-    ledger = Ledger(plan.source.facts)
+    ledger = Ledger(lambda: ready.facts(plan.source))
     ahead = Ahead(_blocks(plan, ready, ledger))
     try:
         with clock("compiling"):
@@ -156,6 +169,11 @@ def _begun(plan: Plan, clock: _Clock) -> _Ready:
     with clock("pilot"):
         pilot = plan.source.pilot()
         layout = plan.describe(pilot)
+        noise = Contamination.of(plan.spec.training.noise, pilot, layout, seed=plan.seed)
+        if noise is not None:
+            plan.listener.note(noise.told(layout))
+            plan.source.contaminate(noise)
+            pilot = noise(pilot, np.arange(count(pilot)), Purpose.PILOT)
         adapter = adapter_for(plan.spec, pilot, layout)
         fitted = Fitted(adapter, layout, pilot)
         refuse_untrainable(plan.spec, stored=plan.source.stored, fitted=fitted)
@@ -164,13 +182,18 @@ def _begun(plan: Plan, clock: _Clock) -> _Ready:
         approximator = build(plan.spec, adapter, layout, adapted, seed=plan.seed)
     training, num_batches = plan.spec.training, plan.source.num_batches
     blocks = block_plan(training, approximator, num_batches=num_batches, seed=plan.seed)
-    return _Ready(approximator, blocks, empty_blocks(blocks, adapted))
+    return _Ready(approximator, blocks, empty_blocks(blocks, adapted), noise)
 
 
 def _resumed(plan: Plan, state: State, clock: _Clock) -> _Ready:
     """Networks of the training that goes on."""
     refuse_untrainable(plan.spec, stored=plan.source.stored)
-    plan.source.go_on(state.position.source)
+    facts = state.position.source
+    plan.source.go_on(facts)
+    noise = None
+    if said := facts.get(_NOISE):
+        noise = Contamination.from_config(said)
+        plan.source.contaminate(noise)
     training = plan.spec.training
     with clock("networks"):
         approximator = rebuild(state.networks, training)
@@ -182,7 +205,7 @@ def _resumed(plan: Plan, state: State, clock: _Clock) -> _Ready:
         seed=plan.seed,
         accelerated=state.accelerated,
     )
-    return _Ready(approximator, blocks, of_shapes(state.shapes))
+    return _Ready(approximator, blocks, of_shapes(state.shapes), noise)
 
 
 def _ended(plan: Plan, state: State, approximator: Approximator) -> Trained:

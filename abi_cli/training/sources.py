@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,13 +12,13 @@ import numpy as np
 from abi_cli.adapter.adapter import Adapter
 from abi_cli.errors import UserFunctionError
 from abi_cli.guard.reference import MOST, wanted
-from abi_cli.model.augmenting import Augmentation
 from abi_cli.model.failures import NO_FAILURES, Failures
-from abi_cli.model.making import Work, surviving
+from abi_cli.model.making import Part, Work, surviving
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.streams import Purpose
 from abi_cli.model.workers import Pool
 from abi_cli.spec import TrainingSection
+from abi_cli.training.contamination import Contamination
 from abi_cli.training.fitting import divided
 from abi_cli.variables import Datasets, Ragged, Value, concatenate, count, take
 
@@ -50,26 +50,34 @@ class Adapts(Protocol):
 
 @dataclass(frozen=True)
 class Simulated:
-    """A worker's task on a range of rows: simulate them, and adapt them if there is an adapter."""
+    """A worker's task on a range of rows: simulate them, and adapt them if there is an adapter.
+
+    Arguments:
+        noise: Adds errors to them, if they are to have some.
+    """
 
     simulator: Simulator
     seed: int
     purpose: Purpose
     adapter: Adapts | None = None
+    noise: Contamination | None = None
 
     def __call__(self, rows: tuple[int, int]) -> tuple[Datasets, Failures, float]:
         """The data sets of rows start … stop − 1, what failed, and the seconds that they took."""
         began = time.perf_counter()
         part = self.work(rows)
-        return self.adapted(part.rows), part.failures, time.perf_counter() - began
+        return self.adapted(part), part.failures, time.perf_counter() - began
 
     @property
     def work(self) -> Work:
         """The stream that is simulated."""
         return Work(self.simulator, self.seed, self.purpose)
 
-    def adapted(self, datasets: Datasets) -> Datasets:
+    def adapted(self, part: Part) -> Datasets:
         """Simulated data sets as they are given out."""
+        datasets = part.rows
+        if self.noise is not None:
+            datasets = self.noise(datasets, np.arange(part.start, part.stop))
         return datasets if self.adapter is None else single(self.adapter.forward(datasets))
 
     def by(
@@ -81,7 +89,7 @@ class Simulated:
             rows: tuple[int, int], error: UserFunctionError
         ) -> tuple[Datasets, Failures, float]:
             part = self.work.in_spite_of_deaths(pool, rows, error)
-            return self.adapted(part.rows), part.failures, part.seconds
+            return self.adapted(part), part.failures, part.seconds
 
         return surviving(pool, self, ranges, ahead=ahead, again=again)
 
@@ -94,6 +102,17 @@ def single(datasets: Datasets) -> Datasets:
         else value.astype(np.float32)
         for name, value in datasets.items()
     }
+
+
+Change = Callable[[Datasets, np.ndarray], Datasets]
+"""A change of data sets, by the place of each in the training."""
+
+
+def changed(first: Change | None, second: Change) -> Change:
+    """One change after another, if there is one before."""
+    if first is None:
+        return second
+    return lambda datasets, places: second(first(datasets, places), places)
 
 
 class Source(Protocol):
@@ -113,6 +132,9 @@ class Source(Protocol):
 
     def pilot(self) -> Datasets:
         """Data sets from which scales are learned."""
+
+    def contaminate(self, noise: Contamination) -> None:
+        """Let what `parts` and `rows` give have errors, from now on."""
 
     def parts(self, adapter: Adapter, *, start: int = 0) -> Iterator[Datasets]:
         """Adapted data sets, without end, from a row on.
@@ -158,6 +180,11 @@ class Fresh:
         self.stored: int | None = None
         self.seconds, self.failures = 0.0, NO_FAILURES
         self._reference: Iterator[tuple[Datasets, Failures, float]] | None = None
+        self._noise: Contamination | None = None
+
+    def contaminate(self, noise: Contamination) -> None:
+        """Rows of the training stream alone."""
+        self._noise = noise
 
     def pilot(self) -> Datasets:
         """The first rows of the pilot's stream, fewer for a slow simulator."""
@@ -184,7 +211,7 @@ class Fresh:
         units = np.unique(index // unit)
         runs = np.split(units, np.flatnonzero(np.diff(units) > 1) + 1)
         ranges = ((int(run[0]) * unit, (int(run[-1]) + 1) * unit) for run in runs)
-        task = Simulated(self._simulator, self._seed, Purpose.TRAIN, adapter)
+        task = Simulated(self._simulator, self._seed, Purpose.TRAIN, adapter, self._noise)
         results = task.by(self._workers, ranges, ahead=TASKS_AHEAD)
         simulated = concatenate(datasets for datasets, _, _ in results)
         place = np.searchsorted(units, index // unit) * unit + index % unit
@@ -235,7 +262,8 @@ class Fresh:
         ranges: Iterator[tuple[int, int]],
         adapter: Adapts | None = None,
     ) -> Iterator[Datasets]:
-        task = Simulated(self._simulator, self._seed, purpose, adapter)
+        noise = self._noise if purpose is Purpose.TRAIN else None
+        task = Simulated(self._simulator, self._seed, purpose, adapter, noise)
         for datasets, failures, seconds in task.by(self._workers, ranges, ahead=TASKS_AHEAD):
             self.seconds += seconds
             self.failures += failures
@@ -263,7 +291,7 @@ class Stored:
         training: TrainingSection,
         *,
         seed: int,
-        augmented: Augmentation | None = None,
+        augmented: Change | None = None,
     ):
         order = np.random.default_rng([seed, 0]).permutation(count(stored))
         _, held_out = divided(len(order))
@@ -273,6 +301,10 @@ class Stored:
         self.num_batches = count(self._learned) // training.batch_size
         self.stored: int | None = count(stored)
         self.seconds, self.failures = 0.0, NO_FAILURES
+
+    def contaminate(self, noise: Contamination) -> None:
+        """Those to learn from, other ones each time, after what else changes them."""
+        self._augmented = changed(self._augmented, noise)
 
     def pilot(self) -> Datasets:
         """The first of those to learn from."""

@@ -20,7 +20,13 @@ from abi_cli.model.prediction import replications
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.streams import Purpose
 from abi_cli.variables import Datasets, Layout, concatenate, take
-from abi_cli.workflow.replicating import beside, replicated_of
+from abi_cli.workflow.replicating import (
+    beside,
+    lacking_as_much,
+    lacking_the_same,
+    left_out,
+    replicated_of,
+)
 from abi_cli.workflow.session import Session
 from abi_cli.workflow.simulating import simulate_rows
 
@@ -63,6 +69,9 @@ def calibrated(
 ) -> Checked:
     """Judge data sets by what is usual of simulated ones of the same context, or all contexts.
 
+    Values that are left out at a rate are left out of simulated data sets as often as of these, and
+    of replicated ones where they are of the data.
+
     Arguments:
         datasets: Context, given and observables.
         replicated: Observables of as many replicated data sets of each as there are draws.
@@ -73,7 +82,8 @@ def calibrated(
     """
     layout, few = session.run.layout, min(draws, DRAWS)
     first = -(-MOST // simulator.unit) * simulator.unit  # those before it, the guard knows
-    work = Work(simulator, seed, Purpose.GUARD, _shared(layout, datasets))
+    like = lacking_as_much(simulator, datasets)
+    work = Work(like, seed, Purpose.GUARD, _shared(layout, datasets))
     simulated = simulate_rows(
         work, first, first + SIMULATED, compute=session.compute, listener=session.listener
     )
@@ -83,6 +93,7 @@ def calibrated(
     z = np.concatenate([departures(plain.statistics(a), plain.statistics(b)) for a, b in parts])
     calibration = Calibration.of(plain.context(simulated), z)
     own = plain.statistics(datasets)
+    replicated = lacking_the_same(left_out(simulator), datasets, replicated, draws=draws)
     made = plain.statistics(beside(layout, datasets, replicated, draws=draws))
     chosen = np.arange(len(labels) * draws).reshape(len(labels), draws)[:, :few].ravel()
     z = departures(own, Table(made.names, made.numbers[chosen]))
@@ -104,7 +115,7 @@ def _replicated(
     session: Session, simulator: Simulator, simulated: Datasets, *, draws: int, seed: int
 ) -> Iterator[tuple[Datasets, Datasets]]:
     """Simulated data sets, some at a time, and their replications."""
-    layout = session.run.layout
+    layout, gaps = session.run.layout, left_out(simulator)
     blocks = session.networks.sample(simulated, draws=draws, seed=seed)
     parameters: dict[str, list[np.ndarray]] = {}
     for block in blocks:
@@ -121,7 +132,8 @@ def _replicated(
             if len(held) == _TOGETHER or done + len(held) == SIMULATED:
                 index = np.arange(done, done + len(held))
                 some = take(simulated, index)
-                yield some, beside(layout, some, concatenate(held), draws=draws)
+                made = lacking_the_same(gaps, some, concatenate(held), draws=draws)
+                yield some, beside(layout, some, made, draws=draws)
                 done, held = done + len(held), []
 
 

@@ -16,6 +16,7 @@ from abi_cli.model.rehearsal import rehearsed
 from abi_cli.model.reproducing import check_reproducible
 from abi_cli.model.streams import Purpose
 from abi_cli.spec import InvalidSpecError
+from abi_cli.training.contamination import asked_of
 from abi_cli.training.fitting import Fitted, faults
 from abi_cli.variables import (
     Datasets,
@@ -175,6 +176,7 @@ def check(
     with pointing(model):
         layout = model.layout(rows)
         refuse_unknown_names(model.spec, layout)
+        asked_of(model.spec.training.noise, rows, layout)
         model.judged.refuse_unfit(layout)
     prior = model.prior(layout, seed=seed, stored=whole)
     stored = None if whole is None else count(whole)

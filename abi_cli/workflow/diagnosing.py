@@ -128,6 +128,10 @@ def diagnose(
     refiner = Refiner.of(run, jobs=compute.workers(), listener=listener) if refine else None
     if refiner is None:
         tell_files(model, listener)
+    if model.spec.training.noise is not None:
+        listener.note(
+            "judges by data without errors: what training.noise makes wider is called too wide"
+        )
     session = Session(run, model.spec, compute, listener, refiner=refiner)
     rivals = None if challenge is None else Challenging(session, model, challenge, seed)
     of = _Examined(

@@ -32,6 +32,9 @@ SCORE = "guard"
 FEWEST = 100
 """Fewest simulations of a reference."""
 
+TOGETHER = 10_000
+"""Most data sets that are looked at together: what is made of each takes some kB."""
+
 
 def keep_reference(
     folder: Run, source: Source, spec: Spec, approximator: Approximator, listener: Listener
@@ -95,7 +98,8 @@ class OnUnlike(StrEnum):
 
 HINT = (
     "Networks have not learned from such data, and their posteriors may be anything. If the data "
-    "are right, widen the prior or add to the simulator what is missing, and train again."
+    "are right, widen the prior or add to the simulator what is missing, and train again; a few "
+    "wild values are borne by a run that was trained with errors (training: {noise: …})."
 )
 
 _NONE = (
@@ -137,10 +141,21 @@ class Guarding:
         """
         if self.guard is None:
             return None
+        number = len(loaded.labels)
+        if number <= TOGETHER:
+            return self._look(self.guard, loaded)
+        parts = (
+            self._look(self.guard, loaded.of(np.arange(first, min(first + TOGETHER, number))))
+            for first in range(0, number, TOGETHER)
+        )
+        return Scores.joined([*parts])
+
+    def _look(self, guard: Guard, loaded: Loaded) -> Scores:
+        """Scores of data sets that are few enough to be looked at together."""
         with refusing(loaded, self.layout):
             summaries = self.summaries(loaded.datasets)
-        look = self.guard.reference.look_at(loaded.datasets, self.layout, summaries)
-        return self.guard.scores(look, explain_below=UNLIKE)
+        look = guard.reference.look_at(loaded.datasets, self.layout, summaries)
+        return guard.scores(look, explain_below=UNLIKE)
 
     def judged(self, loaded: Loaded) -> tuple[Scores | None, str]:
         """Scores of data sets by the guard, and a sentence on them; empty where there is none.

@@ -17,6 +17,7 @@ from abi_cli.listener import SILENT, Listener
 from abi_cli.placing import writing
 from abi_cli.workflow.describing import read_posteriors
 from abi_cli.workflow.drawing import USUAL_DRAWS, Drawing
+from abi_cli.workflow.guarded import OnUnlike
 from abi_cli.workflow.naming import labels_in
 from abi_cli.workflow.opening import model_of, refuse_without_draws
 from abi_cli.workflow.predicting import USUAL_DRAWS as REPLICAS
@@ -83,6 +84,7 @@ def plot(
     target: Target = USUAL_PLACE,
     compute: Compute = USUAL_COMPUTE,
     trust_code: bool = False,
+    on_unlike: OnUnlike = OnUnlike.WARN,
     listener: Listener = SILENT,
 ) -> list[Written]:
     """Draw pictures of posteriors.
@@ -94,6 +96,7 @@ def plot(
         draws: How many per data set, of a run.
         target: A file (with several pictures, the name of each is put into its own), or a folder;
             by default files in the working folder.
+        on_unlike: What is done about data sets that look unlike the simulations, of a run.
 
     Errors:
         UsageError: Something is asked for that is not there; more pictures than anyone looks at.
@@ -103,10 +106,18 @@ def plot(
     _refuse_extension(target)
     of_run = source.is_dir()
     _refuse_unfit(source, data, wish, run, of_run=of_run)
+    if not of_run and on_unlike is not OnUnlike.WARN:
+        raise UsageError("expected --guard with RUN DATA, which it looks at; got a file of draws")
     folder = source if of_run else run
     session = None
     if folder is not None:
-        session = Session.open(folder, compute=compute, trust_code=trust_code, listener=listener)
+        session = Session.open(
+            folder,
+            compute=compute,
+            trust_code=trust_code,
+            listener=listener,
+            on_unlike=on_unlike,
+        )
     model = None if session is None else _model(session, wish)
     loaded = None
     if of_run and session is not None and data is not None:

@@ -26,7 +26,7 @@ from abi_cli.workflow.drawing import Drawing
 from abi_cli.workflow.guarded import OnUnlike
 from abi_cli.workflow.opening import model_of, refuse_without_draws
 from abi_cli.workflow.reading import Batches, Data
-from abi_cli.workflow.replicating import beside, replicated_of
+from abi_cli.workflow.replicating import beside, lacking_the_same, left_out, replicated_of
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
     USUAL_PLACE,
@@ -53,6 +53,8 @@ class Prediction:
         parameters: Name → `(dataset, draw, *event)`.
         quantities: Name → `(dataset, draw, *event)` of the replicated data, and of the observed;
             of the latter those alone that depend on data.
+        gaps: Observables whose values are left out at a rate: those that data lack are not looked
+            at in replicated ones.
     """
 
     labels: list[str]
@@ -60,6 +62,7 @@ class Prediction:
     observed: Datasets
     parameters: dict[str, np.ndarray]
     quantities: tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
+    gaps: tuple[str, ...] = ()
 
     def of(self, row: int) -> tuple[Datasets, Datasets]:
         """A data set with what it came with, and those that replicate it."""
@@ -70,9 +73,10 @@ class Prediction:
     def checks(self) -> list[Check]:
         """Statistics of the data beside those of replicated data, data set after data set."""
         number = len(self.labels)
+        draws = count(self.replicated) // number
+        replicated = lacking_the_same(self.gaps, self.observed, self.replicated, draws=draws)
         of_replicated = {
-            name: value.reshape(number, -1)
-            for name, value in statistics_of(self.replicated).items()
+            name: value.reshape(number, -1) for name, value in statistics_of(replicated).items()
         }
         of_observed = statistics_of({name: self.observed[name] for name in self.replicated})
         of_data = self.quantities[1]
@@ -123,6 +127,7 @@ class Predicting:
                     parameters, datasets, first_draw=OF_TRUTHS, seed=self.seed
                 ),
             ),
+            left_out(self.model.need_simulator()),
         )
 
     def check(self) -> Checked:

@@ -77,6 +77,11 @@ class Refiner:
                 "model.log_likelihood, and train again.",
             )
         tell_files(model, listener)
+        if model.spec.training.noise is not None:
+            listener.warn(
+                "refined posteriors are those of the model without errors (training.noise): wild "
+                "values move them as they did before"
+            )
         return cls(run, model, jobs, listener)
 
     def _with(self, networks: Approximator, seed: int) -> tuple[Joint, Proposal]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from abi_cli.model.prediction import Replication
-from abi_cli.variables import Datasets, Layout, count, take
+from abi_cli.model.simulator import Simulator
+from abi_cli.variables import Datasets, Layout, Ragged, array_of, count, share_missing, take
 from abi_cli.workflow.request import Compute
 
 _FIRST_TASKS = 0.5
@@ -44,3 +46,41 @@ def beside(layout: Layout, datasets: Datasets, replicated: Datasets, *, draws: i
     rows = np.repeat(np.arange(count(datasets)), draws)
     held = {v.name: datasets[v.name] for v in layout.of("context", "given")}
     return (take(held, rows) if held else {}) | replicated
+
+
+def left_out(simulator: Simulator) -> tuple[str, ...]:
+    """Observables that lack values at a rate, and not because the likelihood returns NaN."""
+    return tuple(name for name, rate in simulator.missing.items() if rate)
+
+
+def lacking_as_much(simulator: Simulator, datasets: Datasets) -> Simulator:
+    """A simulator whose data sets lack as large a share of their values as these do."""
+    shares = {name: share_missing(datasets[name]) for name in left_out(simulator)}
+    ends = {name: (float(own.min()), float(own.max())) for name, own in shares.items()}
+    return replace(simulator, missing={**simulator.missing, **ends})
+
+
+def lacking_the_same(
+    names: Iterable[str], datasets: Datasets, replicated: Datasets, *, draws: int
+) -> Datasets:
+    """Replicated data sets without the values that the data sets lack.
+
+    Where replicated data sets have other sizes than the data they stay as they are.
+
+    Arguments:
+        names: Variables of which that holds, from `left_out`.
+        draws: Replicated data sets of each, one after the other.
+    """
+    rows = np.repeat(np.arange(count(datasets)), draws)
+    found = dict(replicated)
+    for name in replicated.keys() & {*names}:  # the others are given
+        own, made = take({name: datasets[name]}, rows)[name], replicated[name]
+        gaps, values = np.isnan(array_of(own)), array_of(made)
+        if gaps.shape != values.shape:
+            continue
+        if isinstance(made, Ragged):
+            if isinstance(own, Ragged) and np.array_equal(own.row_size, made.row_size):
+                found[name] = Ragged(np.where(gaps, np.nan, values), made.row_size)
+        else:
+            found[name] = np.where(gaps, np.nan, values)
+    return found

@@ -22,7 +22,7 @@ from abi_cli.listener import SILENT, Listener, Progress
 from abi_cli.run import DIAGNOSTICS
 from abi_cli.workflow.describing import METRICS, verdict_in
 from abi_cli.workflow.drawing import USUAL_DRAWS, Drawing
-from abi_cli.workflow.guarded import SCORE
+from abi_cli.workflow.guarded import SCORE, OnUnlike
 from abi_cli.workflow.leaving import Leaving, MemberInfluence, statements
 from abi_cli.workflow.opening import model_of, refuse_without_draws
 from abi_cli.workflow.plotting import MOST_IN_ONE, Replicating
@@ -95,6 +95,7 @@ def report(
     target: Target = USUAL_PLACE,
     compute: Compute = USUAL_COMPUTE,
     trust_code: bool = False,
+    on_unlike: OnUnlike = OnUnlike.WARN,
     listener: Listener = SILENT,
 ) -> Written:
     """Write a page about data sets.
@@ -107,6 +108,7 @@ def report(
             those whose posteriors differ most from the others'.
         code: Whether the run's own code is executed, for the prior and replicated data.
         target: A file; NAME-report.html by default, NAME being the run's.
+        on_unlike: What is done about data sets that look unlike the simulations.
 
     Errors:
         UsageError: The network has no draws; there is no parameter of a name.
@@ -114,7 +116,9 @@ def report(
     """
     begun = time.perf_counter()
     heard = Heard(listener)
-    session = Session.open(path, compute=compute, trust_code=trust_code, listener=heard)
+    session = Session.open(
+        path, compute=compute, trust_code=trust_code, listener=heard, on_unlike=on_unlike
+    )
     refuse_without_draws(session.run, session.spec)
     model = model_of(session.run) if code else None
     if model is not None and model.simulator is None:
@@ -125,7 +129,7 @@ def report(
     replace(target, path=file).claim()
     seed = session.seed if seed is None else seed
     loaded = session.read_all(data)
-    likeness = _likeness(loaded, warned=bool(heard.warnings))
+    likeness = _likeness(loaded, on_unlike, warned=bool(heard.warnings))
     rows = rows_of(loaded.labels, datasets, place=loaded.place(0))
     drawn = session.drawn(Batches(iter([loaded]), whole=True), Drawing(draws, seed)).collect()
     shown = Shown.of(drawn, session.titles, place=loaded.place(0))
@@ -151,7 +155,7 @@ def report(
     return Written(file, what, seed, time.perf_counter() - begun)
 
 
-def _likeness(loaded: Loaded, *, warned: bool) -> list[Statement]:
+def _likeness(loaded: Loaded, on: OnUnlike, *, warned: bool) -> list[Statement]:
     """Statements of the guard, where it has not warned.
 
     Arguments:
@@ -159,12 +163,14 @@ def _likeness(loaded: Loaded, *, warned: bool) -> list[Statement]:
     """
     p = loaded.scores.get(SCORE)
     if p is None:
+        why = "This run has kept no simulations to hold data against."
+        off = on is OnUnlike.OFF
         return [
             Statement(
                 Tone.OPEN,
                 "The data were not held against the simulations",
-                "This run has kept no simulations to hold data against.",
-                "Trained again, it has.",
+                "It was asked for: --guard off." if off else why,
+                None if off else "Trained again, it has.",
             )
         ]
     if warned:

@@ -168,7 +168,8 @@ class Session:
 
     def say_what_may_be_refined(self) -> None:
         """A hint at refinement, where it is possible and nobody has asked for it."""
-        if self.refiner is None and may_refine(self.spec):
+        robust = self.spec.training.noise is not None  # which is undone by that
+        if self.refiner is None and may_refine(self.spec) and not robust:
             self.listener.note(
                 "the spec names a log_likelihood: --refine makes these posteriors exact by it"
             )

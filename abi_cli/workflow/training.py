@@ -16,6 +16,7 @@ from abi_cli.listener import SILENT, Listener
 from abi_cli.model.streams import Purpose
 from abi_cli.run import ORIGINAL, room
 from abi_cli.spec import Spec, dump_spec
+from abi_cli.training.contamination import asked_of
 from abi_cli.training.derive import stopping_in_time
 from abi_cli.training.fitting import Fitted, refuse_untrainable
 from abi_cli.training.stopping import Stop
@@ -117,6 +118,7 @@ def _rehearse(
     with pointing(model):
         layout = model.layout(few)
         refuse_unknown_names(model.spec, layout)
+        asked_of(model.spec.training.noise, few, layout)
         model.judged.refuse_unfit(layout)
     known = None if stored is None else stored.first(MOST_OF_BANK)
     prior = model.prior(layout, seed=seed, stored=known)
