@@ -13,7 +13,7 @@ from abi_cli.diagnostics import Metrics, Outcome, flatten, measure
 from abi_cli.diagnostics.bands import ecdf_band
 from abi_cli.diagnostics.faults import DEFAULT_LIMITS, Limits
 from abi_cli.diagnostics.measures import exact_calibration_error
-from abi_cli.diagnostics.uniformity import Uniformity
+from abi_cli.diagnostics.uniformity import Uniformity, uniformity
 from abi_cli.diagnostics.verdict import TESTS, Evidence, datasets_needed, judge
 from tests.diagnostics_examples import (
     CONTRACTION,
@@ -199,6 +199,23 @@ def test_every_end_of_an_interval_has_to_be_within_the_limits(ratio, score):
 
     assert outcome((0.95, 1.05), (-0.05, 0.05)) is Outcome.PASS
     assert outcome(ratio, score) is Outcome.CANNOT_TELL
+
+
+@pytest.mark.parametrize("dim", [1, 3, 10])
+def test_a_density_fails_where_widths_of_all_parameters_would(dim):
+    """Of normal posteriors all sds are off: the density is off by more, and fails no sooner."""
+    rng = np.random.default_rng(dim)
+    truth = -0.5 * (rng.normal(size=(4_000, dim)) ** 2).sum(axis=1)
+
+    def outcome(width):
+        draws = -0.5 * (width**2 * rng.normal(size=(4_000, 250, dim)) ** 2).sum(axis=2)
+        pit = ((draws < truth[:, None]).sum(axis=1) + rng.random(4_000)) / 251
+        own = Evidence(uniformity(pit), sums=dim)
+        return judge({"log_joint": own}, datasets=4_000).outcome
+
+    assert outcome(1.0) is Outcome.PASS
+    assert outcome(1.07) in (Outcome.WARN, Outcome.PASS)
+    assert outcome(1.16) is Outcome.FAIL
 
 
 def test_the_expected_error_is_right_for_few_draws_too():

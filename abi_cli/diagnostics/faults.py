@@ -87,6 +87,16 @@ class Limits:
         """The limits with a share of both errors: to see a fault that is none, to miss one."""
         return replace(self, p=share * self.p, interval=1 - share * (1 - self.interval))
 
+    def of_density(self, parameters: int) -> Limits:
+        """The limits for a log density: its changes by widths at the limit in all parameters.
+
+        Of a normal posterior in d dimensions it is −χ²/2, with sd √(d/2). Widths that are r times
+        the right ones multiply that by r², and move the mean by d (r² − 1) / 2.
+        """
+        square = self.sd_ratio**2
+        place = (square - 1) * math.sqrt(parameters / 2)
+        return replace(self, sd_ratio=square, mean_score=max(place, self.mean_score))
+
 
 DEFAULT_LIMITS = Limits()
 

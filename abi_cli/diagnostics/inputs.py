@@ -71,7 +71,7 @@ class Inputs:
         computed: Names of `estimates` that are no parameters but were computed from them: what is
             not a finite number everywhere among these is left out.
         skipped: What was left out before, and why.
-        likelihood: Whether the density of the model is among `estimates`.
+        density: Name of the model's log density among `estimates`; None where it is not there.
         exact: Refined posteriors of the first data sets; None where none were made.
         challenge: What rivals of the network have to say; None where there are none.
         unsure: Why nothing can be told, if so: then that is the verdict.
@@ -100,7 +100,7 @@ class Inputs:
     notes: Sequence[str] = ()
     computed: Collection[str] = ()
     skipped: Mapping[str, str] = field(default_factory=dict)
-    likelihood: bool = False
+    density: str | None = None
     exact: Exact | None = None
     challenge: Challenge | None = None
     unsure: str | None = None

@@ -225,6 +225,7 @@ def measure(
     ranges: Mapping[str, Range] | None = None,
     exact: Exact | None = None,
     challenged: Challenged | None = None,
+    sums: Mapping[str, int] | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Metrics:
     """All metrics of all elements, and the verdict on them.
@@ -241,6 +242,7 @@ def measure(
         ranges: Element name → what the prior gave of it in training; empty where that is not known.
         exact: Refined posteriors of the first data sets; None where none were made.
         challenged: What rivals of the network prove; None where there were none.
+        sums: Element name of a log density → how many parameters it is a sum over.
     """
     strays = strays_of(scalars, summary, ranges or {})
     band = ecdf_band(summary.truth.shape[1])
@@ -336,6 +338,7 @@ def measure(
                     strata=strata[name],
                     beyond=strays[name].reason if name in strays else None,
                     exact=None if compared is None else compared.parameters.get(name),
+                    sums=(sums or {}).get(name, 0),
                 )
                 for name, own in parameters.items()
             },

@@ -95,6 +95,7 @@ def study(inputs: Inputs, *, listener: Listener) -> Study:
         ranges=inputs.ranges,
         exact=inputs.exact,
         challenged=challenged,
+        sums=_sums(inputs, scalars),
         limits=inputs.limits,
     )
     told = () if metrics.beside is None else (metrics.beside.told(),)
@@ -106,7 +107,7 @@ def study(inputs: Inputs, *, listener: Listener) -> Study:
         disagreement={name: float(np.median(share)) for name, share in inputs.disagreement.items()},
     )
     more = [
-        *(["likelihood"] if inputs.likelihood or metrics.beside is not None else []),
+        *(["likelihood"] if inputs.density or metrics.beside is not None else []),
         *(["challenge"] if challenged is not None else []),
     ]
     tested = (*metrics.verdict.tested, *more)
@@ -115,6 +116,15 @@ def study(inputs: Inputs, *, listener: Listener) -> Study:
         verdict = replace(metrics.verdict, outcome=Outcome.CANNOT_TELL, sentence=inputs.unsure)
         metrics = replace(metrics, verdict=verdict)
     return Study(metrics, scalars, summary, joint_ranks)
+
+
+def _sums(inputs: Inputs, scalars: Scalars) -> dict[str, int]:
+    """The log density, if it is judged, and how many parameters it is a sum over."""
+    if inputs.density is None:
+        return {}
+    others = {*inputs.computed, inputs.density}
+    parameters = [name for name in scalars.names if name.partition("[")[0] not in others]
+    return {inputs.density: len(parameters)}
 
 
 def _challenged(

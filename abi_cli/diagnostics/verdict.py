@@ -129,6 +129,7 @@ class Evidence:
         strata: How its ranks depend on what the data are.
         beyond: Where its draws lie that the prior never gave: worth a warning.
         exact: How it does beside refined posteriors; None where there are none.
+        sums: Of a log density, how many parameters it is a sum over; 0 of anything else.
     """
 
     ranks: Uniformity
@@ -139,6 +140,7 @@ class Evidence:
     strata: tuple[Stratum, ...] = ()
     beyond: str | None = None
     exact: ElementBeside | None = None
+    sums: int = 0
 
     @property
     def tests(self) -> int:
@@ -249,6 +251,7 @@ def datasets_needed(limits: Limits) -> int:
 
 
 def _judge_one(own: Evidence, *, level: float, limits: Limits) -> ElementVerdict:
+    limits = limits.of_density(own.sums) if own.sums else limits
     ranks = faults.of_ranks(own.ranks, level=level, limits=limits, width=own.width)
     strata = faults.by_strata(own.strata, level=level, limits=limits)
     lost, known = None, None

@@ -260,7 +260,7 @@ class _Examined:
             notes=(*answers.notes, *after.told),
             computed=model.judged.functions,
             skipped=dict.fromkeys(self.skipped, "--skip"),
-            likelihood=model.judged.density is not None,
+            density=None if model.judged.density is None else model.judged.density.name,
             exact=exact,
             challenge=None if self.rivals is None else self.rivals.against(simulated),
             limits=limits,
