@@ -7,8 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from abi_cli.diagnostics import plots_posteriors, style
-from abi_cli.diagnostics.plots_posteriors import Intervals, Replicas
+from abi_cli.diagnostics import plots_posteriors, plots_replicas, style
+from abi_cli.diagnostics.plots_posteriors import Intervals
+from abi_cli.diagnostics.plots_replicas import Replicas
 from abi_cli.variables import Ragged
 from abi_cli.workflow import plot
 from abi_cli.workflow.plotting import Wish
@@ -177,7 +178,7 @@ def test_each_kind_of_data_has_a_panel():
         series=frozenset({"s"}),
     )
     with style.styled():
-        figure = plots_posteriors.predictive(one)
+        figure = plots_replicas.predictive(one)
         titles = [axes.get_title() for axes in figure.axes]
         assert titles == ["y[0]", "y[1]", "s", "v", "k"]
         assert [axes.get_xlabel() for axes in figure.axes] == ["x", "x", "step", "element", "k"]

@@ -24,3 +24,9 @@ def beyond(limits: tuple[float, float], *values: np.ndarray) -> int:
 def unshown(number: int) -> str:
     """A line for a note on a picture; empty where all is shown."""
     return f"\n{number:,} beyond" if number else ""
+
+
+def padded(low: float, high: float, share: float) -> tuple[float, float]:
+    """Limits with some room around them, `share` of their distance; of one value, around it."""
+    pad = share * (high - low) or 0.5
+    return low - pad, high + pad

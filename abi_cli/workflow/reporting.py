@@ -15,8 +15,9 @@ from abi_cli.data import Draws, Loaded, Statistics, summarize
 from abi_cli.data.entries import listing
 from abi_cli.data.statistics import OF_DRAWS
 from abi_cli.diagnostics import Provenance
+from abi_cli.diagnostics.page import image
 from abi_cli.diagnostics.pictures import Picture
-from abi_cli.diagnostics.posterior_page import Page, Part, Statement, Tone, image, page_text
+from abi_cli.diagnostics.posterior_page import Page, Part, Statement, Tone, page_text
 from abi_cli.diagnostics.predictive import Check
 from abi_cli.listener import SILENT, Listener, Progress
 from abi_cli.run import DIAGNOSTICS

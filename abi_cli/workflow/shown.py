@@ -159,16 +159,16 @@ def predictive(
     prediction: Prediction, row: int, *, series: frozenset[str], times: Mapping[str, str]
 ) -> Picture:
     """The data of a data set beside those that its posterior generates."""
-    from abi_cli.diagnostics import plots_posteriors
+    from abi_cli.diagnostics import plots_replicas
 
     label = prediction.labels[row]
     observed, replicated = prediction.of(row)
-    one = plots_posteriors.Replicas(label, observed, replicated, series, times)
+    one = plots_replicas.Replicas(label, observed, replicated, series, times)
     return Picture(
         "predictive",
         "Data and replicated data",
         f"{listing(replicated)} of data set {label} beside data that its posterior generates.",
-        lambda: plots_posteriors.predictive(one),
+        lambda: plots_replicas.predictive(one),
         lambda: iter(()),
     )
 
