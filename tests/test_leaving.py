@@ -7,11 +7,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from abi_cli.diagnostics.posterior_page import Tone
 from abi_cli.guard.influence import Influence, members_of, without_each
 from abi_cli.listener import SILENT
 from abi_cli.variables import Layout, Ragged, Variable, take
 from abi_cli.workflow import leaving
 from abi_cli.workflow.leaving import Leaving, Told, statements
+from abi_cli.workflow.opening import model_of
 from abi_cli.workflow.session import Session
 from tests.cli import ANSCOMBE, abi
 
@@ -111,6 +113,44 @@ def test_a_set_that_leaves_nothing_to_learn_from_is_told(session):
     unlike = Leaving(session, None, seed=1).of(loaded, 0).unlike
     assert 6 in unlike
     assert "x" in unlike[6]
+
+
+class Overflowing:
+    """Networks whose draws are infinite for sets whose largest x is beyond a limit."""
+
+    def __init__(self, networks, limit):
+        self.networks, self.limit = networks, limit
+
+    def __getattr__(self, name):
+        return getattr(self.networks, name)
+
+    def told_of(self, data):
+        told = self.networks.told_of(data)
+        starts = data["x"].starts()
+        told[np.maximum.reduceat(data["x"].values, starts) > self.limit] = np.inf
+        return told
+
+
+@pytest.mark.parametrize("limit", [0.0, 1.4])
+def test_draws_that_are_not_finite_are_told_not_computed_with(session, limit, monkeypatch):
+    loaded = session.read_all(ANSCOMBE)
+    leave = Leaving(session, model_of(session.run).simulator, seed=1)
+    monkeypatch.setitem(session.__dict__, "networks", Overflowing(session.networks, limit))
+    monkeypatch.setattr(Leaving, "_unlike", lambda *_: {})
+    monkeypatch.setattr(
+        Leaving,
+        "_inverse",
+        property(lambda _: lambda z, told: np.where(np.isinf(told[..., :1]), np.inf, z)),
+    )
+    own = Told("I", leave.of(loaded, 0), str, str)
+    assert not own.known_of_any  # that of the whole set is not finite
+    (said,) = statements([own])
+    assert (said.tone, said.title) == (
+        Tone.OPEN,
+        "What single members do to a posterior is not known",
+    )
+    assert np.isfinite(own.found.usual).all()
+    assert len(own.found.usual) < leaving.SETS
 
 
 def test_the_page_names_members_by_their_rows(small_run, tmp_path, monkeypatch):

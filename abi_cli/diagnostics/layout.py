@@ -191,7 +191,8 @@ def take_heading(figure: Figure) -> tuple[str, str, float]:
     room = 0.42 if figure.legends else 0.1
     left = float(height) - heading_height(len(texts[SUBTITLE])) + room
     for legend in figure.legends:
-        legend.set_bbox_to_anchor((1 - MARGIN / width, (left - 0.12) / height), figure.transFigure)
+        legend.set_loc("upper left")  # of a picture wider than a phone, the left is seen first
+        legend.set_bbox_to_anchor((MARGIN / width, (left - 0.12) / height), figure.transFigure)
     title, subtitle = (" ".join(t.get_text() for t in own) for own in texts.values())
     return title, subtitle, left
 

@@ -193,8 +193,9 @@ def _histogram(own: np.ndarray, new: np.ndarray) -> Callable[[Axes], None]:
             data = np.histogram(there, coarse)[0] / len(there) / np.diff(coarse)
             axes.stairs(data, coarse, color=style.INK, linewidth=1.2)
             top = max(top, data.max())
+        tick = top if len(there) == 1 else 0.06 * top
         for value in there if len(there) <= 50 else ():
-            axes.plot([value, value], [0, 0.06 * top], color=style.INK, linewidth=1)
+            axes.plot([value, value], [0, tick], color=style.INK, linewidth=1)
         axes.set_ylim(0, 1.08 * top or 1)
 
     return draw

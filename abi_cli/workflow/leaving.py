@@ -39,6 +39,9 @@ FEWEST = 3
 LONGEST = 1_000
 """Members of a set that are left out in turn, at the most."""
 
+INFINITE = "draws of the posterior are not finite, or all the same"
+"""The reason why nobody can tell what a posterior is without a member."""
+
 
 @dataclass
 class Leaving:
@@ -74,6 +77,8 @@ class Leaving:
         left = without_each(layout, one, names)
         unlike = self._unlike(one, left)
         shifts = self._shifts(one, left)
+        for i in np.flatnonzero(np.isnan(shifts).any(axis=0)).tolist():
+            unlike.setdefault(i, INFINITE)
         shifts[:, list(unlike)] = np.nan
         elements = tuple(e for v in layout.of("parameter") for e in v.elements())
         return Influence(elements, shifts, self._usual_of(one, size), unlike)
@@ -100,15 +105,18 @@ class Leaving:
         return found
 
     def _shifts(self, one: Datasets, left: Datasets) -> np.ndarray:
-        """`(element, member)`, in posterior sds."""
+        """`(element, member)`, in posterior sds; NaN where a posterior is infinite, or a point."""
         told = self.session.networks.told_of(one), self.session.networks.told_of(left)
         moments = list(self._moments(np.concatenate(told)))
         mean = np.stack([m for m, _ in moments])
-        sd = np.maximum(moments[0][1], 1e-300)
-        return np.asarray(((mean[1:] - mean[0]) / sd).T)
+        sd = moments[0][1]
+        return np.asarray(((mean[1:] - mean[0]) / np.where(sd > 0, sd, np.nan)).T)
 
     def _moments(self, told: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Mean and sd `(element,)` of each posterior, all from the same noise."""
+        """Mean and sd `(element,)` of each posterior, all from the same noise.
+
+        NaN where a draw is not finite, as draws of a network that has hardly learned may be.
+        """
         networks, layout = self.session.networks, self.session.run.layout
         shape = DRAWS, networks.inference_network.noise_dim
         z = np.repeat(noise(self.seed, 0, draw_block=0, shape=shape)[None], TOGETHER, axis=0)
@@ -119,6 +127,7 @@ class Leaving:
                 made = networks.adapter.inverse({"inference_variables": theta})
                 columns = [np.asarray(made[v.name], np.float64) for v in layout.of("parameter")]
                 flat = np.concatenate([c.reshape(DRAWS, -1) for c in columns], axis=1)
+                flat[~np.isfinite(flat)] = np.nan
                 yield flat.mean(axis=0), flat.std(axis=0)
 
     def _usual_of(self, one: Datasets, size: int) -> np.ndarray:
@@ -213,6 +222,11 @@ class Told:
         return cls(loaded.labels[row], found, lambda i: member_place(loaded, row, i, names), known)
 
     @property
+    def known_of_any(self) -> bool:
+        """Whether the shift of any member is known."""
+        return bool(np.isfinite(self.found.shifts).any())
+
+    @property
     def rare(self) -> bool:
         """Whether a member moves the posterior farther than one of any simulated set does."""
         usual, own = self.found.usual, self.found.by_member.max()
@@ -244,6 +258,15 @@ def statements(told: Sequence[Told]) -> Iterator[Statement]:
     """What there is to know of influential members."""
     if not told:
         return
+    if unknown := [one.label for one in told if not one.known_of_any]:
+        yield Statement(
+            Tone.OPEN,
+            "What single members do to a posterior is not known",
+            f"Of data set{'s' if len(unknown) > 1 else ''} {listing(unknown)} {INFINITE} when "
+            "members are left out.",
+            "Train longer.",
+        )
+    told = [one for one in told if one.known_of_any]
     unlike = [
         f"{one.places(i)} of data set {one.label} ({why})"
         for one in told
@@ -265,7 +288,7 @@ def statements(told: Sequence[Told]) -> Iterator[Statement]:
             f"{text[0].upper()}{text[1:]}.",
             "Look at these members. A likelihood with heavier tails depends less on them.",
         )
-    if not unlike and not rare:
+    if told and not unlike and not rare:
         yield Statement(
             Tone.GOOD,
             "No single member rules a posterior",
