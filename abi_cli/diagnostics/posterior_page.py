@@ -51,11 +51,15 @@ class Moved:
         place: Where it is in the file.
         shift: Of the parameter that moves most, in posterior sds; None where nobody can tell.
         what: That parameter; or why nobody can tell.
+        density: Its log density given the others; None where that is not known.
+        khat: Of that; above 0.7 it is not reliable.
     """
 
     place: str
     shift: float | None
     what: str
+    density: float | None = None
+    khat: float | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ class Part:
         pictures: Of its posterior, and of its data beside replicated data.
         checks: Statistics of its data beside those of replicated data.
         moved: The members that its posterior depends on most.
+        scored: How well its members are predicted, in a sentence; empty where that is not known.
     """
 
     label: str
@@ -74,6 +79,7 @@ class Part:
     pictures: Sequence[Picture]
     checks: Sequence[Check] = ()
     moved: Sequence[Moved] = ()
+    scored: str = ""
 
 
 @dataclass(frozen=True)

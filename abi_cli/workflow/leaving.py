@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from abi_cli.variables import Datasets, Ragged, concatenate, count, take
 from abi_cli.workflow.request import Compute
 from abi_cli.workflow.session import Session
 from abi_cli.workflow.simulating import simulate_rows
+
+if TYPE_CHECKING:
+    from abi_cli.refinement.leaving import Elpd
 
 DRAWS = 250
 """Of each posterior, made from the same noise."""
@@ -232,15 +235,25 @@ class Told:
         usual, own = self.found.usual, self.found.by_member.max()
         return bool(len(usual) and own > max(usual.max(), LARGE))
 
-    def rows(self) -> list[Moved]:
-        """The most influential members, and those that can't be left out."""
-        unlike = [Moved(self.places(i), None, why) for i, why in self.found.unlike.items()]
+    def rows(self, elpd: Elpd | None = None) -> list[Moved]:
+        """The most influential members, and those that can't be left out.
+
+        Arguments:
+            elpd: How well each is predicted by the others, where that is known.
+        """
+        unlike = [self._moved(i, None, why, elpd) for i, why in self.found.unlike.items()]
         moved = []
         for member in np.argsort(-self.found.by_member, kind="stable").tolist():
             if member not in self.found.unlike:
                 name, shift = self.found.most_moved(member)
-                moved.append(Moved(self.places(member), shift, self.known(name)))
+                moved.append(self._moved(member, shift, self.known(name), elpd))
         return [*unlike[:NAMED], *moved[:NAMED]]
+
+    def _moved(self, member: int, shift: float | None, what: str, elpd: Elpd | None) -> Moved:
+        place = self.places(member)
+        if elpd is None or len(elpd.each) != self.found.shifts.shape[1]:
+            return Moved(place, shift, what)
+        return Moved(place, shift, what, float(elpd.each[member]), float(elpd.khat[member]))
 
     def said(self) -> str:
         """Its most influential member, in a sentence."""
