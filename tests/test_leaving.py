@@ -131,26 +131,47 @@ class Overflowing:
         return told
 
 
-@pytest.mark.parametrize("limit", [0.0, 1.4])
-def test_draws_that_are_not_finite_are_told_not_computed_with(session, limit, monkeypatch):
-    loaded = session.read_all(ANSCOMBE)
-    leave = Leaving(session, model_of(session.run).simulator, seed=1)
-    monkeypatch.setitem(session.__dict__, "networks", Overflowing(session.networks, limit))
+@pytest.fixture
+def overflowing(session, monkeypatch):
+    """What leaves members out of sets, by networks that overflow beyond a limit."""
+
+    def made(limit):
+        monkeypatch.setitem(session.__dict__, "networks", Overflowing(session.networks, limit))
+        return Leaving(session, model_of(session.run).simulator, seed=1)
+
     monkeypatch.setattr(Leaving, "_unlike", lambda *_: {})
     monkeypatch.setattr(
         Leaving,
         "_inverse",
         property(lambda _: lambda z, told: np.where(np.isinf(told[..., :1]), np.inf, z)),
     )
-    own = Told("I", leave.of(loaded, 0), str, str)
-    assert not own.known_of_any  # that of the whole set is not finite
+    return made
+
+
+def test_of_draws_that_are_not_finite_nothing_is_computed(session, overflowing):
+    own = Told("I", overflowing(1.4).of(session.read_all(ANSCOMBE), 0), str, str)
+    assert not own.known_of_any  # the largest x is 1.5: that of the whole set is infinite
     (said,) = statements([own])
-    assert (said.tone, said.title) == (
-        Tone.OPEN,
-        "What single members do to a posterior is not known",
-    )
-    assert np.isfinite(own.found.usual).all()
-    assert len(own.found.usual) < leaving.SETS
+    title = "What single members do to a posterior is not known"
+    assert (said.tone, said.title) == (Tone.OPEN, title)
+
+
+def test_simulated_sets_of_infinite_draws_are_no_measure(session, overflowing, monkeypatch):
+    monkeypatch.setattr(leaving, "LARGE", -1.0)
+    found = overflowing(1.6).of(session.read_all(ANSCOMBE), 0)
+    assert np.isfinite(found.shifts).all()
+    assert np.isfinite(found.usual).all()
+    assert 0 < len(found.usual) < leaving.SETS
+
+
+def test_what_is_usual_is_simulated_where_a_member_moves_much(session, monkeypatch):
+    leave = Leaving(session, model_of(session.run).simulator, seed=1)
+    monkeypatch.setattr(leaving, "SETS", 10)
+    loaded = session.read_all(ANSCOMBE)
+    largest = leave.of(loaded, 0).by_member.max()
+    for limit, sets in ((0.99 * largest, 10), (1.01 * largest, 0)):
+        monkeypatch.setattr(leaving, "LARGE", limit)
+        assert len(leave.of(loaded, 0).usual) == sets
 
 
 def test_the_page_names_members_by_their_rows(small_run, tmp_path, monkeypatch):

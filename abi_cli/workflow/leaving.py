@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,9 @@ FEWEST = 3
 
 LONGEST = 1_000
 """Members of a set that are left out in turn, at the most."""
+
+LARGE = 0.5
+"""Shift in posterior sds from which on it is worth a warning, if it is unusual."""
 
 INFINITE = "draws of the posterior are not finite, or all the same"
 """The reason why nobody can tell what a posterior is without a member."""
@@ -84,7 +87,10 @@ class Leaving:
             unlike.setdefault(i, INFINITE)
         shifts[:, list(unlike)] = np.nan
         elements = tuple(e for v in layout.of("parameter") for e in v.elements())
-        return Influence(elements, shifts, self._usual_of(one, size), unlike)
+        found = Influence(elements, shifts, np.zeros(0), unlike)
+        if found.by_member.max() <= LARGE:  # nothing would be said, whatever is usual
+            return found
+        return replace(found, usual=self._usual_of(one, size))
 
     def _unlike(self, one: Datasets, left: Datasets) -> dict[int, str]:
         """Members without which the rest is unlike simulated sets, and in what.
@@ -184,9 +190,6 @@ def member_place(loaded: Loaded, row: int, member: int, names: tuple[str, ...]) 
 
 NAMED = 5
 """Members of a data set that are shown."""
-
-LARGE = 0.5
-"""Shift in posterior sds from which on it is worth a warning, if it is unusual."""
 
 
 @dataclass(frozen=True)
@@ -305,5 +308,6 @@ def statements(told: Sequence[Told]) -> Iterator[Statement]:
         yield Statement(
             Tone.GOOD,
             "No single member rules a posterior",
-            "Left out in turn, none moves it farther than members of simulated sets do.",
+            f"Left out in turn, none moves it farther than {LARGE:g} posterior sds, or than members "
+            "of simulated sets do.",
         )
