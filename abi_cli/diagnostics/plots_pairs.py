@@ -35,8 +35,8 @@ class Sample:
         labels: `(element,)`.
         draws: `(element, draw)`.
         truth: `(element,)`, the values that the data were simulated with, if these are posterior
-            draws.
-        prior: `(element, draw)`, to be shown behind posterior draws.
+            draws; NaN where one is not known.
+        prior: `(element, draw)`, to be shown behind posterior draws; NaN where one is not known.
     """
 
     labels: Sequence[str]
@@ -50,7 +50,8 @@ class Sample:
         # A prior may have far outliers; a posterior is looked at whole, but for single draws.
         low, high = np.quantile(draws, [0.005, 0.995]) if self.truth is None else reach(draws)
         if self.truth is not None:
-            low, high = min(low, self.truth[element]), max(high, self.truth[element])
+            own = self.truth[element]
+            low, high = float(np.fmin(low, own)), float(np.fmax(high, own))
         least, most = padded(float(low), float(high), 0.06)
         # A bound at zero is a bound: no room for what can't be.
         return (max(0.0, least) if draws.min() >= 0 else least), most
@@ -217,7 +218,7 @@ def draw_margin(axes: Axes, sample: Sample, element: int) -> None:
     posterior = _density(sample.draws[element], edges)
     axes.stairs(posterior, edges, fill=True, color=style.LIGHT_BLUE)
     top = posterior.max()
-    if sample.prior is not None:
+    if sample.prior is not None and np.isfinite(sample.prior[element]).all():
         prior = _density(sample.prior[element], edges)
         axes.stairs(prior, edges, color=style.FAINT, linewidth=1.2, baseline=None)
         top = max(top, prior.max())

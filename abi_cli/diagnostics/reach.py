@@ -9,7 +9,10 @@ _ROOM = 2.0
 
 
 def reach(values: np.ndarray) -> tuple[float, float]:
-    """The smallest and the largest value to show."""
+    """The smallest and the largest value to show; what is not finite plays no part."""
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return 0.0, 1.0
     low, high = np.quantile(values, [0.01, 0.99])
     room = _ROOM * (high - low)
     near = values[(values >= low - room) & (values <= high + room)]

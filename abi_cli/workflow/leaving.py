@@ -308,6 +308,6 @@ def statements(told: Sequence[Told]) -> Iterator[Statement]:
         yield Statement(
             Tone.GOOD,
             "No single member rules a posterior",
-            f"Left out in turn, none moves it farther than {LARGE:g} posterior sds, or than members "
-            "of simulated sets do.",
+            f"Left out in turn, none moves it by more than {LARGE:g} posterior sds, or than "
+            "members of simulated sets do.",
         )

@@ -36,7 +36,7 @@ from abi_cli.workflow.request import (
 )
 from abi_cli.workflow.scoring import Scored, Scoring
 from abi_cli.workflow.session import Session
-from abi_cli.workflow.shown import Shown, predictive, prior_of, rows_of
+from abi_cli.workflow.shown import Shown, predictive, prior_of, refuse_one_draw, rows_of
 from abi_cli.workflow.simulating import Written
 from abi_cli.workflow.statements import Heard, calibration, fit, in_order, likeness
 
@@ -82,6 +82,7 @@ def report(
         RunError, DataError, UserFunctionError, OutputError: As they say.
     """
     begun = time.perf_counter()
+    refuse_one_draw(draws)
     heard = Heard(listener)
     session = Session.open(path, compute=compute, trust_code=trust_code, listener=heard)
     refuse_without_draws(session.run, session.spec)
