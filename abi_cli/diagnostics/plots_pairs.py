@@ -214,7 +214,7 @@ def _write_correlation(axes: Axes, correlation: float) -> None:
 def draw_margin(axes: Axes, sample: Sample, element: int) -> None:
     """One parameter's density, with prior and truth where they are known."""
     limits = sample.limits(element)
-    edges = np.linspace(*limits, 33)
+    edges = np.linspace(*limits, style.cells(sample.draws.shape[1], most=32) + 1)
     posterior = _density(sample.draws[element], edges)
     axes.stairs(posterior, edges, fill=True, color=style.LIGHT_BLUE)
     top = posterior.max()

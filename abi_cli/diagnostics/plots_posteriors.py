@@ -63,10 +63,13 @@ def forest(parameters: Sequence[Intervals], datasets: Sequence[str], *, remark: 
         above=0.35,
     )
     grid = sheet.figure(
-        "Posteriors", f"Median, 50 % and 90 % interval of {number:,} data sets.", remark
+        "Posteriors",
+        f"Median, 50 % and 90 % interval of {number:,} data set{'s'[: number - 1]}.",
+        remark,
     )
     for k, (axes, own) in enumerate(zip(grid.axes, parameters, strict=True)):
         draw_intervals(axes, own)
+        style.plain_ticks(axes, x=4 if columns <= 3 else 3)
         title = style.printable(own.label)
         axes.set_title(title, size=style.label_size([title], width, most=10))
         if k % columns or not named:
@@ -111,4 +114,3 @@ def draw_intervals(axes: Axes, own: Intervals) -> None:
     axes.set_xlim(padded(*reach(np.concatenate(shown)), 0.06))
     axes.set_ylim(number - 0.4, -0.6)
     axes.spines["left"].set_visible(False)
-    style.plain_ticks(axes, x=4)

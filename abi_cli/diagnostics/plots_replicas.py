@@ -184,12 +184,14 @@ def _histogram(own: np.ndarray, new: np.ndarray) -> Callable[[Axes], None]:
         there, others = own[np.isfinite(own)], new[np.isfinite(new)]
         low, high = reach(others)
         low, high = min(low, there.min(initial=low)), max(high, there.max(initial=high))
-        edges = np.linspace(low, high if high > low else low + 1, 25)
+        cells = style.cells(len(others), most=24)
+        edges = np.linspace(low, high if high > low else low + 1, cells + 1)
         density = np.histogram(others, edges)[0] / len(others) / np.diff(edges)
         axes.stairs(density, edges, fill=True, color=style.LIGHT_BLUE)
         top = density.max()
         if len(there) > 1:
-            coarse = edges[:: 2 if len(there) > 50 else 3]
+            few = cells // (2 if len(there) > 50 else 3)
+            coarse = np.linspace(edges[0], edges[-1], few + 1)
             data = np.histogram(there, coarse)[0] / len(there) / np.diff(coarse)
             axes.stairs(data, coarse, color=style.INK, linewidth=1.2)
             top = max(top, data.max())

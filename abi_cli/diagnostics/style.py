@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 from matplotlib import style as mpl_style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -104,6 +105,11 @@ def unit_ticks(axes: Axes, *, both: bool = False) -> None:
     if both:
         axes.set_ylim(0, 1)
         axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
+
+
+def cells(number: int, *, most: int) -> int:
+    """Cells of a histogram of so many values: 2 n^⅓ (Rice's rule), so that bars aren't noise."""
+    return int(np.clip(2 * number ** (1 / 3), 8, most))
 
 
 def short(value: float) -> str:
