@@ -38,7 +38,7 @@ _NAME = re.compile(r"(\d{10,15})-(\d{10,15})\.h5")
 
 
 def name_of(span: Span) -> str:
-    """Of the file of these rows."""
+    """The name of the file of these rows."""
     return f"{span[0]:010d}-{span[1]:010d}.h5"
 
 
@@ -52,7 +52,7 @@ def write_shard(folder: Path, start: int, rows: Datasets, failures: Sequence[Fai
     """Write rows from `start` on as a shard.
 
     Arguments:
-        folder: Of the shards.
+        folder: The folder of the shards.
         failures: Draws that failed on the way to these rows.
 
     Errors:
@@ -87,7 +87,7 @@ def _write(group: h5py.Group, name: str, values: np.ndarray) -> None:
 
 
 def read_shard(file: Path, span: Span, wanted: Span) -> Datasets:
-    """Some rows of a shard.
+    """The rows `wanted` of a shard.
 
     Arguments:
         span: The rows that it holds.
@@ -113,7 +113,7 @@ def read_shard(file: Path, span: Span, wanted: Span) -> Datasets:
 
 
 def read_failures(file: Path) -> list[dict[str, Any]]:
-    """What failed on the way to a shard's rows: documents of `Failure`.
+    """Failures of simulations on the way to a shard's rows: documents of `Failure`.
 
     Errors:
         DataError: It is damaged, or no shard.

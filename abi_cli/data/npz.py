@@ -38,7 +38,7 @@ _UNREADABLE = (
     *(RuntimeError, MemoryError, SyntaxError, tokenize.TokenError, UserWarning),
     *(zipfile.BadZipFile, zlib.error, struct.error),
 )
-"""What NumPy and zipfile raise on other files and damaged ones."""
+"""Errors that NumPy and zipfile raise on other files and damaged ones."""
 
 
 @contextmanager
@@ -63,7 +63,7 @@ def read(source: Source) -> Iterator[Arrays]:
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of a file of ours, by name.
+    """The arrays of a file of ours, by name.
 
     Errors:
         ValueError: It is another, or damaged.
@@ -76,7 +76,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """An archive, deflated; the same arrays give the same bytes."""
+    """Write an archive, deflated; the same arrays give the same bytes."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in arrays.items():
             member = zipfile.ZipInfo(f"{name}.npy")
@@ -103,7 +103,7 @@ class _Stored(Mapping[str, np.ndarray]):
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> np.ndarray:
-    """An array whose header declares as many bytes as there are.
+    """The array of a member, whose header must declare as many bytes as there are.
 
     NumPy's own reader makes room for what a header declares before it looks whether that is there,
     and for objects would ask pickle, which runs code.
@@ -128,7 +128,7 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> np.n
 
 @contextmanager
 def write(stream: BinaryIO, content: Content, scratch: Path | None) -> Iterator[Append]:
-    """An archive, which holds one array after the other.
+    """Write an archive, which holds one array after the other.
 
     Draws come all parameters at a time, so each array grows in a temporary file of its own, and
     memory holds one block. Data sets come some at a time, and are kept in the same way.
@@ -164,7 +164,7 @@ def write(stream: BinaryIO, content: Content, scratch: Path | None) -> Iterator[
 
 @contextmanager
 def _write_datasets(stream: BinaryIO, scratch: Path | None) -> Iterator[Append]:
-    """Data sets, some at a time: memory holds those, and how many members all have."""
+    """Write data sets, some at a time: memory holds those, and the numbers of all members."""
     with ExitStack() as stack:
         grown: dict[str, _Grown] = {}
         sizes: dict[str, list[np.ndarray]] = {}
@@ -194,7 +194,7 @@ class _Grown:
     """An array that comes in parts, in a temporary file.
 
     Arguments:
-        shape: Of what it has one of in each row.
+        shape: Shape of a row.
     """
 
     def __init__(self, file: IO[bytes], shape: tuple[int, ...]):
@@ -202,12 +202,12 @@ class _Grown:
         self._parts: list[tuple[np.dtype[Any], int]] = []
 
     def add(self, part: np.ndarray) -> None:
-        """More rows."""
+        """Take more rows."""
         self._file.write(np.ascontiguousarray(part).data.cast("B") if part.size else b"")
         self._parts.append((part.dtype, len(part)))
 
     def write(self, member: IO[bytes]) -> None:
-        """All of it, in the type that holds every part."""
+        """Write all rows, in the type that holds every part."""
         dtype = np.result_type(*(kind for kind, _ in self._parts))
         rows = sum(number for _, number in self._parts)
         header = {

@@ -23,7 +23,7 @@ from abi_cli.variables import Datasets, Ragged, Value, array_of, count
 
 @dataclass(frozen=True)
 class Augmentation:
-    """A function that changes data sets, and the seed of what it draws."""
+    """A function that changes data sets, and the seed of its random numbers."""
 
     function: UserFunction
     seed: int
@@ -69,7 +69,7 @@ class Augmentation:
         }
 
     def _arguments(self, datasets: Datasets) -> tuple[str, ...]:
-        """What the function is given.
+        """Names of the arguments that the function is given.
 
         Errors:
             UserFunctionError: It takes something else.
@@ -98,7 +98,7 @@ class Augmentation:
             )
 
     def _column(self, name: str, before: Value, values: list[Any]) -> Value:
-        """What has become of a variable, of the shape that it had."""
+        """Changed values of a variable, joined; refused unless they have the shape of before."""
         try:
             now = stack(name, values, ragged=isinstance(before, Ragged), first_row=0)
             check_finite(name, now, missing=bool(np.isnan(array_of(before)).any()))

@@ -20,7 +20,7 @@ from abi_cli.errors import UserFunctionError
 from abi_cli.listener import SILENT, Listener
 from abi_cli.workflow.drawing import USUAL_DRAWS, Drawing
 from abi_cli.workflow.guarded import SCORE
-from abi_cli.workflow.leaving import Leaving, Told, statements
+from abi_cli.workflow.leaving import Leaving, MemberInfluence, statements
 from abi_cli.workflow.opening import model_of, refuse_without_draws
 from abi_cli.workflow.plotting import MOST_IN_ONE, Replicating
 from abi_cli.workflow.predicting import Prediction
@@ -41,10 +41,10 @@ from abi_cli.workflow.simulating import Written
 from abi_cli.workflow.statements import Heard, calibration, fit, in_order, likeness
 
 IN_FULL = 20
-"""Data sets that are shown in full where none are named."""
+"""Most data sets that are shown in full where none are named."""
 
 MOST_ROWS = 200
-"""Of the table of all data sets."""
+"""Most rows of the table of all data sets."""
 
 REFERENCES = (
     "Gelman, Meng & Stern 1996, Posterior predictive assessment of model fitness via realized "
@@ -105,14 +105,14 @@ def report(
     full = rows if datasets or len(rows) <= IN_FULL else oddest(shown, loaded, IN_FULL)
     replicas = None if model is None else Replicating(session, model, loaded, drawn, seed)
     leaving = Leaving(session, None if model is None else model.simulator, seed)
-    told = _told(leaving, loaded, full, shown, listener)
+    influences = _influences(leaving, loaded, full, shown, listener)
     scored = Scored()
     if model is not None:
-        scored = Scoring(session, model, draws, seed, heard).of(loaded, drawn, [*told])
+        scored = Scoring(session, model, draws, seed, heard).of(loaded, drawn, [*influences])
     failed: list[tuple[str, UserFunctionError]] = []
     predictions = {} if replicas is None else _predictions(replicas, full, failed)
-    parts = _parts(session, shown, drawn, full, predictions, told, scored)
-    found += [*heard.statements(), *scored.statements(), *statements([*told.values()])]
+    parts = _parts(session, shown, drawn, full, predictions, influences, scored)
+    found += [*heard.statements(), *scored.statements(), *statements([*influences.values()])]
     found += [*calibration(session), *fit(parts, replicated=model is not None, failed=failed)]
     page = _page(
         session, shown, drawn, parts, in_order(found), model=model, seed=seed, named=bool(datasets)
@@ -146,7 +146,7 @@ def oddest(shown: Shown, loaded: Loaded, most: int) -> list[int]:
 def _predictions(
     replicas: Replicating, rows: Sequence[int], failed: list[tuple[str, UserFunctionError]]
 ) -> dict[int, Prediction]:
-    """What the posteriors of data sets generate; where a simulation fails, that is kept."""
+    """Data that the posteriors generate; errors of simulations are kept in `failed`."""
     found = {}
     for row in rows:
         try:
@@ -162,7 +162,7 @@ def _parts(
     drawn: Draws,
     rows: Sequence[int],
     predictions: Mapping[int, Prediction],
-    told: Mapping[int, Told],
+    influences: Mapping[int, MemberInfluence],
     scored: Scored,
 ) -> list[Part]:
     """The data sets that are shown in full."""
@@ -176,21 +176,22 @@ def _parts(
         statistics = _statistics(drawn, shown, [row])
         own = [(shown.known(name), values) for _, name, values in statistics.rows()]
         elpd = scored.each.get(row)
-        moved = told[row].rows(elpd) if row in told else ()
+        moved = influences[row].rows(elpd) if row in influences else ()
         said = "" if elpd is None else elpd.said()
         parts.append(Part(shown.labels[row], own, pictures, checks, moved, said))
     return parts
 
 
-def _told(
+def _influences(
     leaving: Leaving, loaded: Loaded, rows: Sequence[int], shown: Shown, listener: Listener
-) -> dict[int, Told]:
+) -> dict[int, MemberInfluence]:
     """The influence of members, of the data sets that are sets."""
     found = {}
     with listener.task("leaving members out", len(rows), "data sets") as progress:
         for row in rows:
-            if (told := Told.of(leaving, loaded, row, shown.known)) is not None:
-                found[row] = told
+            one = MemberInfluence.of(leaving, loaded, row, shown.known)
+            if one is not None:
+                found[row] = one
             progress.advance()
     return found
 

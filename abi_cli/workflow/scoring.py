@@ -35,7 +35,7 @@ class Scored:
     error: UserFunctionError | None = None
 
     def statements(self) -> Iterator[Statement]:
-        """What there is to know where the density can't be used."""
+        """A statement on a density that can't be used."""
         if self.error is not None:
             yield Statement(
                 Tone.WARNING,
@@ -61,7 +61,7 @@ class Scoring:
     listener: Listener
 
     def of(self, loaded: Loaded, drawn: Draws, rows: Sequence[int]) -> Scored:
-        """Those of some data sets; empty where the model says no density of each member.
+        """The scores of some data sets; empty where the model says no density of each member.
 
         Arguments:
             drawn: Draws of all data sets.
@@ -79,7 +79,7 @@ class Scoring:
             return Scored(error=error)
 
     def _has_members(self, refiner: Refiner, loaded: Loaded, drawn: Draws, row: int) -> bool:
-        """Whether the density has a value for each member: refining is dear, and this is cheap."""
+        """True if the density has a value for each member; refining is dear, and this is cheap."""
         density = self.model.judged.density
         if density is None:
             return False

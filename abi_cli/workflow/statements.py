@@ -35,22 +35,22 @@ class Heard(Listener):
     warnings: list[tuple[str, str | None]] = field(default_factory=list)
 
     def note(self, text: str) -> None:
-        """Pass it on."""
+        """Pass the note on."""
         self.to.note(text)
 
     def warn(self, text: str, *, hint: str | None = None) -> None:
-        """Keep it and pass it on."""
+        """Keep the warning and pass it on."""
         self.warnings.append((text, hint))
         self.to.warn(text, hint=hint)
 
     @contextmanager
     def task(self, title: str, total: int | None = None, unit: str = "") -> Iterator[Progress]:
-        """Pass it on."""
+        """Pass the task on."""
         with self.to.task(title, total, unit) as progress:
             yield progress
 
     def statements(self) -> Iterator[Statement]:
-        """Warnings; those with the same remedy are one statement."""
+        """Statements of the warnings: one of all that have the same remedy."""
         texts: dict[str | None, list[str]] = {}
         for text, hint in self.warnings:
             texts.setdefault(hint, []).append(_sentence(text))
@@ -66,12 +66,12 @@ _ORDER = (Tone.BAD, Tone.WARNING, Tone.OPEN, Tone.GOOD)
 
 
 def in_order(statements: Iterable[Statement]) -> list[Statement]:
-    """What matters most first."""
+    """The same statements, warnings first."""
     return sorted(statements, key=lambda one: _ORDER.index(one.tone))
 
 
 def likeness(loaded: Loaded, *, warned: bool) -> list[Statement]:
-    """What the guard has found, where that was no warning.
+    """Statements of the guard, where it has not warned.
 
     Arguments:
         warned: Whether something was odd about the data sets.
@@ -102,7 +102,7 @@ def likeness(loaded: Loaded, *, warned: bool) -> list[Statement]:
 
 
 def calibration(session: Session) -> Iterable[Statement]:
-    """What `abi diagnose` has found."""
+    """A statement on the result of `abi diagnose`."""
     verdict = verdict_in(session.run.path / DIAGNOSTICS / METRICS)
     if verdict is None:
         yield Statement(
@@ -124,7 +124,7 @@ def calibration(session: Session) -> Iterable[Statement]:
 def fit(
     parts: Sequence[Part], *, replicated: bool, failed: Sequence[tuple[str, UserFunctionError]]
 ) -> Iterable[Statement]:
-    """Whether the model would generate the data.
+    """A statement on whether the model would generate the data.
 
     Arguments:
         replicated: Whether data were replicated.
