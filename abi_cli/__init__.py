@@ -10,6 +10,7 @@ A map of the package. A file imports only from lines below its own, or from its 
     run/           the run folder: written whole, in nobody's place, read back; model.keras in it
     refinement/    posteriors made exact by the model's density: weights, chains, a certificate
     data/          data sets and draws in and out: csv, json, npz, netcdf, parquet
+    challenge/     rivals of a run that learn from the same simulator: what it loses at least
     diagnostics/   metrics, verdict, pictures; NumPy and SciPy only, for draws from anywhere
     training/      blocks of batches, optimizers, schedules, callbacks, checkpoints
     approximator   the networks behind one adapter: loss, sample, log_prob

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from unittest.mock import patch
 
+import numpy as np
+import pytest
+
+from abi_cli.diagnostics.challenge import Challenge, Proof
 from tests.cli import abi
 
 FIGURES = {
@@ -86,3 +92,62 @@ def test_the_methods_paragraph_says_what_was_done(small_run):
     assert f"(abi {manifest['versions']['abi']}, keras {manifest['versions']['keras']}" in page
     assert f"({rows} epochs of" in page
     assert "none used twice" in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--challenge", "soon"), "length of time such as 30 s"),
+        (("--challenge", "0"), "length of time such as 30 s"),
+        (("--draws", "a.csv", "--truth", "b.csv", "--challenge", "5m"), "got --challenge"),
+    ],
+)
+def test_a_challenge_takes_a_time_and_a_run(small_run, arguments, said):
+    run = () if "--draws" in arguments else (small_run,)
+    refused = abi("diagnose", *run, *arguments)
+    assert refused.exit_code == 2
+    assert said in refused.stderr
+
+
+def test_what_is_lost_to_rivals_is_told_everywhere(small_run, tmp_path):
+    """Two epochs teach little: what rivals prove is on the terminal, in numbers, on the page."""
+    stand_in = Challenge(
+        "the run's own networks, told more",
+        Proof(np.random.default_rng(1).normal(2, 1, 300), 1e-9),
+        Proof(np.zeros(300), 1.0),
+        {},
+        300.0,
+        4_096,
+    )
+
+    class Rivals:
+        def __init__(self, *arguments):
+            self.seconds = arguments[2]
+
+        def against(self, simulated):
+            assert self.seconds == 300
+            estimates = {name: simulated[name][:, None] for name in ("beta", "sigma")}
+            rng = np.random.default_rng(2)
+            noisy = {
+                name: value + rng.normal(size=(300, 50, *value.shape[2:]))
+                for name, value in estimates.items()
+            }
+            return replace(stand_in, estimates=noisy)
+
+    with patch("abi_cli.workflow.diagnosing.Challenging", Rivals):
+        arguments = ("--datasets", 300, "--draws", 50, "-j", 0, "--challenge", "5 min")
+        result = abi("diagnose", small_run, *arguments, "-o", tmp_path / "a")
+    assert result.exit_code == 0, result.stderr
+    assert "challenged, nats lost, at least: 1.9" in result.stdout
+    assert "(ranks, data and challenge; no likelihood)" in result.stdout
+    metrics = json.loads((tmp_path / "a" / "metrics.json").read_text())
+    assert metrics["schema"] == "abi.metrics/3"
+    assert metrics["tested"] == ["ranks", "data", "challenge"]
+    own = metrics["challenge"]
+    assert own["interval"][0] < own["nats"] < own["interval"][1]
+    assert (own["seconds"], own["simulations"]) == (300, 4_096)
+    assert own["detectable"] > 0
+    assert metrics["verdict"]["joint"]["challenge"]["outcome"] == "fail"
+    page = (tmp_path / "a" / "report.html").read_text()
+    assert "Challenged by rivals" in page
+    assert "the run&#39;s own networks, told more" in page

@@ -9,8 +9,12 @@ import pytest
 
 from abi_cli.diagnostics import Outcome, flatten, measure
 from abi_cli.diagnostics.context import LEAST, bins_of
+from abi_cli.diagnostics.inputs import Inputs
 from abi_cli.diagnostics.plots_context import by_context
+from abi_cli.diagnostics.report import study
 from abi_cli.diagnostics.style import styled
+from abi_cli.listener import SILENT
+from abi_cli.variables import Ragged
 from tests.diagnostics_examples import read
 
 
@@ -87,3 +91,28 @@ def test_the_picture_shows_every_context():
     assert titles == ["width by ranks", "mean normal score", "NRMSE"]
     values = figure.axes[2].lines[0].get_ydata()
     assert list(values) == [part.nrmse["theta"] for part in metrics.by_context]
+
+
+def test_nats_are_told_by_context():
+    """Of posteriors that are half as wide as they should be where members are few."""
+    rng = np.random.default_rng(11)
+    theta, size = rng.normal(size=2_000), rng.integers(2, 20, size=2_000)
+    few = size < 8
+    y = rng.normal(np.repeat(theta, size))
+    mean = np.bincount(np.repeat(np.arange(2_000), size), y) / (size + 1)
+    sd = np.where(few, 0.5, 1.0) / np.sqrt(size + 1)
+    draws = mean[:, None] + sd[:, None] * rng.normal(size=(2_000, 200))
+    inputs = Inputs(
+        {"theta": draws},
+        {"theta": theta},
+        data={"y": Ragged(y, size)},
+        context={"N": size},
+    )
+    parts = study(inputs, listener=SILENT).metrics.to_config()["by_context"]
+    losses = {part["high"]: part["loss"]["classifier"] for part in parts}
+    exact = 0.5 / 0.5**2 - np.log(2) - 0.5
+    assert losses[min(losses)]["nats"] == pytest.approx(exact, abs=0.35)
+    assert losses[min(losses)]["interval"][0] > 0.2
+    assert losses[max(losses)]["interval"][0] < 0.02
+    for own in losses.values():
+        assert own["interval"][0] < own["nats"] < own["interval"][1]

@@ -87,3 +87,12 @@ def test_few_data_sets_teach_nothing_and_more_see_smaller_losses():
         2 * (3.09 + 1.2816) ** 2 / 2_000, rel=1e-3
     )
     assert detectable(500, level=1e-3) == pytest.approx(4 * detectable(2_000, level=1e-3))
+
+
+def test_few_draws_are_as_many_rivals():
+    """Of five draws each, fewer than it learns from, what is lost is found all the same."""
+    theta, y, draws = shifted(0.8)(np.random.default_rng(7), 600)
+    scalars = flatten({"theta": draws[:, :5]}, {"theta": theta}, labels={})
+    found = learn(scalars, features_and_statistics({"y": y}), seed=1)
+    assert found is not None
+    assert found.together.p < 1e-6

@@ -238,7 +238,7 @@ def test_posteriors_without_width_have_metrics_too():
 
 def test_metrics_are_plain_json(cases):
     config = json.loads(json.dumps(cases["narrow"].to_config(), allow_nan=False))
-    assert config["schema"] == "abi.metrics/2"
+    assert config["schema"] == "abi.metrics/3"
     assert (config["datasets"], config["draws"]) == (N, S)
     assert config["verdict"]["outcome"] == "fail"
     theta = config["parameters"]["theta"]

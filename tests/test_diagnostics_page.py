@@ -11,7 +11,9 @@ import pytest
 
 from abi_cli.diagnostics import Inputs, Outcome, Provenance, diagnose
 from abi_cli.diagnostics.advice import _MEANINGS, Means, advice, settled
+from abi_cli.diagnostics.challenge import Challenge, Proof
 from abi_cli.diagnostics.faults import Kind
+from abi_cli.diagnostics.summaries import Summaries
 from abi_cli.listener import Listener
 from tests.diagnostics_examples import metrics_of_one, posterior, student_as_normal
 
@@ -144,3 +146,41 @@ def test_advice_fits_the_fault(change, said):
     assert few.verdict.outcome is Outcome.CANNOT_TELL
     (one,) = advice(few.verdict, datasets=few.datasets)
     assert "--datasets 2000" in one.remedies[0]
+
+
+def tables(text: str) -> list[tuple[list[str], list[list[str]]]]:
+    """Of each table the titles of its columns, and the labels of the cells of each row."""
+    found = []
+    for table in re.findall(r"<table>.*?</table>", text, re.DOTALL):
+        head, _, body = table.partition("</thead>")
+        titles = re.findall(r"<th(?: [^>]*)?>(.*?)</th>", head)
+        rows = re.findall(r"<tr>.*?</tr>", body, re.DOTALL)
+        found.append((titles, [re.findall(r'<td[^>]*data-label="(.*?)"', row) for row in rows]))
+    return found
+
+
+def test_every_cell_says_what_it_is_where_rows_are_cards(tmp_path):
+    """On a phone rows stand below each other, without the titles of columns."""
+    draws, truth = posterior(datasets=500, draws=50)
+    nats = np.random.default_rng(0).normal(0.1, 1, 500)
+    text = page(
+        tmp_path,
+        estimates={"theta": draws},
+        truths={"theta": truth},
+        data={"y": draws.mean(1)},
+        context={"N": np.arange(500) % 2},
+        near=True,
+        joined={"a joined with 3 replicated members": {"theta": np.linspace(0.01, 0.99, 99)}},
+        summaries=Summaries(np.stack([truth, truth**2], 1), {"a": np.zeros(2)}, {"a": 0.5}),
+        challenge=Challenge("a rival", Proof(nats, 0.5), Proof(nats, 0.5), {"theta": draws}, 60, 1),
+    )
+    found = tables(text)
+    titles = [first for (first, *_), _ in found]
+    assert titles == ["parameter", "quantity", "data set", "near", "where", "where"]
+    for columns, rows in found:
+        assert rows
+        assert all(row == columns for row in rows)
+    read = Reader(text).text
+    assert "joined with 3 replicated members" in read
+    assert "Challenged by rivals" in read
+    assert "by rivals" in read

@@ -150,7 +150,9 @@ def test_a_run_of_point_estimates_is_diagnosed(run):
     assert shown["parameters"].keys() == metrics["parameters"].keys()
 
 
-@pytest.mark.parametrize(("option", "value"), [("--draws", 50), ("--show", 0)])
+@pytest.mark.parametrize(
+    ("option", "value"), [("--draws", 50), ("--show", 0), ("--challenge", "5m")]
+)
 def test_what_only_draws_have_is_refused(run, option, value):
     refused = abi("diagnose", run, option, value)
     assert refused.exit_code == 2

@@ -30,8 +30,8 @@ _REASONS = {
 }
 
 
-def time_limit(text: str | None) -> float | None:
-    """What --max-time says, in seconds.
+def time_limit(text: str | None, option: str = "--max-time") -> float | None:
+    """What an option says, in seconds.
 
     Errors:
         UsageError: It is no length of time.
@@ -41,7 +41,7 @@ def time_limit(text: str | None) -> float | None:
     try:
         return seconds(text)
     except ValueError:
-        raise UsageError(f"Expected {EXPECTED} for --max-time; got {text!r}") from None
+        raise UsageError(f"Expected {EXPECTED} for {option}; got {text!r}") from None
 
 
 @contextmanager

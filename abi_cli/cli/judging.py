@@ -42,6 +42,7 @@ from abi_cli.options import (
         "abi diagnose runs/regression --data held_out.npz --json",
         "abi diagnose runs/regression --observed data.csv",
         "abi diagnose runs/regression --refine",
+        "abi diagnose runs/regression --challenge 5m",
         "abi diagnose runs/regression --near data.csv",
         "abi diagnose runs/regression -s model.quantities.effect=effects.py:effect",
         "abi diagnose --draws mcmc.nc --truth truth.csv --data data.csv",
@@ -103,6 +104,14 @@ def diagnose(
             help="Compare with refined posteriors, too (executes the run's log_likelihood).",
         ),
     ] = False,
+    challenge: Annotated[
+        str | None,
+        typer.Option(
+            "--challenge",
+            metavar="TIME",
+            help="Let rivals that see more learn from fresh simulations for 5m: what is lost?",
+        ),
+    ] = None,
     near: Annotated[
         Path | None,
         typer.Option(
@@ -143,6 +152,7 @@ def diagnose(
     included; --data FILE then reveals posteriors that ignore their data.
     """
     from abi_cli import workflow
+    from abi_cli.cli.interrupting import time_limit
     from abi_cli.console import verdicts
 
     if format is not None and said(call, {"json": "--json"}):
@@ -158,6 +168,7 @@ def diagnose(
             "observed": "--observed",
             "near": "--near",
             "refine": "--refine",
+            "challenge": "--challenge",
             "more": "-s",
             "skip": "--skip",
             "backend": "--backend",
@@ -197,6 +208,7 @@ def diagnose(
             observed=near or observed,
             near=near is not None,
             refine=refine,
+            challenge=time_limit(challenge, "--challenge"),
             selection=workflow.Selection(more or (), skip or ()),
             shown=show,
             pdf=pdf,

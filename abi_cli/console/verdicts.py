@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree  # written, never read
 
+from abi_cli.diagnostics.faults import Kind
 from abi_cli.diagnostics.points import PointMetrics
 from abi_cli.digits import fixed
 from abi_cli.errors import CheckFailed
@@ -93,6 +94,9 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis, *, format: str | None
             f"jointly, nats lost, at least: {_lost(metrics.loss)}, "
             f"p {metrics.loss.p:.3f}: {metrics.verdict.joint['loss'].outcome.value}"
         )
+    if metrics.challenged is not None:
+        _show_challenge(console, metrics)
+    _show_lost(console, metrics)
     for label, around in metrics.near.items():
         told = ", ".join(
             f"{name} {own.sd_ratio:.2f} ({own.sd_ratio_interval[0]:.2f} to "
@@ -103,6 +107,44 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis, *, format: str | None
         console.text(f"near {label}, {number:,} data sets, width by ranks and mean score: {told}")
     console.text(f"\n{metrics.verdict.title}: {metrics.verdict.sentence}")
     console.note(f"read {diagnosis.folder / 'report.html'}; numbers and pictures are beside it")
+
+
+def _show_lost(console: Console, metrics: Metrics) -> None:
+    """What is lost by context, where anything certainly is."""
+    for part in metrics.by_context:
+        told = [
+            f"{signed(own.mean)} ({signed(own.interval[0])} to {signed(own.interval[1])}) by {who}"
+            for who, own in part.lost.items()
+            if _is_lost(metrics, who)
+        ]
+        if told:
+            console.text(f"nats lost where {part.bin}: {', '.join(told)}")
+
+
+def _is_lost(metrics: Metrics, who: str) -> bool:
+    """Whether the classifier, or rivals, prove a loss that is worth a word."""
+    joint = metrics.verdict.joint.get("challenge" if who == "rivals" else "loss")
+    of_each = [] if who == "rivals" else list(metrics.verdict.parameters.values())
+    kinds = {kind for own in of_each for fault in own.faults for kind in fault.kinds}
+    certain = joint is not None and bool(joint.faults)
+    return certain or bool(kinds & {Kind.LOST, Kind.UNINFORMED})
+
+
+def _show_challenge(console: Console, metrics: Metrics) -> None:
+    """What rivals prove, and how wide posteriors are beside theirs."""
+    own = metrics.challenged
+    if own is None:
+        return
+    low, high = own.interval
+    widths = ", ".join(f"{name} {width:.2f}" for name, width in own.widths.items())
+    console.text(
+        f"challenged, nats lost, at least: {max(own.nats, 0):.2f} ({signed(low)} to "
+        f"{signed(high)}), p {own.p:.3f}: {metrics.verdict.joint['challenge'].outcome.value}"
+    )
+    console.text(
+        f"by {own.rival}, {own.simulations:,} simulations"
+        + (f"; width beside its own: {widths}" if widths else "")
+    )
 
 
 def _show_points(console: Console, metrics: PointMetrics, diagnosis: Diagnosis) -> None:

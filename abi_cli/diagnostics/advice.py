@@ -203,6 +203,13 @@ _MEANINGS: dict[Kind, tuple[str, tuple[Remedy, ...]]] = {
         "posteriors (Kullback–Leibler divergence).",
         (_longer, _summary, _spline, _larger),
     ),
+    Kind.OUTDONE: (
+        "Networks that learned from fresh simulations of the same model, with attention and all "
+        "statistics of the data, give true parameters of data sets that they have not seen a "
+        "density so much larger, on average, that the run's posteriors are at least so far from "
+        "exact ones (Kullback–Leibler divergence).",
+        (_summary, _longer, _spline, _larger),
+    ),
     Kind.TOLD_APART: (
         "A classifier that sees residuals and features of the data tells true parameters from "
         "draws: place, width or correlations of posteriors are off for some data sets, though "

@@ -7,13 +7,14 @@ opposite signs at its ends cancel in what is averaged over all, so ranks are loo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy import special
 
 from abi_cli.diagnostics.scalars import Summary
-from abi_cli.diagnostics.uniformity import Uniformity, uniformity
+from abi_cli.diagnostics.uniformity import INTERVAL, Uniformity, uniformity
 
 LEAST = 200
 """Number of data sets that a bin must hold: with fewer, nothing can be told."""
@@ -44,17 +45,39 @@ class Bin:
 
 
 @dataclass(frozen=True)
+class Nats:
+    """Nats that are lost at least, of the data sets of one bin.
+
+    Arguments:
+        mean: Over them.
+        interval: Of it, 90 %.
+    """
+
+    mean: float
+    interval: tuple[float, float]
+
+    @classmethod
+    def of(cls, nats: np.ndarray) -> Nats:
+        """Of what each data set has to say, `(dataset,)`."""
+        mean = float(nats.mean())
+        half = float(special.ndtri((1 + INTERVAL) / 2) * nats.std(ddof=1) / np.sqrt(len(nats)))
+        return cls(mean, (mean - half, mean + half))
+
+
+@dataclass(frozen=True)
 class BinMetrics:
-    """Metrics of the ranks of the data sets of one bin.
+    """Metrics of the data sets of one bin.
 
     Arguments:
         nrmse: Element name → error of the posterior mean, in sds of all true values.
         elements: Element name → how uniform its ranks are.
+        lost: Who proves it, the classifier or rivals → nats of the joint posterior.
     """
 
     bin: Bin
     nrmse: Mapping[str, float]
     elements: Mapping[str, Uniformity]
+    lost: Mapping[str, Nats] = field(default_factory=dict)
 
     def to_config(self) -> dict[str, Any]:
         """The metrics as plain JSON values."""
@@ -63,6 +86,10 @@ class BinMetrics:
             "low": self.bin.low,
             "high": self.bin.high,
             "datasets": len(self.bin.index),
+            "loss": {
+                who: {"nats": own.mean, "interval": list(own.interval)}
+                for who, own in self.lost.items()
+            },
             "parameters": {
                 name: {
                     "nrmse": self.nrmse[name],
@@ -114,9 +141,16 @@ def _joined(last: Bin, values: np.ndarray, more: np.ndarray) -> Bin:
 
 
 def measure_bins(
-    bins: Sequence[Bin], names: Sequence[str], summary: Summary
+    bins: Sequence[Bin],
+    names: Sequence[str],
+    summary: Summary,
+    nats: Mapping[str, np.ndarray] | None = None,
 ) -> tuple[BinMetrics, ...]:
-    """What ranks say, bin by bin."""
+    """What ranks say, and what is lost, bin by bin.
+
+    Arguments:
+        nats: Who proves a loss → what each data set has to say of it, `(dataset,)`.
+    """
     sd = summary.truth.std(axis=1, ddof=1)
     measured = []
     for one in bins:
@@ -127,6 +161,7 @@ def measure_bins(
                 one,
                 dict(zip(names, map(float, nrmse), strict=True)),
                 {name: uniformity(summary.pit[k][one.index]) for k, name in enumerate(names)},
+                {who: Nats.of(each[one.index]) for who, each in (nats or {}).items()},
             )
         )
     return tuple(measured)

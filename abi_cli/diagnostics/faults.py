@@ -16,6 +16,7 @@ from enum import StrEnum
 from scipy import special
 
 from abi_cli.diagnostics.beside import ElementBeside
+from abi_cli.diagnostics.challenge import Challenged
 from abi_cli.diagnostics.ratio import Loss
 from abi_cli.diagnostics.strata import Stratum
 from abi_cli.diagnostics.uniformity import INTERVAL, Uniformity
@@ -39,6 +40,7 @@ class Kind(StrEnum):
     JOINT_SHAPE = "joint_shape"
     TOLD_APART = "told_apart"
     LOST = "lost"
+    OUTDONE = "outdone"
     BEYOND = "beyond"
 
 
@@ -93,6 +95,9 @@ AGREES = 0.4
 
 BENT = 0.45
 """Share of the spread's standard errors from which on those of the tails contradict a width."""
+
+MOST_WIDTHS = 3
+"""Parameters of which it is told how wide they are beside a rival's."""
 
 NAMED = 3.0
 """Number of standard errors from which on a shape is called by its name."""
@@ -265,6 +270,29 @@ def of_loss(
         kind, words = Kind.UNINFORMED, f"less informed than the data allow, by {size}"
     large = loss.nats > parameters * limits.loss_failure
     return Fault((kind,), f"{words} (p = {loss.p:.1g})", large)
+
+
+def of_challenge(
+    challenged: Challenged, *, level: float, limits: Limits, parameters: int
+) -> Fault | None:
+    """What rivals prove; None where it is not certain, or small.
+
+    Arguments:
+        parameters: How many there are, whose limits add up.
+    """
+    nats = challenged.nats
+    if challenged.p >= level or nats < parameters * limits.loss_warning:
+        return None
+    apart = {
+        name: width
+        for name, width in challenged.widths.items()
+        if not 1 / limits.sd_ratio <= width <= limits.sd_ratio
+    }
+    worst = sorted(apart, key=lambda name: -abs(math.log(apart[name])))[:MOST_WIDTHS]
+    widths = "".join(f", {name} {apart[name]:.2g} times as wide" for name in worst)
+    low, high = challenged.interval
+    words = f"at least {nats:.2f} nats ({low:.2f} to {high:.2f}) from exact, beside a rival{widths}"
+    return Fault((Kind.OUTDONE,), words, nats > parameters * limits.loss_failure)
 
 
 def jointly(

@@ -9,6 +9,7 @@ import numpy as np
 
 from abi_cli.diagnostics.advice import UNKNOWN_MEANS, Means
 from abi_cli.diagnostics.beside import Exact
+from abi_cli.diagnostics.challenge import Challenge
 from abi_cli.diagnostics.faults import DEFAULT_LIMITS, Limits
 from abi_cli.diagnostics.summaries import Summaries
 from abi_cli.ranges import Range
@@ -62,6 +63,8 @@ class Inputs:
         summaries: What the network makes of these data sets, and of observed ones; None where that
             is not known.
         near: Whether posteriors are judged near observed data sets, too.
+        joined: In words which observed data set, with what → element name → ranks of truths that
+            were drawn from its posterior, `(truth,)`.
         log_density: Of the truths, as the network has it, `(dataset,)`; None where it has none.
         ranges: Element name → what the prior gave of it in training; empty where that is not known.
         notes: What is known besides.
@@ -70,6 +73,7 @@ class Inputs:
         skipped: What was left out before, and why.
         likelihood: Whether the density of the model is among `estimates`.
         exact: Refined posteriors of the first data sets; None where none were made.
+        challenge: What rivals of the network have to say; None where there are none.
         unsure: Why nothing can be told, if so: then that is the verdict.
         limits: What is tolerated.
         source: Where the draws come from.
@@ -90,6 +94,7 @@ class Inputs:
     disagreement: Mapping[str, np.ndarray] = field(default_factory=dict)
     summaries: Summaries | None = None
     near: bool = False
+    joined: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
     log_density: np.ndarray | None = None
     ranges: Mapping[str, Range] = field(default_factory=dict)
     notes: Sequence[str] = ()
@@ -97,6 +102,7 @@ class Inputs:
     skipped: Mapping[str, str] = field(default_factory=dict)
     likelihood: bool = False
     exact: Exact | None = None
+    challenge: Challenge | None = None
     unsure: str | None = None
     limits: Limits = DEFAULT_LIMITS
     source: Provenance = UNKNOWN

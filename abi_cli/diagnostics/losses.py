@@ -159,7 +159,7 @@ def learn(scalars: Scalars, features: Features, *, seed: int) -> Learned | None:
     for own, other in (halves, halves[::-1]):
         linear = _predictions(features.plain, z[:, :, 0], own, other, rng)
         grams = gaussian.grams(u[other])
-        told = np.empty((len(z), len(other), 1 + RIVALS), np.float32)
+        told = np.empty((len(z), len(other), min(1 + RIVALS, z.shape[2])), np.float32)
         for k in range(len(z)):
             mean, log_sd = gaussian.fit(u[other], z[k, other, 0].astype(np.float64), plain=grams)
             predicted[k, own] = u[own] @ mean + linear[k, own]

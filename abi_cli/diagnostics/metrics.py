@@ -25,6 +25,7 @@ import numpy as np
 from abi_cli.diagnostics import measures as of
 from abi_cli.diagnostics.bands import ecdf_band
 from abi_cli.diagnostics.beside import Beside, Exact, beside
+from abi_cli.diagnostics.challenge import Challenged
 from abi_cli.diagnostics.context import BinMetrics, bins_of, measure_bins
 from abi_cli.diagnostics.faults import DEFAULT_LIMITS, Limits
 from abi_cli.diagnostics.losses import Features, Learned
@@ -36,7 +37,7 @@ from abi_cli.diagnostics.uniformity import Uniformity, uniformity
 from abi_cli.diagnostics.verdict import Evidence, Verdict, judge
 from abi_cli.ranges import Range
 
-SCHEMA = "abi.metrics/2"
+SCHEMA = "abi.metrics/3"
 
 IDLE = 0.05
 """Contraction below which a posterior might as well be the prior."""
@@ -145,6 +146,7 @@ class Metrics:
         observed: Label of an observed data set → p-value of its being one of the model's, by the
             guard; empty where none was given.
         beside: What refined posteriors say; None where none were made.
+        challenged: What rivals of the network prove; None where there were none.
     """
 
     datasets: int
@@ -164,6 +166,7 @@ class Metrics:
     disagreement: Mapping[str, float] = field(default_factory=dict)
     observed: Mapping[str, float] = field(default_factory=dict)
     beside: Beside | None = None
+    challenged: Challenged | None = None
 
     def to_config(self) -> dict[str, Any]:
         """The metrics as plain JSON values: the content of `metrics.json`."""
@@ -194,6 +197,16 @@ class Metrics:
             ),
             **({"observed": dict(self.observed)} if self.observed else {}),
             **({"refined": self.beside.to_config()} if self.beside else {}),
+            **(
+                {
+                    "challenge": {
+                        **self.challenged.to_config(),
+                        "detectable": self.verdict.detectable,
+                    }
+                }
+                if self.challenged
+                else {}
+            ),
         }
 
 
@@ -208,8 +221,10 @@ def measure(
     context: Mapping[str, np.ndarray] | None = None,
     features: Features | None = None,
     near: Mapping[str, np.ndarray] | None = None,
+    joined: Mapping[str, Mapping[str, np.ndarray]] | None = None,
     ranges: Mapping[str, Range] | None = None,
     exact: Exact | None = None,
+    challenged: Challenged | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Metrics:
     """All metrics of all elements, and the verdict on them.
@@ -222,12 +237,16 @@ def measure(
         context: Variable → its values, `(dataset,)`.
         features: What describes the data; None where these are not known.
         near: Label of an observed data set → the data sets near it, as indices.
+        joined: In words which data set → element name → ranks of truths drawn from its posterior.
         ranges: Element name → what the prior gave of it in training; empty where that is not known.
         exact: Refined posteriors of the first data sets; None where none were made.
+        challenged: What rivals of the network prove; None where there were none.
     """
     strays = strays_of(scalars, summary, ranges or {})
     band = ecdf_band(summary.truth.shape[1])
-    bins = measure_bins(bins_of(context or {}), scalars.names, summary)
+    nats = {} if learned is None else {"classifier": learned.nats}
+    nats |= {} if challenged is None else {"rivals": challenged.each}
+    bins = measure_bins(bins_of(context or {}), scalars.names, summary, nats)
     looked_up, components = dict(context or {}), {}
     if features is not None:
         looked_up, components = {**features.named(), **looked_up}, features.components()
@@ -239,6 +258,10 @@ def measure(
             for k, name in enumerate(scalars.names)
         }
         for label, rows in (near or {}).items()
+    }
+    around |= {
+        label: {name: uniformity(pit, interval=limits.interval) for name, pit in own.items()}
+        for label, own in (joined or {}).items()
     }
     datasets = summary.truth.shape[1]
     compared = None
@@ -299,6 +322,7 @@ def measure(
         strata=strata,
         near=around,
         beside=compared,
+        challenged=challenged,
         skipped=scalars.skipped,
         notes=_notes(parameters),
         verdict=judge(
@@ -308,7 +332,7 @@ def measure(
                     width=1 / max(own.z_score_sd, 1e-300),
                     given_data=own.given_data,
                     loss=own.loss,
-                    near={label: own[name] for label, own in around.items()},
+                    near={label: own[name] for label, own in around.items() if name in own},
                     strata=strata[name],
                     beyond=strays[name].reason if name in strays else None,
                     exact=None if compared is None else compared.parameters.get(name),
@@ -317,6 +341,7 @@ def measure(
             },
             {name: own.ranks for name, own in joint.items()},
             None if learned is None else learned.together,
+            challenged,
             datasets=datasets,
             limits=limits,
         ),

@@ -378,6 +378,7 @@ def _context_rows(metrics: Metrics) -> Iterator[Row]:
                 "mean_score_low": ranks.mean_score_interval[0],
                 "mean_score_high": ranks.mean_score_interval[1],
                 "nrmse": part.nrmse[name],
+                **{f"nats_by_{who}": own.mean for who, own in part.lost.items()},
             }
 
 

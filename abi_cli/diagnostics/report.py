@@ -12,6 +12,7 @@ import numpy as np
 
 from abi_cli import placing
 from abi_cli.diagnostics.advice import settled
+from abi_cli.diagnostics.challenge import Challenge, Challenged, widths_of
 from abi_cli.diagnostics.dependence import data_pit
 from abi_cli.diagnostics.inputs import Inputs
 from abi_cli.diagnostics.joint import joint_pits
@@ -21,10 +22,11 @@ from abi_cli.diagnostics.page import Image, image, write_page
 from abi_cli.diagnostics.pictures import Picture, pictures, point_pictures
 from abi_cli.diagnostics.points import PointMetrics
 from abi_cli.diagnostics.scalars import Scalars, Summary, flatten, summarize
-from abi_cli.diagnostics.verdict import Outcome
+from abi_cli.diagnostics.uniformity import uniformity
+from abi_cli.diagnostics.verdict import Evidence, Outcome, judge
 from abi_cli.errors import DataError
 from abi_cli.harmless import cell
-from abi_cli.listener import Listener
+from abi_cli.listener import SILENT, Listener
 
 METRICS, FIGURES, REPORT = "metrics.json", "figures", "report.html"
 
@@ -74,6 +76,11 @@ def study(inputs: Inputs, *, listener: Listener) -> Study:
         learned = learn(scalars, features, seed=inputs.seed)
     plain = None if features is None else features.plain
     joint_ranks = joint_pits(scalars, plain, seed=inputs.seed, learned=learned)
+    challenged = (
+        None
+        if inputs.challenge is None
+        else _challenged(inputs.challenge, inputs, scalars, summary)
+    )
     metrics = measure(
         scalars,
         summary,
@@ -84,8 +91,10 @@ def study(inputs: Inputs, *, listener: Listener) -> Study:
         context=inputs.context,
         features=features,
         near=inputs.summaries.nearest() if inputs.near and inputs.summaries else None,
+        joined=inputs.joined,
         ranges=inputs.ranges,
         exact=inputs.exact,
+        challenged=challenged,
         limits=inputs.limits,
     )
     told = () if metrics.beside is None else (metrics.beside.told(),)
@@ -96,13 +105,42 @@ def study(inputs: Inputs, *, listener: Listener) -> Study:
         observed=dict(seen.p) if seen else {},
         disagreement={name: float(np.median(share)) for name, share in inputs.disagreement.items()},
     )
-    if inputs.likelihood or metrics.beside is not None:
-        tested = (*metrics.verdict.tested, "likelihood")
-        metrics = replace(metrics, verdict=replace(metrics.verdict, tested=tested))
+    more = [
+        *(["likelihood"] if inputs.likelihood or metrics.beside is not None else []),
+        *(["challenge"] if challenged is not None else []),
+    ]
+    tested = (*metrics.verdict.tested, *more)
+    metrics = replace(metrics, verdict=replace(metrics.verdict, tested=tested))
     if inputs.unsure is not None:
         verdict = replace(metrics.verdict, outcome=Outcome.CANNOT_TELL, sentence=inputs.unsure)
         metrics = replace(metrics, verdict=verdict)
     return Study(metrics, scalars, summary, joint_ranks)
+
+
+def _challenged(
+    challenge: Challenge, inputs: Inputs, scalars: Scalars, summary: Summary
+) -> Challenged:
+    """What rivals prove, and how wide posteriors are beside those of the chosen one.
+
+    Widths are those of parameters of which the rival itself passes, by its ranks.
+    """
+    rival = flatten(challenge.estimates, inputs.truths, labels=inputs.labels)
+    index = [k for k, name in enumerate(scalars.names) if name in rival.names]
+    names = tuple(scalars.names[k] for k in index)
+    rival = rival.take([rival.names.index(name) for name in names])
+    with SILENT.task("measuring the rival") as progress:
+        theirs = summarize(rival, seed=inputs.seed, progress=progress)
+    judged = judge(
+        {
+            name: Evidence(uniformity(theirs.pit[k], interval=inputs.limits.interval))
+            for k, name in enumerate(names)
+        },
+        datasets=theirs.truth.shape[1],
+        limits=inputs.limits,
+    )
+    sure = {name: own.outcome is Outcome.PASS for name, own in judged.parameters.items()}
+    widths = widths_of(summary.take(index), theirs, names, sure=sure)
+    return Challenged.of(challenge, widths=widths, interval=inputs.limits.interval)
 
 
 def write(

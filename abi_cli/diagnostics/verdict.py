@@ -17,6 +17,7 @@ from typing import Any
 
 from abi_cli.diagnostics import faults
 from abi_cli.diagnostics.beside import ElementBeside
+from abi_cli.diagnostics.challenge import Challenged
 from abi_cli.diagnostics.faults import DEFAULT_LIMITS, Fault, Kind, Limits, signed
 from abi_cli.diagnostics.ratio import Loss, detectable
 from abi_cli.diagnostics.strata import Stratum
@@ -81,6 +82,7 @@ class Verdict:
         joint: Quantity of the joint distribution → the verdict by it.
         limits: What was tolerated.
         tested: By what, of `TESTS`.
+        detectable: Nats by which a worse network would have been found; None without rivals.
     """
 
     outcome: Outcome
@@ -89,6 +91,7 @@ class Verdict:
     joint: Mapping[str, ElementVerdict] = field(default_factory=dict)
     limits: Limits = DEFAULT_LIMITS
     tested: tuple[str, ...] = ()
+    detectable: float | None = None
 
     @property
     def scope(self) -> str:
@@ -149,6 +152,7 @@ def judge(
     parameters: Mapping[str, Evidence],
     joint: Mapping[str, Uniformity] | None = None,
     loss: Loss | None = None,
+    challenged: Challenged | None = None,
     *,
     datasets: int,
     limits: Limits = DEFAULT_LIMITS,
@@ -159,12 +163,14 @@ def judge(
         parameters: Element name → what was found of it.
         joint: Quantity → how uniform its ranks are.
         loss: How far from exact the joint posterior is at least; None where unknown.
+        challenged: What rivals prove; None where there were none.
         datasets: How many data sets that rests on.
         limits: What is tolerated.
     """
     several = len(parameters) > 1
     ranked = len(joint or {}) * (3 if several else 1)
-    tests = sum(own.tests for own in parameters.values()) + ranked + (loss is not None)
+    several_tests = sum(own.tests for own in parameters.values()) + ranked
+    tests = several_tests + (loss is not None) + (challenged is not None)
     level = limits.p / tests
     verdicts = {
         name: _judge_one(own, level=level, limits=limits) for name, own in parameters.items()
@@ -184,9 +190,21 @@ def judge(
         elif several and fault is not None:
             apart = joint_verdicts["classifier"].faults if "classifier" in joint_verdicts else ()
             joint_verdicts["loss"] = ElementVerdict.of([_also(fault, *apart)])
+    detectable_by_rivals = None
+    if challenged is not None:
+        number = len(parameters)
+        lost = faults.of_challenge(challenged, level=level, limits=limits, parameters=number)
+        passed = ElementVerdict(Outcome.PASS, "within the limits")
+        joint_verdicts["challenge"] = passed if lost is None else ElementVerdict.of([lost])
+        least = number * limits.loss_warning
+        detectable_by_rivals = challenged.detectable(level=level, least=least)
     known = any(own.given_data is not None for own in parameters.values())
     verdict = together(verdicts, joint_verdicts, datasets=datasets, limits=limits, seen=seen)
-    return replace(verdict, tested=("ranks", "data") if known else ("ranks",))
+    if verdict.outcome is Outcome.PASS and challenged is not None:
+        told = challenged.told(detectable_by_rivals or 0.0)
+        verdict = replace(verdict, sentence=f"{verdict.sentence} {told}")
+    tested = ("ranks", "data") if known else ("ranks",)
+    return replace(verdict, tested=tested, detectable=detectable_by_rivals)
 
 
 def together(
@@ -212,7 +230,8 @@ def together(
     if len(more) > 1:
         more.pop("classifier", None)  # which says least of what is wrong
     if more and not (guilty and len(parameters) == 1):
-        guilty["the joint posterior"] = " and ".join(more.values())
+        name = "the joint posterior" if len(parameters) > 1 else "the posterior"
+        guilty[name] = " and ".join(more.values())
     strays = any(Kind.BEYOND in v.faults[0].kinds for v in parameters.values() if v.faults)
     sentence = _sentence(worst, guilty, datasets=datasets, strays=strays, limits=limits, seen=seen)
     return Verdict(worst, sentence, parameters, joint, limits)

@@ -89,14 +89,12 @@ class Statistics:
             names: Variables that the networks are told of.
             theta: Adapted parameters, `(dataset, dim)`.
         """
-        rows = slice(0, min(count(pilot), PILOT))
-        pilot, theta = take({n: pilot[n] for n in names}, rows), theta[rows].astype(np.float64)
+        pilot, theta = _few(pilot, names, theta)
         groups = groups_of(pilot, names, given=given, series=series)
         if not groups:
             return None
-        chosen = tuple((group, tuple(group.families())) for group in groups)
         few, some = take(pilot, slice(0, SCREENED)), theta[:SCREENED]
-        offered = Offer(chosen, _emulator(groups, pilot, theta))
+        offered = Offer(_families(groups), _emulator(groups, pilot, theta))
         gains = cls._gains(offered, few, some)
         least = max(LEAST_GAIN, LEAST_SHARE * gains.clip(0).sum())
         offer = offered.restricted(gains > least)
@@ -106,6 +104,26 @@ class Statistics:
             before = cls._gains(offer, few, some).sum()
             added = cls._gains(more, few, some).sum() - before
             offer = more if added > LEAST_OF_SURFACES * before else offer
+        return cls._predicting(offer, pilot, theta)
+
+    @classmethod
+    def whole(
+        cls,
+        pilot: Datasets,
+        names: Sequence[str],
+        theta: np.ndarray,
+        *,
+        given: Collection[str] = (),
+        series: Collection[str] = (),
+    ) -> Statistics | None:
+        """As `fit`, of all families that need no learning: none is left out, whatever it adds."""
+        pilot, theta = _few(pilot, names, theta)
+        groups = groups_of(pilot, names, given=given, series=series)
+        return cls._predicting(Offer(_families(groups)), pilot, theta) if groups else None
+
+    @classmethod
+    def _predicting(cls, offer: Offer, pilot: Datasets, theta: np.ndarray) -> Statistics:
+        """Of these families, with predictions of the parameters."""
         raw = offer.raw(pilot)
         fitted = cls._scaled(offer, raw)
         u = said = fitted._units(raw)
@@ -131,7 +149,7 @@ class Statistics:
         groups = groups_of(data, list(data), given=given, series=series)
         if not groups:
             return np.zeros((count(data), 0))
-        offer = Offer(tuple((group, tuple(group.families())) for group in groups))
+        offer = Offer(_families(groups))
         raw = np.nan_to_num(offer.raw(data))
         return cls._scaled(offer, raw)._units(raw)
 
@@ -198,6 +216,17 @@ class Statistics:
 
 
 _ARRAYS = ("location", "scale", "kept")
+
+
+def _few(pilot: Datasets, names: Sequence[str], theta: np.ndarray) -> tuple[Datasets, np.ndarray]:
+    """The data sets that decide, and their parameters."""
+    rows = slice(0, min(count(pilot), PILOT))
+    return take({name: pilot[name] for name in names}, rows), theta[rows].astype(np.float64)
+
+
+def _families(groups: Sequence[Group]) -> tuple[tuple[Group, tuple[Any, ...]], ...]:
+    """Each group with all that can be said of it."""
+    return tuple((group, tuple(group.families())) for group in groups)
 
 
 def _emulator(groups: Sequence[Group], data: Datasets, theta: np.ndarray) -> Emulator | None:

@@ -20,7 +20,7 @@ from abi_cli.model.streams import Purpose
 from abi_cli.model.workers import Pool
 from abi_cli.spec import TrainingSection
 from abi_cli.training.fitting import divided
-from abi_cli.variables import Datasets, Ragged, concatenate, count, take
+from abi_cli.variables import Datasets, Ragged, Value, concatenate, count, take
 
 PILOT_ROWS = (20_000, 10_000, 2_000, 500)
 """Simulations from which the adapter learns scales: the first number that `PILOT_SECONDS` allow.
@@ -41,6 +41,13 @@ _REFERENCE_TASKS = 8
 """Fewest parts that a reference is made in, by all workers."""
 
 
+class Adapts(Protocol):
+    """What makes of data sets those that networks take: an adapter, or what is like one."""
+
+    def forward(self, data: Mapping[str, Value]) -> Datasets:
+        """From the scale of the user to that of the networks."""
+
+
 @dataclass(frozen=True)
 class Simulated:
     """A worker's task on a range of rows: simulate them, and adapt them if there is an adapter."""
@@ -48,7 +55,7 @@ class Simulated:
     simulator: Simulator
     seed: int
     purpose: Purpose
-    adapter: Adapter | None = None
+    adapter: Adapts | None = None
 
     def __call__(self, rows: tuple[int, int]) -> tuple[Datasets, Failures, float]:
         """The data sets of rows start … stop − 1, what failed, and the seconds that they took."""
@@ -166,7 +173,7 @@ class Fresh:
         parts += self._simulate(Purpose.PILOT, self._ranges(start, wanted, self._task_rows))
         return concatenate(parts)
 
-    def parts(self, adapter: Adapter, *, start: int = 0) -> Iterator[Datasets]:
+    def parts(self, adapter: Adapts, *, start: int = 0) -> Iterator[Datasets]:
         """Rows of the training stream."""
         ranges = self._ranges(start, None, self._task_rows)
         yield from self._simulate(Purpose.TRAIN, ranges, adapter)
@@ -196,8 +203,12 @@ class Fresh:
         self._task_rows, self.seconds = int(facts["task_rows"]), float(facts["seconds"])
         self.failures = Failures(int(facts["failures"]))
 
-    def validation(self, adapter: Adapter) -> Datasets | None:
-        """Rows of the validation stream, as many as the spec asks for."""
+    def validation(self, adapter: Adapts | None) -> Datasets | None:
+        """Rows of the validation stream, as many as the spec asks for.
+
+        Arguments:
+            adapter: None for data sets as they are.
+        """
         if not self._validation:
             return None
         ranges = self._ranges(0, self._validation, self._task_rows)
@@ -222,7 +233,7 @@ class Fresh:
         self,
         purpose: Purpose,
         ranges: Iterator[tuple[int, int]],
-        adapter: Adapter | None = None,
+        adapter: Adapts | None = None,
     ) -> Iterator[Datasets]:
         task = Simulated(self._simulator, self._seed, purpose, adapter)
         for datasets, failures, seconds in task.by(self._workers, ranges, ahead=TASKS_AHEAD):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,8 +27,10 @@ from abi_cli.model.quantities import OF_TRUTHS
 from abi_cli.ranges import ranges_of
 from abi_cli.run import DIAGNOSTICS, Run, open_run
 from abi_cli.variables import Datasets, count
+from abi_cli.workflow.challenging import Challenging
 from abi_cli.workflow.exactly import exact_of
 from abi_cli.workflow.guarded import OnUnlike
+from abi_cli.workflow.joining import NOTHING, joined_of
 from abi_cli.workflow.opening import has_draws, model_of
 from abi_cli.workflow.provenance import provenance
 from abi_cli.workflow.refining import Refiner
@@ -53,10 +54,6 @@ from abi_cli.workflow.validation import (
     parameters_of,
 )
 
-if TYPE_CHECKING:
-    pass
-
-
 USUAL_DRAWS = 1000
 
 
@@ -78,6 +75,7 @@ def diagnose(
     observed: Path | None = None,
     near: bool = False,
     refine: bool = False,
+    challenge: float | None = None,
     selection: Selection = USUAL_SELECTION,
     shown: str | None = None,
     pdf: bool = False,
@@ -99,6 +97,7 @@ def diagnose(
         observed: Real data, to be held against simulated ones.
         near: Whether posteriors are judged by simulated data sets near each of these, too.
         refine: Whether posteriors are held against refined ones, too, by `log_likelihood`.
+        challenge: Seconds that rivals may learn, and then judge posteriors; None for no rivals.
         selection: Quantities beside those of the spec, or some of them to leave out.
         shown: The data set whose posterior is shown, counted from 0.
         pdf: Write figures as PDF, too.
@@ -118,6 +117,7 @@ def diagnose(
             "--show": shown,
             "--near": near,
             "--refine": refine,
+            "--challenge": challenge,
             "-s": selection.added,
             "--skip": selection.skipped,
         }
@@ -129,9 +129,11 @@ def diagnose(
     if refiner is None:
         tell_files(model, listener)
     session = Session(run, model.spec, compute, listener, refiner=refiner)
+    rivals = None if challenge is None else Challenging(session, model, challenge, seed)
     of = _Examined(
         session,
         model,
+        rivals,
         real=replace(session, on_unlike=OnUnlike.OFF).read_all(observed) if observed else None,
         near=near,
         data=validation.data,
@@ -188,6 +190,7 @@ class _Examined:
 
     Arguments:
         session, model: The run's.
+        rivals: That judge posteriors, too; None where they don't.
         real: Real data sets; None where there are none.
         data: Where the data sets are read from; None where they are simulated.
         near, seed, draws, shown, skipped: As in `diagnose`.
@@ -195,6 +198,7 @@ class _Examined:
 
     session: Session
     model: Model
+    rivals: Challenging | None
     real: Loaded | None
     near: bool
     data: Path | None
@@ -227,6 +231,9 @@ class _Examined:
         with blaming_the_run(run, data=self.data):
             summaries = _summaries(session, simulated, self.real)
             answers = _answers(session, model, simulated, draws=self.draws, seed=self.seed)
+        after = NOTHING
+        if self.near and self.real is not None:
+            after = joined_of(session, model, self.real, simulated, seed=self.seed)
         exact = exact_of(session, simulated, seed=self.seed) if session.refiner else None
         inputs = Inputs(
             estimates=answers.estimates,
@@ -243,13 +250,15 @@ class _Examined:
             disagreement=answers.disagreement,
             summaries=summaries,
             near=self.near,
+            joined=after.ranks,
             log_density=answers.log_density,
             ranges=ranges_of(run.layout),
-            notes=answers.notes,
+            notes=(*answers.notes, *after.told),
             computed=model.judged.functions,
             skipped=dict.fromkeys(self.skipped, "--skip"),
             likelihood=model.judged.density is not None,
             exact=exact,
+            challenge=None if self.rivals is None else self.rivals.against(simulated),
             limits=limits,
             source=provenance(run, model.spec, seed=self.seed),
         )

@@ -1,0 +1,180 @@
+"""A rival that starts as the run itself: its networks with its weights, told more.
+
+The run's inference network f is given conditions c. Its heir's is given (c, d), where d is what
+another approximator makes of the same data, its conditions and how its predictions of the
+parameters, of mean m' and log sd s', differ from the run's,
+
+    d = (c', (m' − m) exp(−s), s' − s),
+
+and all weights on d are zero to begin with: log q'(θ | c, d) = log q(θ | c). So whatever it gains
+is gained over the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from abi_cli import backend
+from abi_cli.adapter.adapter import INFERENCE_VARIABLES, SUMMARY_STATISTICS
+from abi_cli.adapter.batches import NOISE
+from abi_cli.approximator import Approximator
+from abi_cli.networks.network import InferenceNetwork
+from abi_cli.nn.build import inference_layer
+from abi_cli.nn.standardization import tamed
+from abi_cli.variables import Datasets, Value, take
+
+SAME = 1e-2
+"""Nats by which an heir may differ from the run before it has learned: rounding."""
+
+TRIED = 256
+"""Data sets on which that is looked at."""
+
+
+class Heir(keras.Model):
+    """The run's networks with further inputs.
+
+    Arguments:
+        own: The run's, which learn on.
+        more: Those that know more, which learn on, too.
+        word: The run's inference network.
+        few: Data sets with parameters.
+    """
+
+    def __init__(
+        self, own: Approximator, more: Approximator, word: InferenceNetwork, few: Datasets
+    ):
+        super().__init__(name="heir")
+        self.own, self.more = own, more
+        self.adapter, self.buckets = Told(own, more), own.buckets
+        dim = self._dim = own.adapter.dim
+        adapted = self.adapter.forward(few)
+        said = adapted.get(SUMMARY_STATISTICS)
+        further = more.adapter.statistics
+        width = 0 if further is None else further.of(take(few, slice(0, 1))).shape[1]
+        self._own_statistics = (0 if said is None else np.asarray(said).shape[1]) - width
+        conditions = own.told_of(few).shape[1] - 2 * dim
+        self._conditions = conditions + more.told_of(few).shape[1]
+        with backend.first_weights(own.get_config()["seed"]):
+            self.inference_network = inference_layer(
+                word, dim, self._conditions, own.get_config()["seed"]
+            )
+        inherit(self.inference_network, own.inference_network)
+        # In their place is the heir's.
+        own.inference_network.trainable = more.inference_network.trainable = False
+        self.built = True
+
+    @classmethod
+    def of(
+        cls, own: Approximator, more: Approximator, word: InferenceNetwork, pilot: Datasets
+    ) -> Heir | None:
+        """An heir that is the run to begin with; None where the network has no place for more."""
+        few = take(pilot, slice(0, TRIED))
+        heir = cls(own, more, word, few)
+        theta = np.asarray(own.adapter.forward(few)[INFERENCE_VARIABLES], np.float32)
+        theta = theta.reshape(len(theta), -1)
+        densities = [
+            backend.to_numpy(model.log_density(theta, model.told_of(few))) for model in (own, heir)
+        ]
+        away = np.abs(densities[0] - densities[1])
+        return heir if np.nanmedian(away) < SAME else None
+
+    def told_of(self, datasets: Mapping[str, Value]) -> np.ndarray:
+        """Conditions, mean and log sd of data sets, `(dataset, told)`."""
+        told = [np.asarray(one.told_of(datasets)) for one in (self.own, self.more)]
+        return np.asarray(backend.to_numpy(self._joined(*told)))
+
+    def tell(self, inputs: Mapping[str, Any]) -> Any:
+        """The same of a batch."""
+        own, more = dict(inputs), dict(inputs)
+        if SUMMARY_STATISTICS in inputs:
+            said, first = inputs[SUMMARY_STATISTICS], self._own_statistics
+            own[SUMMARY_STATISTICS], more[SUMMARY_STATISTICS] = said[:, :first], said[:, first:]
+            if not first:
+                del own[SUMMARY_STATISTICS]
+        return self._joined(self.own.tell(own), self.more.tell(more))
+
+    def _joined(self, own: Any, more: Any) -> Any:
+        c, mean, log_sd = self.own.heard(own)
+        d, other_mean, other_log_sd = self.more.heard(more)
+        away = tamed((other_mean - mean) * ops.exp(-log_sd))
+        return ops.concatenate([c, d, away, tamed(other_log_sd - log_sd), mean, log_sd], axis=-1)
+
+    def heard(self, told: Any) -> tuple[Any, Any, Any]:
+        """Conditions, mean and log sd, of what is told `(…, told)`."""
+        first, second = self._conditions, self._conditions + self._dim
+        return told[..., :first], told[..., first:second], told[..., second:]
+
+    def log_density(self, theta: Any, told: Any) -> Any:
+        """Log density `(batch,)` of adapted parameters `theta (batch, dim)`."""
+        c, mean, log_sd = self.heard(told)
+        z, log_det = self.own.standardization.standardized(theta, mean, log_sd)
+        return self.inference_network.log_prob(z, c) + log_det
+
+    def inverse(self, z: Any, told: Any) -> Any:
+        """Adapted parameters of noise `z (dataset, draw, noise)` given `told (dataset, 1, …)`."""
+        c, mean, log_sd = self.heard(told)
+        return self.own.standardization.restored(self.inference_network.inverse(z, c), mean, log_sd)
+
+    def batch_loss(self, batch: Mapping[str, Any]) -> Any:
+        """Mean negative objective of one batch, as the run's networks have learned by it."""
+        c, mean, log_sd = self.heard(self.tell(batch))
+        theta = batch[INFERENCE_VARIABLES]
+        z, log_det = self.own.standardization.standardized(theta, mean, log_sd)
+        objective = self.inference_network.objective(z, c, batch.get(NOISE))
+        if self.inference_network.loss_is_density:
+            objective = objective + log_det
+        return -ops.mean(objective)
+
+    def prepare(self, optimizer: keras.Optimizer, clip: Callable[[list[Any]], list[Any]]) -> None:
+        """Make ready for `fit` with blocks of batches, as `Approximator.prepare`."""
+        self.flat = backend.FlatWeights(self, clip)
+        optimizer.build([self.flat.variable])
+        self.compile(optimizer=optimizer, jit_compile=backend.compiles())
+
+    def train_step(self, *arguments: Any) -> Any:
+        """Learn one block of batches (see `backend.train_block`)."""
+        return backend.train_block(self, *arguments)
+
+    @property
+    def metrics(self) -> list[Any]:
+        """None: the loss of a block is reported as it is."""
+        return []
+
+
+class Told:
+    """What makes of data sets the inputs of both: the steps of the run's adapter, whose statistics
+    stand before those of the other.
+    """
+
+    def __init__(self, own: Approximator, more: Approximator):
+        self._own, self._more = own.adapter, more.adapter.statistics
+
+    def forward(self, data: Mapping[str, Value]) -> Datasets:
+        """From the scale of the user to that of the networks."""
+        adapted = self._own.forward(data)
+        if self._more is None:
+            return adapted
+        own = adapted.get(SUMMARY_STATISTICS)
+        parts = [np.asarray(own)] if own is not None else []
+        adapted[SUMMARY_STATISTICS] = np.concatenate([*parts, self._more.of(data)], axis=1)
+        return adapted
+
+
+def inherit(heir: keras.Layer, own: keras.Layer) -> None:
+    """Give a layer the weights of one of the same kind with fewer inputs; those of more are zero.
+
+    Errors:
+        ValueError: They are not of the same kind.
+    """
+    for new, old in zip(heir.weights, own.weights, strict=True):
+        value = np.zeros(new.shape, np.float32)
+        known = backend.to_numpy(old.value)
+        if any(n > m for n, m in zip(known.shape, value.shape, strict=True)):
+            raise ValueError(f"Expected at least {known.shape} for {old.name}; got {value.shape}")
+        value[tuple(slice(n) for n in known.shape)] = known
+        new.assign(value)
