@@ -284,6 +284,29 @@ def test_netcdf_is_inference_data(tmp_path):
         np.testing.assert_allclose(table["mean"], values["sigma"].mean(axis=1), rtol=1e-5)
 
 
+def test_arviz_plots_draws_our_files(tmp_path):
+    xarray = pytest.importorskip("xarray")
+    try:
+        arviz_plots = pytest.importorskip("arviz_plots")
+    except AttributeError as error:  # its last version for Python 3.11, beside a newer matplotlib
+        pytest.skip(f"arviz_plots can't be imported: {error}")
+    data = some(LINE, [5, 9])
+    header = DrawHeader.of(data, LINE, labels=["a", "b"], draws=60, seed=7)
+    write(tmp_path / "draws.nc", header, in_blocks(draw_values(header), datasets=2))
+    with xarray.open_datatree(tmp_path / "draws.nc", engine="h5netcdf") as tree:
+        own = tree["posterior"].to_dataset().sel(dataset="b")
+        one = xarray.DataTree.from_dict({"posterior": own})
+        for plot, drawn in (
+            (arviz_plots.plot_dist, one),
+            (arviz_plots.plot_forest, one),
+            (arviz_plots.plot_forest, tree),
+        ):
+            file = tmp_path / f"{plot.__name__}.png"
+            plot(drawn, backend="matplotlib").savefig(file)
+            assert file.read_bytes().startswith(b"\x89PNG")
+            file.unlink()
+
+
 def test_summaries_are_the_textbook_ones():
     values = np.array([[1, 2, 3, 4, 5], [10, 10, 10, 10, 60]], np.float32)
     summary = summarize(Draws(("a", "b"), {"mu": values, "theta": values[..., np.newaxis] * 2}))

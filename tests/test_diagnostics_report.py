@@ -5,19 +5,26 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from base64 import b64decode
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib import image
+from matplotlib.image import imread
 
 from abi_cli.diagnostics import (
     Inputs,
     diagnose,
     element_labels,
-    plots,
+    layout,
+    plots_loss,
+    plots_truths,
+    report,
     style,
 )
+from abi_cli.diagnostics.page import Image, image
+from abi_cli.diagnostics.pictures import Picture
 from abi_cli.errors import DataError, OutputError
 from abi_cli.listener import Listener
 from tests.diagnostics_examples import posterior, prior_as_posterior
@@ -34,6 +41,9 @@ PICTURES = {
     "recovery",
     "z_score_contraction",
 }
+
+
+NOTHING = Image("", "", "", 1)
 
 
 def inputs(parameters: int, *, datasets: int = 30, draws: int = 40) -> Inputs:
@@ -61,10 +71,36 @@ def test_a_diagnosis_is_metrics_pictures_and_a_report(tmp_path, parameters):
     joint = {"joint"} if parameters > 1 else set()
     assert {path.stem for path in pictures} == PICTURES | joint
     for path in pictures:
-        pixels = image.imread(path)[:, :, :3]
+        pixels = imread(path)[:, :, :3]
         assert pixels.min() < 0.5  # something is drawn,
         for edge in (pixels[:4], pixels[-4:], pixels[:, :4], pixels[:, -4:]):
             assert (edge == 1).all()  # and nothing is cut off
+
+
+@pytest.mark.parametrize("with_legend", [True, False])
+def test_a_page_has_the_heading_of_a_picture_as_text(tmp_path, with_legend):
+    def draw():
+        labels = [r"\$D", "b"]
+        grid = layout.grid(
+            labels, title="What", subtitle=["Long. " * 40, r"Of \$D."], x_label="x", y_label="y"
+        )
+        for axes in grid.axes:
+            axes.plot([0, 1], [0, 1], color="red")
+        layout.legend(grid.figure, grid.axes[0].lines if with_legend else [])
+        return grid.figure
+
+    file = tmp_path / "what.png"
+    made = image(Picture("what", "What", "alt", draw, lambda: iter(())), file)
+    assert made.title == "What"
+    assert made.text == " ".join(["Long."] * 40) + " Of $D."
+    whole, below = imread(file), imread(BytesIO(b64decode(made.base64)))
+    assert below.shape[1] == made.width == whole.shape[1]
+    assert below.shape[0] < whole.shape[0]
+    axes = slice(-300, None)
+    np.testing.assert_array_equal(below[axes], whole[axes])  # nothing else has changed
+    for edge in (below[:4], below[-4:], below[:, :4], below[:, -4:]):
+        assert (edge == 1).all()  # nothing is cut off
+    assert not with_legend or (below[:45, :300, :3] < 0.9).any()  # the legend is at the left
 
 
 def test_pictures_and_metrics_are_the_same_every_time(tmp_path):
@@ -84,14 +120,14 @@ def test_what_is_not_known_has_no_picture(tmp_path):
 def test_of_too_many_parameters_the_least_uniform_are_shown(tmp_path, monkeypatch):
     shown: list[list[str]] = []
 
-    def saved(draw, file):
-        file.write_bytes(b"")
-        if file.stem == "recovery":
-            draw()
+    def drawn(picture, *_files):
+        if picture.name == "recovery":
+            picture.draw()
+        return NOTHING
 
-    monkeypatch.setattr(style, "save", saved)
+    monkeypatch.setattr(report, "image", drawn)
     monkeypatch.setattr(
-        plots,
+        plots_truths,
         "recovery",
         lambda summary, labels, remark: shown.append([remark, len(summary.truth), *labels]),
     )
@@ -116,7 +152,7 @@ class Recorder(Listener):
 
 
 def test_a_network_that_reads_nothing_is_said_aloud(tmp_path, monkeypatch):
-    monkeypatch.setattr(style, "save", lambda draw, file: file.write_bytes(b""))  # noqa: ARG005
+    monkeypatch.setattr(report, "image", lambda *_: NOTHING)
     draws, truth = prior_as_posterior(datasets=200, draws=50)
     listener = Recorder()
     diagnose(Inputs({"theta": draws}, {"theta": truth}), tmp_path, listener=listener)
@@ -139,7 +175,7 @@ def test_a_folder_that_can_not_be_written_is_said(tmp_path):
 @pytest.mark.parametrize("losses", [[2.0], [2.0, 2.0], [np.nan, np.nan], [3.0, np.nan]])
 def test_losses_of_every_kind_can_be_drawn(tmp_path, losses):
     history = [{"epoch": float(i + 1), "loss": loss} for i, loss in enumerate(losses)]
-    style.save(lambda: plots.loss(history), tmp_path / "loss.png")
+    style.save(lambda: plots_loss.loss(history), tmp_path / "loss.png")
 
 
 @pytest.mark.parametrize(
@@ -164,7 +200,7 @@ def test_tick_labels_are_short(value, text):
 
 
 def test_panels_fill_their_grid():
-    columns = {panels: style.grid_columns(panels) for panels in (1, 3, 4, 6, 8, 12, 30, 36)}
+    columns = {panels: layout.grid_columns(panels) for panels in (1, 3, 4, 6, 8, 12, 30, 36)}
     assert columns == {1: 1, 3: 3, 4: 4, 6: 3, 8: 3, 12: 4, 30: 6, 36: 6}
 
 

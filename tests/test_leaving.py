@@ -7,11 +7,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from abi_cli.diagnostics.posterior_page import Tone
 from abi_cli.guard.influence import Influence, members_of, without_each
 from abi_cli.listener import SILENT
 from abi_cli.variables import Layout, Ragged, Variable, take
 from abi_cli.workflow import leaving
 from abi_cli.workflow.leaving import Leaving, MemberInfluence, statements
+from abi_cli.workflow.opening import model_of
 from abi_cli.workflow.session import Session
 from tests.cli import ANSCOMBE, abi
 
@@ -113,6 +115,65 @@ def test_a_set_that_leaves_nothing_to_learn_from_is_told(session):
     unlike = Leaving(session, None, seed=1).of(loaded, 0).unlike
     assert 6 in unlike
     assert "x" in unlike[6]
+
+
+class Overflowing:
+    """Networks whose draws are infinite for sets whose largest x is beyond a limit."""
+
+    def __init__(self, networks, limit):
+        self.networks, self.limit = networks, limit
+
+    def __getattr__(self, name):
+        return getattr(self.networks, name)
+
+    def told_of(self, data):
+        told = self.networks.told_of(data)
+        starts = data["x"].starts()
+        told[np.maximum.reduceat(data["x"].values, starts) > self.limit] = np.inf
+        return told
+
+
+@pytest.fixture
+def overflowing(session, monkeypatch):
+    """What leaves members out of sets, by networks that overflow beyond a limit."""
+
+    def made(limit):
+        monkeypatch.setitem(session.__dict__, "networks", Overflowing(session.networks, limit))
+        return Leaving(session, model_of(session.run).simulator, seed=1)
+
+    monkeypatch.setattr(Leaving, "_unlike", lambda *_: {})
+    monkeypatch.setattr(
+        Leaving,
+        "_inverse",
+        property(lambda _: lambda z, told: np.where(np.isinf(told[..., :1]), np.inf, z)),
+    )
+    return made
+
+
+def test_of_draws_that_are_not_finite_nothing_is_computed(session, overflowing):
+    own = MemberInfluence("I", overflowing(1.4).of(session.read_all(ANSCOMBE), 0), str, str)
+    assert not own.known_of_any  # the largest x is 1.5: that of the whole set is infinite
+    (said,) = statements([own])
+    title = "What single members do to a posterior is not known"
+    assert (said.tone, said.title) == (Tone.OPEN, title)
+
+
+def test_simulated_sets_of_infinite_draws_are_no_measure(session, overflowing, monkeypatch):
+    monkeypatch.setattr(leaving, "LARGE", -1.0)
+    found = overflowing(1.6).of(session.read_all(ANSCOMBE), 0)
+    assert np.isfinite(found.shifts).all()
+    assert np.isfinite(found.usual).all()
+    assert 0 < len(found.usual) < leaving.SETS
+
+
+def test_what_is_usual_is_simulated_where_a_member_moves_much(session, monkeypatch):
+    leave = Leaving(session, model_of(session.run).simulator, seed=1)
+    monkeypatch.setattr(leaving, "SETS", 10)
+    loaded = session.read_all(ANSCOMBE)
+    largest = leave.of(loaded, 0).by_member.max()
+    for limit, sets in ((0.99 * largest, 10), (1.01 * largest, 0)):
+        monkeypatch.setattr(leaving, "LARGE", limit)
+        assert len(leave.of(loaded, 0).usual) == sets
 
 
 def test_the_page_names_members_by_their_rows(small_run, tmp_path, monkeypatch):

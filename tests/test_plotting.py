@@ -7,11 +7,13 @@ import json
 import numpy as np
 import pytest
 
-from abi_cli.diagnostics import plots_posteriors, style
-from abi_cli.diagnostics.plots_posteriors import Intervals, Replicas
+from abi_cli.diagnostics import plots_posteriors, plots_replicas, style
+from abi_cli.diagnostics.plots_posteriors import Intervals
+from abi_cli.diagnostics.plots_replicas import Replicas
 from abi_cli.variables import Ragged
 from abi_cli.workflow import plot
 from abi_cli.workflow.plotting import Wish
+from abi_cli.workflow.shown import Shown
 from tests.cli import ANSCOMBE, abi
 
 LABELS = ["A", "<b>B</b>", "../C", "$D"]
@@ -128,6 +130,58 @@ def test_what_can_not_be_drawn_is_refused(name, draws, tmp_path, monkeypatch):
     assert not list(tmp_path.glob("*.png"))
 
 
+def test_draws_of_another_model_are_refused_beside_a_run(draws, small_run, tmp_path):
+    other = tmp_path / "other.csv"
+    other.write_text(draws.read_text().replace("sigma", "tau"))
+    wanted = ("--datasets", "A", "-o", tmp_path / "f.png", "--run", small_run)
+    assert abi("plot", draws, *wanted).exit_code == 0
+    result = abi("plot", other, *wanted, "--force")
+    assert result.exit_code == 4
+    said = " ".join(result.stderr.split())
+    assert "got beta[0], beta[1], tau, without sigma" in said
+    assert said.count("error:") == 1
+
+
+@pytest.mark.parametrize("command", ["plot", "report"])
+def test_one_draw_of_a_run_and_data_of_another_model_are_refused(command, small_run, tmp_path):
+    result = abi(command, small_run, ANSCOMBE, "-n", 1, "-o", tmp_path / "f")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "expected 2 draws of each data set at least, with -n; got 1" in result.stderr
+    other = tmp_path / "other.csv"
+    other.write_text("dataset,counts\nA,1\nA,2\n")
+    result = abi(command, small_run, other, "-o", tmp_path / "f.png")
+    assert (result.exit_code, result.stdout) == (4, "")
+    assert result.stderr.count("error:") == 1
+    assert "other.csv" in result.stderr
+    assert not list(tmp_path.glob("f*"))
+
+
+def test_what_is_known_of_some_parameters_is_shown_of_these():
+    rng = np.random.default_rng(1)
+    shown = Shown(
+        ("A", "B"),
+        {"a": rng.normal(size=(2, 50)), "b": rng.normal(size=(2, 50))},
+        truth={"b": np.array([5.0, 6.0])},
+        prior={"a": rng.normal(size=90)},
+    )
+    with style.styled():
+        figure = shown.pairs(1).draw()
+        figure.canvas.draw()
+    a, _, _, b = figure.axes
+    assert b.get_xlim()[1] > 6  # the truth is within
+    assert [len(ax.patches) for ax in (a, b)] == [2, 1]  # posterior, and prior
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["posterior", "truth", "prior"]
+
+
+def test_data_sets_without_a_parameter_leave_no_gap_in_the_others():
+    draws = np.random.default_rng(1).normal(size=(3, 50))
+    draws[1] = np.nan
+    with style.styled():
+        figure = Shown(("A", "B", "C"), {"a": draws}).forest([0, 1, 2]).draw()
+    assert np.isfinite(figure.axes[0].get_xlim()).all()
+
+
 def test_nobody_looks_at_ten_thousand_pictures(tmp_path):
     file = tmp_path / "many.csv"
     rows = "".join(f"{i},{draw},{draw}.5\n" for i in range(10_000) for draw in range(2))
@@ -177,7 +231,7 @@ def test_each_kind_of_data_has_a_panel():
         series=frozenset({"s"}),
     )
     with style.styled():
-        figure = plots_posteriors.predictive(one)
+        figure = plots_replicas.predictive(one)
         titles = [axes.get_title() for axes in figure.axes]
         assert titles == ["y[0]", "y[1]", "s", "v", "k"]
         assert [axes.get_xlabel() for axes in figure.axes] == ["x", "x", "step", "element", "k"]

@@ -11,6 +11,7 @@ import pytest
 from abi_cli.data import Loaded
 from abi_cli.workflow import reporting
 from abi_cli.workflow.shown import Shown
+from abi_cli.workflow.statements import Heard
 from tests.cli import ANSCOMBE, abi
 from tests.test_diagnostics_page import HOSTILE, Reader
 
@@ -110,7 +111,11 @@ def test_warnings_are_kept_and_passed_on():
         def warn(self, text, *, hint=None):
             Told.said = f"{text} {hint}"
 
-    heard = reporting.Heard(Told())
+    heard = Heard(Told())
     heard.warn("it is far off", hint="Look.")
     assert heard.warnings == [("it is far off", "Look.")]
     assert Told.said == "it is far off Look."
+    heard.warn("so is that.", hint="Look.")
+    heard.warn("other")
+    found = [(one.text, one.remedy) for one in heard.statements()]
+    assert found == [("It is far off. So is that.", "Look."), ("Other.", None)]

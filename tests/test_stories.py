@@ -87,7 +87,6 @@ def test_an_outbreak_can_be_followed_to_its_draws(clone):
 
 
 @pytest.mark.soak
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # draws of networks that learned nothing
 @pytest.mark.usefixtures("clone")
 @pytest.mark.parametrize("name", STORIES)
 def test_every_story_can_be_followed_to_its_end(name):

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from abi_cli.errors import UserFunctionError
+from abi_cli.model.density import LogDensity
 from abi_cli.refinement.factors import CERTAIN, factor_test
 from abi_cli.refinement.leaving import elpd
 from abi_cli.workflow import weighing
+from abi_cli.workflow.plotting import Replicating
 from tests.cli import abi
 
 CODE = """
@@ -133,6 +137,53 @@ def test_a_density_that_gives_a_total_has_evidence_and_no_elpd(runs, data, monke
     assert "no elpd" in told.stderr
     assert "log Bayes factor" in told.stdout
     assert "elpd" not in told.stdout
+
+
+def test_a_report_tells_how_well_members_are_predicted_by_the_others(runs, data, x, tmp_path):
+    page = tmp_path / "page.html"
+    said = abi("report", runs["effect"], data, "-o", page, "--datasets", "s1,s5", "-j", 0)
+    assert said.exit_code == 0, said.output
+    text = page.read_text(encoding="utf-8")
+    lines = data.read_text().splitlines()
+    for part, label in zip(text.split("<h2 class")[1:], ("s1", "s5"), strict=True):
+        exact = left_out(x[label], EFFECT)
+        rows = re.findall(r"row (\d+)</td><td>.*?</td><td>.*?</td><td>(.*?)</td><td>", part)
+        assert len(rows) == min(len(exact), 5)
+        first = lines.index(f"{label},{x[label][0]}") + 1
+        for row, density in rows:
+            found = float(density.replace("−", "-"))
+            assert found == pytest.approx(exact[int(row) - first], abs=0.12)
+        total = re.search(r"left out in turn: (−[\d.]+) ± ", part)
+        assert float(total[1].replace("−", "-")) == pytest.approx(exact.sum(), abs=0.15)
+
+
+@pytest.mark.parametrize(("name", "options"), [("total", []), ("effect", ["--no-code"])])
+def test_a_report_without_a_density_of_members_has_none(runs, data, tmp_path, name, options):
+    page = tmp_path / "page.html"
+    said = abi("report", runs[name], data, "-o", page, "--datasets", "s1", "-j", 0, *options)
+    assert said.exit_code == 0, said.output
+    assert "refined" not in said.stderr
+    text = page.read_text(encoding="utf-8")
+    assert "left out</th>" in text
+    assert "k-hat" not in text
+
+
+@pytest.mark.parametrize("function", ["log_likelihood", "likelihood"])
+def test_a_report_says_which_function_fails_and_has_all_else(
+    runs, data, tmp_path, monkeypatch, function
+):
+    def fails(*_, **__):
+        raise UserFunctionError(f"{function}: it is < 0", place="code/m.py:7")
+
+    whose = {"log_likelihood": (LogDensity, "each"), "likelihood": (Replicating, "of")}
+    monkeypatch.setattr(*whose[function], fails)
+    page = tmp_path / "page.html"
+    said = abi("report", runs["effect"], data, "-o", page, "--datasets", "s1,s2", "-j", 0)
+    assert said.exit_code == 0, said.output
+    text = page.read_text(encoding="utf-8")
+    assert f"code/m.py:7: {function}: it is &lt; 0." in text
+    assert "The model would generate" not in text or function == "log_likelihood"
+    assert "Data set s2" in text
 
 
 def test_what_does_not_go_together_is_refused(runs, data):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +40,39 @@ JOINT_REFERENCES = {
 }
 
 
+@dataclass(frozen=True)
+class Image:
+    """A picture as a page has it: without its heading, which the page has as text.
+
+    Arguments:
+        title, text: Its heading.
+        base64: What is below it, as PNG.
+        width: In pixels.
+    """
+
+    title: str
+    text: str
+    base64: str
+    width: int
+
+
+def image(picture: Picture, *files: Path) -> Image:
+    """A picture, drawn into files, by extension, and for a page.
+
+    Errors:
+        OutputError: A file can't be written.
+    """
+    from abi_cli.diagnostics import layout, style
+
+    figure = style.save(picture.draw, *files)
+    title, text, height = layout.take_heading(figure)
+    stream = BytesIO()
+    style.write_below(figure, height, stream)
+    content = stream.getvalue()
+    width = int.from_bytes(content[16:20])
+    return Image(title, text.replace(r"\$", "$"), base64.b64encode(content).decode(), width)
+
+
 def environment() -> Environment:
     """The templates, and how numbers are written in them."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -57,17 +92,9 @@ def environment() -> Environment:
 
 
 def write_page(
-    file: Path, metrics: Metrics, pictures: Sequence[Picture], figures: Path, source: Provenance
+    file: Path, metrics: Metrics, pictures: Sequence[tuple[Picture, Image]], source: Provenance
 ) -> None:
-    """Write the report, whole or not at all.
-
-    Arguments:
-        figures: The folder that holds the pictures as PNG.
-    """
-    images = {
-        picture.name: base64.b64encode((figures / f"{picture.name}.png").read_bytes()).decode()
-        for picture in pictures
-    }
+    """Write the report, whole or not at all."""
     told = list(advice(metrics.verdict, datasets=metrics.datasets, means=source.means))
     text = (
         environment()
@@ -78,7 +105,6 @@ def write_page(
             advice=told,
             remedies=list(dict.fromkeys(remedy for one in told for remedy in one.remedies)),
             pictures=pictures,
-            images=images,
             source=source,
             methods=methods(metrics, source),
             references=(

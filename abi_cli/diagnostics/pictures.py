@@ -60,11 +60,12 @@ def pictures(
 ) -> Iterator[Picture]:
     """The pictures that these inputs allow, in the order in which they are best read."""
     from abi_cli.diagnostics import (
-        plots,
         plots_context,
-        plots_coverage,
+        plots_loss,
         plots_pairs,
+        plots_ranks,
         plots_summaries,
+        plots_truths,
         style,
     )
 
@@ -86,28 +87,28 @@ def pictures(
         "rank_ecdf",
         "Ranks of all parameters",
         told.ranks(),
-        lambda: plots_coverage.rank_ecdf(every[1].pit, every[0].labels),
+        lambda: plots_ranks.rank_ecdf(every[1].pit, every[0].labels),
         lambda: _ecdf_rows(every[0].names, {"ecdf": every[1].pit}),
     )
     yield Picture(
         "calibration_histogram",
         "Rank histogram",
         told.ranks(),
-        lambda: plots.calibration_histogram(summary, labels, remark=remark),
+        lambda: plots_ranks.calibration_histogram(summary, labels, remark=remark),
         lambda: _histogram_rows(names, summary),
     )
     yield Picture(
         "calibration_ecdf",
         "ECDF difference",
         told.ranks(),
-        lambda: plots.calibration_ecdf(summary, labels, remark=remark),
+        lambda: plots_ranks.calibration_ecdf(summary, labels, remark=remark),
         lambda: _ecdf_rows(names, {"value": summary.pit, "distance": summary.distance_pit}),
     )
     yield Picture(
         "coverage",
         "Coverage",
         told.coverage(of.coverage(summary.pit)),
-        lambda: plots_coverage.coverage(summary, labels, remark=remark),
+        lambda: plots_ranks.coverage(summary, labels, remark=remark),
         lambda: _ecdf_rows(names, {"covered": np.abs(2 * summary.pit - 1)}),
     )
     if joint_ranks:
@@ -118,7 +119,7 @@ def pictures(
                 f"{name}: mean normal score {own.ranks.mean_score:+.2f}"
                 for name, own in metrics.joint.items()
             ),
-            lambda: plots_coverage.joint(joint_ranks),
+            lambda: plots_ranks.joint(joint_ranks),
             lambda: _ecdf_rows(
                 tuple(joint_ranks), {"covered": np.stack(list(joint_ranks.values()))}, "quantity"
             ),
@@ -140,22 +141,22 @@ def pictures(
         "recovery",
         "Recovery",
         told.each("correlation of posterior medians and true values", "correlation"),
-        lambda: plots.recovery(summary, labels, remark=remark),
+        lambda: plots_truths.recovery(summary, labels, remark=remark),
         lambda: _interval_rows(names, summary),
     )
     yield Picture(
         "intervals",
         "Intervals and truths",
-        f"95 % intervals beside the true values of {min(datasets, plots_coverage.MOST_INTERVALS)} "
+        f"95 % intervals beside the true values of {min(datasets, plots_truths.MOST_INTERVALS)} "
         "data sets.",
-        lambda: plots_coverage.intervals(summary, labels, remark=remark),
-        lambda: _interval_rows(names, summary, plots_coverage.MOST_INTERVALS),
+        lambda: plots_truths.intervals(summary, labels, remark=remark),
+        lambda: _interval_rows(names, summary, plots_truths.MOST_INTERVALS),
     )
     yield Picture(
         "z_score_contraction",
         "z-score and contraction",
         told.each("median contraction", "contraction"),
-        lambda: plots.z_score_contraction(summary, labels, remark=remark),
+        lambda: plots_truths.z_score_contraction(summary, labels, remark=remark),
         lambda: _z_score_rows(names, summary),
     )
     prior = _prior_rows(inputs.prior, names)
@@ -214,14 +215,14 @@ def pictures(
             "Loss",
             f"Training loss from {first['loss']:.4g} in epoch {first['epoch']:g} to "
             f"{last['loss']:.4g} in epoch {last['epoch']:g}.",
-            lambda: plots.loss(inputs.history),
+            lambda: plots_loss.loss(inputs.history),
             lambda: iter(inputs.history),
         )
 
 
 def point_pictures(metrics: PointMetrics) -> Iterator[Picture]:
     """The pictures of point estimates: what share of true values lies below each quantile."""
-    from abi_cli.diagnostics import plots_coverage
+    from abi_cli.diagnostics import plots_ranks
 
     quantiles = {
         name: own
@@ -240,7 +241,7 @@ def point_pictures(metrics: PointMetrics) -> Iterator[Picture]:
             + ", ".join(f"{100 * one.found:.0f} % at {which}" for which, one in own.items())
             for name, own in shown.items()
         ),
-        lambda: plots_coverage.quantiles(
+        lambda: plots_ranks.quantiles(
             {metrics.labels[name]: list(own.values()) for name, own in shown.items()},
             datasets=metrics.datasets,
         ),

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from abi_cli.diagnostics import style
+from abi_cli.diagnostics import layout, style
 from abi_cli.diagnostics.beside import Beside
 from abi_cli.diagnostics.pictures import Picture, Row
 
@@ -38,17 +37,12 @@ def _covariate(found: Beside) -> str:
 
 
 def _draw(found: Beside, covariate: str) -> Figure:
-    width = 6.2
-    lines = style.wrapped(
-        f"{found.told()} A point is a data set; the higher, the farther its posterior is from the "
-        "exact one.",
-        width - 2 * style.MARGIN,
+    figure, axes = layout.single(
+        "Beside exact posteriors",
+        found.told(),
+        "A point is a data set; the higher, the farther its posterior is from the exact one.",
+        size=(4.9, 2.7),
     )
-    height = 3.5 + style.heading_height(lines)
-    figure = Figure(figsize=(width, height))
-    FigureCanvasAgg(figure)
-    style.heading(figure, title="Beside exact posteriors", lines=lines)
-    axes = figure.add_axes((0.85 / width, 0.6 / height, 4.9 / width, 2.7 / height))
     values = found.covariates[covariate]
     for how, color in _COLORS.items():
         rows = np.array([one == how for one in found.how])
@@ -63,7 +57,7 @@ def _draw(found: Beside, covariate: str) -> Figure:
         axes.set_xscale("log")
     axes.set_xlabel(covariate.replace("$", r"\$"))
     axes.set_ylabel("nats from exact, at least")
-    style.legend(figure, axes.get_legend_handles_labels()[0])
+    layout.legend(figure, axes.get_legend_handles_labels()[0])
     return figure
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from abi_cli.diagnostics import style
+from abi_cli.diagnostics import layout, style
 from abi_cli.diagnostics.context import BinMetrics
 from abi_cli.diagnostics.faults import DEFAULT_LIMITS
 
@@ -27,24 +28,29 @@ def by_context(
     """
     variables = list(dict.fromkeys(part.bin.variable for part in bins))
     panels = ["width by ranks", "mean normal score", "NRMSE"]
-    figure, axes = _panels(
-        len(variables),
+    grid = layout.Sheet(
+        len(variables) * len(panels),
         len(panels),
-        title="By context",
-        subtitle="Width and place of posteriors, and their error, for data sets of like context, "
-        "with intervals of 90 %. Exact posteriors lie at the line; grey is what is tolerated. "
-        + remark,
+        (2.6, 2.6),
+        (0.75, 0.75),
+        left=layout.MARGIN + 0.4,
+        bottom=0.65,
+        above=0.35,
+    ).figure(
+        "By context",
+        "Width and place of posteriors, and their error, for data sets of like context, "
+        "with intervals of 90 %. Exact posteriors lie at the line; grey is what is tolerated.",
+        remark,
     )
-    for row, variable in enumerate(variables):
+    for axes, (variable, panel) in zip(grid.axes, product(variables, panels), strict=True):
         own = [part for part in bins if part.bin.variable == variable]
-        for column, panel in enumerate(panels):
-            _draw(axes[row][column], own, labels, panel=panel)
-            axes[row][column].set_xlabel(style.printable(variable))
-            axes[row][column].set_title(panel)
+        _draw(axes, own, labels, panel=panel)
+        axes.set_xlabel(style.printable(variable))
+        axes.set_title(panel)
     if len(labels) > 1:
-        handles, _ = axes[0][0].get_legend_handles_labels()
-        style.legend(figure, handles)
-    return figure
+        handles, _ = grid.axes[0].get_legend_handles_labels()
+        layout.legend(grid.figure, handles)
+    return grid.figure
 
 
 def _draw(axes: Axes, bins: Sequence[BinMetrics], labels: Mapping[str, str], *, panel: str) -> None:
@@ -84,27 +90,3 @@ def _draw(axes: Axes, bins: Sequence[BinMetrics], labels: Mapping[str, str], *, 
     if panel == "NRMSE":
         axes.set_ylim(bottom=0)
     style.plain_ticks(axes)
-
-
-def _panels(
-    rows: int, columns: int, *, title: str, subtitle: str
-) -> tuple[Figure, list[list[Axes]]]:
-    """Panels, one row for each context variable, under a heading."""
-    side, gap, bottom = 2.6, 0.75, 0.65
-    width = columns * side + (columns - 1) * gap + 2 * style.MARGIN + 0.4
-    lines = style.wrapped(subtitle, width - 2 * style.MARGIN)
-    top = style.heading_height(lines) + 0.35
-    height = rows * side + (rows - 1) * gap + top + bottom
-    figure = Figure(figsize=(width, height))
-    grid = figure.add_gridspec(
-        rows,
-        columns,
-        left=(style.MARGIN + 0.4) / width,
-        right=1 - style.MARGIN / width,
-        top=1 - top / height,
-        bottom=bottom / height,
-        wspace=gap / side,
-        hspace=gap / side,
-    )
-    style.heading(figure, title=title, lines=lines)
-    return figure, [[figure.add_subplot(grid[r, c]) for c in range(columns)] for r in range(rows)]

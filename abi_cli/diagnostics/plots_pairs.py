@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from scipy.ndimage import gaussian_filter
 
-from abi_cli.diagnostics import style
-from abi_cli.diagnostics.reach import beyond, reach
+from abi_cli.diagnostics import layout, style
+from abi_cli.diagnostics.reach import beyond, padded, reach
 
 MOST_PAIRED = 8
 MOST_POINTS = 1_000
@@ -36,8 +35,8 @@ class Sample:
         labels: `(element,)`.
         draws: `(element, draw)`.
         truth: `(element,)`, the values that the data were simulated with, if these are posterior
-            draws.
-        prior: `(element, draw)`, to be shown behind posterior draws.
+            draws; NaN where one is not known.
+        prior: `(element, draw)`, to be shown behind posterior draws; NaN where one is not known.
     """
 
     labels: Sequence[str]
@@ -51,11 +50,11 @@ class Sample:
         # A prior may have far outliers; a posterior is looked at whole, but for single draws.
         low, high = np.quantile(draws, [0.005, 0.995]) if self.truth is None else reach(draws)
         if self.truth is not None:
-            low, high = min(low, self.truth[element]), max(high, self.truth[element])
-        pad = 0.06 * (high - low) or 0.5
+            own = self.truth[element]
+            low, high = float(np.fmin(low, own)), float(np.fmax(high, own))
+        least, most = padded(float(low), float(high), 0.06)
         # A bound at zero is a bound: no room for what can't be.
-        floor = 0.0 if draws.min() >= 0 and low - pad < 0 else -np.inf
-        return max(floor, float(low - pad)), float(high + pad)
+        return (max(0.0, least) if draws.min() >= 0 else least), most
 
     def unseen(self) -> str:
         """A sentence on how many draws the axes don't reach; empty where that is no matter."""
@@ -110,8 +109,7 @@ def _figure(
     else:
         more = _strongest(sample)
     draw = _corner if paired and count <= MOST_PAIRED else _margins
-    parts = [subtitle, more, sample.unseen(), remark]
-    figure = draw(sample, title=title, subtitle=" ".join(filter(None, parts)))
+    figure = draw(sample, title=title, subtitle=[subtitle, more, sample.unseen(), remark])
     handles: list[Artist] = []
     if sample.truth is not None or sample.prior is not None:
         handles.append(Patch(color=style.LIGHT_BLUE, label="posterior"))
@@ -119,8 +117,7 @@ def _figure(
         handles.append(Line2D([], [], color=style.VERMILION, label="truth"))
     if sample.prior is not None:
         handles.append(Line2D([], [], color=style.FAINT, linewidth=1.2, label="prior"))
-    if handles:
-        style.legend(figure, handles)
+    layout.legend(figure, handles)
     return figure
 
 
@@ -140,9 +137,9 @@ def correlations(draws: np.ndarray) -> np.ndarray:
         return np.nan_to_num(np.atleast_2d(np.corrcoef(draws)))
 
 
-def _margins(sample: Sample, *, title: str, subtitle: str) -> Figure:
+def _margins(sample: Sample, *, title: str, subtitle: Sequence[str]) -> Figure:
     """Each parameter by itself."""
-    grid = style.grid(
+    grid = layout.grid(
         sample.labels,
         title=title,
         subtitle=subtitle,
@@ -158,56 +155,52 @@ def _margins(sample: Sample, *, title: str, subtitle: str) -> Figure:
     return grid.figure
 
 
-def _corner(sample: Sample, *, title: str, subtitle: str) -> Figure:
+def _corner(sample: Sample, *, title: str, subtitle: Sequence[str]) -> Figure:
     """Margins on the diagonal, pairs below it, their correlations above."""
     count = len(sample.labels)
     side = {1: 4.0, 2: 2.6, 3: 2.1, 4: 1.8}.get(count, 1.45)
-    gap, left, bottom = 0.12, style.MARGIN + 0.62, style.MARGIN + 0.45
-    width = left + count * side + (count - 1) * gap + style.MARGIN
-    lines = style.wrapped(subtitle, width - 2 * style.MARGIN)
-    top = style.heading_height(lines) + 0.15
-    height = bottom + count * side + (count - 1) * gap + top
-    figure = Figure(figsize=(width, height))
-    FigureCanvasAgg(figure)
-    style.heading(figure, title=title, lines=lines)
-
+    sheet = layout.Sheet(
+        count * count,
+        count,
+        (side, side),
+        (0.12, 0.12),
+        left=layout.MARGIN + 0.62,
+        bottom=layout.MARGIN + 0.45,
+        above=0.15,
+    )
+    grid = sheet.figure(title, *subtitle)
     correlation = correlations(sample.draws)
     limits = [sample.limits(k) for k in range(count)]
-    for row in range(count):
-        for column in range(count):
-            x = left + column * (side + gap)
-            y = height - top - side - row * (side + gap)
-            axes = figure.add_axes((x / width, y / height, side / width, side / height))
-            if column > row:
-                _write_correlation(axes, float(correlation[row, column]))
-                continue
-            axes.set_xlim(limits[column])
-            if row == column:
-                draw_margin(axes, sample, row)
-                axes.spines["left"].set_visible(False)
-            else:
-                axes.set_ylim(limits[row])
-                draw_pair(axes, sample, column, row)
-            _label_outside(axes, sample, row, column, figure)
-    return figure
+    for axes, (row, column) in zip(grid.axes, product(range(count), repeat=2), strict=True):
+        if column > row:
+            _write_correlation(axes, float(correlation[row, column]))
+            continue
+        axes.set_xlim(limits[column])
+        if row == column:
+            draw_margin(axes, sample, row)
+            axes.spines["left"].set_visible(False)
+        else:
+            axes.set_ylim(limits[row])
+            draw_pair(axes, sample, column, row)
+        _label_outside(axes, sample, row, column, side)
+    return grid.figure
 
 
-def _label_outside(axes: Axes, sample: Sample, row: int, column: int, figure: Figure) -> None:
-    """Ticks everywhere, numbers and names at the left and lower edge only."""
+def _label_outside(axes: Axes, sample: Sample, row: int, column: int, side: float) -> None:
+    """Ticks everywhere, numbers and names at the left and lower edge only; `side` in inches."""
     few = 3 if len(sample.labels) <= 4 else 2
     style.plain_ticks(axes, x=few, y=few)
-    width = axes.get_position().width * figure.get_figwidth()
-    size = style.label_size(sample.labels, width, most=11)
+    size = style.label_size(sample.labels, side, most=11)
     if row == column:
         axes.set_yticks([])
     if row == len(sample.labels) - 1:
         axes.set_xlabel(sample.labels[column], size=size)
-        axes.xaxis.set_label_coords(0.5, -0.4 / width)
+        axes.xaxis.set_label_coords(0.5, -0.4 / side)
     else:
         axes.tick_params(labelbottom=False)
     if column == 0 and row > 0:
         axes.set_ylabel(sample.labels[row], size=size)
-        axes.yaxis.set_label_coords(-0.55 / width, 0.5)
+        axes.yaxis.set_label_coords(-0.55 / side, 0.5)
     else:
         axes.tick_params(labelleft=False)
 
@@ -221,11 +214,11 @@ def _write_correlation(axes: Axes, correlation: float) -> None:
 def draw_margin(axes: Axes, sample: Sample, element: int) -> None:
     """One parameter's density, with prior and truth where they are known."""
     limits = sample.limits(element)
-    edges = np.linspace(*limits, 33)
+    edges = np.linspace(*limits, style.cells(sample.draws.shape[1], most=32) + 1)
     posterior = _density(sample.draws[element], edges)
     axes.stairs(posterior, edges, fill=True, color=style.LIGHT_BLUE)
     top = posterior.max()
-    if sample.prior is not None:
+    if sample.prior is not None and np.isfinite(sample.prior[element]).all():
         prior = _density(sample.prior[element], edges)
         axes.stairs(prior, edges, color=style.FAINT, linewidth=1.2, baseline=None)
         top = max(top, prior.max())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from abi_cli.diagnostics import style
+from abi_cli.diagnostics import layout, style
+from abi_cli.diagnostics.reach import padded
 from abi_cli.diagnostics.summaries import Summaries
 from abi_cli.guard.verdict import UNLIKE
 
@@ -18,19 +18,16 @@ MOST_NAMED = 12
 def summary_map(summaries: Summaries) -> Figure:
     """Simulated and observed data sets on the two leading components of their summaries."""
     simulated, observed = summaries.map()
-    width, height, side = 6.2, 6.6, 4.9
     said = "Grey: simulated data sets."
     if len(observed):
         said += " Blue: observed ones; orange: those unlike the simulations "
         said += f"(p < {UNLIKE:g}, by all that the guard looks at, not only what is shown)."
-    lines = style.wrapped(
-        f"What the network makes of data, on its two leading principal components. {said}",
-        width - 2 * style.MARGIN,
+    figure, axes = layout.single(
+        "Summaries",
+        "What the network makes of data, on its two leading principal components.",
+        said,
+        size=(4.9, 4.9),
     )
-    figure = Figure(figsize=(width, height))
-    FigureCanvasAgg(figure)
-    style.heading(figure, title="Summaries", lines=lines)
-    axes = figure.add_axes((0.85 / width, 0.6 / height, side / width, side / height))
     axes.plot(*simulated[:MOST_POINTS].T, ".", color=style.GREY, markersize=3, alpha=0.5, zorder=1)
     for number, (label, place) in enumerate(zip(summaries.observed, observed, strict=True)):
         color = style.VERMILION if summaries.p.get(label, 1.0) < UNLIKE else style.BLUE
@@ -46,9 +43,8 @@ def summary_map(summaries: Summaries) -> Figure:
             )
     every = np.concatenate([simulated, observed])
     low, high = every.min(axis=0), every.max(axis=0)
-    pad = 0.06 * (high - low)
-    axes.set_xlim(low[0] - pad[0], high[0] + pad[0])
-    axes.set_ylim(low[1] - pad[1], high[1] + pad[1])
+    axes.set_xlim(padded(low[0], high[0], 0.06))
+    axes.set_ylim(padded(low[1], high[1], 0.06))
     style.plain_ticks(axes)
     axes.set_xlabel("first component, sds")
     axes.set_ylabel("second component, sds")

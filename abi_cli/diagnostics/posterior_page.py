@@ -5,15 +5,12 @@ It needs no network and no script to be read.
 
 from __future__ import annotations
 
-import base64
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 
 from abi_cli.diagnostics.inputs import Provenance
-from abi_cli.diagnostics.page import environment
+from abi_cli.diagnostics.page import Image, environment
 from abi_cli.diagnostics.pictures import Picture
 from abi_cli.diagnostics.predictive import Check
 
@@ -54,11 +51,15 @@ class Moved:
         place: Where it is in the file.
         shift: Of the parameter that moves most, in posterior sds; None where nobody can tell.
         what: That parameter; or why nobody can tell.
+        density: Its log density given the others; None where that is not known.
+        khat: Of that; above 0.7 it is not reliable.
     """
 
     place: str
     shift: float | None
     what: str
+    density: float | None = None
+    khat: float | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class Part:
         pictures: Of its posterior, and of its data beside replicated data.
         checks: Statistics of its data beside those of replicated data.
         moved: The members that its posterior depends on most.
+        scored: How well its members are predicted, in a sentence; empty where that is not known.
     """
 
     label: str
@@ -77,6 +79,7 @@ class Part:
     pictures: Sequence[Picture]
     checks: Sequence[Check] = ()
     moved: Sequence[Moved] = ()
+    scored: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,19 +109,6 @@ class Page:
     references: Sequence[str] = field(default_factory=tuple)
 
 
-@dataclass(frozen=True)
-class Image:
-    """A picture as PNG.
-
-    Arguments:
-        base64: Its bytes.
-        width: In pixels.
-    """
-
-    base64: str
-    width: int
-
-
 def page_text(page: Page, images: Mapping[int, Image]) -> str:
     """The page.
 
@@ -127,14 +117,3 @@ def page_text(page: Page, images: Mapping[int, Image]) -> str:
     """
     template = environment().get_template("posteriors.html.j2")
     return template.render(page=page, images=images, number=id)
-
-
-def image(picture: Picture) -> Image:
-    """A picture, drawn."""
-    from abi_cli.diagnostics import style
-
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "picture.png"
-        style.save(picture.draw, file)
-        content = file.read_bytes()
-    return Image(base64.b64encode(content).decode(), int.from_bytes(content[16:20]))

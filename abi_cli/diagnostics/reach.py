@@ -9,7 +9,10 @@ _ROOM = 2.0
 
 
 def reach(values: np.ndarray) -> tuple[float, float]:
-    """The smallest and the largest value to show."""
+    """The smallest and the largest value to show; what is not finite plays no part."""
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return 0.0, 1.0
     low, high = np.quantile(values, [0.01, 0.99])
     room = _ROOM * (high - low)
     near = values[(values >= low - room) & (values <= high + room)]
@@ -24,3 +27,9 @@ def beyond(limits: tuple[float, float], *values: np.ndarray) -> int:
 def unshown(number: int) -> str:
     """A line for a note on a picture; empty where all is shown."""
     return f"\n{number:,} beyond" if number else ""
+
+
+def padded(low: float, high: float, share: float) -> tuple[float, float]:
+    """Limits with some room around them, `share` of their distance; of one value, around it."""
+    pad = share * (high - low) or 0.5
+    return low - pad, high + pad

@@ -18,7 +18,7 @@ from abi_cli.diagnostics.inputs import Inputs
 from abi_cli.diagnostics.joint import joint_pits
 from abi_cli.diagnostics.losses import features_and_statistics, learn
 from abi_cli.diagnostics.metrics import Metrics, measure
-from abi_cli.diagnostics.page import write_page
+from abi_cli.diagnostics.page import Image, image, write_page
 from abi_cli.diagnostics.pictures import Picture, pictures, point_pictures
 from abi_cli.diagnostics.points import PointMetrics
 from abi_cli.diagnostics.scalars import Scalars, Summary, flatten, summarize
@@ -179,8 +179,8 @@ def write(
     with placing.writing(out):
         (out / FIGURES).mkdir(parents=True, exist_ok=True)
         _write_metrics(metrics, out)
-        _draw_all(shown, out / FIGURES, pdf=pdf, listener=listener)
-        write_page(out / REPORT, metrics, shown, out / FIGURES, source)
+        images = _draw_all(shown, out / FIGURES, pdf=pdf, listener=listener)
+        write_page(out / REPORT, metrics, images, source)
 
 
 def diagnose_points(
@@ -202,15 +202,18 @@ def _write_metrics(metrics: Metrics | PointMetrics, out: Path) -> None:
     placing.write_text(out / METRICS, text + "\n")
 
 
-def _draw_all(shown: Sequence[Picture], folder: Path, *, pdf: bool, listener: Listener) -> None:
-    from abi_cli.diagnostics import style  # here, because matplotlib takes a while to import
-
+def _draw_all(
+    shown: Sequence[Picture], folder: Path, *, pdf: bool, listener: Listener
+) -> list[tuple[Picture, Image]]:
+    """Write pictures and their numbers; gives their images for a page."""
+    images = []
     with listener.task("drawing", total=len(shown), unit="pictures") as progress:
         for picture in shown:
             files = [folder / f"{picture.name}.{kind}" for kind in ("png", "pdf")[: 1 + pdf]]
-            style.save(picture.draw, *files)
+            images.append((picture, image(picture, *files)))
             _write_rows(picture, folder / f"{picture.name}.csv")
             progress.advance()
+    return images
 
 
 def _write_rows(picture: Picture, file: Path) -> None:

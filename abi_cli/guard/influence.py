@@ -22,7 +22,7 @@ class Influence:
     Arguments:
         names: Elements of the parameters.
         shifts: `(element, member)`, in posterior sds; NaN where the rest is unlike simulated sets.
-        usual: The largest shift of each simulated set, `(set,)`.
+        usual: The largest shift of each simulated set, `(set,)`; empty where none was needed.
         unlike: Members without which the rest is unlike the simulations, and what is odd then.
     """
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from abi_cli.digits import number
 from abi_cli.refinement.weights import threshold
 
 CANDIDATES = 4_096
@@ -54,6 +55,19 @@ class Elpd:
     def bad(self) -> int:
         """Members whose k-hat is too large."""
         return int((self.khat > threshold(self.candidates)).sum())
+
+    def said(self) -> str:
+        """The sum, in a sentence."""
+        text = (
+            f"Expected log predictive density, each of {len(self.each):,} members left out in "
+            f"turn: {number(self.total)} ± {number(self.error)}, by the model's log_likelihood."
+        )
+        if self.bad:
+            text += (
+                f" Of {self.bad:,} of them it is not reliable: k-hat is above "
+                f"{threshold(self.candidates):.2f}."
+            )
+        return text
 
     def minus(self, other: Elpd) -> tuple[float, float]:
         """The difference of both, and its standard error."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from abi_cli.workflow.request import Compute
 from abi_cli.workflow.session import Session
 from abi_cli.workflow.simulating import simulate_rows
 
+if TYPE_CHECKING:
+    from abi_cli.refinement.leaving import Elpd
+
 DRAWS = 250
 """Draws of each posterior, all from the same noise."""
 
@@ -38,6 +41,12 @@ FEWEST = 3
 
 LONGEST = 1_000
 """Most members of a set that are left out in turn."""
+
+LARGE = 0.5
+"""Shift in posterior sds from which on it is worth a warning, if it is unusual."""
+
+INFINITE = "draws of the posterior are not finite, or all the same"
+"""The reason why nobody can tell what a posterior is without a member."""
 
 
 @dataclass
@@ -74,9 +83,14 @@ class Leaving:
         left = without_each(layout, one, names)
         unlike = self._unlike(one, left)
         shifts = self._shifts(one, left)
+        for i in np.flatnonzero(np.isnan(shifts).any(axis=0)).tolist():
+            unlike.setdefault(i, INFINITE)
         shifts[:, list(unlike)] = np.nan
         elements = tuple(e for v in layout.of("parameter") for e in v.elements())
-        return Influence(elements, shifts, self._usual_of(one, size), unlike)
+        found = Influence(elements, shifts, np.zeros(0), unlike)
+        if found.by_member.max() <= LARGE:  # nothing would be said, whatever is usual
+            return found
+        return replace(found, usual=self._usual_of(one, size))
 
     def _unlike(self, one: Datasets, left: Datasets) -> dict[int, str]:
         """Members without which the rest is unlike simulated sets, and in what.
@@ -100,15 +114,21 @@ class Leaving:
         return found
 
     def _shifts(self, one: Datasets, left: Datasets) -> np.ndarray:
-        """Shifts of the means, `(element, member)`, in posterior sds."""
+        """Shifts of the means, `(element, member)`, in posterior sds.
+
+        NaN where a posterior is infinite, or a point.
+        """
         told = self.session.networks.told_of(one), self.session.networks.told_of(left)
         moments = list(self._moments(np.concatenate(told)))
         mean = np.stack([m for m, _ in moments])
-        sd = np.maximum(moments[0][1], 1e-300)
-        return np.asarray(((mean[1:] - mean[0]) / sd).T)
+        sd = moments[0][1]
+        return np.asarray(((mean[1:] - mean[0]) / np.where(sd > 0, sd, np.nan)).T)
 
     def _moments(self, told: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Mean and sd `(element,)` of each posterior, all from the same noise."""
+        """Mean and sd `(element,)` of each posterior, all from the same noise.
+
+        NaN where a draw is not finite, as draws of a network that has hardly learned may be.
+        """
         networks, layout = self.session.networks, self.session.run.layout
         shape = DRAWS, networks.inference_network.noise_dim
         z = np.repeat(noise(self.seed, 0, draw_block=0, shape=shape)[None], TOGETHER, axis=0)
@@ -119,6 +139,7 @@ class Leaving:
                 made = networks.adapter.inverse({"inference_variables": theta})
                 columns = [np.asarray(made[v.name], np.float64) for v in layout.of("parameter")]
                 flat = np.concatenate([c.reshape(DRAWS, -1) for c in columns], axis=1)
+                flat[~np.isfinite(flat)] = np.nan
                 yield flat.mean(axis=0), flat.std(axis=0)
 
     def _usual_of(self, one: Datasets, size: int) -> np.ndarray:
@@ -173,9 +194,6 @@ def member_place(loaded: Loaded, row: int, member: int, names: tuple[str, ...]) 
 NAMED = 5
 """Most members of a data set that are shown."""
 
-LARGE = 0.5
-"""Shift in posterior sds from which on it is worth a warning, if it is unusual."""
-
 
 @dataclass(frozen=True)
 class MemberInfluence:
@@ -213,20 +231,35 @@ class MemberInfluence:
         return cls(loaded.labels[row], found, lambda i: member_place(loaded, row, i, names), known)
 
     @property
+    def known_of_any(self) -> bool:
+        """True if the shift of any member is known."""
+        return bool(np.isfinite(self.found.shifts).any())
+
+    @property
     def rare(self) -> bool:
         """True if a member moves the posterior farther than any member of simulated sets does."""
         usual, own = self.found.usual, self.found.by_member.max()
         return bool(len(usual) and own > max(usual.max(), LARGE))
 
-    def rows(self) -> list[Moved]:
-        """The most influential members, and those that can't be left out."""
-        unlike = [Moved(self.places(i), None, why) for i, why in self.found.unlike.items()]
+    def rows(self, elpd: Elpd | None = None) -> list[Moved]:
+        """The most influential members, and those that can't be left out.
+
+        Arguments:
+            elpd: How well each is predicted by the others, where that is known.
+        """
+        unlike = [self._moved(i, None, why, elpd) for i, why in self.found.unlike.items()]
         moved = []
         for member in np.argsort(-self.found.by_member, kind="stable").tolist():
             if member not in self.found.unlike:
                 name, shift = self.found.most_moved(member)
-                moved.append(Moved(self.places(member), shift, self.known(name)))
+                moved.append(self._moved(member, shift, self.known(name), elpd))
         return [*unlike[:NAMED], *moved[:NAMED]]
+
+    def _moved(self, member: int, shift: float | None, what: str, elpd: Elpd | None) -> Moved:
+        place = self.places(member)
+        if elpd is None or len(elpd.each) != self.found.shifts.shape[1]:
+            return Moved(place, shift, what)
+        return Moved(place, shift, what, float(elpd.each[member]), float(elpd.khat[member]))
 
     def said(self) -> str:
         """A sentence on the most influential member."""
@@ -244,6 +277,15 @@ def statements(influences: Sequence[MemberInfluence]) -> Iterator[Statement]:
     """Statements on influential members."""
     if not influences:
         return
+    if unknown := [one.label for one in influences if not one.known_of_any]:
+        yield Statement(
+            Tone.OPEN,
+            "What single members do to a posterior is not known",
+            f"Of data set{'s' if len(unknown) > 1 else ''} {listing(unknown)} {INFINITE} when "
+            "members are left out.",
+            "Train longer.",
+        )
+    influences = [one for one in influences if one.known_of_any]
     unlike = [
         f"{one.places(i)} of data set {one.label} ({why})"
         for one in influences
@@ -265,9 +307,10 @@ def statements(influences: Sequence[MemberInfluence]) -> Iterator[Statement]:
             f"{text[0].upper()}{text[1:]}.",
             "Look at these members. A likelihood with heavier tails depends less on them.",
         )
-    if not unlike and not rare:
+    if influences and not unlike and not rare:
         yield Statement(
             Tone.GOOD,
             "No single member rules a posterior",
-            "Left out in turn, none moves it farther than members of simulated sets do.",
+            f"Left out in turn, none moves it by more than {LARGE:g} posterior sds, or than "
+            "members of simulated sets do.",
         )

@@ -33,7 +33,14 @@ from abi_cli.workflow.request import (
     tell_files,
 )
 from abi_cli.workflow.session import Session
-from abi_cli.workflow.shown import Shown, predictive, prior_of, rows_of, truths_of
+from abi_cli.workflow.shown import (
+    Shown,
+    predictive,
+    prior_of,
+    refuse_one_draw,
+    rows_of,
+    truths_of,
+)
 from abi_cli.workflow.simulating import Written
 
 KINDS = ("pairs", "marginals", "intervals", "predictive")
@@ -105,6 +112,8 @@ def plot(
     wish.refuse_unknown()
     _refuse_extension(target)
     of_run = source.is_dir()
+    if of_run:
+        refuse_one_draw(draws)
     _refuse_unfit(source, data, wish, run, of_run=of_run)
     if not of_run and on_unlike is not OnUnlike.WARN:
         raise UsageError("expected --guard with RUN DATA, which it looks at; got a file of draws")
@@ -135,6 +144,8 @@ def plot(
         one = Batches(iter([loaded]), whole=True)
         drawn = session.drawn(one, Drawing(draws, seed)).collect()
     shown = Shown.of(drawn, session.titles if session else labels_in(drawn.provenance), place=place)
+    if session is not None:
+        shown.refuse_other(session.run.layout, session.run.path, place=place)
     if wish.truth is not None:
         shown = replace(shown, truth=truths_of(wish.truth, drawn, rows))
     if wish.prior and session is not None and model is not None:

@@ -14,7 +14,7 @@ from abi_cli.data.entries import listing
 from abi_cli.errors import CheckFailed, UsageError
 from abi_cli.finite import refuse_not_finite
 from abi_cli.listener import Listener
-from abi_cli.model.evaluation import known_of
+from abi_cli.model.evaluation import At, known_of
 from abi_cli.run import Run
 from abi_cli.spec import Spec
 from abi_cli.variables import Datasets, DrawBlock, take
@@ -28,6 +28,7 @@ from abi_cli.workflow.request import Model, tell_files
 if TYPE_CHECKING:
     from abi_cli.approximator import Approximator
     from abi_cli.refinement.joint import Joint
+    from abi_cli.refinement.leaving import Elpd
     from abi_cli.refinement.proposal import Proposal
     from abi_cli.refinement.results import Certificate, Refined
 
@@ -143,6 +144,24 @@ class Refiner:
         """The values that a density takes of a data set, beside parameters."""
         inferred = {v.name for v in self.run.layout.of("parameter", "nuisance")}
         return known_of({n: v for n, v in datasets.items() if n not in inferred}, row)
+
+    def by_member(self, joint: Joint, loaded: Loaded, row: int, one: Refined) -> Elpd | None:
+        """The log densities of members given the others; None where a density gives a total.
+
+        Arguments:
+            one: Its refined posterior.
+
+        Errors:
+            UserFunctionError: The density raised, or is none.
+        """
+        from abi_cli.refinement.leaving import CANDIDATES, elpd
+
+        theta, weights = one.theta[:CANDIDATES], one.weights[:CANDIDATES]
+        known, at = self.known(loaded.datasets, row), At(row, label=loaded.labels[row])
+        values = joint.density.each(known, joint.parameters(theta), at)
+        if values.ndim < 2 or values.shape[1:] == (1,):
+            return None
+        return elpd(values.reshape(len(values), -1), weights / weights.sum())
 
     def log_density(
         self, networks: Approximator, one: Datasets, theta: np.ndarray, seed: int

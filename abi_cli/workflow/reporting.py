@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from abi_cli import placing
 from abi_cli.data import Draws, Loaded, Statistics, summarize
-from abi_cli.data.entries import listing
 from abi_cli.data.statistics import OF_DRAWS
 from abi_cli.diagnostics import Provenance
+from abi_cli.diagnostics.page import image
 from abi_cli.diagnostics.pictures import Picture
-from abi_cli.diagnostics.posterior_page import Page, Part, Statement, Tone, image, page_text
-from abi_cli.diagnostics.predictive import Check
-from abi_cli.listener import SILENT, Listener, Progress
-from abi_cli.run import DIAGNOSTICS
-from abi_cli.workflow.describing import METRICS, verdict_in
+from abi_cli.diagnostics.posterior_page import Page, Part, Statement, page_text
+from abi_cli.errors import UserFunctionError
+from abi_cli.listener import SILENT, Listener
 from abi_cli.workflow.drawing import USUAL_DRAWS, Drawing
 from abi_cli.workflow.guarded import SCORE, OnUnlike
 from abi_cli.workflow.leaving import Leaving, MemberInfluence, statements
 from abi_cli.workflow.opening import model_of, refuse_without_draws
 from abi_cli.workflow.plotting import MOST_IN_ONE, Replicating
+from abi_cli.workflow.predicting import Prediction
 from abi_cli.workflow.provenance import provenance
 from abi_cli.workflow.reading import Batches, Data
 from abi_cli.workflow.request import (
@@ -36,9 +34,11 @@ from abi_cli.workflow.request import (
     Target,
     tell_files,
 )
+from abi_cli.workflow.scoring import Scored, Scoring
 from abi_cli.workflow.session import Session
-from abi_cli.workflow.shown import Shown, predictive, prior_of, rows_of
+from abi_cli.workflow.shown import Shown, predictive, prior_of, refuse_one_draw, rows_of
 from abi_cli.workflow.simulating import Written
+from abi_cli.workflow.statements import Heard, calibration, fit, in_order, likeness
 
 IN_FULL = 20
 """Most data sets that are shown in full where none are named."""
@@ -46,41 +46,10 @@ IN_FULL = 20
 MOST_ROWS = 200
 """Most rows of the table of all data sets."""
 
-RARE = 0.01
-"""Two-sided p of a statistic that the model would hardly generate."""
-
 REFERENCES = (
     "Gelman, Meng & Stern 1996, Posterior predictive assessment of model fitness via realized "
     "discrepancies, Statistica Sinica 6",
 )
-
-
-@dataclass(frozen=True)
-class Heard(Listener):
-    """A listener that keeps the warnings which it passes on.
-
-    Arguments:
-        to: Who hears everything.
-        warnings: Text and hint of each, as they come.
-    """
-
-    to: Listener
-    warnings: list[tuple[str, str | None]] = field(default_factory=list)
-
-    def note(self, text: str) -> None:
-        """Pass the note on."""
-        self.to.note(text)
-
-    def warn(self, text: str, *, hint: str | None = None) -> None:
-        """Keep the warning and pass it on."""
-        self.warnings.append((text, hint))
-        self.to.warn(text, hint=hint)
-
-    @contextmanager
-    def task(self, title: str, total: int | None = None, unit: str = "") -> Iterator[Progress]:
-        """Pass the task on."""
-        with self.to.task(title, total, unit) as progress:
-            yield progress
 
 
 def report(
@@ -115,6 +84,7 @@ def report(
         RunError, DataError, UserFunctionError, OutputError: As they say.
     """
     begun = time.perf_counter()
+    refuse_one_draw(draws)
     heard = Heard(listener)
     session = Session.open(
         path, compute=compute, trust_code=trust_code, listener=heard, on_unlike=on_unlike
@@ -129,7 +99,7 @@ def report(
     replace(target, path=file).claim()
     seed = session.seed if seed is None else seed
     loaded = session.read_all(data)
-    likeness = _likeness(loaded, on_unlike, warned=bool(heard.warnings))
+    found = likeness(loaded, on_unlike, warned=bool(heard.warnings))
     rows = rows_of(loaded.labels, datasets, place=loaded.place(0))
     drawn = session.drawn(Batches(iter([loaded]), whole=True), Drawing(draws, seed)).collect()
     shown = Shown.of(drawn, session.titles, place=loaded.place(0))
@@ -138,54 +108,28 @@ def report(
     shown = shown.only(parameters)
     full = rows if datasets or len(rows) <= IN_FULL else oddest(shown, loaded, IN_FULL)
     replicas = None if model is None else Replicating(session, model, loaded, drawn, seed)
-    simulator = None if model is None else model.simulator
-    influences = _influences(Leaving(session, simulator, seed), loaded, full, shown, listener)
-    parts = _parts(session, shown, drawn, full, replicas, influences)
-    said = _statements(
-        session, parts, heard, [*likeness, *statements([*influences.values()])], model=model
+    leaving = Leaving(session, None if model is None else model.simulator, seed)
+    influences = _influences(leaving, loaded, full, shown, listener)
+    scored = Scored()
+    if model is not None:
+        scored = Scoring(session, model, draws, seed, heard).of(loaded, drawn, [*influences])
+    failed: list[tuple[str, UserFunctionError]] = []
+    predictions = {} if replicas is None else _predictions(replicas, full, failed)
+    parts = _parts(session, shown, drawn, full, predictions, influences, scored)
+    found += [*heard.statements(), *scored.statements(), *statements([*influences.values()])]
+    found += [*calibration(session), *fit(parts, replicated=model is not None, failed=failed)]
+    page = _page(
+        session, shown, drawn, parts, in_order(found), model=model, seed=seed, named=bool(datasets)
     )
-    page = _page(session, shown, drawn, parts, said, model=model, seed=seed, named=bool(datasets))
     with listener.task("drawing", len(_pictures(page)), "pictures") as progress:
         images = {}
         for picture in _pictures(page):
             images[id(picture)] = image(picture)
             progress.advance()
     placing.write_text(file, page_text(page, images))
-    what = f"a report of {len(loaded.labels):,} data sets"
+    number = len(loaded.labels)
+    what = f"a report of {number:,} data set{'s'[: number - 1]}"
     return Written(file, what, seed, time.perf_counter() - begun)
-
-
-def _likeness(loaded: Loaded, on: OnUnlike, *, warned: bool) -> list[Statement]:
-    """Statements of the guard, where it has not warned.
-
-    Arguments:
-        warned: Whether something was odd about the data sets.
-    """
-    p = loaded.scores.get(SCORE)
-    if p is None:
-        why = "This run has kept no simulations to hold data against."
-        off = on is OnUnlike.OFF
-        return [
-            Statement(
-                Tone.OPEN,
-                "The data were not held against the simulations",
-                "It was asked for: --guard off." if off else why,
-                None if off else "Trained again, it has.",
-            )
-        ]
-    if warned:
-        return []
-    least = int(np.argmin(p))
-    return [
-        Statement(
-            Tone.GOOD,
-            "The data are like the simulations",
-            f"Of {len(p):,} data sets, {loaded.labels[least]} is the least usual "
-            f"({_p(float(p[least]))}), which is no more than chance gives."
-            if len(p) > 1
-            else f"It is as usual as simulated ones are ({_p(float(p[0]))}).",
-        )
-    ]
 
 
 def oddest(shown: Shown, loaded: Loaded, most: int) -> list[int]:
@@ -203,30 +147,42 @@ def oddest(shown: Shown, loaded: Loaded, most: int) -> list[int]:
     return sorted(np.argsort(-far, kind="stable")[:most].tolist())
 
 
+def _predictions(
+    replicas: Replicating, rows: Sequence[int], failed: list[tuple[str, UserFunctionError]]
+) -> dict[int, Prediction]:
+    """Data that the posteriors generate; errors of simulations are kept in `failed`."""
+    found = {}
+    for row in rows:
+        try:
+            found[row] = replicas.of([row])
+        except UserFunctionError as error:
+            failed.append((replicas.loaded.labels[row], error))
+    return found
+
+
 def _parts(
     session: Session,
     shown: Shown,
     drawn: Draws,
     rows: Sequence[int],
-    replicas: Replicating | None,
+    predictions: Mapping[int, Prediction],
     influences: Mapping[int, MemberInfluence],
+    scored: Scored,
 ) -> list[Part]:
     """The data sets that are shown in full."""
-    prediction = None if replicas is None else replicas.of(rows)
-    checks: dict[str, list[Check]] = {}
-    for check in () if prediction is None else prediction.checks():
-        checks.setdefault(check.label, []).append(check)
     series, times = session.spec.series(), session.spec.times()
     parts = []
-    for place, row in enumerate(rows):
-        label = shown.labels[row]
-        pictures = [shown.pairs(row)]
-        if prediction is not None:
-            pictures.append(predictive(prediction, place, series=series, times=times))
+    for row in rows:
+        pictures, checks = [shown.pairs(row)], []
+        if (prediction := predictions.get(row)) is not None:
+            pictures.append(predictive(prediction, 0, series=series, times=times))
+            checks = prediction.checks()
         statistics = _statistics(drawn, shown, [row])
         own = [(shown.known(name), values) for _, name, values in statistics.rows()]
-        moved = influences[row].rows() if row in influences else ()
-        parts.append(Part(label, own, pictures, checks.get(label, ()), moved))
+        elpd = scored.each.get(row)
+        moved = influences[row].rows(elpd) if row in influences else ()
+        said = "" if elpd is None else elpd.said()
+        parts.append(Part(shown.labels[row], own, pictures, checks, moved, said))
     return parts
 
 
@@ -297,98 +253,19 @@ def _remark(number: int, full: int, *, named: bool) -> str:
 def _methods(source: Provenance, drawn: Draws, *, model: Model | None, seed: int) -> str:
     """A paragraph for a paper."""
     draws = next(iter(drawn.values.values())).shape[1]
+    number = len(drawn.labels)
+    whose, each = f"The posteriors of {number:,} data sets were", " each"
+    if number == 1:
+        whose, each = "The posterior of a data set was", ""
     replicated = (
         " Data were compared with data sets that the posterior of each generates."
         if model is not None
         else ""
     )
     return (
-        f"{source.methods} The posteriors of {len(drawn.labels):,} data sets were described by "
-        f"{draws:,} draws each (seed {seed}); intervals are central ones of 90 %.{replicated}"
+        f"{source.methods} {whose} described by "
+        f"{draws:,} draws{each} (seed {seed}); intervals are central ones of 90 %.{replicated}"
     ).strip()
-
-
-def _statements(
-    session: Session,
-    parts: Sequence[Part],
-    heard: Heard,
-    likeness: Sequence[Statement],
-    *,
-    model: Model | None,
-) -> list[Statement]:
-    """Statements for the page, warnings first: all that commands warn of is among them."""
-    found = [
-        Statement(Tone.WARNING, "Look at this first", _sentence(text), hint)
-        for text, hint in heard.warnings
-    ]
-    found += [*likeness, *_calibration(session), *_fit(parts, model=model)]
-    return sorted(found, key=lambda one: [*_ORDER].index(one.tone))
-
-
-_ORDER = (Tone.BAD, Tone.WARNING, Tone.OPEN, Tone.GOOD)
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
-
-
-def _calibration(session: Session) -> Iterable[Statement]:
-    """A statement on the result of `abi diagnose`."""
-    verdict = verdict_in(session.run.path / DIAGNOSTICS / METRICS)
-    if verdict is None:
-        yield Statement(
-            Tone.OPEN,
-            "Calibration is not known",
-            "Whether the posteriors of this run cover the truth as often as they say has not been "
-            "tested.",
-            f"abi diagnose {session.run.path}",
-        )
-        return
-    tone = {"pass": Tone.GOOD, "warn": Tone.WARNING, "fail": Tone.BAD}
-    yield Statement(
-        tone.get(verdict["outcome"], Tone.OPEN),
-        f"Calibration: {verdict['outcome']}",
-        verdict["sentence"],
-    )
-
-
-def _fit(parts: Sequence[Part], *, model: Model | None) -> Iterable[Statement]:
-    """A statement on whether the model would generate the data."""
-    if model is None:
-        yield Statement(
-            Tone.OPEN,
-            "The model was not held against the data",
-            "That takes replicated data, which only the run's own code can simulate.",
-        )
-        return
-    checks = [check for part in parts for check in part.checks]
-    rare = [one for one in checks if 2 * min(one.p, 1 - one.p) < RARE]
-    if not rare:
-        yield Statement(
-            Tone.GOOD,
-            "The model would generate such data",
-            f"None of {len(checks)} statistics of the data is beyond what replicated data show.",
-        )
-        return
-    told = listing([f"{one.name} of data set {one.label} ({_p(one.p)})" for one in rare])
-    are = "is" if len(rare) == 1 else "are"
-    yield Statement(
-        Tone.WARNING,
-        "The model would hardly generate such data",
-        f"{len(rare)} of {len(checks)} statistics {are} rare among replicated data, where "
-        f"{100 * RARE:g} % of them would be by chance: {told}.",
-        "A posterior says what the parameters are if the model is right. Look at the pictures of "
-        "these data sets, and at the model.",
-    )
-
-
-def _p(value: float) -> str:
-    nearest = min(value, 1 - value)
-    return (
-        f"p {value:.3f}"
-        if nearest >= 0.001
-        else f"p {'<' if value < 0.5 else '>'} " + ("0.001" if value < 0.5 else "0.999")
-    )
 
 
 def _pictures(page: Page) -> list[Picture]:

@@ -40,6 +40,21 @@ class Shown:
     truth: Mapping[str, np.ndarray] = field(default_factory=dict)
     prior: Mapping[str, np.ndarray] = field(default_factory=dict)
 
+    def refuse_other(self, layout: Layout, run: Path, *, place: str) -> None:
+        """Refuse draws of another model than a run's.
+
+        Errors:
+            DataError: A parameter of the run is not among them.
+        """
+        elements = [name for v in layout.of("parameter") for name in v.elements()]
+        if lacking := [name for name in elements if name not in self.draws]:
+            raise DataError(
+                f"expected draws of the parameters of {run}: {listing(elements)}; "
+                f"got {listing(self.draws)}, without {listing(lacking)}",
+                place=place,
+                hint="Leave --run out, or name the run that they are from.",
+            )
+
     @classmethod
     def of(cls, draws: Draws, titles: Mapping[str, str], *, place: str) -> Shown:
         """All scalars of draws.
@@ -146,29 +161,41 @@ class Shown:
         )
 
 
+def refuse_one_draw(draws: int) -> None:
+    """Refuse to show a posterior by one draw.
+
+    Errors:
+        UsageError: There would be one.
+    """
+    if draws < 2:
+        raise UsageError(f"expected 2 draws of each data set at least, with -n; got {draws}")
+
+
 def _all_of(
     values: Mapping[str, np.ndarray], names: Iterable[str], row: int | None = None
 ) -> np.ndarray | None:
-    """Values of scalars, `(element, …)`; None where one of them has none."""
-    if not all(name in values for name in names):
+    """Values of scalars, `(element, …)`, NaN of those without; None where none of them has any."""
+    own = {n: v if row is None else v[row] for n, v in values.items()}
+    known = [own[name] for name in names if name in own]
+    if not known or np.isnan(known).all():
         return None
-    return np.stack([values[n] if row is None else values[n][row] for n in names])
+    return np.stack([own.get(name, np.full_like(known[0], np.nan)) for name in names])
 
 
 def predictive(
     prediction: Prediction, row: int, *, series: frozenset[str], times: Mapping[str, str]
 ) -> Picture:
     """The data of a data set beside those that its posterior generates."""
-    from abi_cli.diagnostics import plots_posteriors
+    from abi_cli.diagnostics import plots_replicas
 
     label = prediction.labels[row]
     observed, replicated = prediction.of(row)
-    one = plots_posteriors.Replicas(label, observed, replicated, series, times)
+    one = plots_replicas.Replicas(label, observed, replicated, series, times)
     return Picture(
         "predictive",
         "Data and replicated data",
         f"{listing(replicated)} of data set {label} beside data that its posterior generates.",
-        lambda: plots_posteriors.predictive(one),
+        lambda: plots_replicas.predictive(one),
         lambda: iter(()),
     )
 

@@ -13,7 +13,6 @@ import numpy as np
 from abi_cli.data import Loaded
 from abi_cli.errors import RunError, UsageError, UserFunctionError
 from abi_cli.listener import SILENT, Listener
-from abi_cli.model.evaluation import At
 from abi_cli.model.making import Work
 from abi_cli.model.streams import Purpose
 from abi_cli.run import Run
@@ -160,8 +159,6 @@ def _weighed(
     session: Session, loaded: Loaded, *, draws: int, seed: int | None, by_member: bool
 ) -> Weighed:
     """The results of a model for data sets."""
-    from abi_cli.refinement.leaving import CANDIDATES, elpd
-
     refiner = session.refiner
     assert refiner is not None  # noqa: S101  # it was opened with one
     seed = session.seed if seed is None else seed
@@ -176,14 +173,10 @@ def _weighed(
             progress.advance()
             if not by_member:
                 continue
-            theta, weights = one.theta[:CANDIDATES], one.weights[:CANDIDATES]
-            at = At(row, label=loaded.labels[row])
-            known = refiner.known(loaded.datasets, row)
-            values = joint.density.each(known, joint.parameters(theta), at)
-            if values.ndim < 2 or values.shape[1:] == (1,):
+            if (found := refiner.by_member(joint, loaded, row, one)) is None:
                 by_member = False
                 continue
-            each.append(elpd(values.reshape(len(values), -1), weights / weights.sum()))
+            each.append(found)
     log_evidence, error = np.array(evidences).reshape(-1, 2).T
     return Weighed(session.run, log_evidence, error, by, each if len(each) == len(by) else ())
 
