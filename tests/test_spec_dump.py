@@ -93,6 +93,7 @@ training:
   validation: 0
   callbacks: []
   augment: null
+  online: null
   checkpoint_every: 5 min
 diagnostics:
   p: 0.03

@@ -51,6 +51,7 @@ class Purpose(IntEnum):
     GUARD = 10
     REFINE = 11
     AUGMENT = 12
+    AUGMENT_FRESH = 13
 
 
 @lru_cache(maxsize=64)

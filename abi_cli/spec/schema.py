@@ -172,6 +172,12 @@ class TrainingSection(Section):
         description="Function of a stored data set's variables and rng that gives some of them "
         "anew each time that it is learned from (train --data).",
     )
+    online: float | None = Field(
+        default=None,
+        ge=0.01,
+        le=0.99,
+        description="Share of fresh simulations among stored ones; --online is 0.5 (train --data).",
+    )
     checkpoint_every: Duration = Field(
         default="5 min",
         description="The state that --resume goes on from is saved this often, at the least.",

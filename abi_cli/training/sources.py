@@ -1,4 +1,7 @@
-"""Sources of training data: fresh simulations for every batch, or stored ones in passes."""
+"""Sources of training data: fresh simulations for every batch, or stored ones in passes.
+
+`mixing` has both at once.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from abi_cli.errors import UserFunctionError
 from abi_cli.guard.reference import MOST, wanted
 from abi_cli.model.augmenting import Augmentation
 from abi_cli.model.failures import NO_FAILURES, Failures
-from abi_cli.model.making import Work, surviving
+from abi_cli.model.making import Part, Work, surviving
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.streams import Purpose
 from abi_cli.model.workers import Pool
@@ -37,33 +40,46 @@ TASK_ROWS = 1_024
 TASK_SECONDS = 0.5
 TASKS_AHEAD = 8
 
+_LOOK = 64
+"""Rows of a task before it is known how long they take."""
+
 _REFERENCE_TASKS = 8
 """Parts at least that a reference is made in, by all workers."""
 
 
 @dataclass(frozen=True)
 class Simulated:
-    """A worker's task on a range of rows: simulate them, and adapt them if there is an adapter."""
+    """A worker's task on a range of rows: simulate them, and adapt them if there is an adapter.
+
+    Arguments:
+        augmented: Changes them before they are adapted, if anything does.
+    """
 
     simulator: Simulator
     seed: int
     purpose: Purpose
     adapter: Adapter | None = None
+    augmented: Augmentation | None = None
 
     def __call__(self, rows: tuple[int, int]) -> tuple[Datasets, Failures, float]:
         """The data sets of rows start … stop − 1, what failed, and the seconds that they took."""
         began = time.perf_counter()
         part = self.work(rows)
-        return self.adapted(part.rows), part.failures, time.perf_counter() - began
+        return self.adapted(part), part.failures, time.perf_counter() - began
 
     @property
     def work(self) -> Work:
         """The stream that is simulated."""
         return Work(self.simulator, self.seed, self.purpose)
 
-    def adapted(self, datasets: Datasets) -> Datasets:
+    def adapted(self, part: Part) -> Datasets:
         """Simulated data sets as they are given out."""
-        return datasets if self.adapter is None else single(self.adapter.forward(datasets))
+        if self.adapter is None:
+            return part.rows
+        datasets = part.rows
+        if self.augmented is not None:
+            datasets = self.augmented(datasets, np.arange(part.start, part.stop))
+        return single(self.adapter.forward(datasets))
 
     def by(
         self, pool: Pool, ranges: Iterator[tuple[int, int]], *, ahead: int
@@ -74,7 +90,7 @@ class Simulated:
             rows: tuple[int, int], error: UserFunctionError
         ) -> tuple[Datasets, Failures, float]:
             part = self.work.in_spite_of_deaths(pool, rows, error)
-            return self.adapted(part.rows), part.failures, part.seconds
+            return self.adapted(part), part.failures, part.seconds
 
         return surviving(pool, self, ranges, ahead=ahead, again=again)
 
@@ -93,16 +109,20 @@ class Source(Protocol):
     """A source of training data.
 
     Attributes:
-        seconds: That simulating has taken so far, over all workers.
         num_batches: Batches of an epoch.
         stored: How many simulations there are; None where they are drawn afresh.
-        failures: Of simulations so far.
     """
 
-    seconds: float
     num_batches: int
     stored: int | None
-    failures: Failures
+
+    @property
+    def seconds(self) -> float:
+        """That simulating has taken so far, over all workers."""
+
+    @property
+    def failures(self) -> Failures:
+        """Of simulations so far."""
 
     def pilot(self) -> Datasets:
         """Data sets from which scales are learned."""
@@ -138,12 +158,23 @@ class Source(Protocol):
 
 
 class Fresh:
-    """Fresh simulations for every batch: nothing is learned twice."""
+    """Fresh simulations for every batch: nothing is learned twice.
+
+    Arguments:
+        augmented: Changes them, where they are mixed with stored ones that are changed.
+    """
 
     def __init__(
-        self, simulator: Simulator, workers: Pool, training: TrainingSection, *, seed: int
+        self,
+        simulator: Simulator,
+        workers: Pool,
+        training: TrainingSection,
+        *,
+        seed: int,
+        augmented: Augmentation | None = None,
     ):
         self._simulator, self._workers, self._seed = simulator, workers, seed
+        self._augmented = augmented
         self._validation = training.validation
         self._task_rows = TASK_ROWS
         self._total = training.epochs * training.num_batches * training.batch_size
@@ -155,16 +186,20 @@ class Fresh:
     def pilot(self) -> Datasets:
         """The first rows of the pilot's stream, fewer for a slow simulator."""
         least = PILOT_ROWS[-1]
-        parts = list(self._simulate(Purpose.PILOT, self._ranges(0, least, 64)))
-        # Not by the clock here, which would count the start of the processes.
-        row_seconds = self.seconds / least / max(self._workers.jobs, 1)
+        first, row_seconds = self.look(least)
         large = self._total >= MOST_OF_TRAINING * PILOT_ROWS[0]
         numbers = PILOT_ROWS if large else PILOT_ROWS[1:]
         wanted = next((rows for rows in numbers if rows * row_seconds <= PILOT_SECONDS), least)
+        ranges = self._ranges(count(first), wanted, self._task_rows)
+        return concatenate([first, *self._simulate(Purpose.PILOT, ranges)])
+
+    def look(self, rows: int) -> tuple[Datasets, float]:
+        """The first rows of the pilot's stream, and the seconds a row by which tasks are cut."""
+        looked = concatenate(self._simulate(Purpose.PILOT, self._ranges(0, rows, _LOOK)))
+        # Not by the clock here, which would count the start of the processes.
+        row_seconds = self.seconds / rows / max(self._workers.jobs, 1)
         self._task_rows = int(min(TASK_ROWS, max(1.0, TASK_SECONDS / row_seconds)))
-        start = count(concatenate(parts))
-        parts += self._simulate(Purpose.PILOT, self._ranges(start, wanted, self._task_rows))
-        return concatenate(parts)
+        return looked, row_seconds
 
     def parts(self, adapter: Adapter, *, start: int = 0) -> Iterator[Datasets]:
         """Rows of the training stream."""
@@ -177,7 +212,7 @@ class Fresh:
         units = np.unique(index // unit)
         runs = np.split(units, np.flatnonzero(np.diff(units) > 1) + 1)
         ranges = ((int(run[0]) * unit, (int(run[-1]) + 1) * unit) for run in runs)
-        task = Simulated(self._simulator, self._seed, Purpose.TRAIN, adapter)
+        task = Simulated(self._simulator, self._seed, Purpose.TRAIN, adapter, self._augmented)
         results = task.by(self._workers, ranges, ahead=TASKS_AHEAD)
         simulated = concatenate(datasets for datasets, _, _ in results)
         place = np.searchsorted(units, index // unit) * unit + index % unit
@@ -224,7 +259,7 @@ class Fresh:
         ranges: Iterator[tuple[int, int]],
         adapter: Adapter | None = None,
     ) -> Iterator[Datasets]:
-        task = Simulated(self._simulator, self._seed, purpose, adapter)
+        task = Simulated(self._simulator, self._seed, purpose, adapter, self._augmented)
         for datasets, failures, seconds in task.by(self._workers, ranges, ahead=TASKS_AHEAD):
             self.seconds += seconds
             self.failures += failures
