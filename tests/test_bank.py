@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import h5py
@@ -17,11 +14,11 @@ import pytest
 
 from abi_cli.bank import Bank, Share, without
 from abi_cli.bank.bank import is_bank
-from abi_cli.bank.shards import span_of
+from abi_cli.bank.shards import name_of, read_shard, span_of, write_shard
 from abi_cli.errors import DataError
-from abi_cli.variables import Ragged, concatenate, take
+from abi_cli.variables import Ragged, array_of, concatenate, take
 from abi_cli.whole import whole_number
-from tests.cli import ROOT, abi, words
+from tests.cli import abi, words
 from tests.model_tasks import assert_equal
 
 MODEL = """
@@ -45,21 +42,6 @@ model:
   prior: model.py:prior
   likelihood: model.py:likelihood
 observables: {x: {kind: set}}
-"""
-FILL = """
-import sys
-from pathlib import Path
-sys.path.insert(0, {root!r})
-from abi_cli import workflow
-from abi_cli.workflow import banking
-
-banking.SHARD_SECONDS = 0.05
-banking.fill_bank(
-    Path("spec.yaml"),
-    banking.Order(300),
-    workflow.Target(Path({path!r})),
-    compute=workflow.Compute(jobs=2),
-)
 """
 
 
@@ -233,7 +215,7 @@ def test_rows_that_are_in_two_shards_are_read_once():
     simulate("-n", 60, "-o", "bank/")
     bank, whole = Bank.open(Path("bank")), rows("bank")
     for start, stop in ((10, 30), (20, 60), (0, 15)):
-        bank.add(start, take(whole, slice(start, stop)))
+        bank.add(start, [take(whole, slice(start, stop))])
     (piece,) = bank.pieces
     piece.file.unlink()
     assert Bank.open(Path("bank")).spans == [(0, 15), (15, 30), (30, 60)]
@@ -310,43 +292,6 @@ def test_folders_of_others_are_left_alone():
     assert abi("bank", "ls", "mine").exit_code == 4
 
 
-def killed_and_gone_on_with(folder, moments):
-    """A bank whose main process was killed at each of some moments."""
-    (folder / "model.py").write_text(MODEL.replace("PAUSE", "0.005"))
-    script = folder / "fill.py"
-    script.write_text(FILL.format(root=str(ROOT), path="killed"))
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
-    for moment in moments:
-        process = subprocess.Popen([sys.executable, script], cwd=folder, env=environment)
-        begun = time.monotonic()
-        while process.poll() is None and not (folder / "killed" / "shards").is_dir():
-            if time.monotonic() - begun > 60:
-                break
-            time.sleep(0.01)
-        try:
-            process.wait(moment)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-    subprocess.run([sys.executable, script], cwd=folder, env=environment, check=True)
-    return folder / "killed"
-
-
-def one_by_one():
-    from abi_cli.model.making import Work
-    from abi_cli.model.streams import Purpose
-    from abi_cli.workflow.request import read_model
-
-    work = Work(read_model(Path("spec.yaml")).need_simulator(), 1, Purpose.SIMULATE)
-    return concatenate(work((row, row + 1)).rows for row in range(300))
-
-
-def test_killed_at_any_moment_it_goes_on():
-    path = killed_and_gone_on_with(Path.cwd(), [0.05, 0.4])
-    assert len(Bank.open(path).pieces) > 3
-    assert_equal(rows(path), one_by_one())
-
-
 def test_interrupted_it_keeps_what_is_there_and_says_so():
     Path("model.py").write_text(MODEL.replace("PAUSE", "0.01"))
     process = subprocess.Popen(
@@ -362,42 +307,6 @@ def test_interrupted_it_keeps_what_is_there_and_says_so():
     assert Bank.open(Path("bank")).rows > 10
 
 
-@pytest.mark.soak
-def test_killed_at_twenty_moments_it_goes_on():
-    path = killed_and_gone_on_with(Path.cwd(), np.random.default_rng(1).uniform(0, 0.3, 20))
-    assert_equal(rows(path), one_by_one())
-
-
-@pytest.mark.soak
-def test_workers_are_killed_at_twenty_moments():
-    """As long as the work lasts; the main process goes on, and so does its next run."""
-    Path("model.py").write_text(MODEL.replace("PAUSE", "0.05"))
-    Path("fill.py").write_text(FILL.format(root=str(ROOT), path="killed"))
-    rng, kills = np.random.default_rng(2), 0
-    process = subprocess.Popen([sys.executable, "fill.py"])
-    while process.poll() is None and kills < 20:
-        time.sleep(rng.uniform(0.2, 1.0))
-        for child in rng.permutation(workers_of(process.pid))[:1].tolist():
-            os.kill(child, signal.SIGKILL)
-            kills += 1
-    process.wait()
-    assert kills > 3
-    subprocess.run([sys.executable, "fill.py"], check=True)
-    assert_equal(rows(Path("killed")), one_by_one())
-
-
-def workers_of(process):
-    """Processes that simulate for a process."""
-    try:
-        tasks = Path(f"/proc/{process}/task").glob("*/children")
-        children = [child for task in tasks for child in task.read_text().split()]
-        return [
-            int(c) for c in children if b"spawn_main" in Path(f"/proc/{c}/cmdline").read_bytes()
-        ]
-    except FileNotFoundError:  # it has ended
-        return []
-
-
 def test_ragged_rows_of_a_shard_are_those_that_are_asked_for():
     simulate("-n", 50, "-o", "bank/")
     bank = Bank.open(Path("bank"))
@@ -407,3 +316,65 @@ def test_ragged_rows_of_a_shard_are_those_that_are_asked_for():
     np.testing.assert_array_equal(part["x"].row_size, whole["x"].row_size[7:23])
     start, stop = np.cumsum(whole["x"].row_size)[[6, 22]]
     np.testing.assert_array_equal(part["x"].values, whole["x"].values[start:stop])
+
+
+@pytest.mark.parametrize("sizes", [[1], [7, 1, 40_000], [33_000, 33_000], [5] * 40])
+def test_a_shard_holds_what_comes_in_parts_and_finds_damage_anywhere(tmp_path, sizes):
+    """Chunks, which are summed, end elsewhere than parts do."""
+    rng = np.random.default_rng(1)
+    parts = [
+        {
+            "n": rng.integers(2**40, size=rows),
+            "mu": rng.normal(size=(rows, 3)),
+            "x": Ragged(rng.normal(size=rows * 2), np.full(rows, 2)),
+            "empty": np.zeros((rows, 0)),
+        }
+        for rows in sizes
+    ]
+    folder = tmp_path / "shards"
+    folder.mkdir()
+    write_shard(folder, 0, parts)
+    (file,), rows, whole = folder.iterdir(), sum(sizes), concatenate(parts)
+    assert_equal(read_shard(file, (0, rows), (0, rows)), whole)
+    for first in {0, rows // 3, max(0, rows - 11_000)}:
+        some = read_shard(file, (0, rows), (first, rows))
+        assert_equal(some, take(whole, slice(first, rows)))
+    content = file.read_bytes()
+    for name in ("n", "mu", "x"):
+        for number in {0, len(array_of(whole[name])) - 1}:
+            place = content.index(array_of(whole[name])[number : number + 3].tobytes())
+            spoilt = bytearray(content)
+            spoilt[place] ^= 1
+            file.write_bytes(spoilt)
+            with pytest.raises(DataError, match="is not as it was written"):
+                read_shard(file, (0, rows), (0, rows))
+
+
+def test_shards_of_before_are_read(tmp_path):
+    """They have sums of HDF5's own."""
+    mu = np.random.default_rng(1).normal(size=(50, 3))
+    file = tmp_path / name_of((0, 50))
+    with h5py.File(file, "w") as root:
+        root.create_dataset("rows/mu", data=mu, chunks=(9, 3), fletcher32=True)
+    assert_equal(read_shard(file, (0, 50), (10, 30)), {"mu": mu[10:30]})
+    content = bytearray(file.read_bytes())
+    content[content.index(mu[12].tobytes())] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(DataError, match="damaged"):
+        read_shard(file, (0, 50), (10, 30))
+
+
+def test_a_shape_that_varies_from_part_to_part_is_refused():
+    Path("model.py").write_text(
+        MODEL.replace("PAUSE", "0")
+        .replace("sigma, N, rng", "sigma, N, batch_size, rng")
+        .replace("mu[0], sigma, size=N", "size=(batch_size, N)")
+        .replace("integers(1, 6)", "integers(1, 9_999)")
+    )
+    plain = SPEC.replace("observables: {x: {kind: set}}", "")
+    Path("spec.yaml").write_text(plain)
+    for target in ("bank/", "file.npz"):
+        refused = abi("simulate", "spec.yaml", "-n", 64, "-o", target, "-j", 0)
+        assert refused.exit_code == 5, refused.stderr
+        assert "in row 0 and (" in refused.stderr
+        assert "observables: {x: {kind: set}}" in refused.stderr
