@@ -6,6 +6,8 @@ import json
 import random
 import signal
 import subprocess
+import tracemalloc
+from itertools import islice
 from pathlib import Path
 
 import h5py
@@ -16,7 +18,7 @@ from abi_cli.bank import Bank, Share, without
 from abi_cli.bank.bank import is_bank
 from abi_cli.bank.shards import name_of, read_shard, span_of, write_shard
 from abi_cli.errors import DataError
-from abi_cli.variables import Ragged, array_of, concatenate, take
+from abi_cli.variables import Layout, Ragged, array_of, concatenate, take
 from abi_cli.whole import whole_number
 from tests.cli import abi, words
 from tests.model_tasks import assert_equal
@@ -98,7 +100,7 @@ def test_a_file_is_written_as_it_comes():
     work = Work(simulator, 1, Purpose.SIMULATE)
     whole = work((0, 100)).rows
     layout = simulator.layout(whole)
-    for suffix in ("npz", "csv", "jsonl"):
+    for suffix in ("npz", "csv", "jsonl", "nc"):
         asked = []
 
         def parts(asked=asked):
@@ -110,6 +112,30 @@ def test_a_file_is_written_as_it_comes():
         write_parts(Path(f"whole.{suffix}"), [whole], layout)
         assert asked == [0, 30, 60, 90]
         assert Path(f"parts.{suffix}").read_bytes() == Path(f"whole.{suffix}").read_bytes()
+
+
+@pytest.mark.parametrize("suffix", ["npz", "nc"])
+def test_a_file_larger_than_memory_can_be_written(suffix):
+    """Of 32 MB that come in 64 parts, memory holds little more than one."""
+    from abi_cli.data import write_parts
+
+    sizes = np.full(500, 60)
+
+    def parts():
+        for number in range(64):
+            values = np.full((500, 64), float(number))
+            yield {"mu": values, "x": Ragged(np.full(30_000, 1.0), sizes)}
+
+    layout = Layout.of_values(next(parts()), {"mu": "parameter", "x": "observable"}, missing=())
+    write_parts(Path(f"warm.{suffix}"), islice(parts(), 1), layout)
+    tracemalloc.start()
+    try:
+        assert write_parts(Path(f"file.{suffix}"), parts(), layout) == 32_000
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert Path(f"file.{suffix}").stat().st_size > 3e7
+    assert most < 1.2e7
 
 
 def test_a_bank_is_extended_by_what_is_missing(monkeypatch):

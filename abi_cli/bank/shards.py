@@ -103,7 +103,7 @@ def _write(root: h5py.File, path: str, parts: Sequence[np.ndarray]) -> None:
     dataset = root.create_dataset(path, shape=shape, dtype=dtype, chunks=(rows, *event))
     sums = []
     for start, chunk in enumerate(_in_chunks(parts, rows, dtype)):
-        sums.append(crc32(chunk))
+        sums.append(crc32(chunk.data))
         lacking = np.zeros((rows - len(chunk), *event), dtype)
         whole = np.concatenate([chunk, lacking]) if len(lacking) else chunk
         dataset.id.write_direct_chunk((start * rows, *(0 for _ in event)), whole)
@@ -206,7 +206,7 @@ def _checked(dataset: Any, first: int, last: int) -> np.ndarray:
     begin = first // rows * rows
     read = np.asarray(dataset[begin : -(-last // rows) * rows])
     for number, start in enumerate(range(0, len(read), rows), begin // rows):
-        if crc32(read[start : start + rows]) != sums[number]:
+        if crc32(read[start : start + rows].data) != sums[number]:
             raise ValueError(f"chunk {number} of {dataset.name} is not as it was written")
     return read[first - begin : last - begin]
 
