@@ -404,3 +404,46 @@ def test_a_shape_that_varies_from_part_to_part_is_refused():
         assert refused.exit_code == 5, refused.stderr
         assert "in row 0 and (" in refused.stderr
         assert "observables: {x: {kind: set}}" in refused.stderr
+
+
+def test_show_shows_a_bank_and_others_say_what_it_is():
+    simulate("-n", 10, "-o", "bank/")
+    shown = abi("show", "bank")
+    assert shown.exit_code == 0
+    assert shown.stdout == abi("bank", "ls", "bank").stdout
+    assert "10 of 10 data sets in 1 shard," in shown.stdout
+    assert json.loads(abi("show", "bank", "--json").stdout)["banks"][0]["rows"] == 10
+    refused = abi("sample", "bank", "data.csv")
+    assert refused.exit_code == 6
+    assert "It is a bank of simulations: abi bank ls bank" in refused.stderr
+
+
+def test_code_of_other_specs_beside_it_is_no_part_of_a_bank():
+    """In a session of Python, where both were read; what its own code imports is."""
+    model = MODEL.replace("PAUSE", "0")
+    late = model.replace("import time\n", "import time\nimport helpers\n").replace(
+        "    time.sleep", "    from part import inner\n    time.sleep"
+    )
+    Path("model.py").write_text(late)
+    Path("helpers.py").write_text("import shared\n")
+    Path("part").mkdir()
+    Path("part/__init__.py").touch()
+    Path("part/inner.py").write_text("from . import deeper\n")
+    Path("part/deeper.py").touch()
+    Path("shared.py").touch()
+    Path("alone.py").touch()
+    Path("other.py").write_text("import alone, shared\n" + model)
+    Path("other.yaml").write_text(SPEC.replace("model.py", "other.py"))
+    assert abi("simulate", "other.yaml", "-n", 10, "-o", "other/", "-j", 0).exit_code == 0
+    simulate("-n", 10, "-o", "bank/")
+    own = {"model.py", "helpers.py", "shared.py", *(f"part/{n}.py" for n in PART)}
+    assert set(Bank.open(Path("bank")).record.hashes) == {
+        "model.yaml",
+        *(f"code/{name}" for name in own),
+    }
+    others = {"code/other.py", "code/alone.py", "code/shared.py", "model.yaml"}
+    assert set(Bank.open(Path("other")).record.hashes) == others
+    assert abi("simulate", "other.yaml", "-n", 20, "-o", "other/", "-j", 0).exit_code == 0
+
+
+PART = ("__init__", "inner", "deeper")

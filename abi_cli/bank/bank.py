@@ -112,7 +112,7 @@ class Bank:
                 done = stop
         return tuple(pieces)
 
-    @property
+    @cached_property
     def spans(self) -> list[Span]:
         """The rows that are there, ascending."""
         return [piece.rows for piece in self.pieces]
