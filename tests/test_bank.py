@@ -16,9 +16,9 @@ import pytest
 
 from abi_cli.bank import Bank, Share, without
 from abi_cli.bank.bank import is_bank
-from abi_cli.bank.shards import name_of, read_shard, span_of, write_shard
+from abi_cli.bank.shards import span_of
 from abi_cli.errors import DataError
-from abi_cli.variables import Layout, Ragged, array_of, concatenate, take
+from abi_cli.variables import Layout, Ragged, take
 from abi_cli.whole import whole_number
 from tests.cli import abi, words
 from tests.model_tasks import assert_equal
@@ -344,52 +344,6 @@ def test_ragged_rows_of_a_shard_are_those_that_are_asked_for():
     np.testing.assert_array_equal(part["x"].values, whole["x"].values[start:stop])
 
 
-@pytest.mark.parametrize("sizes", [[1], [7, 1, 40_000], [33_000, 33_000], [5] * 40])
-def test_a_shard_holds_what_comes_in_parts_and_finds_damage_anywhere(tmp_path, sizes):
-    """Chunks, which are summed, end elsewhere than parts do."""
-    rng = np.random.default_rng(1)
-    parts = [
-        {
-            "n": rng.integers(2**40, size=rows),
-            "mu": rng.normal(size=(rows, 3)),
-            "x": Ragged(rng.normal(size=rows * 2), np.full(rows, 2)),
-            "empty": np.zeros((rows, 0)),
-        }
-        for rows in sizes
-    ]
-    folder = tmp_path / "shards"
-    folder.mkdir()
-    write_shard(folder, 0, parts)
-    (file,), rows, whole = folder.iterdir(), sum(sizes), concatenate(parts)
-    assert_equal(read_shard(file, (0, rows), (0, rows)), whole)
-    for first in {0, rows // 3, max(0, rows - 11_000)}:
-        some = read_shard(file, (0, rows), (first, rows))
-        assert_equal(some, take(whole, slice(first, rows)))
-    content = file.read_bytes()
-    for name in ("n", "mu", "x"):
-        for number in {0, len(array_of(whole[name])) - 1}:
-            place = content.index(array_of(whole[name])[number : number + 3].tobytes())
-            spoilt = bytearray(content)
-            spoilt[place] ^= 1
-            file.write_bytes(spoilt)
-            with pytest.raises(DataError, match="is not as it was written"):
-                read_shard(file, (0, rows), (0, rows))
-
-
-def test_shards_of_before_are_read(tmp_path):
-    """They have sums of HDF5's own."""
-    mu = np.random.default_rng(1).normal(size=(50, 3))
-    file = tmp_path / name_of((0, 50))
-    with h5py.File(file, "w") as root:
-        root.create_dataset("rows/mu", data=mu, chunks=(9, 3), fletcher32=True)
-    assert_equal(read_shard(file, (0, 50), (10, 30)), {"mu": mu[10:30]})
-    content = bytearray(file.read_bytes())
-    content[content.index(mu[12].tobytes())] ^= 1
-    file.write_bytes(content)
-    with pytest.raises(DataError, match="damaged"):
-        read_shard(file, (0, 50), (10, 30))
-
-
 def test_a_shape_that_varies_from_part_to_part_is_refused():
     Path("model.py").write_text(
         MODEL.replace("PAUSE", "0")
@@ -436,7 +390,8 @@ def test_code_of_other_specs_beside_it_is_no_part_of_a_bank():
     Path("other.yaml").write_text(SPEC.replace("model.py", "other.py"))
     assert abi("simulate", "other.yaml", "-n", 10, "-o", "other/", "-j", 0).exit_code == 0
     simulate("-n", 10, "-o", "bank/")
-    own = {"model.py", "helpers.py", "shared.py", *(f"part/{n}.py" for n in PART)}
+    parts = (f"part/{name}.py" for name in ("__init__", "inner", "deeper"))
+    own = {"model.py", "helpers.py", "shared.py", *parts}
     assert set(Bank.open(Path("bank")).record.hashes) == {
         "model.yaml",
         *(f"code/{name}" for name in own),
@@ -444,6 +399,3 @@ def test_code_of_other_specs_beside_it_is_no_part_of_a_bank():
     others = {"code/other.py", "code/alone.py", "code/shared.py", "model.yaml"}
     assert set(Bank.open(Path("other")).record.hashes) == others
     assert abi("simulate", "other.yaml", "-n", 20, "-o", "other/", "-j", 0).exit_code == 0
-
-
-PART = ("__init__", "inner", "deeper")

@@ -30,7 +30,7 @@ from abi_cli.model.failures import NO_FAILURES
 from abi_cli.spec import TrainingSection
 from abi_cli.training.fitting import divided
 from abi_cli.training.sources import PILOT_ROWS, TASK_ROWS, single
-from abi_cli.variables import Datasets, concatenate, count, take
+from abi_cli.variables import Datasets, concatenate, take
 
 MOST_HELD_OUT = 10_000
 """Rows that validate, at most."""
@@ -85,6 +85,21 @@ class BankRows:
         return Banked(self, training, seed=seed, augmented=augmented)
 
 
+@dataclass(frozen=True)
+class _Held:
+    """Rows in memory.
+
+    Arguments:
+        datasets: Them, with others, in blocks as the bank has them.
+        where: Place in these of each row in the order of the training, `(row,)`.
+        places: In the training, `(row,)`.
+    """
+
+    datasets: Datasets
+    where: np.ndarray
+    places: np.ndarray
+
+
 class Banked:
     """Rows of a bank: an epoch is one pass over them; see the module."""
 
@@ -120,7 +135,7 @@ class Banked:
         number, first = divmod(start, self._learned)
         with ThreadPoolExecutor(1, thread_name_prefix="bank") as reader:
             pools = ((p, pool) for p in counting(number) for pool in range(self._pools))
-            waiting: Future[Datasets] | None = None
+            waiting: Future[_Held] | None = None
             skipped = 0
             for at in pools:
                 size = self._sizes(at[0])[at[1]]
@@ -129,7 +144,7 @@ class Banked:
                     continue
                 coming = reader.submit(self._pool, adapter, at)
                 if waiting is not None:
-                    yield from _in_tasks(waiting.result(), skipped)
+                    yield from self._in_tasks(adapter, waiting.result(), skipped)
                 waiting, skipped, first = coming, first, 0
 
     def _shares(self, number: int) -> list[np.ndarray]:
@@ -152,33 +167,41 @@ class Banked:
         rows = rows[rows < self._learned]
         return np.random.default_rng([self._seed, number + 1, pool]).permutation(rows)
 
-    def _pool(self, adapter: Adapter, at: tuple[int, int]) -> Datasets:
+    def _pool(self, adapter: Adapter, at: tuple[int, int]) -> _Held:
         number, pool = at
         order = self._ordered(*at)
         begin = number * self._learned + sum(self._sizes(number)[:pool])
-        places = begin + np.arange(len(order))
-        return self._at(adapter, order, places)
+        return self._held(adapter, order, begin + np.arange(len(order)))
 
-    def _at(self, adapter: Adapter, rows: np.ndarray, places: np.ndarray) -> Datasets:
-        """Some of those to learn from, adapted, in an order.
+    def _held(self, adapter: Adapter, rows: np.ndarray, places: np.ndarray) -> _Held:
+        """Some of those to learn from, read with the blocks that they lie in.
+
+        They are adapted unless they are augmented each time.
 
         Arguments:
             places: In the training, `(row,)`.
         """
-        if self._augmented is not None:
-            return single(adapter.forward(self._augmented(self._chosen(None, rows), places)))
-        return self._chosen(adapter, rows)
-
-    def _chosen(self, adapter: Adapter | None, rows: np.ndarray) -> Datasets:
-        """Some of those to learn from, adapted if there is an adapter, in an order."""
+        early = None if self._augmented is not None else adapter
         if self._pools == 1:
             if self._whole is None:
-                self._whole = self._read(adapter, np.arange(self._blocks))
-            return take(self._whole, rows)
+                self._whole = self._read(early, np.arange(self._blocks))
+            return _Held(self._whole, rows, places)
         block, place = np.divmod(rows, self._block)
         blocks = np.unique(block)
-        read = self._read(adapter, blocks)
-        return take(read, np.searchsorted(blocks, block) * self._block + place)
+        where = np.searchsorted(blocks, block) * self._block + place
+        return _Held(self._read(early, blocks), where, places)
+
+    def _given(self, adapter: Adapter, held: _Held, some: slice) -> Datasets:
+        """Some of the rows that are held, in their order, adapted."""
+        chosen = take(held.datasets, held.where[some])
+        if self._augmented is None:
+            return chosen
+        return single(adapter.forward(self._augmented(chosen, held.places[some])))
+
+    def _in_tasks(self, adapter: Adapter, held: _Held, start: int) -> Iterator[Datasets]:
+        """Rows are put in their order as they are asked for: a whole pool at once takes long."""
+        for begin in range(start, len(held.where), TASK_ROWS):
+            yield self._given(adapter, held, slice(begin, begin + TASK_ROWS))
 
     def _read(self, adapter: Adapter | None, blocks: np.ndarray) -> Datasets:
         """Blocks, one after the other; only the last of all is short."""
@@ -200,7 +223,8 @@ class Banked:
                 if here.any():
                     found[here] = self._ordered(one, pool)[place[here] - begin]
                 begin += size
-        return self._at(adapter, found, index)
+        held = self._held(adapter, found, index)
+        return self._given(adapter, held, slice(None))
 
     def facts(self) -> dict[str, Any]:
         """Nothing: all follows from the simulations and the seed."""
@@ -224,8 +248,3 @@ class Banked:
         """Those held out, as many as are kept of fresh ones."""
         for start in range(0, min(self._held_out, MOST), TASK_ROWS):
             yield self._rows.read(start, min(start + TASK_ROWS, self._held_out, MOST))
-
-
-def _in_tasks(pool: Datasets, start: int) -> Iterator[Datasets]:
-    for begin in range(start, count(pool), TASK_ROWS):
-        yield take(pool, slice(begin, begin + TASK_ROWS))
