@@ -25,7 +25,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from abi_cli import backend, registry
+from abi_cli import backend, registry, sampler
 from abi_cli.adapter.adapter import (
     INFERENCE_CONDITIONS,
     INFERENCE_VARIABLES,
@@ -36,11 +36,10 @@ from abi_cli.adapter.adapter import (
 )
 from abi_cli.adapter.batches import NOISE, bare, in_buckets, network_inputs, summary_inputs
 from abi_cli.adapter.targets import moved
-from abi_cli.backend.rows import ROWS, by_row, round_up
+from abi_cli.backend.rows import by_row, round_up
 from abi_cli.errors import UsageError
 from abi_cli.finite import refuse_not_finite
 from abi_cli.listener import SILENT, Listener
-from abi_cli.model.streams import noise_of_datasets
 from abi_cli.networks.network import InferenceNetwork, SummaryNetwork, entries, shape_of
 from abi_cli.nn.build import inference_layer, summary_layer
 from abi_cli.nn.standardization import ConditionalStandardization
@@ -61,7 +60,7 @@ class Approximator(keras.Model):
     """Networks with the adapter and layout that give their inputs and outputs a meaning.
 
     Arguments:
-        adapter: Fitted.
+        adapter: The fitted adapter.
         layout: The model's variables, as seen in the pilot.
         summary: Config of the summary network; None where there is nothing to summarize.
         reader: Config of the network that reads statistics; None where the adapter makes none.
@@ -70,7 +69,8 @@ class Approximator(keras.Model):
             summarized (`summary_variables`, or what is in that group), where present; of what has a
             fixed shape, that.
         buckets: Sizes that sets are padded to, ascending; empty without sets or series.
-        seed: Of the networks' structure and first weights.
+        seed: The seed of the networks' structure and first weights.
+        reach: Of draws of each parameter (`sampler`); None in runs from before.
     """
 
     def __init__(
@@ -84,6 +84,7 @@ class Approximator(keras.Model):
         buckets: tuple[int, ...],
         seed: int,
         reader: SummaryNetwork | None = None,
+        reach: Sequence[float] | None = None,
     ):
         super().__init__(name="approximator")
         self.adapter = adapter
@@ -92,6 +93,7 @@ class Approximator(keras.Model):
         self._summary, self._inference, self._widths = summary, inference, dict(widths)
         self._reader = reader if SUMMARY_STATISTICS in widths else None
         self._seed = seed
+        self._reach = None if reach is None else tuple(reach)
         conditions = statistics = entries(shape_of(widths.get(INFERENCE_CONDITIONS, 0)))
         self.summary_network = None
         with backend.first_weights(seed):
@@ -122,14 +124,14 @@ class Approximator(keras.Model):
         self._estimates = backend.compiled(self.estimates)
 
     def statistics(self, inputs: Mapping[str, Any]) -> Any:
-        """What can be said of each data set without any weights, `(batch, statistics)`."""
+        """Statistics of each data set that need no learned weights, `(batch, statistics)`."""
         summary = self.summary_network and self.summary_network.statistics
         return self._with_conditions(inputs, summary, inputs.get(SUMMARY_STATISTICS))
 
     def _with_conditions(
         self, inputs: Mapping[str, Any], summary: Callable[..., Any] | None, said: Any
     ) -> Any:
-        """What is made of the data, or the data themselves, and the conditions beside it."""
+        """The inputs `said`, the summary of the data (or they themselves) and the conditions."""
         parts = [] if said is None else [said]
         if summary is not None:
             x, mask = summary_inputs(inputs)
@@ -142,13 +144,13 @@ class Approximator(keras.Model):
         return ops.concatenate(parts, axis=-1)
 
     def tell(self, inputs: Mapping[str, Any]) -> Any:
-        """All that the posterior depends on: conditions, mean and log sd, `(batch, told)`."""
+        """The vector that a posterior depends on: conditions, mean and log sd, `(batch, told)`."""
         return ops.concatenate(
             [self.conditions(inputs), *self.standardization(self.statistics(inputs))], axis=-1
         )
 
     def heard(self, told: Any) -> tuple[Any, Any, Any]:
-        """Conditions, mean and log sd, of what is told `(…, told)`."""
+        """Conditions, mean and log sd: the parts of a vector `told (…, told)` from `tell`."""
         first, second = self._ends
         return told[..., :first], told[..., first:second], told[..., second:]
 
@@ -164,12 +166,12 @@ class Approximator(keras.Model):
         return self.standardization.restored(self.inference_network.inverse(z, c), mean, log_sd)
 
     def conditions(self, inputs: Mapping[str, Any]) -> Any:
-        """What the inference network is told of each data set, `(batch, conditions)`."""
+        """Inputs of the inference network for each data set, `(batch, conditions)`."""
         told = self.reader and self.reader(inputs[SUMMARY_STATISTICS])
         return self._with_conditions(inputs, self.summary_network, told)
 
     def objective(self, theta: Any, told: Any, noise: Any = None) -> Any:
-        """What training maximizes, `(batch,)`: mostly `log_density`, in nats.
+        """The objective that training maximizes, `(batch,)`: mostly `log_density`, in nats.
 
         Arguments:
             noise: `(batch, training_noise)`, for networks that learn from noised parameters.
@@ -180,7 +182,7 @@ class Approximator(keras.Model):
         return objective + log_det if self.inference_network.loss_is_density else objective
 
     def batch_loss(self, batch: Mapping[str, Any]) -> Any:
-        """Mean negative objective of one batch, which has a `noise` where that is needed."""
+        """The mean negative objective of one batch, which has a `noise` where that is needed."""
         told = self.tell(batch)
         return -ops.mean(self.objective(batch[INFERENCE_VARIABLES], told, batch.get(NOISE)))
 
@@ -189,29 +191,27 @@ class Approximator(keras.Model):
         return self.inference_network.estimates(self.heard(told)[0])
 
     def prepare(self, optimizer: keras.Optimizer, clip: Callable[[list[Any]], list[Any]]) -> None:
-        """Make ready for `fit` with blocks of batches.
+        """Get ready for `fit` with blocks of batches.
 
         Arguments:
-            optimizer: Of all weights as one vector.
-            clip: Given the gradient of each array of weights, those to follow.
+            optimizer: The optimizer of all weights as one vector.
+            clip: Gradients of the arrays of weights → the gradients to follow.
         """
         self.flat = backend.FlatWeights(self, clip)
         optimizer.build([self.flat.variable])
         self.compile(optimizer=optimizer, jit_compile=backend.compiles())
 
     def mean_loss(self, adapted: Datasets) -> float:
-        """Mean negative objective of any number of adapted data sets, at the same noise always."""
+        """The mean negative objective of adapted data sets, of any number, at fixed noise."""
         told = self.told(adapted)
         theta = network_inputs({INFERENCE_VARIABLES: adapted[INFERENCE_VARIABLES]})
-        numbers = np.random.default_rng(0).standard_normal(
-            (len(told), self.inference_network.training_noise), np.float32
-        )
+        shape = len(told), self.inference_network.training_noise
+        numbers = np.random.default_rng(0).standard_normal(shape, np.float32)
         return -float(by_row(self._objective, theta[INFERENCE_VARIABLES], told, numbers).mean())
 
     def summaries(self, datasets: Mapping[str, Value]) -> np.ndarray:
-        """What the inference network is told of data sets, `(dataset, condition)`, float64."""
-        told = self.told_of(datasets)
-        return np.asarray(self.heard(told.astype(np.float64))[0])
+        """Inputs of the inference network for data sets, `(dataset, condition)`, float64."""
+        return np.asarray(self.heard(self.told_of(datasets).astype(np.float64))[0])
 
     def estimate(self, datasets: Mapping[str, Value]) -> dict[str, np.ndarray]:
         """Point estimates of parameters on the user's scale, of a network that has no draws.
@@ -220,8 +220,7 @@ class Approximator(keras.Model):
             datasets: Context and observables on the user's scale; parameters are not looked at.
 
         Returns:
-            Parameter → `(dataset, functional, *event)`, float64; the functionals are
-            `inference_network.names`.
+            Parameter → `(dataset, functional, *event)`; functionals are `inference_network.names`.
 
         Errors:
             AdapterError, Unanswerable: As `sample`.
@@ -241,7 +240,7 @@ class Approximator(keras.Model):
 
     @property
     def metrics(self) -> list[Any]:
-        """None: the loss of a block is reported as it is."""
+        """No metrics: the loss of a block is reported as it is."""
         return []
 
     def initialize(self, adapted: Datasets) -> None:
@@ -251,21 +250,24 @@ class Approximator(keras.Model):
             self.summary_network.adapt(*summary_inputs(few))
         if self.reader is not None:
             self.reader.adapt(few[SUMMARY_STATISTICS])
-        compiled = backend.compiled(self.statistics)
-        statistics, theta = [], []
+        compiled, statistics, theta = backend.compiled(self.statistics), [], []
         for first in range(0, min(count(adapted), FITTED_ROWS), INITIAL_ROWS):
             chunk = network_inputs(take(adapted, slice(first, first + INITIAL_ROWS)))
             statistics.append(backend.to_numpy(compiled(chunk)))
             theta.append(chunk[INFERENCE_VARIABLES])
         simple = self.adapter.statistics.simple if self.adapter.statistics else np.ones(0, bool)
-        self.standardization.adapt(np.concatenate(statistics), np.concatenate(theta), simple)
+        known, pilot = np.concatenate(statistics), np.concatenate(theta)
+        self.standardization.adapt(known, pilot, simple)
+        if self._inference.has_draws:
+            predicted = map(backend.to_numpy, self.standardization(known))
+            self._reach = sampler.reach_of(pilot, *predicted)
         if self.inference_network.adapts:
             c, mean, log_sd = self.heard(backend.to_numpy(backend.compiled(self.tell)(few)))
             z, _ = self.standardization.standardized(few[INFERENCE_VARIABLES], mean, log_sd)
             self.inference_network.adapt(backend.to_numpy(z), c)
 
     def told(self, datasets: Mapping[str, Value]) -> np.ndarray:
-        """What `tell` says of adapted data sets, `(dataset, told)`, float32."""
+        """The vectors that `tell` makes of adapted data sets, `(dataset, told)`, float32."""
         names = (*summarized(datasets), INFERENCE_CONDITIONS, SUMMARY_STATISTICS)
         adapted = {name: value for name, value in datasets.items() if name in names}
         if not count(adapted):
@@ -286,9 +288,7 @@ class Approximator(keras.Model):
         first: int = 0,
         listener: Listener = SILENT,
     ) -> Iterator[DrawBlock]:
-        """Posterior draws, block after block, in bounded memory.
-
-        The noise of a draw is keyed by the seed, its data set's place and its number alone.
+        """Posterior draws, block after block, in bounded memory (`sampler`).
 
         Arguments:
             datasets: Context and observables on the user's scale; parameters are not looked at.
@@ -300,34 +300,33 @@ class Approximator(keras.Model):
             Unanswerable: Draws are not finite; rows count from 0, whatever `first`.
         """
         told = self.told_of(datasets)
-        at_once = round_up(draws, ROWS)
-        together = round_up(len(told), ROWS // at_once)
+        blocks = sampler.blocks(
+            self._inverse,
+            told,
+            draws=draws,
+            seed=seed,
+            first=first,
+            noise_dim=self.inference_network.noise_dim,
+            reach=self._reach,
+            predicted=lambda c: self.heard(c)[1:],
+        )
         with listener.task("sampling", total=len(told) * draws, unit="draws") as progress:
-            for begin in range(0, len(told), together):
-                group = range(begin, min(begin + together, len(told)))
-                c = told[np.resize(group, together)][:, None, :]
-                for start in range(0, draws, at_once):
-                    number = min(at_once, draws - start)
-                    own = range(first + begin, first + begin + len(group))
-                    shape = together, at_once, self.inference_network.noise_dim
-                    z = noise_of_datasets(seed, own, start, number, shape=shape)
-                    theta = backend.to_numpy(self._inverse(z, c))[: len(group), :number]
-                    heard = z[: len(group), :number]
-                    member = self.inference_network.member_of(heard) if self.members else None
-                    rows = theta.reshape(-1, theta.shape[-1])
-                    parameters = self.adapter.inverse({INFERENCE_VARIABLES: rows})
-                    values = self.layout.parameters_of(parameters, theta.shape[:2])
-                    refuse_not_finite(*values.values(), first=begin)
-                    yield DrawBlock(first + begin, start, values, member)
-                    progress.advance(len(group) * number)
+            for group, start, theta, z in blocks:
+                member = self.inference_network.member_of(z) if self.members else None
+                rows = theta.reshape(-1, theta.shape[-1])
+                parameters = self.adapter.inverse({INFERENCE_VARIABLES: rows})
+                values = self.layout.parameters_of(parameters, theta.shape[:2])
+                refuse_not_finite(*values.values(), first=group.start)
+                yield DrawBlock(first + group.start, start, values, member)
+                progress.advance(len(rows))
 
     @property
     def members(self) -> int:
-        """How many networks are mixed; 0 where it is no ensemble."""
+        """The number of networks that are mixed; 0 where this is no ensemble."""
         return len(getattr(self.inference_network, "members", ()))
 
     def told_of(self, datasets: Mapping[str, Value]) -> np.ndarray:
-        """What `told` says of data sets on the user's scale, all of it finite."""
+        """The vectors `told` of data sets on the user's scale, checked to be finite."""
         told = self.told(self.adapter.forward(self._observed(datasets)))
         refuse_not_finite(told)
         return told
@@ -354,9 +353,8 @@ class Approximator(keras.Model):
             )
         observed = self._observed(datasets)
         told = self.told_of(datasets)
-        inside = self.adapter.in_support(parameters)
         density = np.full(len(told), -math.inf)
-        rows = np.flatnonzero(inside)
+        rows = np.flatnonzero(self.adapter.in_support(parameters))
         if not len(rows):
             return density
         supported = take(parameters, rows)
@@ -368,7 +366,7 @@ class Approximator(keras.Model):
         return density
 
     def get_config(self) -> dict[str, Any]:
-        """Everything but the weights, as plain JSON values."""
+        """The configuration of everything but the weights, as plain JSON values."""
         return {
             "adapter": self.adapter.to_config(),
             "layout": self.layout.to_config(),
@@ -378,11 +376,12 @@ class Approximator(keras.Model):
             "widths": self._widths,
             "buckets": list(self.buckets),
             "seed": self._seed,
+            "reach": self._reach,
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Approximator:  # noqa: ARG003  # Keras's signature
-        """Back from `get_config`, every part looked up in this package's registry."""
+        """The approximator that `get_config` described; this package's registry finds its parts."""
 
         def part(kind: str, name: str, contract: type) -> Any:
             said = config.get(name)
@@ -397,4 +396,5 @@ class Approximator(keras.Model):
             widths=config["widths"],
             buckets=tuple(config["buckets"]),
             seed=config["seed"],
+            reach=config.get("reach"),
         )

@@ -32,7 +32,7 @@ def specs(incomplete: str) -> list[str]:
 
 
 def files(incomplete: str) -> list[str]:
-    """Files and folders; after `NAME=`, too."""
+    """Files and folders, also after `NAME=`."""
     name, equals, path = incomplete.rpartition("=")
     return [f"{name}{equals}{text}" for text in _paths(path)]
 
@@ -73,7 +73,7 @@ def _fields() -> dict[str, str]:
 
 
 def _written() -> dict[str, str]:
-    """What the spec on the command line says: path of a field → its value."""
+    """Values in the spec that the command line names: path of a field → its value."""
     file = next(filter(None, map(_spec_file, _typed())), None)
     if file is None:
         return {}
@@ -109,7 +109,7 @@ def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _paths(incomplete: str) -> list[str]:
-    """What is there of which the path begins so; folders end with a slash."""
+    """Files and folders whose path begins with `incomplete`; folders end with a slash."""
     folder, slash, start = incomplete.rpartition("/")
     place = Path(folder + slash) if slash else Path()
     hidden = start.startswith(".")

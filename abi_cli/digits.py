@@ -6,14 +6,14 @@ import math
 
 
 def number(value: float) -> str:
-    """Four significant digits; whole numbers as they are."""
+    """The number in four significant digits; whole numbers as they are."""
     if math.isfinite(value) and value == int(value) and abs(value) < 1e6:
         return f"{value:.0f}".replace("-", "−")
     return f"{value:.4g}".replace("-", "−")
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: 0.4 s, 12 s, 2 min 5 s, 1 h 3 min."""
+    """The seconds as people say them: 0.4 s, 12 s, 2 min 5 s, 1 h 3 min."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -25,13 +25,13 @@ def duration(seconds: float) -> str:
 
 
 def fixed(value: float, decimals: int = 3, *, sign: str = "") -> str:
-    """With so many decimals, and few digits where it is large; a true minus sign."""
+    """The number with so many decimals, fewer digits where it is large, and a true minus sign."""
     text = f"{value:{sign}.{decimals}f}" if abs(value) < 1_000 else f"{value:{sign}.2g}"
     return text.replace("-", "−")
 
 
 def weight(size: float) -> str:
-    """Bytes as people say them: 512 B, 3.4 MB, 200 GB."""
+    """The bytes as people say them: 512 B, 3.4 MB, 200 GB."""
     units = ("B", "kB", "MB", "GB", "TB")
     power = 0
     while size >= 999.5 and power < len(units) - 1:

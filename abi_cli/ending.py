@@ -20,7 +20,7 @@ from abi_cli.harmless import described
 
 @contextmanager
 def watched(console: Console) -> Iterator[None]:
-    """Say which simulation takes long; end the command where nothing else ends that."""
+    """Say which simulation takes long, and end the command where nothing else ends that."""
 
     def give_up(error: UserFunctionError) -> None:
         console.error(error)
@@ -39,7 +39,7 @@ class Signalled(KeyboardInterrupt):
 
     Arguments:
         words: What it is called.
-        exit_code: Of the command.
+        exit_code: Exit code of the command.
     """
 
     def __init__(self, words: str, exit_code: int):
@@ -53,7 +53,7 @@ def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """While a command runs, SIGTERM cleans up as Ctrl-C does."""
+    """Let SIGTERM clean up as Ctrl-C does, while a command runs."""
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         yield
@@ -63,7 +63,7 @@ def terminable() -> Iterator[None]:
 
 @contextmanager
 def to_a_reader() -> Iterator[None]:
-    """Show what may be read; a reader who has enough, as `head` soon has, changes nothing after it.
+    """Show text that the reader need not read to its end, as `head` does not.
 
     That is no failure, also under the shell's `pipefail`; a verdict that follows still counts.
     """

@@ -1,4 +1,4 @@
-"""Nothing but numbers leaves: what all goes through that is said of posteriors."""
+"""The check that draws, estimates and densities are finite, before any of them leaves."""
 
 from __future__ import annotations
 

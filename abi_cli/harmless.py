@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 
 _FORMULA = re.compile(r"'*\s*[=+\-@\t\r＝＋－＠]")  # spreadsheets take wide ones, too
-"""How a cell begins that a spreadsheet would run, or one that was kept from that."""
+"""Beginnings of cells that a spreadsheet would run, or that were kept from that."""
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-"""What a terminal obeys instead of showing it, and what turns the direction of text."""
+"""Characters that a terminal obeys instead of showing, and those that turn text around."""
 
 
 def cell(text: str) -> str:
-    """Text as a cell of a table: one that begins like a formula gets a quote before it.
+    """The text as a cell of a table: one that begins like a formula gets a quote before it.
 
     Numbers stay what they are, whatever their sign. `label` gives the text back.
     """
@@ -37,7 +37,7 @@ def _is_number(text: str) -> bool:
 
 
 def described(error: BaseException) -> str:
-    """`ValueError: scale < 0`."""
+    """The text for an error: `ValueError: scale < 0`."""
     name = type(error).__name__
     try:
         text = str(error)
@@ -47,5 +47,5 @@ def described(error: BaseException) -> str:
 
 
 def shown(text: str) -> str:
-    """Text for a terminal: control characters but line breaks and tabs as Python writes them."""
+    """The text for a terminal: Python's escapes for control characters but line breaks and tabs."""
     return _CONTROLS.sub(lambda found: found.group().encode("unicode_escape").decode(), text)

@@ -11,17 +11,17 @@ class Progress(Protocol):
     """A piece of long work in progress."""
 
     def advance(self, amount: int = 1, **figures: float) -> None:
-        """So much more is done; `figures` (such as loss=0.3) are shown beside it."""
+        """Add to the amount that is done; `figures` (such as loss=0.3) are shown beside it."""
 
 
 class Listener:
-    """Hears what a workflow does. This one is silent; the console overrides it."""
+    """A listener to a workflow. This one is silent; the console overrides it."""
 
     def note(self, text: str) -> None:
-        """Something worth knowing."""
+        """Hear something worth knowing."""
 
     def warn(self, text: str, *, hint: str | None = None) -> None:
-        """Something that may not be what was meant."""
+        """Hear of something that may not be what was meant."""
 
     @contextmanager
     def task(
@@ -30,7 +30,7 @@ class Listener:
         total: int | None = None,  # noqa: ARG002  # as above
         unit: str = "",  # noqa: ARG002  # as above
     ) -> Iterator[Progress]:
-        """A piece of work of `total` units (None where unknown), as a context."""
+        """Hear of work of `total` units (None where unknown), while the context lasts."""
         yield _Silent()
 
 
@@ -40,4 +40,4 @@ class _Silent:
 
 
 SILENT = Listener()
-"""Whom commands talk to that were told of no other."""
+"""The listener of commands that were given no other."""

@@ -6,7 +6,7 @@ import sys
 
 
 def peak() -> int:
-    """Bytes that it held at most so far; 0 where the system does not tell."""
+    """The number of bytes that it held at most so far; 0 where the system does not tell."""
     try:
         import resource
     except ImportError:

@@ -26,7 +26,7 @@ from abi_cli.whole import whole_number
 
 
 class Progress(enum.StrEnum):
-    """How progress is shown."""
+    """Displays of progress."""
 
     auto = "auto"
     plain = "plain"
@@ -35,7 +35,7 @@ class Progress(enum.StrEnum):
 
 
 class OnUnlike(enum.StrEnum):
-    """What is done about data sets that look unlike the simulations."""
+    """Reactions to data sets that look unlike the simulations."""
 
     warn = "warn"
     fail = "fail"
@@ -44,7 +44,7 @@ class OnUnlike(enum.StrEnum):
 
 
 class VerdictFormat(enum.StrEnum):
-    """How pipelines read verdicts."""
+    """Formats of verdicts for pipelines."""
 
     junit = "junit"
     github = "github"
@@ -69,7 +69,7 @@ def whole(least: int) -> Callable[[str], int]:
 
 
 class Backend(enum.StrEnum):
-    """What computes."""
+    """Backends that compute networks."""
 
     tensorflow = "tensorflow"
     jax = "jax"
@@ -87,11 +87,11 @@ def _env(name: str) -> str:
 
 
 def from_environment(call: typer.Context, name: str) -> bool:
-    """Whether an option has its value from the environment, which is a default, not a wish.
+    """True if an option has its value from the environment, which is a default, not a wish.
 
     Arguments:
-        call: Of the command.
-        name: The parameter's.
+        call: The call of the command.
+        name: The name of the parameter.
     """
     source = call.get_parameter_source(name)
     return source is not None and source.name == "ENVIRONMENT"
@@ -101,8 +101,8 @@ def said(call: typer.Context, names: Mapping[str, str]) -> list[str]:
     """The options that stand on the command line, as they are called there.
 
     Arguments:
-        call: Of the command.
-        names: Of the parameters in question → what they are called on the command line.
+        call: The call of the command.
+        names: Parameters in question → their names on the command line.
     """
     sources = {name: call.get_parameter_source(name) for name in names}
     return [
@@ -357,7 +357,7 @@ def command(body: Callable[..., None]) -> Callable[..., None]:
 
 
 def _warn_of_misspelt(console: Console) -> None:
-    """A variable that is nearly one of ours would have no effect in silence."""
+    """Warn of environment variables that are nearly ours: they would silently have no effect."""
     for name in os.environ:
         if name.startswith("ABI_") and name not in _VARIABLES:
             near = difflib.get_close_matches(name, _VARIABLES, n=1)
@@ -366,7 +366,7 @@ def _warn_of_misspelt(console: Console) -> None:
 
 
 def number_or_files(words: Sequence[str], *, usual: int = 1000) -> tuple[int, list[Path]]:
-    """What `--draws` says: how many, or in which files they are.
+    """The number that `--draws` gives, or else the files that it names.
 
     Errors:
         UsageError: Both, or several numbers, or none that makes sense.

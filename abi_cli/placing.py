@@ -1,4 +1,4 @@
-"""Files and folders that appear whole, in places where something may be."""
+"""Atomic replacement of files and folders, which appear whole; `NAME.bak` keeps what was there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zlib import crc32
 from abi_cli.errors import OutputError
 
 _MARK = ".abi-"
-"""What names of temporaries begin with; the machine and the process that made them follow."""
+"""The beginning of names of temporaries; the machine and the process that made them follow."""
 
 
 def mark() -> str:
@@ -26,7 +26,7 @@ def mark() -> str:
 def beside(target: Path) -> Path:
     """A temporary place beside `target`, of the same suffix; its name is short whatever that is.
 
-    What processes that were killed have left there goes.
+    Temporaries that processes left there when they were killed are removed.
     """
     sweep(target.parent, os.getpid())
     suffix = target.suffix if len(target.suffix) <= 10 else ""
@@ -35,7 +35,7 @@ def beside(target: Path) -> Path:
 
 @cache
 def sweep(folder: Path, _process: int) -> None:
-    """Remove the temporaries of processes of this machine that are no more; once in a process."""
+    """Remove the temporaries of processes of this machine that have ended; once in a process."""
     with contextlib.suppress(OSError):
         for entry in [one for one in os.scandir(folder) if one.name.startswith(_machine())]:
             process = entry.name[len(_machine()) :].partition("-")[0]
@@ -78,7 +78,7 @@ def refuse_locked(target: Path) -> None:
     Pipes and devices, such as a shell's `>(…)`, take what comes.
 
     Errors:
-        OutputError: It is one.
+        OutputError: Nothing may be written there.
     """
     if target.exists() and not (target.is_file() or target.is_dir()):
         return
@@ -130,7 +130,7 @@ def back_up(target: Path) -> Path | None:
 
 @contextlib.contextmanager
 def writing(target: Path | None) -> Iterator[None]:
-    """Say of a failed write where it was to go: the system's errors of writing become ours.
+    """Turn the system's errors of writing into ours, which say where the write was to go.
 
     Arguments:
         target: None is standard output.

@@ -25,17 +25,17 @@ class Range:
     high: float
 
     def outside(self, values: np.ndarray) -> np.ndarray:
-        """Where values lie outside it, as far as single precision tells."""
+        """True where values lie outside the range, as far as single precision tells."""
         low, high = np.float32(self.low), np.float32(self.high)
         return np.asarray((values < low) | (values > high))
 
     def far(self, values: np.ndarray) -> np.ndarray:
-        """Where values lie far outside it."""
+        """True where values lie far outside the range."""
         room = FAR * (self.high - self.low)
         return np.asarray((values < self.low - room) | (values > self.high + room))
 
     def distance(self, values: np.ndarray) -> np.ndarray:
-        """The distance of values outside it; 0 within."""
+        """The distance of values from the range; 0 within."""
         away = np.maximum(
             self.low - values.astype(np.float64), values.astype(np.float64) - self.high
         )
@@ -46,7 +46,7 @@ class Range:
 
 
 def ranges_of(layout: Layout) -> dict[str, Range]:
-    """Name of a parameter's element → its range, of those that vary.
+    """The ranges of parameters' elements that vary, by name.
 
     Runs of before elements had ranges of their own know that of the whole parameter.
     """

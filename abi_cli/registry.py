@@ -79,7 +79,7 @@ class Part(BaseModel):
     kind: ClassVar[str]
     name: ClassVar[str]
     example: ClassVar[str]
-    """How it may stand in a spec, on one line of YAML; empty if nobody has said."""
+    """The part as it may stand in a spec, on one line of YAML; empty if nobody has said."""
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
         loader = _loaders.get(type(self))
@@ -95,11 +95,11 @@ class Part(BaseModel):
 
     @classmethod
     def help_of(cls, option: str) -> str:
-        """What one of its fields is for."""
+        """The help text of one of its fields."""
         return cls.model_fields[option].description or ""
 
     def to_config(self) -> dict[str, Any]:
-        """As plain JSON values: `{name: {option: value}}`, every option spelled out."""
+        """The part as plain JSON values: `{name: {option: value}}`, every option spelled out."""
         return {self.name: self.model_dump(mode="json", by_alias=True)}
 
 
@@ -124,7 +124,7 @@ class UnknownPart(LookupError):
 
 _parts: dict[tuple[str, str], type[Part]] = {}
 _loaders: dict[type[Part], Callable[[], object]] = {}
-"""What defines a part again in another process, where an import doesn't."""
+"""Functions that define a part again in another process, where an import doesn't."""
 _loaded: set[str] = set()
 P = TypeVar("P", bound=Part)
 
@@ -201,7 +201,7 @@ def _entry_point_of(module: str) -> str | None:
 
 
 def _load_installed(package: str | None = None) -> None:
-    """Import what installed packages define.
+    """Import the parts of installed packages.
 
     Arguments:
         package: The name of one entry point; None for all.
@@ -254,13 +254,13 @@ def expected(part: Part, contract: type[P]) -> P:
 
 
 def from_config(kind: str, config: dict[str, Any]) -> Part:
-    """Back from `Part.to_config`."""
+    """The part that `Part.to_config` described."""
     ((name, options),) = config.items()
     return get(kind, name).model_validate(_with_tuples(options))
 
 
 def _with_tuples(value: Any) -> Any:
-    """JSON's lists as tuples: parts within parts are validated as strictly as those of specs."""
+    """The value with tuples for JSON's lists, as parts within parts are validated strictly."""
     if isinstance(value, dict):
         return {key: _with_tuples(inner) for key, inner in value.items()}
     return tuple(map(_with_tuples, value)) if isinstance(value, list) else value

@@ -10,11 +10,11 @@ from __future__ import annotations
 import numpy as np
 
 RESOLUTION = float(np.finfo(np.float32).eps)
-"""Relative to their size, numbers closer than this are the same in single precision."""
+"""Relative distance below which two numbers are the same in single precision."""
 
 
 def almost_constant(values: np.ndarray) -> np.ndarray:
-    """Whether the numbers of each column are equal, or differ by less than is resolved.
+    """True where the numbers of a column are equal, or differ by less than is resolved.
 
     Arguments:
         values: `(row, *event)`; NaN, which is missing, says nothing.

@@ -23,7 +23,7 @@ SIZE = 512
 """Bytes of a `Cell`."""
 
 leave: Callable[[int], NoReturn] = os._exit
-"""Ends this process at once; while a person's code runs, `os._exit` is an error of theirs."""
+"""End this process at once; while a person's code runs, `os._exit` is an error of theirs."""
 
 
 class Stopped(BaseException):
@@ -46,7 +46,7 @@ class Seen(NamedTuple):
     """The contents of a cell.
 
     Arguments:
-        entry: Of a piece of work; another has another number.
+        entry: Number of a piece of work; another has another number.
         unit: Which unit of it.
         where: The unit in words, such as `row 3 of seed 1, train`.
         limit: Seconds that a unit may take; 0 for any time.
@@ -76,11 +76,11 @@ class Cell:
         self._entries = 0
 
     def begin(self, where: str, *, rows: int, limit: float | None) -> None:
-        """A piece of work begins.
+        """Write down that a piece of work begins.
 
         Arguments:
             where: A unit of it, with {} for its first row.
-            rows: Of a unit.
+            rows: Number of rows of a unit.
         """
         text = where.encode()[: len(self._text) - 1]
         self._text[: len(text) + 1] = text + b"\0"
@@ -89,17 +89,17 @@ class Cell:
         self._entry[0] = self._entries  # last: now the rest can be read
 
     def again(self) -> None:
-        """What is at work is begun once more: it has all its time again."""
+        """Write down that the work at hand is begun once more: it has all its time again."""
         if self._entry[0]:
             self._entries += 1
             self._entry[0] = self._entries
 
     def end(self) -> None:
-        """It is over."""
+        """Write down that the work is over."""
         self._entry[0] = 0
 
     def look(self) -> Seen | None:
-        """What is at work; None if nothing is."""
+        """The contents: the work at hand; None if there is none."""
         entry, unit = self._entry[0], self.unit[0]
         if not entry:
             return None
@@ -109,17 +109,17 @@ class Cell:
 
 @dataclass
 class Here:
-    """This process.
+    """The state of this process: the person's code that runs in it, and how it can be ended.
 
     Arguments:
         cell: Where the person's code is in it.
         thread: The thread that runs it.
-        tell: Hears of units that take long; None in a process whose parent watches.
+        tell: Called with units that take long; None in a process whose parent watches.
         give_up: Ends the process with an error where nothing else helps; None not to.
         hands: Threads that run code of theirs, and how often they have entered it.
         process: Its number: a fork is another process.
         told: Whether the thread was told that its time is over.
-        turn: Held by whoever tells it so, or ends the work that it would be told of.
+        turn: The lock for telling it so, and for ending the work that it would be told of.
         guard: Called before the first work.
     """
 
@@ -135,7 +135,7 @@ class Here:
 
 
 def _log(text: str, hint: str) -> None:
-    """Where no command listens."""
+    """Log a message where no command listens."""
     logging.getLogger("abi_cli").warning("%s\n%s", text, hint)
 
 
@@ -144,7 +144,7 @@ here = Here(tell=_log)
 
 @contextmanager
 def at_hand() -> Iterator[None]:
-    """While this thread may run a person's code, which must not end the process."""
+    """Let this thread run a person's code, which must not end the process."""
     thread = threading.get_ident()
     os._exit = _refuse_exit
     if here.process != os.getpid():  # a fork
@@ -160,7 +160,7 @@ def at_hand() -> Iterator[None]:
 
 
 def _refuse_exit(status: int) -> NoReturn:
-    """In place of `os._exit`: forks of theirs and threads of ours end as ever."""
+    """Stand in for `os._exit`, which ends forks of theirs and threads of ours as ever."""
     if here.process == os.getpid() and threading.get_ident() in here.hands:
         raise EndsProcess(f"called os._exit({status}), which ends the process that simulates")
     leave(status)
@@ -168,11 +168,11 @@ def _refuse_exit(status: int) -> NoReturn:
 
 @contextmanager
 def work(where: str, *, rows: int = 1, limit: float | None = None) -> Iterator[None]:
-    """A piece of work of a person's functions, which is watched.
+    """Watch a piece of work of a person's functions.
 
     Arguments:
         where: A unit of it, for messages, with {} for its first row.
-        rows: Of a unit.
+        rows: Number of rows of a unit.
         limit: Seconds that a unit may take.
 
     Errors:
@@ -193,14 +193,14 @@ def work(where: str, *, rows: int = 1, limit: float | None = None) -> Iterator[N
 
 
 def again() -> None:
-    """The work in this thread does a unit once more, which has all its time again."""
+    """Give the work in this thread, which does a unit once more, all its time again."""
     with here.turn:
         here.cell.again()
         _take_back()
 
 
 def _take_back() -> None:
-    """Let the thread hear nothing of its time being over that it has not heard yet."""
+    """Take back the error, not yet raised in the thread, that says that its time is over."""
     if here.told:  # perhaps too late to be raised
         _interrupt(here.thread, None)
         here.told = False
@@ -229,15 +229,15 @@ _TICK = 0.25
 """Seconds between two looks at a cell."""
 
 _LONG = 10.0
-"""Seconds after which a unit is told of, unless others have taken nearly as long before it."""
+"""Seconds after which a unit is reported, unless others have taken nearly as long before it."""
 
 _GRACE = 2.0
-"""Seconds beyond its limit that code has for ending by itself, once it was told to."""
+"""Seconds beyond its limit that code has for ending by itself, after that was asked of it."""
 
 
 @dataclass
 class _Post:
-    """One cell that is watched.
+    """A cell that is watched.
 
     Arguments:
         tell: Hears of a unit that takes long, and what to do about it.
@@ -255,7 +255,7 @@ class _Post:
     _next: float = _LONG
 
     def look(self, now: float) -> None:
-        """See how long the unit has been at work that is at work now."""
+        """Look how long the unit has been at work that is at work now."""
         seen = self.cell.look()
         key = seen and (seen.entry, seen.unit)
         if key != self._key:
@@ -295,7 +295,7 @@ class Watch:
         stop: Callable[[Seen], None] | None = None,
         kill: Callable[[Seen], None] | None = None,
     ) -> None:
-        """Look at this one, too, and do as its `_Post` says."""
+        """Look at this cell, too, and do as its `_Post` says."""
         with self._lock:
             self._posts[id(cell)] = _Post(cell, tell, stop, kill)
             if self._thread is None:
@@ -303,12 +303,12 @@ class Watch:
                 self._thread.start()
 
     def drop(self, cell: Cell) -> None:
-        """Look at this one no more."""
+        """Look at this cell no more."""
         with self._lock:
             self._posts.pop(id(cell), None)
 
     def close(self) -> None:
-        """Look at none any more."""
+        """Look at no cell any more."""
         self._done.set()
         if self._thread is not None:
             self._thread.join()
@@ -322,7 +322,7 @@ class Watch:
 
 
 _own: list[Watch] = []
-"""What watches this process, once a person's code has run in it."""
+"""The watch over this process, once a person's code has run in it."""
 
 
 def _watch_here() -> None:
@@ -335,7 +335,7 @@ def _watch_here() -> None:
 
 
 def tell(text: str, hint: str) -> None:
-    """Let whoever listens to this process hear of a unit that takes long, and of what to do."""
+    """Report a unit that takes long to whoever listens to this process, and what to do about it."""
     if here.tell is not None:
         here.tell(text, hint)
 
@@ -357,7 +357,7 @@ def _kill(seen: Seen) -> None:
 def heard_by(
     tell: Callable[[str, str], None], give_up: Callable[[UserFunctionError], None]
 ) -> Iterator[None]:
-    """While a command runs.
+    """Let a command hear of units that take long, while it runs.
 
     Arguments:
         tell: Hears of a unit that takes long, and what to do about it.

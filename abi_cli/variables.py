@@ -23,12 +23,12 @@ from abi_cli.spreads import almost_constant
 
 Role = Literal["context", "given", "parameter", "nuisance", "observable"]
 ROLES: tuple[Role, ...] = get_args(Role)
-"""In the order in which variables are drawn and told of."""
+"""The roles of variables, in the order in which variables are drawn and shown."""
 
 
 @dataclass(frozen=True)
 class Ragged:
-    """Members of all data sets, end to end.
+    """The members of all data sets, end to end.
 
     Arguments:
         values: `(obs, *event)`, the members of data set 0, then those of data set 1, and so on.
@@ -49,7 +49,7 @@ class Ragged:
         return len(self.row_size)
 
     def starts(self) -> np.ndarray:
-        """Where each data set begins, `(dataset,)`; counted once, as a pool is taken from often."""
+        """The position in `values` where each data set begins, `(dataset,)`; counted once."""
         return self._starts
 
     @cached_property
@@ -77,7 +77,7 @@ Datasets = dict[str, Value]
 
 
 def array_of(value: Value) -> np.ndarray:
-    """All of its numbers: `(obs, *event)` where ragged, else `(dataset, *event)`."""
+    """All numbers of a value: `(obs, *event)` where ragged, else `(dataset, *event)`."""
     return value.values if isinstance(value, Ragged) else value
 
 
@@ -121,7 +121,7 @@ class Variable:
     """One variable of a model.
 
     Arguments:
-        name: As in the user's functions.
+        name: Its name in the user's functions.
         role: What it is in the model.
         ragged: Whether its leading axis is that of members or steps.
         event: Shape of one member where ragged, else of the whole value; () is a scalar.
@@ -202,7 +202,7 @@ class Layout:
     def of_values(
         cls, datasets: Datasets, roles: Mapping[str, Role], *, missing: Collection[str]
     ) -> Layout:
-        """What variables are, judging by their values in some data sets.
+        """The layout of variables, judging by their values in some data sets.
 
         Arguments:
             roles: Variable → what it is in the model.
@@ -215,7 +215,7 @@ class Layout:
         return cls(tuple(sorted(variables, key=lambda variable: ROLES.index(variable.role))))
 
     def reaching(self, values: Mapping[str, Value]) -> Layout:
-        """The same, with ranges that hold these values too: what training goes on to see."""
+        """The same layout, its ranges widened to these values, which training goes on to see."""
         return Layout(
             tuple(
                 replace(
@@ -243,12 +243,12 @@ class Layout:
         }
 
     def to_config(self) -> list[dict[str, Any]]:
-        """As plain JSON values."""
+        """The layout as plain JSON values."""
         return [asdict(variable) for variable in self.variables]
 
     @classmethod
     def from_config(cls, config: Iterable[Mapping[str, Any]]) -> Layout:
-        """Back from `to_config`, from JSON too."""
+        """The layout that `to_config` described; its description may have been JSON in between."""
         return cls(
             tuple(
                 Variable(
@@ -321,7 +321,7 @@ def _constants(values: np.ndarray) -> tuple[tuple[int, float, float], ...]:
 
 
 def share_missing(value: Value) -> np.ndarray:
-    """Of each data set the share of its numbers that are NaN, `(dataset,)`."""
+    """The share of NaN among the numbers of each data set, `(dataset,)`."""
     array = array_of(value)
     if array.dtype.kind != "f":
         return np.zeros(len(value))

@@ -64,7 +64,7 @@ def test_draws_of_several_blocks_are_all_new_and_those_of_any_size_of_block(post
     one = take(engine.normal_sets(1), slice(0, 1))
     many = drawn(posterior, one, ROWS + 3000)["mu"][0]
     assert (many[:-ROWS] != many[ROWS:]).mean() > 0.99
-    monkeypatch.setattr("abi_cli.approximator.ROWS", 1024)
+    monkeypatch.setattr("abi_cli.sampler.ROWS", 1024)
     small = drawn(posterior, one, 3000)["mu"][0]
     np.testing.assert_allclose(small, many[:3000], rtol=1e-4, atol=1e-5)
 

@@ -46,6 +46,7 @@ def inputs(parameters: int, *, datasets: int = 30, draws: int = 40) -> Inputs:
         history=[
             {"epoch": 1.0, "loss": 90.0, "val_loss": 80.0, "learning_rate": 1e-3},
             {"epoch": 2.0, "loss": 2.0, "val_loss": 2.1, "learning_rate": 5e-4},
+            {"epoch": 3.0, "loss": 1.9, "learning_rate": 5e-4, "rollbacks": 1.0},
         ],
     )
 

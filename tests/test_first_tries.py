@@ -95,6 +95,28 @@ def test_options_of_others_are_told_once_as_ours(written, meant):
     assert meant in said
 
 
+@pytest.mark.parametrize(
+    ("changed", "meant"),
+    [
+        (
+            {"prior": "\n    mu ~ normal(0, 5)\n    sigma ~ Exponential(0.5)"},
+            "Write mu: {normal: {loc: 0, scale: 5}}, sigma: {exponential: {scale: 2}}",
+        ),
+        ({"meta": "{N: [5, 20]}"}, "Write integers: {low: 5, high: 21} for 5 to 20"),
+        ({"meta": "{N: [0.5, 2]}"}, "Write uniform: {low: 0.5, high: 2}"),
+        ({"likelihood": "model.likelihood"}, "Write model.py:likelihood"),
+        ({"likelihood": "model.py"}, "Name the function in it, as model.py:NAME"),
+        ({"likelihood": "model.py.likelihood"}, "Write model.py:likelihood"),
+        ({"observables": "{y: set}"}, "Write {kind: set}"),
+        ({"observables": "y"}, "Write {y: {…}}"),
+        ({"observables": "{y: {kind: vector}}"}, "Did you mean 'fixed'?"),
+        ({"meta": "{N: 10}\n  M: 3"}, "A number that functions take is drawn in meta: {M: …}"),
+    ],
+)
+def test_near_misses_are_told_as_what_is_meant(changed, meant):
+    assert meant in refused(spec(**changed))
+
+
 def test_what_is_no_distribution_is_told_with_those_there_are():
     said = refused(spec(prior="{mu: nrmal(0), sigma: {half_normal: {scale: 5}}}"))
     assert "Did you mean 'normal'? Distributions: beta" in said

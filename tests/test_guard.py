@@ -121,7 +121,7 @@ class TestFaults:
     @pytest.mark.parametrize("name", FAULTS)
     def test_it_is_caught_and_named(self, trained, name):
         faulty, words = FAULTS[name]
-        scores = trained.scores(look(faulty(np.random.default_rng(5))), told=0.01)
+        scores = trained.scores(look(faulty(np.random.default_rng(5))), explain_below=0.01)
         assert (scores.p < 0.01).mean() >= 0.9
         assert any(words in reason for reason in scores.reasons)
 
@@ -129,9 +129,9 @@ class TestFaults:
         own, odd = pairs(3_000, np.random.default_rng(6)), pairs(1, np.random.default_rng(6))
         odd = times(odd, 1000)
         verdict = Verdict(5_000)
-        verdict.add([str(i) for i in range(3_000)], trained.scores(look(own), told=0.01))
-        verdict.add(["absurd"], trained.scores(look(odd), told=0.01))
-        told = verdict.told()
+        verdict.add([str(i) for i in range(3_000)], trained.scores(look(own), explain_below=0.01))
+        verdict.add(["absurd"], trained.scores(look(odd), explain_below=0.01))
+        told = verdict.sentence()
         assert told is not None
         assert told.startswith("1 of 3,001 data sets looks unlike the simulations: absurd (y = "), (
             told
@@ -140,7 +140,7 @@ class TestFaults:
     def test_what_has_no_statistics_says_nothing(self, trained):
         few = pairs(3, np.random.default_rng(7), size=1)
         few["y"].values[:] = np.nan
-        assert np.isfinite(trained.scores(look(few), told=1.1).p).all()
+        assert np.isfinite(trained.scores(look(few), explain_below=1.1).p).all()
 
     def test_numbers_that_were_rounded_are_not_ties(self, trained):
         own = pairs(200, np.random.default_rng(8))
@@ -332,10 +332,10 @@ class TestVerdict:
     def test_of_one_data_set(self):
         verdict = Verdict(5_000)
         verdict.add(["a"], self.scores(0.009))
-        assert verdict.told() == "data set a looks unlike the simulations (p = 0.009): reason 0"
+        assert verdict.sentence() == "data set a looks unlike the simulations (p = 0.009): reason 0"
         quiet = Verdict(5_000)
         quiet.add(["a"], self.scores(0.011))
-        assert quiet.told() is None
+        assert quiet.sentence() is None
 
     def test_the_false_discovery_rate_is_that_of_benjamini_and_hochberg(self):
         rng = np.random.default_rng(19)
@@ -350,11 +350,11 @@ class TestVerdict:
         rng = np.random.default_rng(20)
         verdict = Verdict(5_000)
         verdict.add([str(i) for i in range(1_000)], self.scores(*np.linspace(1e-3, 1, 1_000)))
-        assert verdict.told() is None
+        assert verdict.sentence() is None
         p = np.concatenate([np.full(60, 0.008), rng.uniform(0.01, 1, 940)])
         verdict = Verdict(5_000)
         verdict.add([str(i) for i in range(1_000)], self.scores(*p))
-        assert verdict.told() == (
+        assert verdict.sentence() == (
             "60 of 1,000 data sets look unlike the simulations, 10 expected by chance: "
             "0 (reason 0); 1 (reason 1); 2 (reason 2); and 57 more"
         )

@@ -11,7 +11,7 @@ from abi_cli.guard.influence import Influence, members_of, without_each
 from abi_cli.listener import SILENT
 from abi_cli.variables import Layout, Ragged, Variable, take
 from abi_cli.workflow import leaving
-from abi_cli.workflow.leaving import Leaving, Told, statements
+from abi_cli.workflow.leaving import Leaving, MemberInfluence, statements
 from abi_cli.workflow.session import Session
 from tests.cli import ANSCOMBE, abi
 
@@ -61,21 +61,23 @@ def test_the_largest_shift_is_held_against_those_of_simulated_sets():
     assert found([[0.1, -0.9, 0.2], [0.1, 0.3, 0.4]]).p == 0.5
 
 
-def told(influence):
-    return Told("s", influence, lambda i: f"d.csv, row {i + 2}", str.upper)
+def influence_of(influence):
+    return MemberInfluence("s", influence, lambda i: f"d.csv, row {i + 2}", str.upper)
 
 
 def test_what_is_said_of_members():
-    (moved,) = statements([told(found([[0.1, -2.0, 0.2], [0.1, 0.3, 1.5]]))])
+    (moved,) = statements([influence_of(found([[0.1, -2.0, 0.2], [0.1, 0.3, 1.5]]))])
     assert moved.text == (
         "Without d.csv, row 3, A of data set s is 2.0 posterior sds lower "
         "(the most in 3 simulated sets: 1.2)."
     )
-    (fine,) = statements([told(found([[0.1, -0.9, 0.2], [0.1, 0.3, 0.4]]))])
+    (fine,) = statements([influence_of(found([[0.1, -0.9, 0.2], [0.1, 0.3, 0.4]]))])
     assert fine.title == "No single member rules a posterior"
-    (lone,) = statements([told(found([[0.1, np.nan], [0.1, np.nan]], unlike={1: "sd of x = 0"}))])
+    (lone,) = statements(
+        [influence_of(found([[0.1, np.nan], [0.1, np.nan]], unlike={1: "sd of x = 0"}))]
+    )
     assert "d.csv, row 3 of data set s (sd of x = 0)" in lone.text
-    rows = told(found([[0.1, np.nan], [0.1, np.nan]], unlike={1: "sd of x = 0"})).rows()
+    rows = influence_of(found([[0.1, np.nan], [0.1, np.nan]], unlike={1: "sd of x = 0"})).rows()
     assert [(one.place, one.shift) for one in rows] == [
         ("d.csv, row 3", None),
         ("d.csv, row 2", 0.1),

@@ -28,17 +28,17 @@ def test_derivatives_by_hand_are_those_of_the_network():
     made = network()
     y, c, dy = some((5, 3)), some((5, 2), 1), some((5, 3), 2)
     phi, dphi = np.full((5, 1), 0.7, "float32"), np.full((5, 1), 1.3, "float32")
-    told, step = made.told(c), 1e-2
+    given, step = made.conditioning(c), 1e-2
 
     def field(y, phi=phi):
-        return backend.to_numpy(made(y, phi, told))
+        return backend.to_numpy(made(y, phi, given))
 
-    value, along = made.jvp(y, phi, told, dy, dphi)
+    value, along = made.jvp(y, phi, given, dy, dphi)
     np.testing.assert_allclose(backend.to_numpy(value), field(y), atol=1e-6)
     up, down = (field(y + s * dy, phi + s * dphi) for s in (step, -step))
     np.testing.assert_allclose(backend.to_numpy(along), (up - down) / (2 * step), atol=5e-3)
 
-    value, trace = made.divergence(y, phi, told)
+    value, trace = made.divergence(y, phi, given)
     np.testing.assert_allclose(backend.to_numpy(value), field(y), atol=1e-6)
     unit = step * np.eye(3, dtype="float32")
     slopes = [(field(y + unit[i]) - field(y - unit[i]))[:, i] / (2 * step) for i in range(3)]
@@ -77,7 +77,7 @@ def test_integrators_solve_what_can_be_solved_by_hand(integrator, steps, off):
 class Exact:
     """The field of x ~ N(1 + c, 0.3²), which is known."""
 
-    def told(self, c):
+    def conditioning(self, c):
         return c
 
     def __call__(self, y, phi, c):

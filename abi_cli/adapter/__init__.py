@@ -1,4 +1,4 @@
-"""From the variables of a model to those of the networks and back, in NumPy alone.
+"""The way from the variables of a model to those of the networks and back, in NumPy alone.
 
 An `Adapter` is a tuple of invertible steps. Sets and series travel flat; `network_inputs` pads them
 at the very end.

@@ -102,10 +102,10 @@ class Adapter:
         """Learn from pilot simulations, which have all variables of the model.
 
         Arguments:
-            steps: As a spec has them: parts of the kind `step`.
+            steps: The steps of a spec: parts of the kind `step`.
             missing: Variables of which values may be missing (NaN).
-            watch: Is told the name of each step and what the data sets are after it, up to one
-                that can't take them; last, `missing` and what the networks are told of that.
+            watch: Called with the name of each step and the data sets after it, up to one that
+                can't take them; last with `missing` and the inputs of the networks without gaps.
 
         Errors:
             AdapterError: A step asks for what isn't there or can't take it, or nothing reaches
@@ -141,7 +141,7 @@ class Adapter:
         _refuse_one_way(adapter.fitted)
         adapter = replace(adapter, gaps=adapter._features_made_of_missing(pilot))
         if adapter.gaps:
-            watch("missing", adapter._told_of_gaps(data))
+            watch("missing", adapter._without_gaps(data))
         return adapter
 
     def _features_made_of_missing(self, pilot: Datasets) -> dict[str, np.ndarray]:
@@ -185,11 +185,11 @@ class Adapter:
     def conditions(self) -> frozenset[str]:
         """The variables that the networks are told about: what inference needs."""
         made = [name for step, state in self.fitted for name in step.flow(state)]
-        told = {INFERENCE_CONDITIONS, SUMMARY_VARIABLES, *summarized(made)}
-        return sources(self.fitted, *told) - told
+        inputs = {INFERENCE_CONDITIONS, SUMMARY_VARIABLES, *summarized(made)}
+        return sources(self.fitted, *inputs) - inputs
 
     def forward(self, data: Mapping[str, Value]) -> Datasets:
-        """From the scale of the user to that of the networks.
+        """The inputs of the networks, made of variables on the user's scale.
 
         Arguments:
             data: Context and observables, with or without parameters.
@@ -209,16 +209,16 @@ class Adapter:
             adapted[INFERENCE_VARIABLES] = self.targets.forward(data)
         if self.statistics is not None:
             adapted[SUMMARY_STATISTICS] = self.statistics.of(data)
-        return self._told_of_gaps(adapted)
+        return self._without_gaps(adapted)
 
     def estimating(self, pilot: Datasets, parameters: Sequence[str]) -> Adapter:
-        """The same, with `parameters` as the user has them in `inference_variables`."""
+        """The same adapter, with `parameters` as the user has them in `inference_variables`."""
         return replace(self, targets=Targets.fit(self.fitted, _in_double(pilot), parameters))
 
     def with_statistics(
         self, pilot: Datasets, *, given: Collection[str], series: Collection[str]
     ) -> Adapter:
-        """The same, with statistics of what the networks are told of, chosen on pilot simulations.
+        """The same adapter, with statistics of the networks' inputs, chosen on pilot simulations.
 
         Arguments:
             given: Variables that the model takes and does not draw.
@@ -231,23 +231,23 @@ class Adapter:
         return replace(self, statistics=statistics)
 
     def _through(self, data: Datasets) -> Datasets:
-        """After the last step."""
+        """The data sets after the last step."""
         for number in range(len(self.steps)):
             data = self._step(number, data)
         return data
 
-    def _told_of_gaps(self, adapted: Datasets) -> Datasets:
-        """0 in place of what is missing, and features that say where that is."""
-        told = dict(adapted)
+    def _without_gaps(self, adapted: Datasets) -> Datasets:
+        """Inputs with 0 in place of what is missing, and with features that say where that is."""
+        filled = dict(adapted)
         for name, features in self.gaps.items():
             if name in adapted:
-                told[name] = on_array(
+                filled[name] = on_array(
                     as_features(adapted[name]), partial(with_channels, features=features)
                 )
-        return told
+        return filled
 
     def inverse(self, data: Mapping[str, Value]) -> Datasets:
-        """From the scale of the networks to that of the user, in float64.
+        """The variables on the user's scale, float64, made of those on the scale of the networks.
 
         Arguments:
             data: Any variables that `forward` makes; draws as `inference_variables (row, dim)`,
@@ -295,7 +295,7 @@ class Adapter:
         return accepted
 
     def to_config(self) -> dict[str, Any]:
-        """As plain JSON values, exact to the last bit."""
+        """The adapter as plain JSON values, exact to the last bit."""
         return {
             "steps": [step.to_config() for step in self.steps],
             "states": [
@@ -311,7 +311,7 @@ class Adapter:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Adapter:
-        """Back from `to_config`, from JSON too."""
+        """The adapter that `to_config` described; its description may have been JSON in between."""
         steps = tuple(
             registry.expected(registry.from_config("step", entry), Step)
             for entry in config["steps"]
@@ -329,7 +329,7 @@ class Adapter:
         return cls(steps, states, tuple(config["event"]), gaps, missing, targets, statistics)
 
     def _step(self, number: int, data: Mapping[str, Value]) -> Datasets:
-        """Forward through one step."""
+        """The data sets after one step."""
         step = self.steps[number]
         with _placed(number, step):
             return step.forward(data, self.states[number])
@@ -363,7 +363,7 @@ def _refuse_one_way(steps: Sequence[Fitted]) -> None:
 
 @contextmanager
 def _placed(number: int, step: Step) -> Iterator[None]:
-    """Errors of a step say which it is, in the words of `-s`."""
+    """Let errors of a step say which one it is, in the words of `-s`."""
     try:
         yield
     except AdapterError as error:

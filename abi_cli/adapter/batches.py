@@ -1,4 +1,4 @@
-"""From adapted data sets to the rectangular arrays that networks take: the only place that pads."""
+"""Rectangular arrays that networks take, made of adapted data sets: the only place that pads."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from abi_cli.variables import Ragged, Value, count
 SUMMARY_MASK = "summary_mask"
 
 NOISE = "noise"
-"""What some networks learn from beside their inputs."""
+"""The input that some networks learn from beside the data: noise."""
 
 SMALLEST_BUCKET = 32
-"""Below so many members padding costs less than another shape to compile."""
+"""Number of members below which padding costs less than another shape to compile."""
 
 
 def network_inputs(
@@ -32,7 +32,7 @@ def network_inputs(
     """The inputs of the networks, in single precision; a variable that is absent is left out.
 
     Arguments:
-        adapted: What `Adapter.forward` makes.
+        adapted: Inputs of the networks, from `Adapter.forward`.
         size: Members to pad sets to; the largest set's by default.
 
     Returns:
@@ -113,11 +113,11 @@ def bucket_of(row_size: np.ndarray, sizes: np.ndarray | tuple[int, ...]) -> np.n
 def in_buckets(
     adapted: Mapping[str, Value], buckets: tuple[int, ...], at_once: int
 ) -> Iterator[tuple[int | None, np.ndarray]]:
-    """All data sets, each once: what to pad sets to, None without any, and some rows of that size.
+    """All data sets, each once: the size to pad sets to (None without sets) and rows of that size.
 
     Arguments:
-        adapted: What `Adapter.forward` makes.
-        buckets: As `bucket_sizes` gives them.
+        adapted: Inputs of the networks, from `Adapter.forward`.
+        buckets: Sizes to pad to, from `bucket_sizes`.
         at_once: Rows at most.
     """
     size = np.zeros(count(adapted), np.int64)
@@ -131,7 +131,7 @@ def in_buckets(
 
 
 def _flat(name: str, value: Value) -> np.ndarray:
-    """`(batch, dim)`: the numbers of an event in C order."""
+    """The numbers of an event in C order, `(batch, dim)`."""
     if isinstance(value, Ragged):
         raise AdapterError(
             f"Expected {name} to have one shape in every data set; got a set or series",
@@ -144,7 +144,7 @@ def _flat(name: str, value: Value) -> np.ndarray:
 
 
 def _padded(name: str, ragged: Ragged, size: int | None) -> tuple[np.ndarray, np.ndarray]:
-    """`(batch, size, dim)` and its mask `(batch, size)`."""
+    """Members of sets, padded to `(batch, size, dim)`, and their mask `(batch, size)`."""
     event = event_of(ragged)
     if len(event) > 1:
         raise AdapterError(
@@ -167,7 +167,14 @@ def _padded(name: str, ragged: Ragged, size: int | None) -> tuple[np.ndarray, np
 
 
 def _single(name: str, array: np.ndarray, row_size: np.ndarray | None = None) -> np.ndarray:
-    """In single precision, where everything has to be finite."""
+    """The array in single precision, in which every number has to be finite.
+
+    Arguments:
+        row_size: `(dataset,)`, where the array's rows are members of sets.
+
+    Errors:
+        AdapterError: A number is not finite.
+    """
     with np.errstate(over="ignore"):
         single = array.astype(np.float32, order="C")
     finite = np.isfinite(single)
@@ -186,7 +193,7 @@ def _single(name: str, array: np.ndarray, row_size: np.ndarray | None = None) ->
 
 
 def summary_inputs(inputs: Mapping[str, Any]) -> tuple[Any, Any]:
-    """What is summarized, and its mask or None; of a group, mappings of its members to theirs."""
+    """The inputs of the summary network and their mask or None; of a group, both by member."""
     if SUMMARY_VARIABLES in inputs:
         return inputs[SUMMARY_VARIABLES], inputs.get(mask_of(SUMMARY_VARIABLES))
     group = {name: inputs[name] for name in summarized(inputs)}

@@ -1,4 +1,4 @@
-"""The adapter of a spec that names none: what most models need, from what their variables are."""
+"""The adapter of a spec that names none: what most models need, judging by their variables."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _names(variables: Sequence[Variable]) -> list[str]:
 
 
 def _step(name: str, *, keys: list[str], into: str | None = None) -> Mapping[str, Any] | None:
-    """The step of these keys; None where there are none."""
+    """The step `name` with these keys; None where there are none."""
     options: dict[str, Any] = {"keys": keys} if into is None else {"keys": keys, "into": into}
     return {name: options} if keys else None
 

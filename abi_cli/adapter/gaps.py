@@ -35,13 +35,13 @@ def as_features(value: Value) -> Value:
 
 
 def all_features(value: Value) -> np.ndarray:
-    """All members, or data sets, `(..., feature)`."""
+    """The features of all members, or of all data sets, `(..., feature)`."""
     value = as_features(value)
     return array_of(value)
 
 
 def with_channels(array: np.ndarray, features: np.ndarray) -> np.ndarray:
-    """`(..., feature)` without NaN, and behind them where the NaN of some features were."""
+    """Features `(..., feature)` without NaN, then 1 where some features had NaN, else 0."""
     missing = np.isnan(array)
     channels = missing[..., features].astype(np.float64)
     return np.concatenate([np.where(missing, 0.0, array), channels], axis=-1)

@@ -55,7 +55,7 @@ class Bijection:
 
     @property
     def expected(self) -> str:
-        """What `forward` takes, in words."""
+        """The values that `forward` takes, in words."""
         if self.closed:
             return f"values of {self.lower:g} and above"
         if self.upper == np.inf:
@@ -88,22 +88,25 @@ class Elementwise(Step):
 
     @property
     def one_way(self) -> str | None:
-        """Where its results are only a part of the line, a network draws from the rest, too."""
+        """The reason why draws can't come back: results cover a part of the line; None if all.
+
+        A network draws from the rest of the line, too.
+        """
         image = self.bijection().image
         return None if image is None else f"{self.name} gives {image}, and draws are anywhere"
 
     def flow(self, state: State) -> dict[str, tuple[str, ...]]:
-        """Each variable from itself."""
+        """The variables, each made from itself."""
         return {key: (key,) for key in self.variables()}
 
     def forward(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """Z of x."""
+        """Replace the variables x by z."""
         bijection = self.bijection()
         require(data, self.variables(), bijection.allowed, expected=bijection.expected)
         return mapped(data, self.variables(), bijection.forward)
 
     def inverse(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """X of z, inside the interval whatever the rounding."""
+        """Replace the variables z by x, which lies inside the interval whatever the rounding."""
         bijection = self.bijection()
         low, high = (bijection.lower, bijection.upper) if bijection.closed else bijection.closest()
         with np.errstate(over="ignore"):
@@ -116,7 +119,7 @@ class Elementwise(Step):
         return log_slopes(data, self.variables(), self.bijection().log_slope)
 
     def in_support(self, data: Mapping[str, Value], state: State) -> np.ndarray:
-        """Strictly within the interval."""
+        """Data sets whose values lie strictly within the interval."""
         return every(data, self.variables(), self.bijection().inside)
 
 
@@ -132,7 +135,7 @@ LOG = Bijection(forward=np.log, inverse=np.exp, log_slope=lambda v: -np.log(v), 
 
 
 def above(lower: float, half_line: Bijection) -> Bijection:
-    """From x > lower, by the distance v = x − lower."""
+    """The map of x > lower, made of a map of the half line: that of the distance v = x − lower."""
     return Bijection(
         forward=lambda x: half_line.forward(x - lower),
         inverse=lambda z: lower + half_line.inverse(z),
@@ -142,7 +145,7 @@ def above(lower: float, half_line: Bijection) -> Bijection:
 
 
 def below(upper: float, half_line: Bijection) -> Bijection:
-    """From x < upper, by the distance v = upper − x; mirrored, so that it too increases."""
+    """The map of x < upper, by the distance v = upper − x, mirrored so that it increases, too."""
     return Bijection(
         forward=lambda x: -half_line.forward(upper - x),
         inverse=lambda z: upper - half_line.inverse(-z),

@@ -39,14 +39,14 @@ class Concatenate(Step):
     axis: Axis = Field(-1, description="Axis to join along, counted from the last: −1 is features.")
 
     def flow(self, state: State) -> dict[str, tuple[str, ...]]:
-        """The joined variable from all keys."""
+        """The joined variable, made from all keys."""
         return {self.into: self.keys}
 
     def fit(self, data: Mapping[str, Value]) -> State:
-        """Where the joined variable is to be split again.
+        """The places where the joined variable is to be split again.
 
         Returns:
-            `size (key,)` along the axis, and `scalar (key,)`: whether it was a scalar.
+            `size (key,)` along the axis, and `scalar (key,)`: True for keys that were scalars.
         """
         self._check_shapes(data)
         return {
@@ -55,7 +55,7 @@ class Concatenate(Step):
         }
 
     def forward(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """Join; nothing where all keys are absent."""
+        """Join the keys; do nothing where all are absent."""
         found = present(data, self.keys)
         if not found:
             return dict(data)
@@ -72,7 +72,7 @@ class Concatenate(Step):
         return out
 
     def inverse(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """Split."""
+        """Split the joined variable."""
         if self.into not in data:
             return dict(data)
         out = {name: value for name, value in data.items() if name != self.into}
@@ -176,11 +176,11 @@ class Split(Step):
         return self
 
     def flow(self, state: State) -> dict[str, tuple[str, ...]]:
-        """Each piece from the whole."""
+        """The pieces, each made from the whole."""
         return dict.fromkeys(self.into, (self.key,))
 
     def fit(self, data: Mapping[str, Value]) -> State:
-        """`stop (piece,)`: where each piece ends."""
+        """The ends of the pieces along the axis: `stop (piece,)`."""
         event = event_of(data[self.key])
         if -self.axis > len(event):
             raise AdapterError(
@@ -207,7 +207,7 @@ class Split(Step):
         return {"stop": np.arange(1, pieces + 1) * (size // pieces)}
 
     def forward(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """Cut."""
+        """Cut the variable into its pieces."""
         if self.key not in data:
             return dict(data)
         out = {name: value for name, value in data.items() if name != self.key}
@@ -217,7 +217,7 @@ class Split(Step):
         return out
 
     def inverse(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """Join; nothing where all pieces are absent."""
+        """Join the pieces; do nothing where all are absent."""
         if not present(data, self.into):
             return dict(data)
         out = {name: value for name, value in data.items() if name not in self.into}

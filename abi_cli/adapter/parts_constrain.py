@@ -64,7 +64,7 @@ class Constrain(Elementwise):
         return self.keys
 
     def bijection(self) -> Bijection:
-        """From the open interval onto the whole line."""
+        """The map of the open interval onto the whole line."""
         half_line = LOG if self.method == "log" else SOFTPLUS
         if self.lower is not None and self.upper is not None:
             return between(self.lower, self.upper)

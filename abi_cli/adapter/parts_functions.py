@@ -66,7 +66,7 @@ _MAPS = {
         np.tanh, np.arctanh, lambda x: -2 * _log_cosh(x), image="values within ±1 alone"
     ),
 }
-"""What `apply` knows, each with the way back and the slope."""
+"""Functions that `apply` knows, each with its inverse and the logarithm of its slope."""
 
 _WAY_BACK = {
     **{"arcsinh": "sinh", "arctan": "tan", "arctanh": "tanh", "exp": "log", "expm1": "log1p"},
@@ -106,7 +106,7 @@ class Apply(Elementwise):
 
     @property
     def one_way(self) -> str | None:
-        """Where the function's results are only a part of the line."""
+        """The reason why draws can't come back: results cover a part of the line; None if all."""
         image = self.bijection().image
         if image is None:
             return None
@@ -138,7 +138,7 @@ class Log(Elementwise):
         return self.keys
 
     def bijection(self) -> Bijection:
-        """Log x or log(1 + x)."""
+        """The map x → log x, or x → log(1 + x)."""
         return _LOG1P if self.p1 else LOG
 
 
@@ -159,7 +159,7 @@ class Sqrt(Elementwise):
         return self.keys
 
     def bijection(self) -> Bijection:
-        """√x."""
+        """The map x → √x."""
         return _MAPS["sqrt"]
 
 
@@ -174,10 +174,10 @@ class _By(Elementwise):
         return self.keys
 
     def fit(self, data: Mapping[str, Value]) -> State:
-        """Nothing is learned; there must be as many numbers as features.
+        """Check that there are as many numbers as features; nothing is learned.
 
         Errors:
-            AdapterError: There aren't.
+            AdapterError: There are more or fewer numbers than features.
         """
         for key in self.keys:
             features = event_of(data[key])[-1:]
@@ -206,7 +206,7 @@ class Scale(_By):
         return self
 
     def bijection(self) -> Bijection:
-        """By · x."""
+        """The map x → by · x."""
         by = np.asarray(self.by)
         return Bijection(
             lambda x: by * x,
@@ -225,6 +225,6 @@ class Shift(_By):
     )
 
     def bijection(self) -> Bijection:
-        """X + by."""
+        """The map x → x + by."""
         by = np.asarray(self.by)
         return Bijection(lambda x: x + by, lambda z: z - by, np.zeros_like)

@@ -12,7 +12,7 @@ from abi_cli.adapter.vectors import TINY, FreeVector
 from abi_cli.registry import Keys, part
 
 _SYMMETRIC = 1e-5
-"""How much of the largest element a matrix may lack symmetry, or a correlation be off one."""
+"""Tolerance, relative to the largest element, of symmetry, and of the ones of correlations."""
 
 
 class _Factored(FreeVector):
@@ -26,11 +26,11 @@ class _Factored(FreeVector):
 
     @property
     def expected(self) -> str:
-        """The matrices, or their factors."""
+        """The matrices, or their factors, in words."""
         return f"Cholesky factors of {self.matrices}" if self.cholesky else self.matrices
 
     def _factor(self, x: np.ndarray) -> np.ndarray:
-        """L `(..., K, K)`; NaN where there is none."""
+        """The Cholesky factor L `(..., K, K)`; NaN where there is none."""
         if self.cholesky:
             above = np.triu(np.ones(x.shape[-2:], bool), 1)
             lower = (x[..., above] == 0).all(axis=-1, keepdims=True)
@@ -44,7 +44,7 @@ class _Factored(FreeVector):
 
 
 def _cholesky(a: np.ndarray) -> np.ndarray:
-    """L of positive definite matrices `(..., K, K)`; NaN for the others."""
+    """The Cholesky factors L of positive definite matrices `(..., K, K)`; NaN for the others."""
     try:
         return np.linalg.cholesky(a)
     except np.linalg.LinAlgError:
@@ -99,7 +99,7 @@ class AsCovarianceMatrix(_Factored):
         return factor if self.cholesky else factor @ np.swapaxes(factor, -2, -1)
 
     def log_slope(self, x: np.ndarray) -> np.ndarray:
-        """That of L given A, and of z given L."""
+        """Log |det ∂z/∂A| `(...)`: that of z given L, and of L given A where x is A."""
         diagonal = np.diagonal(self._factor(x), 0, -2, -1)
         log_slope = SOFTPLUS.log_slope(diagonal).sum(axis=-1)
         if self.cholesky:
@@ -158,7 +158,7 @@ class AsCorrelationMatrix(_Factored):
         return correlation
 
     def log_slope(self, x: np.ndarray) -> np.ndarray:
-        """See the class."""
+        """Log |det ∂z/∂A| or log |det ∂z/∂L|, `(...)`: minus the formula of the class."""
         partial, rest = self._partials(x)
         size = x.shape[-1]
         rows, columns = np.tril_indices(size, -1)
@@ -170,7 +170,7 @@ class AsCorrelationMatrix(_Factored):
         return -log_det.sum(axis=-1)
 
     def _partials(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """W and r, each `(..., K, K)`."""
+        """Partial correlations w and rests r, each `(..., K, K)`."""
         squared = (factor := self._factor(x)) ** 2
         # Summed from the end, so that small rests keep their digits.
         rest = np.cumsum(squared[..., ::-1], axis=-1)[..., ::-1]

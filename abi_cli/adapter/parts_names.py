@@ -20,15 +20,15 @@ class Rename(Step):
     target: str = Field(alias="to", description="The name it gets.")
 
     def flow(self, state: State) -> dict[str, tuple[str, ...]]:
-        """The new name from the old one."""
+        """The new name, made from the old one."""
         return {self.target: (self.source,)}
 
     def forward(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """From the old name to the new one."""
+        """Give the variable its new name."""
         return _renamed(data, self.source, self.target)
 
     def inverse(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """From the new name to the old one."""
+        """Give the variable its old name."""
         return _renamed(data, self.target, self.source)
 
     def log_det(self, data: Mapping[str, Value], state: State) -> np.ndarray:
@@ -64,17 +64,17 @@ class Group(Step):
         return self
 
     def flow(self, state: State) -> dict[str, tuple[str, ...]]:
-        """Each name in the group from the one outside."""
+        """The names in the group, each made from the one outside."""
         return {self._inside(key): (key,) for key in self.keys}
 
     def forward(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """Into the group."""
+        """Put the variables into the group."""
         for key in self.keys:
             data = _renamed(data, key, self._inside(key))
         return dict(data)
 
     def inverse(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """Out of it."""
+        """Take the variables out of the group."""
         for key in self.keys:
             data = _renamed(data, self._inside(key), key)
         return dict(data)
@@ -95,11 +95,11 @@ class Ungroup(Step):
     prefix: str = Field("", description="What to put before their names.")
 
     def flow(self, state: State) -> dict[str, tuple[str, ...]]:
-        """Each name outside from the one in the group; which there are shows in the pilot."""
+        """The names outside, each made from the one in the group; the pilot shows which."""
         return {self._outside(name): (name,) for name in state}
 
     def fit(self, data: Mapping[str, Value]) -> State:
-        """`group.x ()`, for each variable of the group.
+        """An empty entry `group.x ()` for each variable of the group.
 
         Errors:
             AdapterError: There is no such group.
@@ -115,13 +115,13 @@ class Ungroup(Step):
         return {name: np.array(True) for name in members}
 
     def forward(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """Out of the group."""
+        """Take the variables out of the group."""
         for name in state:
             data = _renamed(data, name, self._outside(name))
         return dict(data)
 
     def inverse(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """Into it."""
+        """Put the variables into the group."""
         for name in state:
             data = _renamed(data, self._outside(name), name)
         return dict(data)

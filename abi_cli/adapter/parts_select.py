@@ -33,20 +33,20 @@ class Drop(Step):
     keys: Keys = Field(min_length=1, description="Variables to leave out.")
 
     def flow(self, state: State) -> dict[str, tuple[str, ...]]:
-        """It writes none."""
+        """No variables: none is written."""
         return {}
 
     def fit(self, data: Mapping[str, Value]) -> State:
-        """Nothing is learned; the variables must be there."""
+        """Check that the variables are there; nothing is learned."""
         require_present(data, self.keys)
         return {}
 
     def forward(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """Without them."""
+        """Leave the variables out."""
         return {name: value for name, value in data.items() if name not in self.keys}
 
     def inverse(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """They are not brought back."""
+        """Change nothing: the variables are not brought back."""
         return dict(data)
 
     def log_det(self, data: Mapping[str, Value], state: State) -> np.ndarray:
@@ -61,15 +61,15 @@ class Keep(Step):
     keys: Keys = Field(min_length=1, description="Variables to keep.")
 
     def flow(self, state: State) -> dict[str, tuple[str, ...]]:
-        """Each key from itself."""
+        """The keys, each made from itself."""
         return {key: (key,) for key in self.keys}
 
     def forward(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """With them alone."""
+        """Leave out all variables but the keys."""
         return {name: value for name, value in data.items() if name in self.keys}
 
     def inverse(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """The others are not brought back."""
+        """Change nothing: the others are not brought back."""
         return dict(data)
 
     def log_det(self, data: Mapping[str, Value], state: State) -> np.ndarray:
@@ -89,18 +89,18 @@ class Take(Step):
 
     @property
     def one_way(self) -> str | None:
-        """Some entries are left out."""
+        """The reason why draws can't come back: some entries are left out."""
         return _LEFT_OUT.format("take")
 
     def flow(self, state: State) -> dict[str, tuple[str, ...]]:
-        """Each key from itself."""
+        """The keys, each made from itself."""
         return {key: (key,) for key in self.keys}
 
     def fit(self, data: Mapping[str, Value]) -> State:
-        """Nothing is learned; the entries must be there.
+        """Check that the entries are there; nothing is learned.
 
         Errors:
-            AdapterError: They aren't.
+            AdapterError: An entry is not there.
         """
         for key in self.keys:
             event = event_of(data[key])
@@ -115,15 +115,15 @@ class Take(Step):
         return {}
 
     def forward(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """The entries."""
+        """Take the entries."""
         return mapped(data, self.keys, lambda array: np.take(array, self.indices, self.axis))
 
     def inverse(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """The others are not brought back."""
+        """Change nothing: the other entries are not brought back."""
         return dict(data)
 
     def log_det(self, data: Mapping[str, Value], state: State) -> np.ndarray:
-        """There is no density."""
+        """Zero without any of the keys; else an error, as there is no density."""
         return without_density(self, data, self.keys)
 
 
@@ -151,18 +151,18 @@ class RandomSubsample(Step):
 
     @property
     def one_way(self) -> str | None:
-        """Some members are left out."""
+        """The reason why draws can't come back: some members are left out."""
         return _LEFT_OUT.format("random_subsample")
 
     def flow(self, state: State) -> dict[str, tuple[str, ...]]:
-        """The key from itself."""
+        """The key, made from itself."""
         return {self.key: (self.key,)}
 
     def fit(self, data: Mapping[str, Value]) -> State:
-        """Nothing is learned; the variable must have members.
+        """Check that the variable has members; nothing is learned.
 
         Errors:
-            AdapterError: It has none.
+            AdapterError: The variable has no members.
         """
         if not isinstance(data[self.key], Ragged):
             raise AdapterError(
@@ -174,7 +174,7 @@ class RandomSubsample(Step):
         return {}
 
     def forward(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """The members taken."""
+        """Take the members that their random numbers choose."""
         value = data.get(self.key)
         if not isinstance(value, Ragged):
             return dict(data)
@@ -188,11 +188,11 @@ class RandomSubsample(Step):
         return {**data, self.key: Ragged(value.values[chosen], taken)}
 
     def inverse(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """The others are not brought back."""
+        """Change nothing: the other members are not brought back."""
         return dict(data)
 
     def log_det(self, data: Mapping[str, Value], state: State) -> np.ndarray:
-        """There is no density."""
+        """Zero without the key; else an error, as there is no density."""
         return without_density(self, data, (self.key,))
 
 

@@ -33,15 +33,15 @@ class _Reshaped(Step):
     keys: Keys
 
     def flow(self, state: State) -> dict[str, tuple[str, ...]]:
-        """Each key from itself."""
+        """The keys, each made from itself."""
         return {key: (key,) for key in self.keys}
 
     def forward(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """In the new shape."""
+        """Give the variables their new shape."""
         return mapped(data, self.changed(state), self.reshaped)
 
     def inverse(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """In the old shape."""
+        """Give the variables their old shape again."""
         return mapped(data, self.changed(state), self.shaped_back)
 
     def log_det(self, data: Mapping[str, Value], state: State) -> np.ndarray:
@@ -54,11 +54,11 @@ class _Reshaped(Step):
 
     @abstractmethod
     def reshaped(self, array: np.ndarray) -> np.ndarray:
-        """`(dataset, *event)`, or the members `(obs, *event)`, in the new shape."""
+        """The array `(dataset, *event)`, or the members `(obs, *event)`, in the new shape."""
 
     @abstractmethod
     def shaped_back(self, array: np.ndarray) -> np.ndarray:
-        """The same in the old shape."""
+        """The array, or the members, in the old shape."""
 
 
 class _Members(_Reshaped):
@@ -68,7 +68,7 @@ class _Members(_Reshaped):
     noun: ClassVar[str]
 
     def fit(self, data: Mapping[str, Value]) -> State:
-        """`key.scalar ()`: whether members are single numbers.
+        """The entry `key.scalar ()` of each variable: True where its members are single numbers.
 
         Errors:
             AdapterError: A key has no members.
@@ -89,11 +89,11 @@ class _Members(_Reshaped):
         return tuple(key for key in self.keys if state[f"{key}.scalar"])
 
     def reshaped(self, array: np.ndarray) -> np.ndarray:
-        """Vectors of length one."""
+        """The members as vectors of length one."""
         return array[:, None]
 
     def shaped_back(self, array: np.ndarray) -> np.ndarray:
-        """Numbers."""
+        """The members as numbers."""
         return array[:, 0]
 
 
@@ -130,7 +130,7 @@ class ExpandDims(_Reshaped):
     axis: Axis = Field(-1, description="Where it is then, counted from the last: −1 is the last.")
 
     def fit(self, data: Mapping[str, Value]) -> State:
-        """Nothing is learned; there must be a place for the axis.
+        """Check that there is a place for the axis; nothing is learned.
 
         Errors:
             AdapterError: The axis would stand before that of data sets or members.
@@ -146,11 +146,11 @@ class ExpandDims(_Reshaped):
         return {}
 
     def reshaped(self, array: np.ndarray) -> np.ndarray:
-        """With the axis."""
+        """The array with the axis."""
         return np.expand_dims(array, self.axis)
 
     def shaped_back(self, array: np.ndarray) -> np.ndarray:
-        """Without it."""
+        """The array without the axis."""
         return np.squeeze(array, self.axis)
 
 
@@ -162,10 +162,10 @@ class Squeeze(_Reshaped):
     axis: Axis = Field(-1, description="Which, counted from the last: −1 is the last.")
 
     def fit(self, data: Mapping[str, Value]) -> State:
-        """Nothing is learned; the axis must be there and have length one.
+        """Check that the axis is there and has length one; nothing is learned.
 
         Errors:
-            AdapterError: It isn't, or has not.
+            AdapterError: There is no such axis, or it is longer.
         """
         for key in self.keys:
             event = event_of(data[key])
@@ -177,11 +177,11 @@ class Squeeze(_Reshaped):
         return {}
 
     def reshaped(self, array: np.ndarray) -> np.ndarray:
-        """Without the axis."""
+        """The array without the axis."""
         return np.squeeze(array, self.axis)
 
     def shaped_back(self, array: np.ndarray) -> np.ndarray:
-        """With it."""
+        """The array with the axis."""
         return np.expand_dims(array, self.axis)
 
 
@@ -208,19 +208,19 @@ class Broadcast(Step):
         return self
 
     def flow(self, state: State) -> dict[str, tuple[str, ...]]:
-        """Each key from itself and the variable that gives the axes."""
+        """The keys, each made from itself and from the variable that gives the axes."""
         return {key: (key, self.to) for key in self.keys}
 
     def fit(self, data: Mapping[str, Value]) -> State:
-        """`key.event (axis,)`: the shape before."""
+        """The shapes of the keys before: `key.event (axis,)`."""
         return {f"{key}.event": np.array(event_of(data[key]), dtype=np.int64) for key in self.keys}
 
     def forward(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """Repeat."""
+        """Repeat the keys."""
         return {**data, **self._repeated(data)}
 
     def inverse(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """The first of the repetitions."""
+        """Take the first of the repetitions."""
         found = present(data, self.keys)
         return {**data, **{key: _first(key, data[key], state[f"{key}.event"]) for key in found}}
 

@@ -23,10 +23,10 @@ EXTREME = 100.0
 """Tails are extreme where more than 1 % of the pilot is farther out than so many scales."""
 
 FAR = 1e7
-"""So many scales no network can be told, however rarely."""
+"""Number of scales that no network can be told, however rarely they occur."""
 
 LINEAR = {"extreme": 10.0, "far": 1e4}
-"""Up to so many scales from its location such a feature stays as it is; beyond is the logarithm.
+"""Number of scales up to which a feature with such tails stays as it is; beyond is the logarithm.
 
 What data say of parameters is mostly linear, and between two logarithms it is not: with the mean of
 normal data under a Cauchy prior, posteriors at 300 scales were a thousand times too wide where the
@@ -84,7 +84,7 @@ class Standardize(Step):
         return self
 
     def flow(self, state: State) -> dict[str, tuple[str, ...]]:
-        """Each variable that is named, from itself."""
+        """The variables that are named, each made from itself."""
         return {key: (key,) for key in (*(self.include or self.whole), *self.exclude)}
 
     def fit(self, data: Mapping[str, Value]) -> State:
@@ -165,7 +165,7 @@ class Scale:
 
     @classmethod
     def of(cls, array: np.ndarray, feature: tuple[int, ...]) -> Scale:
-        """That of pilot values `(row, …, *feature)`; missing ones (NaN) say nothing of others.
+        """The scale of pilot values `(row, …, *feature)`; missing ones (NaN) say nothing of others.
 
         Where the quartiles are equal, the distance from the median that is typical of what is not
         the median stands for IQR / 1.349: most counts of something rare are 0.
@@ -177,18 +177,18 @@ class Scale:
 
     @property
     def _straight(self) -> bool:
-        """Whether all is linear."""
+        """True if all features are linear everywhere."""
         return bool(np.isinf(self.linear).all())
 
     def forward(self, x: np.ndarray) -> np.ndarray:
-        """To the common scale, `(…, *feature)`."""
+        """The values on the common scale, `(…, *feature)`."""
         z = (x - self.location) / self.scale
         if self._straight:
             return z
         return np.clip(z, -self.linear, self.linear) + np.sign(z) * np.log1p(self._beyond(z))
 
     def inverse(self, z: np.ndarray) -> np.ndarray:
-        """And back; infinite where that is beyond any float64."""
+        """The values on their own scale, `(…, *feature)`; infinite where beyond any float64."""
         with np.errstate(over="ignore"):
             if not self._straight:
                 within = np.clip(z, -self.linear, self.linear)
@@ -203,12 +203,12 @@ class Scale:
         return log_slope - np.log1p(self._beyond((x - self.location) / self.scale))
 
     def _beyond(self, z: np.ndarray) -> np.ndarray:
-        """The distance of each number from what is linear."""
+        """The distance of each number from the linear range, in scales; 0 inside."""
         return np.maximum(np.abs(z) - self.linear, 0.0)
 
 
 def _in(data: Mapping[str, Value], state: State) -> list[tuple[str, Scale]]:
-    """The variables that are standardized, each with what does it."""
+    """The variables that are standardized, each with its scale."""
     scales = []
     for name in data:
         if f"{name}.scale" in state:
@@ -220,7 +220,7 @@ def _in(data: Mapping[str, Value], state: State) -> list[tuple[str, Scale]]:
 
 
 def _moments(values: np.ndarray) -> tuple[float, float, float, bool]:
-    """What `Scale` has of a feature's values `(row,)`."""
+    """The fields of `Scale` for the values `(row,)` of one feature."""
     if not len(values):
         return 0.0, 1.0, np.inf, False
     if almost_constant(values):

@@ -46,15 +46,15 @@ class ConvertDtype(Step):
 
     @property
     def one_way(self) -> str | None:
-        """Draws are not whole."""
+        """The reason why draws can't come back: they are not whole numbers."""
         return None if self.source.startswith("float") else "draws are not whole numbers"
 
     def flow(self, state: State) -> dict[str, tuple[str, ...]]:
-        """Each variable of that type from itself."""
+        """The variables of that type, each made from itself."""
         return {name: (name,) for name in _converted(state)}
 
     def fit(self, data: Mapping[str, Value]) -> State:
-        """`name.converted ()`, for each variable of that type."""
+        """An empty entry `name.converted ()` for each variable of that type."""
         return {
             f"{name}.converted": np.array(True)
             for name, value in data.items()
@@ -62,11 +62,11 @@ class ConvertDtype(Step):
         }
 
     def forward(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """To the new type."""
+        """Convert the variables to the new type."""
         return _cast(data, state, self.target)
 
     def inverse(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """To the old one, of which numbers are those that the new one could hold."""
+        """Convert the variables to the old type; their values are what the new one could hold."""
         return _cast(data, state, self.source)
 
     def log_det(self, data: Mapping[str, Value], state: State) -> np.ndarray:
@@ -96,12 +96,12 @@ class NanToNum(Step):
     mask_prefix: str = Field("mask", description="What names of masks begin with.")
 
     def flow(self, state: State) -> dict[str, tuple[str, ...]]:
-        """Each key from itself; its mask, too."""
+        """The keys, each made from itself, and their masks."""
         written = [*self.keys, *self._masks()]
         return dict(zip(written, [(key,) for key in (*self.keys, *self.keys)], strict=False))
 
     def forward(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """Without NaN."""
+        """Replace NaN."""
         out = dict(data)
         for key in present(data, self.keys) if self.return_mask else ():
             refuse_taken(out, self._mask(key))
@@ -109,7 +109,7 @@ class NanToNum(Step):
         return mapped(out, self.keys, lambda x: np.where(np.isnan(x), self.default_value, x))
 
     def inverse(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """With NaN where the mask says so, if there is one."""
+        """Bring NaN back where the mask says so, if there is one."""
         out = {name: v for name, v in data.items() if name not in self._masks()}
         for key in present(data, self.keys):
             if self.return_mask and self._mask(key) in data:
@@ -128,7 +128,7 @@ class NanToNum(Step):
 
 
 def _with_gaps(value: Value, mask: Value) -> Value:
-    """NaN where the mask is 0."""
+    """The value with NaN where the mask is 0."""
     there = array_of(mask) > 0
     return on_array(value, lambda x: np.where(there, x, np.nan))
 
@@ -142,15 +142,15 @@ class OneHot(Step):
 
     @property
     def one_way(self) -> str | None:
-        """Draws are not whole."""
+        """The reason why draws can't come back: they are not whole numbers."""
         return "draws are not whole numbers"
 
     def flow(self, state: State) -> dict[str, tuple[str, ...]]:
-        """Each key from itself."""
+        """The keys, each made from itself."""
         return {key: (key,) for key in self.keys}
 
     def forward(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """`(…, num_classes)`."""
+        """Turn numbers `(…)` into vectors `(…, num_classes)`."""
         classes = np.arange(self.num_classes)
         require(
             data,
@@ -161,9 +161,9 @@ class OneHot(Step):
         return mapped(data, self.keys, lambda x: (x[..., None] == classes).astype(np.float64))
 
     def inverse(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """The place of the largest entry."""
+        """Turn vectors into numbers: the place of the largest entry."""
         return mapped(data, self.keys, lambda x: x.argmax(axis=-1))
 
     def log_det(self, data: Mapping[str, Value], state: State) -> np.ndarray:
-        """There is no density."""
+        """Zero without any of the keys; else an error, as there is no density."""
         return without_density(self, data, self.keys)

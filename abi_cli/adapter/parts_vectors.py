@@ -13,7 +13,7 @@ from abi_cli.adapter.vectors import TINY, FreeVector
 from abi_cli.registry import Keys, part
 
 _SUM = 1e-5
-"""How far the sum of a simplex may be off one: what single precision and printed digits lose."""
+"""Tolerance of a simplex's sum, which is one: single precision and printed digits are off."""
 
 
 class _AlongAxis(FreeVector):
@@ -23,7 +23,7 @@ class _AlongAxis(FreeVector):
     axis: Axis
 
     def shape_fits(self, event: tuple[int, ...]) -> bool:
-        """At least two elements along the axis."""
+        """True for events with at least two elements along the axis."""
         return len(event) >= -self.axis and event[self.axis] >= 2
 
     def _last(self, x: np.ndarray) -> np.ndarray:
@@ -52,16 +52,16 @@ class AsSimplex(_AlongAxis):
 
     @property
     def expected(self) -> str:
-        """Simplices."""
+        """The simplices, in words."""
         return "vectors of positive numbers that sum to one"
 
     def allowed(self, x: np.ndarray) -> np.ndarray:
-        """Above 0, with sum one."""
+        """Vectors of numbers above 0 with sum one, `(...)` bool."""
         x = self._last(x)
         return (x > 0).all(axis=-1) & (np.abs(x.sum(axis=-1) - 1) < _SUM)
 
     def to_free(self, x: np.ndarray) -> np.ndarray:
-        """K numbers to K − 1."""
+        """Simplices of K numbers to K − 1 free ones."""
         x = self._last(x)
         if self.method == "log_ratio":
             return self._back(np.log(x) @ _helmert(x.shape[-1]))
@@ -69,7 +69,7 @@ class AsSimplex(_AlongAxis):
         return self._back(np.log(broken) - np.log(rest[..., 1:]) + _centre(x.shape[-1]))
 
     def from_free(self, z: np.ndarray) -> np.ndarray:
-        """K − 1 numbers to K."""
+        """Vectors of K − 1 free numbers to simplices of K."""
         z = self._last(z)
         size = z.shape[-1] + 1
         if self.method == "log_ratio":
@@ -87,7 +87,7 @@ class AsSimplex(_AlongAxis):
         return self._back(x)
 
     def log_slope(self, x: np.ndarray) -> np.ndarray:
-        """See the class."""
+        """Log |det ∂z/∂x| `(...)` in the first K − 1 elements of x; see the class."""
         x = self._last(x)
         size = x.shape[-1]
         if self.method == "log_ratio":
@@ -98,18 +98,18 @@ class AsSimplex(_AlongAxis):
 
 
 def _rests(x: np.ndarray) -> np.ndarray:
-    """What is left before each element, `(..., K)`: sums from the end, which cancel nothing."""
+    """The rest before each element, `(..., K)`: sums from the end, which cancel nothing."""
     return np.cumsum(x[..., ::-1], axis=-1)[..., ::-1]
 
 
 def _centre(size: int) -> np.ndarray:
-    """`(K − 1,)`: log(K − i), so that equal shares are at 0."""
+    """The offsets log(K − i), `(K − 1,)`, by which equal shares are at 0."""
     return np.log(np.arange(size - 1, 0, -1.0))
 
 
 @cache
 def _helmert(size: int) -> np.ndarray:
-    """`(K, K − 1)`: orthonormal columns, each of which sums to zero."""
+    """The matrix H `(K, K − 1)`: orthonormal columns, each of which sums to zero."""
     i = np.arange(1, size)
     columns = np.where(np.arange(size)[:, None] < i, 1.0, 0.0)
     columns[i, i - 1] = -i
@@ -130,11 +130,11 @@ class AsOrdered(_AlongAxis):
 
     @property
     def expected(self) -> str:
-        """Ascending vectors."""
+        """The ascending vectors, in words."""
         return "ascending vectors"
 
     def allowed(self, x: np.ndarray) -> np.ndarray:
-        """Finite and strictly ascending."""
+        """Vectors that are finite and strictly ascending, `(...)` bool."""
         x = self._last(x)
         return (np.diff(x, axis=-1) > 0).all(axis=-1) & np.isfinite(x).all(axis=-1)
 
@@ -144,7 +144,7 @@ class AsOrdered(_AlongAxis):
         return self._back(np.concatenate([x[..., :1], np.log(np.diff(x, axis=-1))], axis=-1))
 
     def from_free(self, z: np.ndarray) -> np.ndarray:
-        """Sums of the gaps."""
+        """The ascending vectors: the first element, then sums with the gaps."""
         z = self._last(z)
         with np.errstate(over="ignore"):
             x = np.cumsum(np.concatenate([z[..., :1], np.exp(z[..., 1:])], axis=-1), axis=-1)
@@ -157,5 +157,5 @@ class AsOrdered(_AlongAxis):
         return self._back(x)
 
     def log_slope(self, x: np.ndarray) -> np.ndarray:
-        """−Σ log of the gaps."""
+        """Log |det ∂z/∂x| `(...)`: −Σ log of the gaps."""
         return -np.log(np.diff(self._last(x), axis=-1)).sum(axis=-1)

@@ -15,7 +15,7 @@ from abi_cli.registry import Part
 from abi_cli.variables import Datasets, Ragged, Value, array_of, count
 
 State = dict[str, np.ndarray]
-"""What a step learned from the pilot simulations; fixed from then on, saved with the run."""
+"""Arrays that a step learned from the pilot simulations; fixed from then on, saved with the run."""
 
 
 def _from_the_last(axis: int) -> int:
@@ -30,7 +30,7 @@ Axis = Annotated[
 """An axis of an event, counted from the last: −1 is features."""
 
 ArrayFunction = Callable[[np.ndarray], np.ndarray]
-"""Maps an array, often element by element."""
+"""A function from array to array, often element by element."""
 
 
 class AdapterError(SpecError):
@@ -87,19 +87,19 @@ class Step(Part):
     """
 
     marks_ragged: ClassVar[bool] = False
-    """Whether the variables of its option `keys` are thereby sets or series."""
+    """True if the variables of its option `keys` become sets or series by this step."""
 
     marks_ordered: ClassVar[bool] = False
-    """Whether they are thereby series."""
+    """True if these become series by this step."""
 
     @property
     def one_way(self) -> str | None:
-        """Why not every draw has a way back, in words after `because`; None where all have."""
+        """The reason why some draws can't come back, in words after `because`; None if all can."""
         return None
 
     @abstractmethod
     def flow(self, state: State) -> dict[str, tuple[str, ...]]:
-        """What each variable that it writes is made from, `{written: (read, ...)}`.
+        """The variables that the step writes, and what each is made from: `{written: (read, ...)}`.
 
         With an empty state it may say less: then it is asked which variables must be there to fit.
         A variable that is made from itself alone need not be named.
@@ -111,15 +111,15 @@ class Step(Part):
 
     @abstractmethod
     def forward(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """Towards the networks."""
+        """Transform data sets on their way towards the networks."""
 
     @abstractmethod
     def inverse(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """Back to the scale of the user."""
+        """Transform data sets on their way back to the scale of the user."""
 
     @abstractmethod
     def log_det(self, data: Mapping[str, Value], state: State) -> np.ndarray:
-        """At `data`, which is what enters `forward`: log |det ∂forward/∂data|, `(dataset,)`."""
+        """The log-determinant of `forward` at `data`: log |det ∂forward/∂data|, `(dataset,)`."""
 
     def in_support(self, data: Mapping[str, Value], state: State) -> np.ndarray:
         """Data sets that lie where `forward` is defined and smooth, `(dataset,)` bool."""
@@ -135,7 +135,7 @@ def require_present(data: Mapping[str, Value], keys: Iterable[str]) -> None:
     """Refuse names of variables that aren't there.
 
     Errors:
-        AdapterError: One isn't.
+        AdapterError: A variable is not there.
     """
     for name in keys:
         if name not in data:
@@ -149,20 +149,20 @@ def require_present(data: Mapping[str, Value], keys: Iterable[str]) -> None:
 
 
 def event_of(value: Value) -> tuple[int, ...]:
-    """Shape of one member of a ragged value, else of what one data set has."""
+    """The shape of one member of a ragged value, else of what one data set has."""
     array = array_of(value)
     return tuple(array.shape[1:])
 
 
 def on_array(value: Value, function: Callable[[np.ndarray], np.ndarray]) -> Value:
-    """`function` of the array `(dataset, *event)`, or of the members `(obs, *event)`."""
+    """The value, `function` applied to its array `(dataset, *event)` or members `(obs, *event)`."""
     if isinstance(value, Ragged):
         return Ragged(function(value.values), value.row_size)
     return function(value)
 
 
 def mapped(data: Mapping[str, Value], keys: Iterable[str], function: ArrayFunction) -> Datasets:
-    """`data` with `function` applied to those of `keys` that are present."""
+    """The data sets with `function` applied to those of `keys` that are present."""
     return {**data, **{key: on_array(data[key], function) for key in present(data, keys)}}
 
 
@@ -261,7 +261,7 @@ def refuse_taken(data: Mapping[str, Value], name: str) -> None:
 
 
 def _shown(value: np.ndarray) -> str:
-    """A number, or what a vector or matrix begins with."""
+    """The text for a number, or for the beginning of a vector or matrix."""
     if value.ndim == 0:
         return f"{value:.6g}"
     text = np.array2string(value, precision=6, threshold=9, edgeitems=2, separator=", ")

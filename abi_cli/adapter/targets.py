@@ -47,7 +47,7 @@ class Targets:
     def fit(
         cls, steps: Sequence[tuple[Step, State]], pilot: Mapping[str, Value], names: Sequence[str]
     ) -> Targets:
-        """Of the parameters `names` in pilot simulations; `steps` say what bounds they have."""
+        """The targets for the parameters `names` in a pilot; `steps` tell their bounds."""
         dense = {name: value for name in names if isinstance(value := pilot[name], np.ndarray)}
         bounds = dict.fromkeys(dense, (-np.inf, np.inf))
         data: Datasets = dict(dense)
@@ -75,17 +75,17 @@ class Targets:
         return len(self.scale)
 
     def forward(self, parameters: Mapping[str, Value]) -> np.ndarray:
-        """To the common scale, `(row, dim)`, float64."""
+        """The parameters on the common scale, `(row, dim)`, float64."""
         joined = _joined({name: np.asarray(parameters[name]) for name in self.events})
         standardized: np.ndarray = (joined - self.location) / self.scale
         return standardized
 
     def on_users_scale(self, estimates: np.ndarray, degrees: np.ndarray) -> dict[str, np.ndarray]:
-        """Estimates of the parameters from those of numbers of the common scale.
+        """Estimates on the parameters' own scale, made of those on the common scale.
 
         Arguments:
             estimates: `(row, dim, functional)`.
-            degrees: As `moved` takes them.
+            degrees: The argument of `moved`.
 
         Returns:
             Parameter → `(row, functional, *event)`.
@@ -101,7 +101,7 @@ class Targets:
         }
 
     def to_config(self) -> dict[str, Any]:
-        """As plain JSON values, exact to the last bit; no bound is null."""
+        """The targets as plain JSON values, exact to the last bit; None stands for no bound."""
 
         def bounds(values: np.ndarray) -> list[float | None]:
             return [float(value) if np.isfinite(value) else None for value in values]
@@ -116,7 +116,7 @@ class Targets:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Targets:
-        """Back from `to_config`, from JSON too."""
+        """The targets that `to_config` described; its description may have been JSON in between."""
 
         def bounds(values: Sequence[float | None], none: float) -> np.ndarray:
             return np.array([none if value is None else value for value in values])

@@ -31,7 +31,7 @@ FEWEST = 512
 """Draws of which edges can be told at all."""
 
 _LOWEST = 16
-"""One of so many draws is among the smallest."""
+"""The number of draws of which one counts as among the smallest."""
 
 _HARD = 0.58
 """The mean distance, see above, below which an edge is hard: of 4,096 uniform draws it is below
@@ -41,10 +41,10 @@ _REACH = 8.0
 """Mean distances of neighbours from the smallest draw within which the bound is."""
 
 _CHANCE = 0.05
-"""That a grid has a point within reach."""
+"""The probability that a grid has a point within reach by chance."""
 
 _SUM = 1e-6
-"""How far the sum of a simplex may be off one."""
+"""Tolerance of the sum of a simplex, which is one."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Traits:
     enough: bool
 
     def support(self) -> Support | None:
-        """What is certain; None where nothing is."""
+        """The support that is certain; None where nothing is."""
         if self.simplex:
             return Support(0.0, 1.0, kind="simplex")
         lower, upper = _shared(self.lower), _shared(self.upper)
@@ -95,10 +95,10 @@ class Traits:
 
 
 def traits(values: np.ndarray, *, whole: bool = False) -> Traits:
-    """Of draws `(draw, *event)` of a parameter.
+    """Traits that draws `(draw, *event)` of a parameter show.
 
     Arguments:
-        whole: Whether there will be no others.
+        whole: Whether these are all draws that there will ever be.
     """
     values = np.asarray(values, np.float64)
     flat = values.reshape(len(values), -1)
@@ -117,14 +117,14 @@ def traits(values: np.ndarray, *, whole: bool = False) -> Traits:
 
 
 def is_simplex(values: np.ndarray) -> bool:
-    """Whether the elements of the last axis of `(draw, *event)` are positive and sum to one."""
+    """True if the elements of the last axis of `(draw, *event)` are positive and sum to one."""
     if values.ndim < 2 or values.shape[-1] < 2 or not len(values):
         return False
     return bool((values > 0).all() and (np.abs(values.sum(axis=-1) - 1) < _SUM).all())
 
 
 def is_ordered(values: np.ndarray) -> bool:
-    """Whether they ascend in all draws, for no other reason than that they must.
+    """True if elements ascend in all draws, for no other reason than that they must.
 
     Priors that are far from each other ascend, too: but their elements never come close.
     """
@@ -138,7 +138,7 @@ def is_ordered(values: np.ndarray) -> bool:
 
 
 def edge(draws: np.ndarray) -> Edge | None:
-    """The lower edge of `(draw,)`, if it is a hard one."""
+    """The lower edge of draws `(draw,)`, if it is a hard one."""
     if len(draws) < FEWEST:
         return None
     m = len(draws) // _LOWEST

@@ -40,15 +40,15 @@ class FreeVector(Step):
     @property
     @abstractmethod
     def expected(self) -> str:
-        """What it takes, in words."""
+        """The vectors or matrices that the step takes, in words."""
 
     @abstractmethod
     def to_free(self, x: np.ndarray) -> np.ndarray:
-        """`x (..., *event)` to `z (..., free)`."""
+        """The free numbers `z (..., free)` of vectors or matrices `x (..., *event)`."""
 
     @abstractmethod
     def from_free(self, z: np.ndarray) -> np.ndarray:
-        """`z (..., free)` to `x (..., *event)`, as single precision can hold it."""
+        """Vectors or matrices `x (..., *event)` of `z (..., free)`, held by single precision."""
 
     @abstractmethod
     def log_slope(self, x: np.ndarray) -> np.ndarray:
@@ -56,21 +56,21 @@ class FreeVector(Step):
 
     @abstractmethod
     def allowed(self, x: np.ndarray) -> np.ndarray:
-        """Vectors or matrices that it takes, `(...)` bool."""
+        """Vectors or matrices that the step takes, `(...)` bool."""
 
     def shape_fits(self, event: tuple[int, ...]) -> bool:
-        """Whether an event of this shape can be one."""
+        """True if an event of this shape can be such a vector or matrix."""
         return len(event) >= self.rank and event[-1] >= 2 and len(set(event[-self.rank :])) == 1
 
     def flow(self, state: State) -> dict[str, tuple[str, ...]]:
-        """Each key from itself."""
+        """The keys, each made from itself."""
         return {key: (key,) for key in self.keys}
 
     def fit(self, data: Mapping[str, Value]) -> State:
-        """Nothing is learned; the shapes must fit.
+        """Check that the shapes fit; nothing is learned.
 
         Errors:
-            AdapterError: They don't.
+            AdapterError: A shape does not fit.
         """
         for key in self.keys:
             event = event_of(data[key])
@@ -81,12 +81,12 @@ class FreeVector(Step):
         return {}
 
     def forward(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """To free numbers."""
+        """Replace the keys by their free numbers."""
         require(data, self.keys, self.allowed, expected=self.expected)
         return mapped(data, self.keys, self.to_free)
 
     def inverse(self, data: Mapping[str, Value], state: State) -> Datasets:
-        """Back, whatever the rounding."""
+        """Replace free numbers by vectors or matrices; rounding breaks no constraint of these."""
         return mapped(data, self.keys, self.from_free)
 
     def log_det(self, data: Mapping[str, Value], state: State) -> np.ndarray:
@@ -94,5 +94,5 @@ class FreeVector(Step):
         return log_slopes(data, self.keys, self.log_slope)
 
     def in_support(self, data: Mapping[str, Value], state: State) -> np.ndarray:
-        """Where the map is defined."""
+        """Data sets whose values the map takes, `(dataset,)` bool."""
         return every(data, self.keys, self.allowed)

@@ -40,20 +40,20 @@ class FlatWeights:
         self.variable = keras.Variable(np.zeros(sum(self.sizes), np.float32), name="weights")
 
     def join(self, arrays: Sequence[Any]) -> Any:
-        """Arrays of the weights' shapes as one vector."""
+        """The vector that joins arrays of the weights' shapes."""
         from keras import ops
 
         return ops.concatenate([ops.reshape(array, (-1,)) for array in arrays])
 
     def part(self, vector: Any) -> list[Any]:
-        """One vector as arrays of the weights' shapes."""
+        """The arrays, of the weights' shapes, that a vector joins."""
         from keras import ops
 
         parts = ops.split(vector, np.cumsum(self.sizes)[:-1].tolist())
         return [ops.reshape(x, shape) for x, shape in zip(parts, self.shapes, strict=True)]
 
     def loss(self, weights: Sequence[Any], fixed: Sequence[Any], batch: dict[str, Any]) -> Any:
-        """The batch's loss with these weights in place of the model's."""
+        """The loss of the batch, with these weights in place of the model's."""
         import keras
 
         model = self._model
@@ -77,7 +77,7 @@ class FlatWeights:
 
 
 def train_block(model: Any, *arguments: Any) -> Any:
-    """Keras's `train_step` for a block of batches, all its steps in one compiled call.
+    """Do Keras's `train_step` for a block of batches, all its steps in one compiled call.
 
     `model` is a `keras.Model` with `flat`, its `FlatWeights`, for whose variable its `optimizer`
     was built. The logs are the mean `loss` over the steps that were run, the `lowest` of them, and
@@ -199,7 +199,7 @@ _TRAINERS: dict[str, Callable[..., Any]] = {
 
 
 def feed(blocks: Iterator[dict[str, np.ndarray]], example: dict[str, np.ndarray]) -> Any:
-    """What Keras's `fit` takes: each block as the only element of a tuple.
+    """The input of Keras's `fit`: each block as the only element of a tuple.
 
     The axis of members may differ from block to block; all others are those of `example`, so that
     TensorFlow traces the training once, and for no shape twice.
@@ -231,12 +231,12 @@ def synchronize(model: Any) -> None:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that there was too little memory, of the machine or of a GPU."""
+    """True if an error says that there was too little memory, of the machine or of a GPU."""
     if isinstance(error, MemoryError):
         return True
     kind = type(error)
     theirs = kind.__module__.partition(".")[0] in ("tensorflow", "jax", "jaxlib", "torch")
-    told = str(error).lower()
+    message = str(error).lower()
     words = ("resource_exhausted", "out of memory", "oom when allocating")
     named = kind.__name__ in ("ResourceExhaustedError", "OutOfMemoryError")
-    return theirs and (named or any(word in told for word in words))
+    return theirs and (named or any(word in message for word in words))

@@ -122,7 +122,7 @@ def to_numpy(x: Any) -> np.ndarray:
 
 
 def accelerated() -> bool:
-    """Whether the backend computes on a GPU."""
+    """True if the backend computes on a GPU."""
     return _DETECTORS[name()]()
 
 

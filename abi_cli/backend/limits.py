@@ -10,7 +10,7 @@ from typing import Any
 
 @contextmanager
 def at_most(numbers: int) -> Iterator[None]:
-    """Refuse layers with more weights than that, all together, before any memory is taken.
+    """Refuse layers with more weights than `numbers`, all together, before any memory is taken.
 
     A file of a few bytes may ask for a layer of 10⁹ units. How many weights its layers have is
     known to them alone, so they are counted where every layer makes its own.

@@ -1,4 +1,4 @@
-"""Importing Keras and its backend: without their chatter, and without what nobody asked for."""
+"""The import of Keras and its backend, without their chatter and without what nobody asked for."""
 
 from __future__ import annotations
 
@@ -22,20 +22,23 @@ They serve data frames, pictures and conversions between backends, of which ther
 
 
 class _Absent:
-    """Finds no module of some packages."""
+    """A finder of modules that refuses some packages."""
 
     def __init__(self, packages: Sequence[str]):
         self._packages = packages
 
     def find_spec(self, fullname: str, *_: object) -> None:
-        """As `importlib.abc.MetaPathFinder` says; the next finder is asked for other modules."""
+        """Refuse a module of these packages; other modules are left to the next finder.
+
+        The signature is that of `importlib.abc.MetaPathFinder`.
+        """
         if fullname in self._packages:
             raise ModuleNotFoundError(f"No module named {fullname!r} for now", name=fullname)
 
 
 @contextmanager
 def lean(backend: str) -> Iterator[None]:
-    """While a backend is imported, leave out what it can do without.
+    """Leave out packages that a backend can do without, while it is imported.
 
     `import keras` on TensorFlow takes 3.6 s of processor time instead of 4.8 s (medians of three,
     with the extra `jax` installed). Letting TensorFlow's own interface (`tf.compat`, feature
@@ -79,7 +82,7 @@ def quiet() -> Iterator[None]:
 
 
 def _hand_over(meanwhile: TextIO, own: TextIO) -> None:
-    """Loggers that were made while libraries were loaded write to the stream that stays."""
+    """Let loggers that were made while libraries were loaded write to the stream that stays."""
     loggers = [logging.getLogger(name) for name in (None, "absl", "tensorflow", "jax")]
     for handler in [handler for logger in loggers for handler in logger.handlers]:
         if isinstance(handler, logging.StreamHandler) and handler.stream is meanwhile:

@@ -117,14 +117,14 @@ _SCANS = {"tensorflow": _scan_tensorflow, "jax": _scan_jax, "torch": _scan_torch
 
 
 def compiles() -> bool:
-    """Whether training is compiled; PyTorch runs as it is."""
+    """True if the backend compiles training; PyTorch runs it as it is."""
     return name() != "torch"
 
 
 def _with_weights_of_now(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiled by JAX, which would keep the weights that a layer had when it was traced.
+    """A function compiled by JAX, with the weights of the layer it is a method of as arguments.
 
-    So the weights of the layer that `function` is a method of are arguments, too.
+    JAX would otherwise keep the weights that the layer had when the function was traced.
     """
     import jax
     import keras
@@ -143,7 +143,7 @@ def _with_weights_of_now(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def compiled(function: Callable[..., Any], *, fused: bool = False) -> Callable[..., Any]:
-    """`function` of tensors, compiled once per combination of argument shapes.
+    """The `function` of tensors, compiled once per combination of argument shapes.
 
     On TensorFlow it becomes a graph and not XLA's: 200 × 1,000 draws of a coupling flow take as
     long on two cores, and the first call 1.7 instead of 4 s of processor time.
@@ -171,8 +171,10 @@ def compiled(function: Callable[..., Any], *, fused: bool = False) -> Callable[.
 
 @contextmanager
 def first_weights(seed: int) -> Iterator[None]:
-    """Keras draws the seeds of its initializers from `random`; its own function to seed that loads
-    TensorFlow, whichever the backend.
+    """Let Keras draw first weights from this seed.
+
+    Its initializers take their seeds from `random`; its own function to seed that loads TensorFlow,
+    whichever the backend.
     """
     state = random.getstate()
     random.seed(seed)

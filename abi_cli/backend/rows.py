@@ -14,7 +14,7 @@ ROWS = 16_384
 
 
 def by_row(function: Callable[..., Any], *arrays: np.ndarray) -> np.ndarray:
-    """What a compiled function makes of rows, `(row, …)`, float64, in calls of one shape."""
+    """The results of a compiled function for rows, `(row, …)`, float64, in calls of one shape."""
     rows = len(arrays[0])
     results = []
     for first in range(0, rows, ROWS):
@@ -26,5 +26,5 @@ def by_row(function: Callable[..., Any], *arrays: np.ndarray) -> np.ndarray:
 
 
 def round_up(number: int, most: int) -> int:
-    """The next power of two, `most` at the most: few shapes are compiled, little is wasted."""
+    """The next power of two, at most `most`: few shapes are compiled, little is wasted."""
     return min(most, 1 << max(number - 1, 0).bit_length())

@@ -1,4 +1,4 @@
-"""A bank: rows of simulations in shards, and whose rows they are."""
+"""Banks of simulations: their rows, in shards, and the model that the rows belong to."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _MOST_TOLD = 40
 
 @dataclass(frozen=True)
 class Piece:
-    """Rows that are read from a shard: all that it holds, or those that no other one has.
+    """The rows that are read from a shard: all that it holds, or those that no other shard has.
 
     Arguments:
-        rows: That are read from it.
-        file: Of the shard.
-        holds: The rows that are in it.
+        rows: The rows that are read.
+        file: The shard's file.
+        holds: All rows that are in it.
     """
 
     rows: Span
@@ -67,7 +67,7 @@ class Bank:
 
     @classmethod
     def create(cls, path: Path, record: BankRecord, files: Mapping[str, bytes]) -> Bank:
-        """A new bank without rows, which appears whole; the one of somebody who was quicker.
+        """A new bank without rows, which appears whole; or that of a process that was quicker.
 
         Arguments:
             files: Name → content of model.yaml and the code.
@@ -92,7 +92,7 @@ class Bank:
         return cls.open(path)
 
     def asked_for(self, rows: int) -> Bank:
-        """The same, with it written down that so many rows are wanted."""
+        """The same bank, with its record saying that so many rows are wanted."""
         if rows <= self.record.rows:
             return self
         record = replace(self.record, rows=rows)
@@ -101,7 +101,7 @@ class Bank:
 
     @cached_property
     def pieces(self) -> tuple[Piece, ...]:
-        """Where each row is read that is there, ascending, each row once."""
+        """The pieces to read every row that is there from: ascending, each row once."""
         folder = self.path / SHARDS
         found = [(span, name) for name in _names(folder) if (span := span_of(name)) is not None]
         pieces, done = [], 0
@@ -119,20 +119,20 @@ class Bank:
 
     @property
     def rows(self) -> int:
-        """How many are there."""
+        """The number of rows that are there."""
         return length(self.spans)
 
     @property
     def size(self) -> int:
-        """Bytes of its shards."""
+        """The size of its shards in bytes."""
         return sum(piece.file.stat().st_size for piece in self.pieces)
 
     def missing(self, wanted: Sequence[Span]) -> list[Span]:
-        """Those of some rows that are not there."""
+        """The rows among `wanted` that are not there."""
         return without(wanted, self.spans)
 
     def whole(self) -> int:
-        """How many rows there are from the first one on, without a gap."""
+        """The number of rows from the first one on without a gap."""
         rest = without([(0, max((stop for _, stop in self.spans), default=0))], self.spans)
         return rest[0][0] if rest else self.rows
 
@@ -159,7 +159,7 @@ class Bank:
         return parts[0] if len(parts) == 1 else concatenate(parts)
 
     def parts(self, rows: int) -> Iterator[tuple[int, Datasets]]:
-        """All that is there, not more than so many rows at a time: the number of the first, rows.
+        """All rows that are there, at most `rows` at a time, each part with the place of its first.
 
         Errors:
             DataError: A shard is damaged.
@@ -169,7 +169,7 @@ class Bank:
                 yield start, self.read(start, min(start + rows, piece.rows[1]))
 
     def failures(self) -> Iterator[dict[str, Any]]:
-        """What failed on the way to its rows: documents of `Failure`.
+        """Failures of simulations on the way to its rows: documents of `Failure`.
 
         Errors:
             DataError: A shard is damaged.
@@ -188,7 +188,7 @@ class Bank:
         write_shard(self.path / SHARDS, start, parts, failures)
 
     def take(self, other: Bank) -> int:
-        """Take over rows of a bank of the same model that are not here; how many those are.
+        """Take over rows of a bank of the same model that are not here; return their number.
 
         Errors:
             DataError: A shard is damaged.
@@ -210,7 +210,7 @@ class Bank:
         return taken
 
     def files(self) -> dict[str, bytes]:
-        """What its rows follow from: model.yaml and the code, by name.
+        """The files that its rows follow from, model.yaml and the code, by name.
 
         Errors:
             DataError: One is not there.
@@ -221,7 +221,7 @@ class Bank:
             raise DataError(f"{error.strerror}", place=str(error.filename)) from None
 
     def changed(self) -> list[str]:
-        """Its files, other than shards, that are not as they were written."""
+        """Files, other than shards, that are not as they were written."""
         return [
             name
             for name, expected in self.record.hashes.items()
@@ -229,7 +229,7 @@ class Bank:
         ]
 
     def difference(self, files: Mapping[str, bytes]) -> str:
-        """How what its rows follow from differs from something else; empty where it does not.
+        """The difference of model.yaml and the code from other `files`; empty where there is none.
 
         Code differs where it would be compiled to something else: comments don't count.
         """
@@ -250,7 +250,7 @@ class Bank:
         return "\n".join([*lines[:_MOST_TOLD], *([f"… {more} more lines"] if more > 0 else [])])
 
     def refuse_another(self, files: Mapping[str, bytes], *, hint: str) -> None:
-        """Refuse what its rows do not follow from, with the difference.
+        """Refuse files that its rows do not follow from, and show the difference.
 
         Errors:
             RunError: Something differs.
@@ -260,12 +260,12 @@ class Bank:
 
 
 def is_bank(path: Path) -> bool:
-    """Whether a folder holds a bank."""
+    """True if a folder holds a bank."""
     return (path / RECORD).is_file()
 
 
 def merge(target: Path, bank: Bank) -> int:
-    """Take over all rows of a bank of the same model that the target has not; how many.
+    """Take over all rows of a bank of the same model that the target has not; return their number.
 
     Errors:
         RunError: It is of another model.

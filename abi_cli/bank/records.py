@@ -1,4 +1,4 @@
-"""What a bank says of itself: its bank.json."""
+"""The record of a bank: its bank.json."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from abi_cli.variables import Layout
 SCHEMA = "abi.bank/1"
 
 RECORD, MODEL, CODE, SHARDS = "bank.json", "model.yaml", "code", "shards"
-"""What the folder of a bank holds, by name."""
+"""Names in the folder of a bank."""
 
 
 @dataclass(frozen=True)
 class BankRecord:
-    """What a bank says of itself.
+    """The record of a bank, which describes it.
 
     Arguments:
         name: The spec's name.
-        seed: That its rows follow from.
-        rows: How many were asked for, the most at a time; the shards tell which are there.
+        seed: The seed that its rows follow from.
+        rows: The largest number that was asked for; the shards tell which are there.
         unit: Rows that are drawn from one stream.
         command: The command line that made it.
         created: When it was begun, ISO 8601 with the offset from UTC.
@@ -41,13 +41,13 @@ class BankRecord:
     layout: Layout = field(default_factory=lambda: Layout(()))
 
     def to_json(self) -> str:
-        """As the text of bank.json."""
+        """The record as the text of bank.json."""
         document = {"schema": SCHEMA, **asdict(self), "layout": self.layout.to_config()}
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> BankRecord:
-        """Back from `to_json`.
+        """The record that a bank.json holds.
 
         Errors:
             NewerFormat: Only a newer version reads it.

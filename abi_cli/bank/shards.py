@@ -47,7 +47,7 @@ _NAME = re.compile(r"(\d{10,15})-(\d{10,15})\.h5")
 
 
 def name_of(span: Span) -> str:
-    """Of the file of these rows."""
+    """The name of the file of these rows."""
     return f"{span[0]:010d}-{span[1]:010d}.h5"
 
 
@@ -63,8 +63,8 @@ def write_shard(
     """Write rows from `start` on as a shard.
 
     Arguments:
-        folder: Of the shards.
-        parts: One after the other, all of the same variables.
+        folder: The folder of the shards.
+        parts: The rows, one part after the other, all of the same variables.
         failures: Draws that failed on the way to these rows.
 
     Errors:
@@ -130,7 +130,7 @@ def _in_chunks(parts: Sequence[np.ndarray], rows: int, dtype: np.dtype) -> Itera
 
 
 def read_shard(file: Path, span: Span, wanted: Span) -> Datasets:
-    """Some rows of a shard.
+    """The rows `wanted` of a shard.
 
     Arguments:
         span: The rows that it holds.
@@ -156,7 +156,7 @@ def read_shard(file: Path, span: Span, wanted: Span) -> Datasets:
 
 
 def read_failures(file: Path) -> list[dict[str, Any]]:
-    """What failed on the way to a shard's rows: documents of `Failure`.
+    """Failures of simulations on the way to a shard's rows: documents of `Failure`.
 
     Errors:
         DataError: It is damaged, or no shard.

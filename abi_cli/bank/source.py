@@ -33,25 +33,25 @@ from abi_cli.training.sources import PILOT_ROWS, TASK_ROWS, single
 from abi_cli.variables import Datasets, concatenate, take
 
 MOST_HELD_OUT = 10_000
-"""Rows that validate, at most."""
+"""Number of rows that are held out, at most."""
 
 POOL_BYTES = 1 << 27
-"""Of the rows of a pool, as they are in the bank. Two are in memory, in single precision."""
+"""Bytes of the rows of a pool, as they are in the bank. Two are in memory, in single precision."""
 
 BLOCK_BYTES = 1 << 22
-"""Of a block."""
+"""Bytes of the rows of a block."""
 
 AT_ONCE_BYTES = 1 << 28
-"""Of rows that are in memory as they are: a pilot, those that validate."""
+"""Bytes of the rows that are in memory as they are: of a pilot, of those held out."""
 
 
 @dataclass(frozen=True)
 class BankRows:
-    """The first rows of a bank, as a model reads them.
+    """The first rows of a bank, for training.
 
     Arguments:
-        rows: How many.
-        prepared: What is done with rows that were read, of which the first has a number.
+        rows: Their number.
+        prepared: Rows that were read, the number of the first → these rows as training takes them.
     """
 
     bank: Bank
@@ -63,7 +63,7 @@ class BankRows:
 
     @property
     def bytes(self) -> int:
-        """Of a row."""
+        """Bytes of a row."""
         return max(1, self.bank.size // max(1, self.bank.rows))
 
     def read(self, start: int, stop: int) -> Datasets:
@@ -75,24 +75,24 @@ class BankRows:
         return self.prepared(self.bank.read(start, stop), start)
 
     def first(self, rows: int) -> Datasets:
-        """The first ones, as many as memory bears."""
+        """The first `rows` rows, or as many as memory bears."""
         return self.read(0, min(self.rows, rows, max(256, AT_ONCE_BYTES // self.bytes)))
 
     def source(
         self, training: TrainingSection, *, seed: int, augmented: Augmentation | None = None
     ) -> Banked:
-        """To learn from."""
+        """The source of simulations for a training on these rows."""
         return Banked(self, training, seed=seed, augmented=augmented)
 
 
 @dataclass(frozen=True)
 class _Held:
-    """Rows in memory.
+    """Rows in memory, which will be put in order as they are asked for.
 
     Arguments:
-        datasets: Them, with others, in blocks as the bank has them.
-        where: Place in these of each row in the order of the training, `(row,)`.
-        places: In the training, `(row,)`.
+        datasets: Data sets in blocks as the bank has them.
+        where: Places in these of the rows in the order of the training, `(row,)`.
+        places: Places of the rows in the training, `(row,)`.
     """
 
     datasets: Datasets
@@ -101,7 +101,7 @@ class _Held:
 
 
 class Banked:
-    """Rows of a bank: an epoch is one pass over them; see the module."""
+    """The rows of a bank as a source of simulations: an epoch is one pass; see the module."""
 
     def __init__(
         self,
@@ -126,12 +126,12 @@ class Banked:
         self.seconds, self.failures = 0.0, NO_FAILURES
 
     def pilot(self) -> Datasets:
-        """The first of those to learn from."""
+        """The pilot: the first of the rows that are learned from."""
         rows = min(self._learned, PILOT_ROWS[0], max(500, AT_ONCE_BYTES // self._rows.bytes))
         return self._rows.read(self._held_out, self._held_out + rows)
 
     def parts(self, adapter: Adapter, *, start: int = 0) -> Iterator[Datasets]:
-        """Pass after pass; row i is one of pass i // (those to learn from)."""
+        """The rows that are learned from, pass after pass; row i is of pass i // (their number)."""
         number, first = divmod(start, self._learned)
         with ThreadPoolExecutor(1, thread_name_prefix="bank") as reader:
             pools = ((p, pool) for p in counting(number) for pool in range(self._pools))
@@ -153,7 +153,7 @@ class Banked:
         return [np.sort(own) for own in np.array_split(blocks, self._pools)]
 
     def _sizes(self, number: int) -> list[int]:
-        """How many rows each pool of a pass has; only the last block of all is short."""
+        """The number of rows of each pool of a pass; only the last block of all is short."""
         lacking = self._blocks * self._block - self._learned
         return [
             len(own) * self._block - (lacking if own[-1] == self._blocks - 1 else 0)
@@ -174,12 +174,12 @@ class Banked:
         return self._held(adapter, order, begin + np.arange(len(order)))
 
     def _held(self, adapter: Adapter, rows: np.ndarray, places: np.ndarray) -> _Held:
-        """Some of those to learn from, read with the blocks that they lie in.
+        """Rows that are learned from, read with the blocks that they lie in.
 
         They are adapted unless they are augmented each time.
 
         Arguments:
-            places: In the training, `(row,)`.
+            places: Their places in the training, `(row,)`.
         """
         early = None if self._augmented is not None else adapter
         if self._pools == 1:
@@ -192,19 +192,19 @@ class Banked:
         return _Held(self._read(early, blocks), where, places)
 
     def _given(self, adapter: Adapter, held: _Held, some: slice) -> Datasets:
-        """Some of the rows that are held, in their order, adapted."""
+        """Some of the held rows, in their order, adapted."""
         chosen = take(held.datasets, held.where[some])
         if self._augmented is None:
             return chosen
         return single(adapter.forward(self._augmented(chosen, held.places[some])))
 
     def _in_tasks(self, adapter: Adapter, held: _Held, start: int) -> Iterator[Datasets]:
-        """Rows are put in their order as they are asked for: a whole pool at once takes long."""
+        """The held rows from `start` on, some at a time: a whole pool at once takes long."""
         for begin in range(start, len(held.where), TASK_ROWS):
             yield self._given(adapter, held, slice(begin, begin + TASK_ROWS))
 
     def _read(self, adapter: Adapter | None, blocks: np.ndarray) -> Datasets:
-        """Blocks, one after the other; only the last of all is short."""
+        """The rows of blocks, one block after the other; only the last block of all is short."""
         parts = []
         for block in blocks.tolist():
             start = self._held_out + block * self._block
@@ -213,7 +213,7 @@ class Banked:
         return concatenate(parts)
 
     def rows(self, adapter: Adapter, index: np.ndarray) -> Datasets:
-        """Looked up again; what waits for its block may be of several passes."""
+        """Rows of the training, read once more; the index may span several passes."""
         number, place = np.divmod(index, self._learned)
         found = np.empty(len(index), np.int64)
         for one in np.unique(number).tolist():
@@ -227,14 +227,14 @@ class Banked:
         return self._given(adapter, held, slice(None))
 
     def facts(self) -> dict[str, Any]:
-        """Nothing: all follows from the simulations and the seed."""
+        """No facts: all follows from the simulations and the seed."""
         return {}
 
     def go_on(self, facts: Mapping[str, Any]) -> None:
-        """Nothing to take over."""
+        """Take over nothing: there are no facts."""
 
     def validation(self, adapter: Adapter) -> Datasets | None:
-        """Those held out."""
+        """The rows held out, adapted."""
         parts = [
             single(adapter.forward(self._rows.read(start, min(start + TASK_ROWS, self._held_out))))
             for start in range(0, self._held_out, TASK_ROWS)
@@ -242,9 +242,9 @@ class Banked:
         return concatenate(parts)
 
     def begin_reference(self) -> None:
-        """Nothing to begin with."""
+        """Do nothing: the rows are there."""
 
     def reference(self) -> Iterator[Datasets]:
-        """Those held out, as many as are kept of fresh ones."""
+        """The rows held out, as many as are kept of fresh simulations."""
         for start in range(0, min(self._held_out, MOST), TASK_ROWS):
             yield self._rows.read(start, min(start + TASK_ROWS, self._held_out, MOST))

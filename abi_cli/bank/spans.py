@@ -1,4 +1,4 @@
-"""Ranges of rows: what is wanted, what is there, what is whose."""
+"""Ranges of rows: those wanted, those that are there, and the share of each machine."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ Span = tuple[int, int]
 """Rows start … stop − 1."""
 
 STRIPES = 16
-"""Spans that each of several machines gets, at most: rows of every region, near equal numbers."""
+"""Number of spans of a machine's share, at most: each share has rows of every region."""
 
 
 def length(spans: Iterable[Span]) -> int:
-    """How many rows they hold, none of which is in two of them."""
+    """The number of rows in spans that do not overlap."""
     return sum(stop - start for start, stop in spans)
 
 
 def without(wanted: Sequence[Span], there: Sequence[Span]) -> list[Span]:
-    """What is left of some spans when others are taken out.
+    """The rest of spans when others are taken out.
 
     Arguments:
         there: Ascending.
@@ -42,17 +42,17 @@ def without(wanted: Sequence[Span], there: Sequence[Span]) -> list[Span]:
 
 @dataclass(frozen=True)
 class Share:
-    """Which of several machines this one is: part k of n, from 1 on."""
+    """The share of one of several machines: part k of n, from 1 on."""
 
     part: int = 1
     parts: int = 1
 
     @classmethod
     def of(cls, text: str) -> Share:
-        """What `--shard 3/20` means.
+        """The share that `--shard 3/20` means.
 
         Errors:
-            UsageError: Nothing.
+            UsageError: The text is not of that form.
         """
         part, _, parts = text.partition("/")
         if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
@@ -60,12 +60,12 @@ class Share:
         return cls(int(part), int(parts))
 
     def of_rows(self, rows: int, *, unit: int) -> list[Span]:
-        """Its rows, which are the same whatever is there already.
+        """The rows of this share, which are the same whatever is there already.
 
         The rows are cut into stripes, of which machine k takes every `parts`-th one.
 
         Arguments:
-            rows: Of all machines.
+            rows: The number of rows of all machines.
             unit: Rows that are drawn from one stream, which no stripe divides.
         """
         if self.parts == 1:

@@ -37,7 +37,7 @@ __all__ = [
 
 
 _GARBAGE = (200_000, 50, 1_000)
-"""When Python looks for garbage: thresholds of its three generations.
+"""Thresholds of Python's three generations of garbage, at which it looks for some.
 
 Importing a backend and tracing a network make millions of objects that live to the end of the
 command. At Python's own thresholds a tenth of `abi train` on the regression spec went into looking
@@ -53,9 +53,9 @@ of a surface's training that one does in 2 s.
 
 
 def _in_utf8() -> None:
-    """Text is UTF-8 everywhere, whatever the locale: what is written here is read elsewhere.
+    """Set text to UTF-8 everywhere, whatever the locale: what is written here is read elsewhere.
 
-    What no text can be made of, as in the names of some files, is written as escapes.
+    Characters that are no text, as in the names of some files, are written as escapes.
     """
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # not one that is closed

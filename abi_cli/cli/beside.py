@@ -230,7 +230,7 @@ def log_prob(
 
 
 class TableFormat(enum.StrEnum):
-    """How a table of figures is written."""
+    """Formats of tables of figures."""
 
     csv = "csv"
     json = "json"
@@ -239,7 +239,7 @@ class TableFormat(enum.StrEnum):
 
 
 class Interval(enum.StrEnum):
-    """Which interval holds a share of the draws."""
+    """Intervals that hold a share of the draws."""
 
     eti = "eti"
     hdi = "hdi"
@@ -319,7 +319,7 @@ def show(
         ),
     ],
 ) -> None:
-    """What is in a run folder, a bank of simulations, or a file of draws or data."""
+    """Show what is in a run folder, a bank of simulations, or a file of draws or data."""
     from abi_cli import workflow
     from abi_cli.console import banks, reports
 

@@ -1,4 +1,4 @@
-"""What ends a training at the end of a block: signals, and a limit of its time.
+"""Signals and a limit of its time, which end a training at the end of a block.
 
 Python runs the handler of a signal in the main thread, once that has returned from compiled code,
 which may take as long as a block does. So a second Ctrl-C is seen by a thread of its own, to which
@@ -46,7 +46,7 @@ def time_limit(text: str | None) -> float | None:
 
 @contextmanager
 def interruptible(console: Console, limit: float | None) -> Iterator[Stop]:
-    """Signals ask a training to end, while it learns, or end the command, while it does not.
+    """Let signals ask a training to end while it learns, and end the command while it does not.
 
     Arguments:
         limit: Seconds from now on that it may take.

@@ -1,4 +1,4 @@
-"""Can posteriors be trusted: diagnose, compare."""
+"""The commands that judge posteriors: diagnose, compare."""
 
 from __future__ import annotations
 

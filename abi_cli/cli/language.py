@@ -1,4 +1,4 @@
-"""The language of specs: list, explain, schema, fill, init."""
+"""The commands about the language of specs: list, explain, schema, fill, init."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def list_parts(
         ),
     ] = None,
 ) -> None:
-    """What a spec can name: steps, distributions, networks, …."""
+    """List what a spec can name: steps, distributions, networks, …."""
     from abi_cli import workflow
     from abi_cli.console import words
 

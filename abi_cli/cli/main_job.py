@@ -1,4 +1,4 @@
-"""The way of every model: check, train, sample; `judging` has diagnose, `language` init."""
+"""The commands that every model needs: check, train, sample; `judging` has diagnose."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ from abi_cli.options import (
 
 
 class ProblemFormat(enum.StrEnum):
-    """How the problems of a spec are shown."""
+    """Formats of the problems of a spec."""
 
     full = "full"
     concise = "concise"
 
 
 class Names(enum.StrEnum):
-    """How tables name the elements of vectors."""
+    """Styles of the names that tables give the elements of vectors."""
 
     brackets = "brackets"
     dots = "dots"

@@ -1,4 +1,4 @@
-"""Posteriors to look at: plot, report."""
+"""The commands that show posteriors: plot, report."""
 
 from __future__ import annotations
 

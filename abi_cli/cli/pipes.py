@@ -1,4 +1,4 @@
-"""For pipelines and other programs: stream, convert."""
+"""The commands for pipelines and other programs: stream, convert."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def stream(
 
 
 class Kind(enum.StrEnum):
-    """What a file holds."""
+    """Kinds of content of a file."""
 
     draws = "draws"
     data = "data"

@@ -1,4 +1,4 @@
-"""What the process of a command does for good, once, before anything else."""
+"""Changes to the process of a command, made for good, once, before anything else."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from abi_cli.errors import UserFunctionError
 
 
 def keep_stdout_for_data() -> None:
-    """Give standard output a descriptor that nobody else knows; 1 is standard error from now on.
+    """Give standard output a descriptor of its own; descriptor 1 is standard error from now on.
 
     What C code prints, and programs that a person's functions start, would end up among the data.
     """
@@ -35,7 +35,7 @@ def keep_stdout_for_data() -> None:
 
 
 _kept: list[Any] = []
-"""What C calls must stay where it is."""
+"""Objects that C calls, which must stay where they are."""
 
 
 def refuse_exit_of_c() -> None:

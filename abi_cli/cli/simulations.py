@@ -1,4 +1,4 @@
-"""Simulations that are kept: simulate, bank."""
+"""The commands for simulations that are kept: simulate, bank."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def simulate(
 
 
 class Action(enum.StrEnum):
-    """What is done with banks."""
+    """Actions on banks."""
 
     ls = "ls"
     verify = "verify"

@@ -1,4 +1,4 @@
-"""How banks of simulations look: receipts, lists, what is wrong with them; and one row."""
+"""Banks of simulations on the screen: receipts, lists, faults, and a single row."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def show_filled(console: Console, filled: Filled) -> None:
-    """What a bank has now; or what it would take to fill it."""
+    """Show what a bank has now, or what it would take to fill it."""
     if console.json:
         console.document("bank", asdict(filled) | {"path": str(filled.path)})
         return
@@ -62,7 +62,7 @@ def _failed(failures: int, where: str) -> dict[str, str]:
 
 
 def show_banks(console: Console, looks: Sequence[BankLook]) -> None:
-    """What banks hold."""
+    """Show what banks hold."""
     if console.json:
         console.document("banks", {"banks": [_document(look) for look in looks]})
         return
@@ -100,10 +100,10 @@ def _document(look: BankLook) -> dict[str, Any]:
 
 
 def show_verified(console: Console, verified: Verified) -> None:
-    """Whether a bank is whole.
+    """Show whether a bank is whole.
 
     Errors:
-        CheckFailed: It is not.
+        CheckFailed: The bank is not whole.
     """
     missing = sum(stop - start for start, stop in verified.missing)
     if console.json:
@@ -122,7 +122,7 @@ def show_verified(console: Console, verified: Verified) -> None:
 
 
 def show_merged(console: Console, merged: Merged) -> None:
-    """What a merger made."""
+    """Show what a merger made."""
     missing = sum(stop - start for start, stop in merged.missing)
     if console.json:
         facts = {"path": str(merged.bank.path), "taken": merged.taken, "rows": merged.bank.rows}
@@ -136,7 +136,7 @@ def show_merged(console: Console, merged: Merged) -> None:
 
 
 def show_replayed(console: Console, replayed: Replayed) -> None:
-    """The variables of a row."""
+    """Show the variables of a row."""
     values = {
         name: (value.values if isinstance(value, Ragged) else value[0])
         for name, value in replayed.values.items()

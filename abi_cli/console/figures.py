@@ -31,7 +31,7 @@ def show_summary(
     target: Target | None = None,
     refiner: Refiner | None = None,
 ) -> None:
-    """Posteriors in a table, one row per data set and scalar.
+    """Show posteriors in a table, one row per data set and scalar.
 
     Arguments:
         format: csv, json, markdown or latex; None for a table for people.
@@ -39,7 +39,7 @@ def show_summary(
         refiner: What has refined the posteriors, if anything.
     """
     rows = list(summary.rows())
-    told = [(label, _titled(name, summary.titles), own) for label, name, own in rows]
+    titled = [(label, _titled(name, summary.titles), own) for label, name, own in rows]
     if format is None and target is not None and target.path is not None:
         format = _BY_EXTENSION.get(target.path.suffix.lower())
         if format is None:
@@ -51,11 +51,11 @@ def show_summary(
             )
     if format is None:
         columns = [_title(name) for name in summary.names]
-        shown_rows = rows if console.json else told
+        shown_rows = rows if console.json else titled
         sets = len(summary.labels)
         _show_figures(console, "summary", columns, shown_rows, datasets=sets, refiner=refiner)
         return
-    text = _WRITERS[format](summary.names, told if format in _FOR_PEOPLE else rows)
+    text = _WRITERS[format](summary.names, titled if format in _FOR_PEOPLE else rows)
     where = Target() if target is None else target
     write_text(console, text, where, what=f"{len(rows):,} rows")
 
@@ -64,7 +64,7 @@ _FOR_PEOPLE = ("markdown", "latex")
 
 
 def _titled(name: str, titles: Mapping[str, str]) -> str:
-    """A scalar under its label, with its own name beside that."""
+    """The label of a scalar, with its own name beside that."""
     title = titles.get(name, name)
     return name if title == name else f"{title} ({name})"
 
@@ -72,11 +72,11 @@ def _titled(name: str, titles: Mapping[str, str]) -> str:
 _BY_EXTENSION = {".csv": "csv", ".json": "json", ".md": "markdown", ".tex": "latex"}
 
 Row = tuple[str, str, Mapping[str, float]]
-"""Label, scalar, its statistics."""
+"""A label, a scalar's name, and its statistics."""
 
 
 def _title(name: str) -> str:
-    """A statistic for people: `q2.5` is the quantile of 2.5 %."""
+    """The title of a statistic for people: `q2.5` is the quantile of 2.5 %."""
     if name.startswith("q"):
         return f"{name[1:]} %"
     share, _, end = name.removeprefix("hdi").partition("_")
@@ -107,7 +107,7 @@ def _markdown(names: Sequence[str], rows: Sequence[Row]) -> str:
 
 
 def _in_markdown(text: str) -> str:
-    """Text as Markdown shows it: no HTML, no link, no other cell."""
+    """The text as Markdown shows it: no HTML, no link, no other cell."""
     marks = {mark: f"\\{mark}" for mark in "\\|`*~"}
     marks |= {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\n": " "}
     escaped = "".join(marks.get(letter, letter) for letter in shown(text))
@@ -129,7 +129,7 @@ def _latex(names: Sequence[str], rows: Sequence[Row]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text as LaTeX prints it; a minus sign is one in mathematics."""
+    """The text as LaTeX prints it; a minus sign is one in mathematics."""
     marks = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
     marks |= {mark: f"\\{mark}" for mark in "&%$#_{}"} | {"−": "$-$", "\n": " "}
     return "".join(marks.get(letter, letter) for letter in shown(text))
@@ -149,7 +149,7 @@ def _documented(rows: Sequence[Row], what: str = "parameter") -> list[dict[str, 
 def show_estimates(
     console: Console, estimates: Statistics, *, refiner: Refiner | None = None
 ) -> None:
-    """Point estimates in a table, one row per data set and scalar."""
+    """Show point estimates in a table, one row per data set and scalar."""
     rows = [
         (label, element if console.json else _titled(element, estimates.titles), own)
         for label, element, own in estimates.rows()
@@ -159,7 +159,7 @@ def show_estimates(
 
 
 def show_checks(console: Console, checks: Sequence[Check]) -> None:
-    """Statistics of data beside those of replicated data, one row per data set and statistic."""
+    """Show statistics of data and of replicated data, one row per data set and statistic."""
     rows = [
         (
             check.label,
@@ -180,7 +180,7 @@ def show_checks(console: Console, checks: Sequence[Check]) -> None:
 
 
 def show_checked(console: Console, checked: Checked) -> None:
-    """The same, with what is usual, and a verdict.
+    """Show calibrated checks: statistics of data and of replicates, what is usual, and a verdict.
 
     A table has the usual statistics, and those that are strange, which are marked.
     """
@@ -209,7 +209,7 @@ def show_checked(console: Console, checked: Checked) -> None:
 
 
 _USUAL = ("mean of", "sd of")
-"""How the names of statistics begin that a table shows in any case."""
+"""Beginnings of the names of statistics that a table shows in any case."""
 
 
 def _of_check(check: Check) -> dict[str, float | None]:
@@ -233,7 +233,7 @@ def _show_figures(
     what: str = "parameter",
     refiner: Refiner | None = None,
 ) -> None:
-    """Label, scalar and its figures; of very many data sets the first, but in JSON."""
+    """Show rows of label, scalar and figures; of very many data sets the first, but all in JSON."""
     if console.json:
         more = {} if refiner is None else {"refinement": refiner.documented()}
         console.document(schema, {"rows": _documented(rows, what), **more})

@@ -17,7 +17,7 @@ from abi_cli import listener
 from abi_cli.digits import duration
 
 _PATIENCE = 1.0
-"""Seconds: lines come at most this often, and work that takes less is not worth one."""
+"""Seconds between two lines, at least; work that takes less is not worth one."""
 
 
 class Display(Protocol):
@@ -44,7 +44,7 @@ class Bar:
 
     @contextmanager
     def task(self, title: str, total: int | None, unit: str) -> Iterator[listener.Progress]:
-        """A bar that stays, with the time it took, when the task has ended."""
+        """Show a bar, which stays with the time it took when the task has ended."""
         if not self._bars.live.is_started:
             self._bars.start()
         task = self._bars.add_task(title, total=total, unit=unit, figures={})
@@ -86,14 +86,14 @@ class _Figures(rich.progress.ProgressColumn):
 
 
 class Plain:
-    """Now and then a line, for logs and files."""
+    """Lines now and then, for logs and files."""
 
     def __init__(self, console: Rich):
         self._console = console
 
     @contextmanager
     def task(self, title: str, total: int | None, unit: str) -> Iterator[listener.Progress]:
-        """A line at every tenth of the way, and one at the end."""
+        """Show a line at every tenth of the way, and one at the end."""
         task = _PlainTask(self._console, title, total, unit)
         yield task
         task.end()
@@ -142,7 +142,7 @@ class Json:
 
     @contextmanager
     def task(self, title: str, total: int | None, unit: str) -> Iterator[listener.Progress]:
-        """An event when it begins, at every advance and when it ends."""
+        """Write an event when the task begins, at every advance, and when it ends."""
         task = _JsonTask(self._console, title, total, unit)
         task.say("begin")
         yield task

@@ -49,7 +49,7 @@ def _figures(view: View) -> tuple[float, ...]:
 
 
 def show_check(console: Console, check: Check) -> None:
-    """The rehearsal: what was executed, what came out, the way through the adapter, findings."""
+    """Show a rehearsal: files executed, variables, their way through the adapter, findings."""
     if console.json:
         found = asdict(check)
         console.document("check", {**found, "layout": check.layout.to_config()})
@@ -110,7 +110,7 @@ def show_check(console: Console, check: Check) -> None:
 
 
 def _show_observed(console: Console, observed: Observed) -> None:
-    """Real data beside simulated ones."""
+    """Show real data beside simulated ones."""
     sets = f"{observed.datasets:,} data set{'s'[: observed.datasets - 1]}"
     console.heading(f"\n{sets} in {observed.file}, beside those simulated")
     columns = ("variable", "members", "min", "max", "simulated min", "simulated max", "outside")
@@ -129,14 +129,14 @@ def _show_observed(console: Console, observed: Observed) -> None:
 
 
 def show_findings(console: Console, check: Check) -> None:
-    """What a rehearsal found, a line each, as editors read it: `file:line:column: code message`."""
+    """Write findings of a rehearsal as editors read them, each `file:line:column: code message`."""
     for finding in check.findings:
         where = f"{finding.place}: {finding.code}" if finding.code else f"{finding.severity}:"
         console.text(f"{where} {finding.message}")
 
 
 def _show_built(console: Console, built: Built) -> None:
-    """The networks, and what to expect of training them."""
+    """Show the networks, and what to expect of training them."""
 
     def shape(sizes: Sequence[int | None]) -> str:
         return "(" + ", ".join("any" if size is None else str(size) for size in sizes) + ")"
@@ -157,5 +157,5 @@ def _show_built(console: Console, built: Built) -> None:
 
 
 def counted(observables: Sequence[str]) -> str:
-    """What a variable counts, behind its role."""
+    """The end of a variable's role that names the observables whose members it counts."""
     return f", counts {', '.join(observables)}" if observables else ""

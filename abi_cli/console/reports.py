@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def _failed(failures: int) -> dict[str, str]:
-    """What failed simulations mean, if there were any."""
+    """The fact that simulations failed, and its meaning; nothing if none did."""
     if not failures:
         return {}
     meaning = "the prior is cut where they fail"
@@ -32,7 +32,7 @@ def _failed(failures: int) -> dict[str, str]:
 
 
 def show_training(console: Console, receipt: Receipt) -> None:
-    """What was made and where, how long each part took, how good it looks, what to type next."""
+    """Show the receipt of a training: run, weights, time of each part, loss, the next commands."""
     run, seconds = receipt.run, dict(receipt.seconds)
     if console.json:
         console.document(
@@ -66,7 +66,7 @@ def show_training(console: Console, receipt: Receipt) -> None:
 
 
 def _next(receipt: Receipt) -> dict[str, str]:
-    """What to type next."""
+    """The fact that names the commands to type next."""
     path = receipt.run.path
     if not receipt.has_draws:
         return {"next": f"abi estimate {path} DATA.csv -o estimates.csv"}
@@ -74,7 +74,7 @@ def _next(receipt: Receipt) -> dict[str, str]:
 
 
 def loss_told(history: Sequence[Mapping[str, float]], unit: str) -> str:
-    """The last loss and whether more training would lower it.
+    """A sentence on the last loss, and on whether more training would lower it.
 
     Where there are validation data, their loss says so: that on simulations that are learned from
     again and again falls for ever.
@@ -91,7 +91,7 @@ def loss_told(history: Sequence[Mapping[str, float]], unit: str) -> str:
 
 
 def show_written(console: Console, written: Written, *, refiner: Refiner | None = None) -> None:
-    """A receipt for a file, with what has refined the posteriors in it, if anything."""
+    """Show a receipt for a file, with what has refined the posteriors in it, if anything."""
     if console.json and written.path is not None:
         more = {} if refiner is None else {"refinement": refiner.documented()}
         content = {"path": str(written.path), "what": written.what, "seed": written.seed}
@@ -103,7 +103,7 @@ def show_written(console: Console, written: Written, *, refiner: Refiner | None 
 
 
 def write_text(console: Console, text: str, target: Target, *, what: str) -> None:
-    """Text to a file, with a receipt that calls it `what`, or to standard output."""
+    """Write text to a file, with a receipt that calls it `what`, or to standard output."""
     from abi_cli import placing
 
     if target.path is None:
@@ -115,7 +115,7 @@ def write_text(console: Console, text: str, target: Target, *, what: str) -> Non
 
 
 def show_started(console: Console, started: Started) -> None:
-    """What a first spec was made of, and what to do with it."""
+    """Show the files of a first spec, what it was made of, and what to do with it."""
     if console.json:
         console.document(
             "started",
@@ -150,7 +150,7 @@ def show_started(console: Console, started: Started) -> None:
 
 
 def write_densities(console: Console, densities: Densities, target: Target) -> None:
-    """One row per value asked about, as CSV or JSON."""
+    """Write one row per value asked about, as CSV or JSON."""
     values = [float(value) for value in densities.log_prob]
     if console.json:
         console.document("log-prob", {"dataset": list(densities.labels), "log_prob": values})
@@ -163,7 +163,7 @@ def write_densities(console: Console, densities: Densities, target: Target) -> N
 
 
 def show_run(console: Console, description: Description) -> None:
-    """What a run folder holds."""
+    """Show what a run folder holds."""
     manifest = description.run.manifest
     if console.json:
         console.document("run", _run_document(description))
@@ -220,7 +220,7 @@ def show_run(console: Console, description: Description) -> None:
 
 
 def show_file(console: Console, inspection: Inspection) -> None:
-    """What a file of draws or data holds."""
+    """Show what a file of draws or data holds."""
     if console.json:
         found = asdict(inspection) | {"path": str(inspection.path)}
         console.document("file", found)
@@ -256,7 +256,7 @@ def _run_document(description: Description) -> dict[str, Any]:
 
 
 def _values(values: object) -> str:
-    """A list in short."""
+    """The list in short."""
     if not isinstance(values, list):
         return str(values)
     shown = [number(value) if isinstance(value, float) else str(value) for value in values[:6]]

@@ -58,7 +58,7 @@ class Console(Listener):
 
     @property
     def interactive(self) -> bool:
-        """Whether somebody looks at standard output."""
+        """True if somebody looks at standard output."""
         return sys.stdout.isatty()
 
     @cached_property
@@ -87,16 +87,16 @@ class Console(Listener):
         return progress.DISPLAYS[style](self._err)
 
     def say(self, text: str, *, style: str = "") -> None:
-        """A line to whoever started this, unless they want quiet."""
+        """Write a line to whoever started this, unless they want quiet."""
         if not self._quiet:
             self._err.print(shown(text), style=style, markup=False, soft_wrap=True)
 
     def note(self, text: str) -> None:
-        """Something worth knowing, on standard error."""
+        """Write something worth knowing, on standard error."""
         self._tell("note", text)
 
     def warn(self, text: str, *, hint: str | None = None) -> None:
-        """Something that may not be what was meant, on standard error."""
+        """Warn on standard error of something that may not be what was meant."""
         self._tell("warning", f"{text}\n{hint}" if hint else text)
 
     def _tell(self, event: str, text: str) -> None:
@@ -135,11 +135,11 @@ class Console(Listener):
             self._labelled("hint", error.hint, style="cyan")
 
     def failure(self, text: str) -> None:
-        """An operating system's refusal that nobody saw coming."""
+        """Report an operating system's refusal that nobody foresaw."""
         self.error(AbiError(text, hint="Look at free space, permissions and open-file limits."))
 
     def bug(self, error: Exception) -> None:
-        """Own up."""
+        """Report an error of abi's own."""
         hint = "Please report it, with what the same command prints with --traceback."
         self.error(AbiError(f"this is a bug in abi: {described(error)}", hint=hint))
         if self._traceback:
@@ -150,7 +150,7 @@ class Console(Listener):
         self._tell("stopped", how)
 
     def farewell(self) -> None:
-        """At the end, with -v: time and memory."""
+        """Write time and memory at the end of a command, with -v."""
         if not self._verbose:
             return
         seconds = duration(time.perf_counter() - self._begun)
@@ -165,19 +165,19 @@ class Console(Listener):
         sys.stderr.write(to_json({"event": event, **fields}) + "\n")
 
     def document(self, schema: str, content: Mapping[str, Any]) -> None:
-        """A JSON document on standard output; what is not a finite number becomes null."""
+        """Write a JSON document to standard output; what is not a finite number becomes null."""
         sys.stdout.write(document_text(schema, content))
 
     def heading(self, text: str) -> None:
-        """A line above a table, on standard output."""
+        """Write a line above a table, on standard output."""
         self._out.print(shown(text), style="bold", markup=False, soft_wrap=True)
 
     def text(self, text: str) -> None:
-        """A line on standard output."""
+        """Write a line on standard output."""
         self._out.print(shown(text), markup=False, soft_wrap=True)
 
     def markdown(self, text: str) -> None:
-        """Markdown on standard output: laid out on a terminal, as it is in a pipe."""
+        """Write Markdown on standard output: laid out on a terminal, as it is in a pipe."""
         if not self.interactive:
             sys.stdout.write(text)
             return
@@ -187,7 +187,7 @@ class Console(Listener):
         self._out.print(Markdown(text, code_theme="ansi_dark", hyperlinks=False), width=width)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table on standard output: numbers to the right, words to the left."""
+        """Write a table on standard output: numbers to the right, words to the left."""
         from rich import box
         from rich.table import Table
         from rich.text import Text
@@ -209,7 +209,7 @@ class Console(Listener):
         sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
     def facts(self, facts: Mapping[str, str], *, aside: bool = False) -> None:
-        """Names and what they stand for, one a line.
+        """Write names and what they stand for, one a line.
 
         Arguments:
             aside: On standard error, as a receipt is.
@@ -225,7 +225,7 @@ class Console(Listener):
 
 
 def _on_a_line(text: str) -> str:
-    """Text for a cell, which could look like another row."""
+    """The text for a cell, on one line: more lines could look like another row."""
     return shown(text).replace("\n", "\\n")
 
 
@@ -243,7 +243,7 @@ def document_text(schema: str, content: Mapping[str, Any]) -> str:
 
 
 def to_json(content: Any, *, indent: int | None = None) -> str:
-    """As JSON that every reader takes: what is not a finite number becomes null."""
+    """The content as JSON that every reader takes: what is not a finite number becomes null."""
     return json.dumps(_finite(content), indent=indent, ensure_ascii=False)
 
 

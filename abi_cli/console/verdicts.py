@@ -21,7 +21,7 @@ _BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 def show_diagnosis(console: Console, diagnosis: Diagnosis, *, format: str | None = None) -> None:
-    """Metrics per scalar parameter, the verdict, and where the report is.
+    """Show metrics per scalar parameter, the verdict, and where the report is.
 
     Arguments:
         format: junit or github, for a pipeline; None for people.
@@ -106,7 +106,7 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis, *, format: str | None
 
 
 def _show_points(console: Console, metrics: PointMetrics, diagnosis: Diagnosis) -> None:
-    """Metrics of each estimate of each scalar."""
+    """Show metrics of each estimate of each scalar."""
     names = list(dict.fromkeys(which for own in metrics.parameters.values() for which in own))
     rows = []
     for name, own in metrics.parameters.items():
@@ -148,7 +148,7 @@ def _error(element: ElementMetrics) -> str:
 
 
 def show_comparison(console: Console, comparison: Comparison) -> None:
-    """Specs' differences, scores side by side, verdicts."""
+    """Show differences of specs, scores side by side, verdicts."""
     names = [str(run.path) for run in comparison.runs]
     if console.json:
         console.document(
@@ -251,7 +251,7 @@ def curve(values: Sequence[float]) -> str:
 
 
 def signed(value: float) -> str:
-    """With two decimals and a true minus sign."""
+    """The number with two decimals and a true minus sign."""
     return f"{value:+.2f}".replace("-", "−")
 
 

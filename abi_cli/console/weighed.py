@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def show_weighing(console: Console, weighing: Weighing) -> None:
-    """A row for each data set and model: elpd, evidence, differences to the first model."""
+    """Show a row for each data set and model: elpd, evidence, differences to the first model."""
     if console.json:
         console.document("weighing", weighing.to_config())
         return

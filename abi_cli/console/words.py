@@ -1,4 +1,4 @@
-"""The language of specs on the screen: what there is, and what a word means."""
+"""The language of specs on the screen: its parts, and explanations of its words."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TO_A_PLACE = re.compile(r"(?<!!)\[([^\]]*)\]\([^)]*\)")
 
 
 def show_parts(console: Console, parts: Sequence[PartDescription]) -> None:
-    """The vocabulary of specs."""
+    """Show the vocabulary of specs."""
     if console.json:
         console.document("parts", {"parts": [asdict(part) for part in parts]})
         return
@@ -36,7 +36,7 @@ def show_parts(console: Console, parts: Sequence[PartDescription]) -> None:
 
 
 def show_pages(console: Console, pages: Sequence[Page]) -> None:
-    """The topics that there are pages on."""
+    """Show the topics that there are pages on."""
     if console.json:
         topics = [{"topic": page.topic, "title": page.title} for page in pages]
         console.document("pages", {"pages": topics})
@@ -57,7 +57,7 @@ def _show_page(console: Console, page: Page) -> None:
 
 
 def _followed(text: str) -> str:
-    """A page for a terminal, where links are commands and pictures are their captions."""
+    """The text of a page for a terminal, where links are commands and pictures their captions."""
     text = _PICTURE.sub(r"(Picture: \1)", text)
     text = _TO_A_PAGE.sub(r"\1 (`abi explain \2`)", text)
     return _TO_A_PLACE.sub(r"\1", text)
@@ -66,7 +66,7 @@ def _followed(text: str) -> str:
 def show_explanation(
     console: Console, found: Sequence[PartDescription] | CodeDescription | Page
 ) -> None:
-    """A page; parts with their options, or the code of a problem, each with an example."""
+    """Show a page, parts with their options, or the code of a problem, each with an example."""
     from abi_cli.workflow.manual import Page
 
     if isinstance(found, Page):

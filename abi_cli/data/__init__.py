@@ -2,26 +2,26 @@
 
 files      bytes in and out: files appear whole, standard streams
 hdf5, zips files of strangers, looked over before they are read
-contents   what files hold, and what each of the three carriers gives:
+contents   kinds of content, and the contract of the three carriers:
 sheets, tables, wide_tables, draw_tables, table_rows   tables; read, and written
 records, record_texts   objects of JSON
 arrays     named arrays; growing: those larger than memory, on their way out
 delimited, text_rows, cells, parquet, stan   codecs of tables
 json_files, npz, netcdf                      codecs of the others
 formats    the table of all codecs: the only place that names them
-entries    what every carrier makes of data sets
-spelling, meanings, label_like   what names of columns and words in cells stand for
+entries    the form into which every carrier brings data sets
+spelling, meanings, label_like   meanings of names of columns and of words in cells
 datasets   data sets and simulations as a model's layout says
 several    data sets of several files
 points     values of parameters
 memory     tables in memory, by the rules of files
 batches, requests    data sets as they come
-preparing  what is done with real data within each data set
-oddities   what they have that simulations had not
+preparing  real data within each data set
+oddities   of data sets: values that no simulation had
 draws      draws, their statistics, and what is known beforehand
 answers    draws and estimates in and out
 chains     draws of any tool
-statistics what they are called and how they are computed
+statistics of draws: their names and how they are computed
 disagreement  of the members of an ensemble, from its draws
 beyond     draws outside all that the prior gave
 """

@@ -16,7 +16,7 @@ from abi_cli.variables import DrawBlock
 
 
 class DrawWriter:
-    """Takes blocks of draws in order, as `open_draws` hands it out."""
+    """A writer that takes blocks of draws in order, as `open_draws` hands it out."""
 
     def __init__(self, append: Append, header: DrawHeader):
         self._append = append
@@ -40,7 +40,7 @@ class DrawWriter:
         self._append(block)
 
     def check_complete(self) -> None:
-        """Refuse to end early.
+        """Refuse to end before all draws have come.
 
         Errors:
             ValueError: Draws are missing.
@@ -81,11 +81,11 @@ def write_estimates(
     format: str | None,
     style: Style = USUAL_STYLE,
 ) -> int:
-    """Write a file, which appears whole.
+    """Write estimates to a file, which appears whole.
 
     Arguments:
         target: None is standard output.
-        names: Of what is estimated.
+        names: Names of the estimates.
         parts: Some data sets at a time.
         format: A format's name; by default that of the extension, CSV for standard output.
 
@@ -106,7 +106,7 @@ def write_estimates(
 
 
 def read_kind(source: Path | None, *, format: str | None = None) -> Kind:
-    """What a file of ours, or like ours, holds.
+    """The kind of content of a file of ours, or of one like ours.
 
     Errors:
         UsageError: No such format.
@@ -132,7 +132,7 @@ def read_draws(source: Path | None, *, format: str | None = None) -> Draws:
 
 
 def read_answers(source: Path | None, *, format: str | None = None) -> Draws | Statistics:
-    """What a file holds of posteriors: draws, or estimates as `write_estimates` leaves them.
+    """The posteriors that a file holds: draws, or estimates as `write_estimates` leaves them.
 
     Errors:
         UsageError: No such format.

@@ -26,11 +26,11 @@ from abi_cli.variables import DrawBlock, Ragged, Value, Variable, array_of
 ROW_SIZE = "row_size"
 SEED = "seed"
 SCORE = f"{SAMPLE_STATS}."
-"""How arrays are called of what is said of data sets beside their draws."""
+"""The beginning of names of arrays with scores of data sets, beside their draws."""
 ESTIMATE = "estimate"
 
 Stored = Mapping[str, np.ndarray]
-"""Name in the file → array, which may be read only when it is asked for."""
+"""Arrays by their names in the file, which may be read only when they are asked for."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Arrays:
     apart: Apart | None = None
 
     def kind(self) -> Kind:
-        """What it holds, as the names in it say.
+        """The kind of content, judging by the names.
 
         Errors:
             DataError: There is nothing but labels.
@@ -76,7 +76,7 @@ class Arrays:
         return Kind.DRAWS if SEED in arrays and LABEL in arrays else Kind.DATA
 
     def shapes(self, asked: Asked) -> dict[str, tuple[int, ...]]:
-        """Event shape by variable.
+        """The event shapes of variables, by name.
 
         Errors:
             DataError: An array of anything but numbers, or words that stand for them.
@@ -97,7 +97,7 @@ class Arrays:
         }
 
     def sets(self) -> set[str]:
-        """The arrays with members of sets or series: those that come with a `row_size`.
+        """The names of arrays with members of sets or series: those that come with a `row_size`.
 
         Errors:
             DataError: An array of anything but numbers.
@@ -111,7 +111,7 @@ class Arrays:
         return own | {n for n in shared if _numbers(arrays, n, self.source).shape[:1] == (members,)}
 
     def entries(self, wanted: Wanted) -> Entries:
-        """One entry per data set, or per point.
+        """The entries, one per data set or per point.
 
         An observable with a leading axis of members is `(obs, *event)` with `row_size (dataset,)`,
         or `row_size_NAME` where lengths differ between observables; or `(dataset, obs, *event)`
@@ -125,7 +125,7 @@ class Arrays:
     points = entries
 
     def batches(self, wanted: Wanted, _datasets: int) -> Iterator[Entries]:
-        """All data sets: they don't come one after the other."""
+        """A single batch of all data sets: they don't come one after the other."""
         yield self.entries(wanted)
 
     def draws(self) -> Draws:
@@ -197,7 +197,7 @@ class Leaving:
 
 
 def arrays_of(content: EstimateHeader | DrawHeader) -> Leaving:
-    """Estimates or draws as what `Arrays` reads."""
+    """Estimates or draws as arrays that `Arrays` reads."""
     if isinstance(content, EstimateHeader):
         return _estimates_leaving(content)
     known = np.array([] if content.seed is None else content.seed, np.int64)
@@ -222,20 +222,20 @@ def arrays_of(content: EstimateHeader | DrawHeader) -> Leaving:
 
 
 def arrays_of_datasets(content: DataSets) -> Iterator[tuple[str, np.ndarray]]:
-    """Data sets as what `Arrays` reads: what is ragged flat, everything else as it is."""
+    """Data sets as arrays that `Arrays` reads: ragged values flat, everything else as it is."""
     yield LABEL, np.array(content.labels, dtype="U")
     for name, value in content.present().items():
         yield name, array_of(value)
 
 
 def sizes_of_datasets(content: DataSets) -> dict[str, np.ndarray]:
-    """How many members sets and series have, by name, `(dataset,)`."""
+    """The numbers of members of sets and series, by name, `(dataset,)`."""
     values = content.present()
     return {name: value.row_size for name, value in values.items() if isinstance(value, Ragged)}
 
 
 def named_sizes(sizes: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The same under the names that files have for them: one `row_size` where all are the same."""
+    """The sizes by the names that files have for them: one `row_size` where all are the same."""
     common = len({size.tobytes() for size in sizes.values()}) <= 1
     return {
         ROW_SIZE if common else f"{ROW_SIZE}_{name}": size
@@ -244,7 +244,7 @@ def named_sizes(sizes: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _estimates_leaving(header: EstimateHeader) -> Leaving:
-    """Per parameter `(dataset, estimate, *event)`, and arrays `dataset` and `estimate` of names."""
+    """Estimates `(dataset, estimate, *event)` by parameter, and arrays of names of either axis."""
     parts: list[Statistics] = []
 
     def take(part: Statistics) -> Stored:
@@ -300,13 +300,13 @@ def _entries(stored: Stored, wanted: Wanted, source: Source) -> Entries:
 
 
 def _with_sizes(originals: Sequence[str], names: Sequence[str]) -> list[str]:
-    """The same names; `row_size_NAME` follows what NAME has become."""
+    """The names, in which `row_size_NAME` follows the new name of NAME."""
     became = {f"{ROW_SIZE}_{o}": f"{ROW_SIZE}_{n}" for o, n in zip(originals, names, strict=True)}
     return [became.get(name, name) for name in names]
 
 
 def _cell(name: str, value: Value, at: tuple[int, ...], source: Source) -> str:
-    """Where the number at an index of a value is, such as `data.npz, y[3]`."""
+    """The place of the number at an index of a value, such as `data.npz, y[3]`."""
     if not isinstance(value, Ragged):
         return f"{source}, {name}{list(at)}"
     entry = value.dataset_of(at[0])

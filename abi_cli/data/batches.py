@@ -14,11 +14,11 @@ from abi_cli.errors import DataError
 from abi_cli.variables import Layout, count
 
 DATASETS = 256
-"""Data sets of a batch: as many as networks summarize at once."""
+"""Number of data sets of a batch: as many as networks summarize at once."""
 
 
 def can_stream(part: Part, *, grouped: bool) -> bool:
-    """Whether a file's format can be read batch by batch.
+    """True if a file's format can be read batch by batch.
 
     Errors:
         UsageError: No such format; `grouped`, and it is none whose rows come in groups.
@@ -51,7 +51,7 @@ def read_batches(part: Part, layout: Layout, *, naming: Naming | None = None) ->
 
 
 def _labelled(entries: Entries, place_of: dict[str, str], *, labelled: bool) -> Entries:
-    """A batch with labels, which no batch before it has; `place_of` keeps where they were."""
+    """A batch with labels that no batch before it has; `place_of` keeps the places of labels."""
     if (entries.labels is not None) is not labelled:
         expected = "a label" if labelled else "no label"
         raise DataError(f"expected {expected}, as in those before", place=entries.place(0))

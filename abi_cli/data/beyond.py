@@ -1,4 +1,4 @@
-"""Draws outside all that the prior gave in training: counted as they go by, and told."""
+"""Draws outside all that the prior gave in training: counted as they go by, and reported."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from abi_cli.ranges import Range
 from abi_cli.variables import DrawBlock, element_names
 
 MANY = 0.01
-"""Share of a data set's draws from which on those outside are told of."""
+"""Share of a data set's draws from which on those outside are reported."""
 
 RARE = 1e-4
 """Share of all draws below which some are far out where the prior has heavy tails."""
@@ -19,7 +19,7 @@ _NAMED = 3
 
 
 class Beyond:
-    """Watches draws go by and counts those outside.
+    """A counter of draws outside, which it watches go by.
 
     Arguments:
         ranges: Name of a scalar → what the prior gave of it.
@@ -64,10 +64,10 @@ class Beyond:
         self._farthest[name] = float(seen[own.distance(seen).argmax()])
 
     def told(self, labels: Sequence[str]) -> Iterator[str]:
-        """What to know of each scalar of which many draws, or some from far out, are outside.
+        """Sentences on scalars of which many draws, or some from far out, are outside.
 
         Arguments:
-            labels: Of the data sets.
+            labels: Labels of the data sets.
         """
         for name, counts in self._outside.items():
             own, all_draws = self._ranges[name], sum(self._made.values())

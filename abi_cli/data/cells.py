@@ -19,7 +19,7 @@ def numbers_of(
 
     Arguments:
         number: `(row,)`, which rows of the file they stand in.
-        column: As the file calls it.
+        column: The file's name of the column.
         meaning: What the texts may say beside numbers.
 
     Errors:
@@ -50,7 +50,7 @@ def numbers_of(
 def comma_numbers_of(
     texts: Sequence[str], number: np.ndarray, column: str, source: Source, meaning: Meaning
 ) -> np.ndarray:
-    """As `numbers_of`, where 1,5 is a number."""
+    """Numbers, in the way of `numbers_of`, of texts in which 1,5 is a number."""
     with_points = [text if "." in text else text.replace(",", ".") for text in texts]
     return numbers_of(with_points, number, column, source, meaning)
 
@@ -59,7 +59,7 @@ def labels_of(texts: Sequence[str], number: np.ndarray, column: str, source: Sou
     """Labels of data sets, without the mark that keeps spreadsheets from running them.
 
     Errors:
-        DataError: One is empty.
+        DataError: A label is empty.
     """
     labels = unmarked_labels_of(texts, number, column, source)
     return [label(name) if name[:1] == "'" else name for name in labels]
@@ -71,7 +71,7 @@ def unmarked_labels_of(
     """Labels of data sets as they stand there.
 
     Errors:
-        DataError: One is empty.
+        DataError: A label is empty.
     """
     labels = list(map(str.strip, texts))
     if "" in labels:

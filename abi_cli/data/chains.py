@@ -23,7 +23,7 @@ from abi_cli.data.files import Source
 from abi_cli.errors import DataError
 
 WEIGHTS = ("weight", "log_weight")
-"""What is no parameter but says how much a draw counts, if it is among the variables."""
+"""Names of variables that are no parameters but say how much a draw counts."""
 
 OURS = "abi"
 """Attribute of files whose draws are independent, because they are ours."""
@@ -119,7 +119,7 @@ def _read_netcdf(file: Path, *, alone: bool) -> _Chains:
 
 
 def _looked_over(file: Path) -> bool:
-    """Whether it is one of ours.
+    """True if the file is one of ours.
 
     Errors:
         DataError: There is no posterior in it.
@@ -130,8 +130,8 @@ def _looked_over(file: Path) -> bool:
     with Source(file).open_seekable() as stream, hdf5.opened(stream) as root:
         groups = dict(hdf5.entries(root))
         if "posterior" not in groups:
-            told = ", ".join(groups) or "nothing"
-            raise DataError(f"expected a group posterior; got {told}", place=str(file))
+            there = ", ".join(groups) or "nothing"
+            raise DataError(f"expected a group posterior; got {there}", place=str(file))
         for name, variable in hdf5.entries(groups["posterior"]):
             if isinstance(variable, h5py.Dataset):
                 hdf5.texts(variable) if name == LABEL else hdf5.looked_over(variable)
@@ -139,7 +139,7 @@ def _looked_over(file: Path) -> bool:
 
 
 def _of_posterior(posterior: Any, file: Path, *, alone: bool, independent: bool) -> _Chains:
-    """What an xarray.Dataset in ArviZ's layout holds."""
+    """The chains that an xarray.Dataset in ArviZ's layout holds."""
     for dimension in ("chain", "draw"):
         if dimension not in posterior.dims:
             there = ", ".join(map(str, posterior.dims))
@@ -207,7 +207,7 @@ def _shares(weights: np.ndarray, *, log: bool) -> np.ndarray:
 
 
 def is_ours(file: Path) -> bool:
-    """Whether a netCDF file of draws is one that abi wrote, whose draws are independent.
+    """True if a netCDF file of draws is one that abi wrote, whose draws are independent.
 
     Errors:
         DataError: It is no such file.

@@ -20,10 +20,10 @@ class Kind(StrEnum):
     """Data sets whose labels come again and again."""
     DRAWS = "draws"
     LONG_DRAWS = "long draws"
-    """A row for each element of a draw."""
+    """Draws with a row for each of their elements."""
     ESTIMATES = "estimates"
     UNSURE = "draws or data sets"
-    """The file does not tell."""
+    """Draws or data sets: the file does not tell."""
 
 
 class Carrier(Protocol):
@@ -33,22 +33,22 @@ class Carrier(Protocol):
     """
 
     def kind(self) -> Kind:
-        """What it holds, as names and shapes in it say."""
+        """The kind of content, judging by names and shapes."""
 
     def shapes(self, asked: Asked) -> dict[str, tuple[int, ...]]:
-        """Event shape by variable."""
+        """The event shapes of variables, by name."""
 
     def sets(self) -> set[str]:
         """Variables that look like sets or series, where no model says which are."""
 
     def entries(self, wanted: Wanted) -> Entries:
-        """One entry per data set."""
+        """The entries, one per data set."""
 
     def points(self, wanted: Wanted) -> Entries:
-        """One entry per row of points; their labels may repeat."""
+        """The entries of a file of points, one per row; their labels may repeat."""
 
     def batches(self, wanted: Wanted, datasets: int) -> Iterator[Entries]:
-        """As `entries`, so many data sets at a time, as they come."""
+        """The entries of so many data sets at a time, as they come."""
 
     def draws(self) -> Draws:
         """Draws as they were written, in memory."""
@@ -59,7 +59,7 @@ class Carrier(Protocol):
 
 @dataclass(frozen=True)
 class DataSets:
-    """Data sets on their way out: a part of themselves, and what is known of the others.
+    """Data sets on their way out: a part of them, and facts about the others.
 
     Arguments:
         values: What the layout doesn't name is left out.
@@ -80,8 +80,8 @@ class EstimateHeader:
     """The header of estimates, known before the first one is made.
 
     Arguments:
-        names: Of what is estimated: `mean`, `sd`, `q5`, ….
-        style: Of the names of elements, in tables.
+        names: Names of the estimates: `mean`, `sd`, `q5`, ….
+        style: Style of the names of elements, in tables.
     """
 
     names: Sequence[str]
@@ -89,7 +89,7 @@ class EstimateHeader:
 
 
 Content = DataSets | DrawHeader | EstimateHeader
-"""What is known of what a file will hold, before its parts come: itself, blocks, statistics."""
+"""The content of a file as known before its parts come: data sets, blocks of draws, statistics."""
 
 Append = Callable[[Any], None]
-"""Takes the next part of a content: a `DataSets`, a `DrawBlock` or a `Statistics`."""
+"""A function that takes the next part: a `DataSets`, a `DrawBlock` or a `Statistics`."""

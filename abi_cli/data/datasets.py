@@ -33,7 +33,7 @@ class Loaded:
     """Data sets as they were read.
 
     Arguments:
-        labels: Of the data sets, in the order of the file.
+        labels: Labels of the data sets, in the order of the file.
         datasets: Context and observables, and parameters where truths were asked for.
         notes: What is worth telling, such as columns without a use.
         place: Where a data set begins in the file.
@@ -49,7 +49,7 @@ class Loaded:
     scores: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def of(self, rows: np.ndarray) -> Loaded:
-        """Some of the data sets, `(row,)`, which may come again."""
+        """The data sets `rows (row,)`, which may come again."""
 
         def cell(name: str, at: tuple[int, ...]) -> str:
             value = self.datasets[name]
@@ -120,7 +120,7 @@ def read_simulations(
 def read_shapes(
     source: Path | None, asked: Asked, *, format: str | None = None
 ) -> dict[str, tuple[int, ...]]:
-    """What variables a file has: their names and the shape of one event of each.
+    """The variables of a file: their names and the shape of one event of each.
 
     Errors:
         UsageError: No such format.
@@ -162,7 +162,7 @@ def read_described(
 
 
 def wanted_of(layout: Layout, naming: Naming, *, more: tuple[Variable, ...] = ()) -> Wanted:
-    """What a file must have, and may have, for posteriors to be given it.
+    """The variables that a file must have, or may have, for posteriors to be given it.
 
     Arguments:
         more: Variables that are read where they are there.
@@ -182,7 +182,7 @@ def counted(layout: Layout) -> tuple[Variable, ...]:
 
 
 def uncounted(variables: Sequence[Variable]) -> tuple[Variable, ...]:
-    """Variables that are not derived so."""
+    """Variables that are not derived from the length of an observable."""
     return tuple(v for v in variables if v.role != "context" or not v.length_of)
 
 
@@ -193,7 +193,7 @@ def _load(source: Path | None, layout: Layout, wanted: Wanted, format: str | Non
 
 
 def loaded_of(entries: Entries, layout: Layout, naming: Naming, source: Source) -> Loaded:
-    """Data sets from what a reader has found, in the order of the layout, counts derived.
+    """The data sets in `entries`, in the order of the layout, counts derived.
 
     Errors:
         DataError: They are not what the model has.
@@ -271,10 +271,10 @@ def one_after_the_other(parts: Sequence[Loaded]) -> Loaded:
 
 
 def unique_labels(entries: Entries) -> list[str]:
-    """The labels of data sets, by index where the file has none.
+    """The labels of data sets; indices where the file has none.
 
     Errors:
-        DataError: One is there twice.
+        DataError: A label is there twice.
     """
     if entries.labels is None:
         return [str(i) for i in range(count(entries.values))]
@@ -330,10 +330,10 @@ def write_simulations(
 
     Arguments:
         target: None is standard output.
-        datasets: Of the model; what the layout doesn't name is left out.
+        datasets: Data sets of the model; what the layout doesn't name is left out.
         layout: The variables of the model.
         format: A format's name; by default that of the extension, CSV for standard output.
-        labels: Of the data sets; by default their indices.
+        labels: Labels of the data sets; by default their indices.
 
     Errors:
         UsageError: No such format, or one that can't hold these data sets.
@@ -347,7 +347,7 @@ def write_simulations(
 def write_parts(
     target: Path | None, parts: Iterable[Datasets], layout: Layout, *, format: str | None = None
 ) -> int:
-    """Write data sets as they come, labelled by their indices; how many there were.
+    """Write data sets as they come, labelled by their indices; return their number.
 
     Arguments:
         target: None is standard output.
@@ -382,7 +382,7 @@ def write_replicates(
     *,
     format: str | None = None,
 ) -> None:
-    """Write replicated data: data sets whose labels come again, told apart by a variable `draw`.
+    """Write replicated data: data sets whose labels repeat, told apart by a variable `draw`.
 
     Errors:
         UsageError: No such format, or one that can't hold these data sets.

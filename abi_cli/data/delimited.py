@@ -31,7 +31,7 @@ _WRITTEN_AT_ONCE = 4_096
 
 @contextmanager
 def read(source: Source, *, delimiter: str) -> Iterator[Table]:
-    """A table.
+    """The table in a file of delimited text.
 
     Errors:
         DataError: No text, or no header.
@@ -41,7 +41,7 @@ def read(source: Source, *, delimiter: str) -> Iterator[Table]:
 
 
 def table_of_rows(rows: Rows, source: Source) -> Table:
-    """A table whose rows come from elsewhere than a file, so that no text in it is marked.
+    """The table of rows from elsewhere than a file, so that no text in it is marked.
 
     Errors:
         DataError: No header.
@@ -120,7 +120,7 @@ def _cells(
 def _groups(
     rows: Iterator[list[str]], start: int, sheet: Sheet, label: str, datasets: int
 ) -> Iterator[Sheet]:
-    """Sheets of some data sets each, of which the rows follow each other.
+    """The sheets of some data sets each, in a table in which the rows of each follow each other.
 
     A data set is whole when the next one begins, so no more than these are ever in memory.
     """
@@ -147,7 +147,7 @@ def _groups(
 def write(
     stream: BinaryIO, content: Content, _scratch: Path | None, *, delimiter: str
 ) -> Iterator[Append]:
-    """A header and rows; text that a spreadsheet would run is marked, and read without the mark."""
+    """Write a header and rows; mark text that a spreadsheet would run, which `read` unmarks."""
     rows = rows_of(content)
     line = _line_formatter(delimiter)
     stream.write(line(list(rows.types)).encode())

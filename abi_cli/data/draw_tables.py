@@ -19,7 +19,7 @@ CHAIN = "chain"
 
 
 def draws_of(sheet: Sheet) -> Draws:
-    """Draws in a row each, in any order.
+    """The draws in the rows of a table, which may have any order.
 
     Errors:
         DataError: No columns dataset and draw; unequal numbers of draws; a value that some draws of
@@ -51,7 +51,7 @@ def draws_of(sheet: Sheet) -> Draws:
 def _refuse_absent_in_part(
     values: np.ndarray, order: np.ndarray, elements: Sequence[str], columns: Columns
 ) -> None:
-    """Refuse a number that a draw lacks, of those `(dataset, draw, element)`, and others have."""
+    """Refuse numbers that a draw lacks and others have, in `values (dataset, draw, element)`."""
     gaps = absent_in_part(values, axis=1)
     if gaps.any():
         dataset, element = map(int, np.argwhere(gaps)[0])

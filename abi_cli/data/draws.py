@@ -28,7 +28,7 @@ class Style:
         return element_names(name, event, base=self.base, dotted=self.dotted)
 
     def scalars(self, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Name of a scalar → `(dataset, row)`, of variables `(dataset, row, *event)`."""
+        """The scalars of variables `(dataset, row, *event)`, by name, `(dataset, row)`."""
         return {
             element: flat[..., i]
             for name, value in values.items()
@@ -45,12 +45,12 @@ class DrawHeader:
     """The header of draws, known before the first one is made.
 
     Arguments:
-        labels: Of the data sets, in order; of a stream, those that have been read so far.
+        labels: Labels of the data sets, in order; of a stream, of those read so far.
         parameters: What is drawn, in order.
         draws: How many per data set.
-        seed: That they are made from; None where that is not known.
+        seed: The seed that they are made from; None where that is not known.
         provenance: Attributes of formats that take some, such as run and version.
-        style: Of names and numbers, in formats that are tables, and of indices in netCDF.
+        style: Style of names and numbers in tables, and of indices in netCDF.
         observed: The observables of the data sets, for formats that carry them.
         constant: Their context, likewise.
         long: Whether a table has a row for each element of a draw.
@@ -112,7 +112,7 @@ class DrawHeader:
         return tuple(name for v in self.parameters for name in self.style.elements(v.name, v.event))
 
     def shape(self, variable: Variable) -> tuple[int, ...]:
-        """Of all draws of a parameter, `(dataset, draw, *event)`."""
+        """The shape of all draws of a parameter, `(dataset, draw, *event)`."""
         return (len(self.labels), self.draws, *variable.event)
 
 
@@ -121,11 +121,11 @@ class Draws:
     """All draws of all data sets.
 
     Arguments:
-        labels: Of the data sets.
+        labels: Labels of the data sets.
         values: Parameter name → `(dataset, draw, *event)`, float32. What a data set does not have
             (a quantity with a value for each of its groups) is NaN, in all of its draws.
         disagreement: Of an ensemble: name of a scalar → the share of its posterior variance that
-            lies between members, `(dataset,)`; see `diagnostics.disagreement`.
+            lies between members, `(dataset,)`; see `data.disagreement`.
         seed, provenance: What a file says of where they come from.
         chains: How many Markov chains they are, laid end to end; 0 for independent draws.
         told: What else is known of the posteriors, name → `(dataset,)`, such as k-hat.
@@ -143,7 +143,7 @@ class Draws:
     scores: dict[str, np.ndarray] = field(default_factory=dict)
 
     def elements(self) -> dict[str, np.ndarray]:
-        """Name of a scalar → its draws `(dataset, draw)`: `beta[0]`, `beta[1]`, `sigma`."""
+        """The draws `(dataset, draw)` by name of a scalar: `beta[0]`, `beta[1]`, `sigma`."""
         return USUAL_STYLE.scalars(self.values)
 
 
@@ -152,8 +152,8 @@ class Statistics:
     """Statistics of posteriors: of draws, or as a network estimates them.
 
     Arguments:
-        labels: Of the data sets.
-        names: Of the statistics: `mean`, `sd`, `q5`, `median`, ….
+        labels: Labels of the data sets.
+        names: Names of the statistics: `mean`, `sd`, `q5`, `median`, ….
         values: Parameter name → `(dataset, statistic, *event)`, on the user's scale; float32 where
             they are written to a file, float64 for people.
         titles: Name of a scalar → what the spec wants people to read instead, if anything.
@@ -165,11 +165,11 @@ class Statistics:
     titles: Mapping[str, str] = field(default_factory=dict)
 
     def elements(self, style: Style = USUAL_STYLE) -> dict[str, np.ndarray]:
-        """Name of a scalar → `(dataset, statistic)`: `beta[0]`, `beta[1]`, `sigma`."""
+        """The statistics `(dataset, statistic)` by name of a scalar: `beta[0]`, `sigma`."""
         return style.scalars(self.values)
 
     def rows(self) -> Iterator[tuple[str, str, dict[str, float]]]:
-        """Label, scalar and its statistics; scalar after scalar, data set after data set.
+        """The label, the scalar and its statistics; scalar after scalar, data set after data set.
 
         Scalars that a data set does not have, of which all statistics are NaN, are left out.
         """
@@ -181,7 +181,7 @@ class Statistics:
 
 
 def gathering(header: DrawHeader) -> Callable[[DrawBlock], Draws | None]:
-    """A function that takes the next block and gives the draws of its data sets.
+    """A function that takes the next block and returns the draws of its data sets.
 
     Of one whose draws come in parts it gives all of them with the last part, and None before that.
     """
@@ -205,12 +205,12 @@ def gathering(header: DrawHeader) -> Callable[[DrawBlock], Draws | None]:
 
 
 def whole_datasets(header: DrawHeader, blocks: Iterable[DrawBlock]) -> Iterator[Draws]:
-    """The draws of a block's data sets at a time; of one whose draws come in parts, all of them."""
+    """The draws of a block's data sets at a time; of a data set in several blocks, all of them."""
     return filter(None, map(gathering(header), blocks))
 
 
 def collect(header: DrawHeader, blocks: Iterable[DrawBlock]) -> Draws:
-    """All blocks in memory."""
+    """The draws of all blocks, in memory."""
     values = {v.name: np.empty(header.shape(v), np.float32) for v in header.parameters}
     told = {name: np.empty(len(header.labels)) for name in header.told}
     for block in blocks:
@@ -226,17 +226,17 @@ def collect(header: DrawHeader, blocks: Iterable[DrawBlock]) -> Draws:
 
 
 def absent_in_part(values: np.ndarray, *, axis: int) -> np.ndarray:
-    """Where some draws lack a value that others have, in the shape of `values` without its axis.
+    """True where some draws lack a value that others have: the shape of `values` without its axis.
 
     Arguments:
-        axis: Of draws.
+        axis: The axis of draws.
     """
     gone = np.isnan(values)
     return np.asarray(gone.any(axis=axis) & ~gone.all(axis=axis))
 
 
 def refuse_absent_in_part(values: Mapping[str, np.ndarray], place: str) -> None:
-    """Refuse draws by name, `(dataset, draw, *event)`, of which some lack what others have.
+    """Refuse draws `(dataset, draw, *event)`, by name, of which some lack a value that others have.
 
     Errors:
         DataError: There are some.

@@ -2,6 +2,9 @@
 
 The readers of the formats differ in how they find the values of a variable; what is asked of them
 (`Wanted`), what they return (`Entries`) and what makes a number acceptable is the same for all.
+
+The readers of the formats differ in how they find the values of a variable; what is asked of them
+(`Wanted`), what they return (`Entries`) and what makes a number acceptable is the same for all.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ SAMPLE_STATS = "sample_stats"
 
 
 ROW_NAMES = ("", "Unnamed: 0")
-"""What R and pandas call the column of row numbers that they add: it is passed over."""
+"""The names that R and pandas give the column of row numbers that they add: it is passed over."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ class Wanted:
         return translated
 
     def meanings(self, spell: Callable[[Variable], tuple[str, ...]]) -> dict[str, Meaning]:
-        """Name in this format → what its cells may say beside numbers."""
+        """The meanings of cells, beside numbers, by name in this format."""
         naming, times = self.naming, set(self.naming.times.values())
         ordering = {v.name for v in self.optional if v.name in times}  # only their order counts
         return {
@@ -135,7 +138,7 @@ class Wanted:
     def checked(
         self, values: np.ndarray, variable: Variable, place: Callable[[tuple[int, ...]], str]
     ) -> np.ndarray:
-        """`check_numbers` of values of which some stand for a missing one.
+        """The values after `check_numbers`, of which some stand for a missing one.
 
         Errors:
             DataError: As `check_numbers`; such a number where no value may be missing.
@@ -199,7 +202,7 @@ def _missing(missing: list[str], names: Sequence[str], *, noun: str, place: str)
 
 
 Cell = Callable[[str, tuple[int, ...]], str]
-"""Name of a variable, index of a number in its array → where that is in a file."""
+"""A function from a variable's name and the index of a number in its array to a place in a file."""
 
 
 @dataclass(frozen=True)
@@ -228,7 +231,7 @@ class Entries:
 def check_numbers(
     values: np.ndarray, variable: Variable, place: Callable[[tuple[int, ...]], str]
 ) -> np.ndarray:
-    """`values` as the model needs them: finite, float64, or int64 where they are whole numbers.
+    """The `values` as the model needs them: finite, float64, or int64 where they are whole numbers.
 
     NaN stays where values of the variable may be missing.
 
@@ -284,7 +287,7 @@ def check_labels(labels: Sequence[str], place: Callable[[int], str]) -> None:
 
 
 def half_character(error: UnicodeEncodeError) -> str:
-    """What is wrong with text that UTF-8 has no place for."""
+    """The fault of text for which UTF-8 has no place, as a message."""
     return f"expected text; got half of a surrogate pair, {error.object[error.start]!a}"
 
 
@@ -293,7 +296,7 @@ def _first(mask: np.ndarray) -> tuple[int, ...]:
 
 
 def listing(names: Iterable[str], *, most: int = 8) -> str:
-    """Names in a sentence: `a, b, c and 12 more`."""
+    """The names in a sentence: `a, b, c and 12 more`."""
     names = list(names)
     if len(names) <= most:
         return ", ".join(names)

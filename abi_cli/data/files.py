@@ -41,7 +41,7 @@ class Source:
 
     @contextmanager
     def open(self) -> Iterator[BinaryIO]:
-        """Its bytes.
+        """The bytes of the file, as a stream.
 
         Errors:
             DataError: It isn't there, or can't be read.
@@ -66,12 +66,12 @@ class Source:
             raise DataError(f"cannot be read: {error.strerror}", place=str(self)) from error
 
     def kept(self) -> Source:
-        """The same, to be read more than once: in memory."""
+        """The same source in memory, to be read more than once."""
         with self.open() as stream:
             return Source(self.path, stream.read())
 
     def batches(self, items: Iterator[T], size: int) -> Iterator[list[T]]:
-        """What is read of it, `size` at a time; of a pipe, fewer when no more come for a while."""
+        """Lists of `size` items; from a pipe, shorter ones where no more items come for a while."""
         if self.path is None and _is_pipe(sys.stdin):
             yield from ahead(items, size, room=2 * size, patience=_PATIENCE)
             return
@@ -80,7 +80,7 @@ class Source:
 
     @contextmanager
     def open_seekable(self) -> Iterator[BinaryIO]:
-        """Its bytes, for formats that are not read from front to back.
+        """The bytes of the file, as a stream for formats that are not read from front to back.
 
         Errors:
             DataError: It isn't there, or can't be read.
@@ -124,7 +124,7 @@ def output(target: Path | None) -> Iterator[BinaryIO]:
 
 
 def is_pipe(path: Path) -> bool:
-    """Whether a path names a pipe or a device: a shell's `<(…)` and `>(…)`, /dev/stdin."""
+    """True if a path names a pipe or a device: a shell's `<(…)` and `>(…)`, /dev/stdin."""
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):
@@ -133,21 +133,21 @@ def is_pipe(path: Path) -> bool:
 
 
 def _come_through(path: Path) -> bytes:
-    """All that comes through a pipe, which comes but once, however often it is read.
+    """All bytes that come through a pipe, which come but once, however often it is read.
 
     Errors:
         DataError: It can't be read.
     """
     try:
-        told = path.stat()
-        return _content(path, told.st_dev, told.st_ino)
+        status = path.stat()
+        return _content(path, status.st_dev, status.st_ino)
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", place=str(path)) from error
 
 
 @cache
 def _content(path: Path, _device: int, _inode: int) -> bytes:
-    """Of the pipe that has this number: another one may have its name later."""
+    """The bytes of the pipe with this inode number: another pipe may have its name later."""
     return path.read_bytes()
 
 
@@ -156,7 +156,7 @@ _PATIENCE = 0.5
 
 
 def _is_pipe(stream: TextIO) -> bool:
-    """Whether what is read may come slowly."""
+    """True if items of a stream may come slowly."""
     try:
         return not stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
     except (OSError, ValueError):
@@ -164,7 +164,7 @@ def _is_pipe(stream: TextIO) -> bool:
 
 
 def ahead(items: Iterator[T], size: int, *, room: int, patience: float) -> Iterator[list[T]]:
-    """Batches of `size`, or of what has come when no more does for a while.
+    """Batches of `size` items, or of those that have come when no more do for a while.
 
     They are read by a thread from now on, so that what is read and what is made of it go on side by
     side.
@@ -233,6 +233,6 @@ def peek(path: Path | None = None) -> bytes:
 
 
 def scratch_folder(target: Path | None) -> Path | None:
-    """Where temporary files beside `target` go: its own disk, or the system's default (None)."""
+    """The folder of temporary files for `target`: its own, or None for the system's default."""
     folder = None if target is None else target.resolve().parent
     return folder if folder is not None and os.access(folder, os.W_OK) else None

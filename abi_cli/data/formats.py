@@ -26,7 +26,7 @@ class Codec:
     """A format's functions that read and write its files.
 
     Arguments:
-        name: As in `--format`, and as extension.
+        name: Name for `--format`, and extension of files.
         read: A file → what it is, once it is opened; None for what is only written.
         write: A stream, which is written from front to back only; what will be in it; and a folder
             for temporary files → a function that takes its parts.
@@ -47,7 +47,7 @@ class Codec:
     groups: bool = False
 
     def open(self, source: Source) -> AbstractContextManager[Carrier]:
-        """A file, to be read once."""
+        """The carrier of a file, to be read once."""
         assert self.read is not None  # noqa: S101  # only what has one is chosen for reading
         return self.read(source)
 
@@ -79,7 +79,7 @@ FORMATS = (
     Codec("parquet", parquet.read, parquet.write, table=True),
     Codec("stan", None, stan.write, holds=frozenset({Kind.DRAWS}), counts_first=True),
 )
-"""The first one is what standard input and standard output hold unless told otherwise."""
+"""All formats; the first is that of standard input and output unless another is named."""
 
 
 def choose(path: Path | None, name: str | None, able: Callable[[Codec], object]) -> Codec:
@@ -87,7 +87,7 @@ def choose(path: Path | None, name: str | None, able: Callable[[Codec], object])
 
     Arguments:
         path: None is a standard stream.
-        name: Of the format; None where the extension decides.
+        name: Name of the format; None where the extension decides.
         able: Whether a format can do what is needed.
 
     Errors:
@@ -107,7 +107,7 @@ def choose(path: Path | None, name: str | None, able: Callable[[Codec], object])
 
 
 def for_writing(path: Path | None, name: str | None, kind: Kind) -> Codec:
-    """The format of a file that will hold this.
+    """The format of a file that will hold this kind of content.
 
     Errors:
         UsageError: There is no such format, or it has no place for it.
@@ -140,7 +140,7 @@ def for_reading(
 
 @contextmanager
 def opened(path: Path | None, format: str | None = None) -> Iterator[Carrier]:
-    """A file, to be read once.
+    """The carrier of a file, to be read once.
 
     Arguments:
         path: None is standard input.
@@ -156,7 +156,7 @@ def opened(path: Path | None, format: str | None = None) -> Iterator[Carrier]:
 
 @contextmanager
 def writing(target: Path | None, codec: Codec, content: Content) -> Iterator[Append]:
-    """A function for the parts of a content; the file appears when the context ends well, whole.
+    """A function that writes parts of a content; the file appears whole when the context ends well.
 
     Arguments:
         target: None is standard output.
@@ -169,17 +169,17 @@ def writing(target: Path | None, codec: Codec, content: Content) -> Iterator[App
         with placing.writing(target):
             append = stack.enter_context(codec.write(stream, content, scratch_folder(target)))
 
-        def told(part: object) -> None:
+        def checked(part: object) -> None:
             with placing.writing(target):
                 append(part)
 
-        yield told
+        yield checked
         with placing.writing(target):
             stack.close()
 
 
 def _by_its_bytes(path: Path | None) -> bool:
-    """Whether a format is known by what comes, as of a pipe: no name tells it."""
+    """True if a format is known by the first bytes, as that of a pipe: no name tells it."""
     return path is None or (not path.suffix and (is_pipe(path) or path.is_relative_to("/dev")))
 
 

@@ -12,14 +12,14 @@ from typing import IO, Any
 import numpy as np
 
 _AT_ONCE = 1 << 17
-"""Numbers that are read at a time."""
+"""Number of numbers that are read at a time."""
 
 
 class Grown:
     """An array that comes in parts, in a temporary file.
 
     Arguments:
-        event: The shape of what it has one of in each row.
+        event: Shape of a row.
     """
 
     def __init__(self, file: IO[bytes], event: tuple[int, ...]):
@@ -28,7 +28,7 @@ class Grown:
 
     @classmethod
     def begun(cls, stack: ExitStack, scratch: Path | None, event: tuple[int, ...]) -> Grown:
-        """A new one, which goes when the stack is closed.
+        """A new array, which goes when the stack is closed.
 
         Arguments:
             scratch: The folder of the temporary file.
@@ -36,7 +36,7 @@ class Grown:
         return cls(stack.enter_context(tempfile.TemporaryFile(dir=scratch)), event)
 
     def add(self, part: np.ndarray) -> None:
-        """More rows."""
+        """Take more rows."""
         self._file.write(np.ascontiguousarray(part).data.cast("B") if part.size else b"")
         self._parts.append((part.dtype, len(part)))
 
@@ -47,11 +47,11 @@ class Grown:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of all of it."""
+        """The shape of the whole array."""
         return (sum(number for _, number in self._parts), *self._event)
 
     def pieces(self) -> Iterator[np.ndarray]:
-        """All of it, some whole rows at a time."""
+        """The whole array, some rows at a time."""
         dtype, numbers = self.dtype, math.prod(self._event)
         at_once = max(1, _AT_ONCE // max(numbers, 1))
         self._file.seek(0)

@@ -26,30 +26,30 @@ UNREADABLE = (
     *(OSError, KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError),
     *(MemoryError, OverflowError, NotImplementedError),
 )
-"""What HDF5 and h5py raise on other files and damaged ones."""
+"""Errors that HDF5 and h5py raise on other files and damaged ones."""
 
 ROOM = 1 << 26
-"""Bytes up to which a data set, or a chunk of it, may be larger than what is stored of it."""
+"""Number of bytes up to which a data set, or a chunk, may be larger than what is stored of it."""
 
 _FILTERS = frozenset({1, 2, 3, 4, 5, 6, 32000})
-"""Deflate, shuffle, Fletcher's sum, szip, n-bit, scale-offset, LZF: HDF5 and h5py bring them."""
+"""Filters that HDF5 and h5py have: deflate, shuffle, checksum, szip, n-bit, scale-offset, LZF."""
 
 _HEAP = b"GCOL\x01\x00\x00\x00"
-"""How a heap begins: its signature and version. Its own head is as long as an object's."""
+"""The beginning of a heap: its signature and version. Its own head is as long as an object's."""
 
 _OBJECT = struct.Struct("<H6xQ")
 """Head of an object in a heap: its number, 0 if it is free space, and its size."""
 
 _LONGEST = 10_000
-"""Letters of a text."""
+"""Letters of a text, at most."""
 
 _TEXTS_AT_ONCE = 16
-"""Each may be as long as the file, and all the same one."""
+"""Number of texts read at once: each may be as long as the file, and all the same one."""
 
 
 @contextmanager
 def opened(stream: BinaryIO) -> Iterator[h5py.File]:
-    """A file, of which only hard links should be followed: by `entry` and `entries`.
+    """The content of a file, of which only hard links should be followed: by `entry` and `entries`.
 
     Errors:
         ValueError: HDF5 would never come back from reading it.
@@ -157,7 +157,7 @@ def looked_over(dataset: h5py.Dataset) -> h5py.Dataset:
 
 
 def numbers(dataset: h5py.Dataset) -> np.ndarray:
-    """What a data set holds, if it is numbers or text of a fixed length; else nothing, as objects.
+    """The numbers, or the text of a fixed length, of a data set; else nothing, as objects.
 
     Errors:
         ValueError: It is not safe to read.
@@ -168,7 +168,7 @@ def numbers(dataset: h5py.Dataset) -> np.ndarray:
 
 
 def texts(dataset: h5py.Dataset) -> np.ndarray:
-    """Text, or whole numbers as they are, `(entry,)`.
+    """The texts of a data set, or its whole numbers as they are, `(entry,)`.
 
     Errors:
         ValueError: It is not safe to read, has another shape, or a text is too long.

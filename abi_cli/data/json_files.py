@@ -19,7 +19,7 @@ from abi_cli.data.records import Records
 from abi_cli.errors import DataError
 
 LONGEST_LINE = 1 << 28
-"""Bytes; the whole of a line is in memory."""
+"""Bytes of a line, at most; the whole of it is in memory."""
 
 
 @contextmanager
@@ -65,7 +65,7 @@ def read_list(source: Source) -> Iterator[Records]:
 
 @contextmanager
 def write_lines(stream: BinaryIO, content: Content, _scratch: Path | None) -> Iterator[Append]:
-    """A line for each data set."""
+    """Write a line for each data set."""
     texts = texts_of(content)
 
     def append(part: Any) -> None:
@@ -78,7 +78,7 @@ def write_lines(stream: BinaryIO, content: Content, _scratch: Path | None) -> It
 
 @contextmanager
 def write_list(stream: BinaryIO, content: Content, _scratch: Path | None) -> Iterator[Append]:
-    """A list with an object for each data set."""
+    """Write a list with an object for each data set."""
     texts, before = texts_of(content), "["
 
     def append(part: Any) -> None:

@@ -20,7 +20,7 @@ _MOST = 100_000
 
 
 class Column:
-    """A column as it is read: whether its values repeat over rows as a label's do."""
+    """A column while it is read: its values repeat over rows as a label's do, or not."""
 
     def __init__(self, name: str):
         self._typical = re.sub(r"[^a-z0-9]", "", name.lower()) in _TYPICAL
@@ -29,7 +29,7 @@ class Column:
         self._possible = True
 
     def add(self, cells: Sequence[str]) -> None:
-        """The cells of some more rows."""
+        """Take the cells of some more rows."""
         for cell in cells if self._possible else ():
             text = cell.strip()
             again = text in self._times
@@ -46,9 +46,10 @@ class Column:
 
     @property
     def is_label(self) -> bool:
-        """Whether rows belong together by it.
+        """True if the column tells which rows belong together.
 
-        Each value has rows that follow each other; where the column is called as labels are, any.
+        Every value has several rows, which follow each other; under a name that is typical of
+        labels it is enough that one value has several.
         """
         times = self._times.values()
         if not self._possible or len(times) < 2:
@@ -57,7 +58,7 @@ class Column:
 
 
 def _can_be_label(text: str) -> bool:
-    """Whether it is text or a whole number: measurements are neither."""
+    """True for text and whole numbers: measurements are neither."""
     if not text:
         return False
     try:

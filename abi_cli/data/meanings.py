@@ -12,7 +12,7 @@ import numpy as np
 from abi_cli.spec.dump import one_line
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "."})
-"""What stands for a missing value, in lower case."""
+"""Words for a missing value, in lower case."""
 
 _DAY = 86_400.0
 _FEW = 6
@@ -33,21 +33,21 @@ class Missing:
 
     @classmethod
     def of(cls, said: Iterable[str | float]) -> Missing:
-        """The usual words and what a spec says beside them."""
+        """The usual words, and those of a spec beside them."""
         texts = [str(item).strip() for item in said]
         numbers = {float(text) for text in texts if _is_number(text)}
         words = MISSING.union(text.lower() for text in texts if not _is_number(text))
         return cls(words, tuple(sorted(numbers)))
 
     def says(self, text: str) -> bool:
-        """Whether a text stands for one."""
+        """True if a text stands for a missing value."""
         text = text.strip()
         if text.lower() in self.words:
             return True
         return bool(self.numbers) and _is_number(text) and float(text) in self.numbers
 
     def among(self, values: np.ndarray) -> np.ndarray:
-        """Numbers that stand for a missing value, in the precision that they are stored in."""
+        """True where numbers stand for a missing value, in the precision they are stored in."""
         if not self.numbers or values.dtype.kind not in "iuf":
             return np.zeros(values.shape, dtype=bool)
         single = values.dtype.kind == "f" and values.dtype.itemsize < np.dtype(float).itemsize
@@ -75,7 +75,7 @@ class Meaning:
 
     @property
     def is_plain(self) -> bool:
-        """Whether cells say nothing but numbers."""
+        """True if cells hold nothing but numbers."""
         return not (self.words or self.gaps or self.dates)
 
     def number(self, cell: Any) -> Any:
@@ -99,7 +99,7 @@ class Meaning:
         return cell if day is None else _days(day)
 
     def numbers(self, cells: Sequence[Any]) -> list[Any]:
-        """The same for several cells; dates stay dates beside other cells."""
+        """The numbers that several cells stand for; dates stay dates beside other cells."""
         found = [self.number(cell) for cell in cells]
         if not self.dates:
             return found
@@ -107,14 +107,14 @@ class Meaning:
         return list(cells) if any(days) and not all(days) else found
 
     def texts(self, cells: Sequence[str]) -> Sequence[str]:
-        """The same for a column of texts, each of which stays one."""
+        """The numbers that a column of texts stand for, as texts."""
         if self.is_plain:
             return cells
         found = self.numbers(cells)
         return [c if n is c else repr(float(n)) for c, n in zip(cells, found, strict=True)]
 
     def remedy(self, cell: str, others: Sequence[str]) -> str:
-        """What to do about a cell that is no number.
+        """The advice on a cell that is no number.
 
         Arguments:
             others: Cells of the same column, in which words may come again.
@@ -136,8 +136,8 @@ class Meaning:
         words = [word for word in dict.fromkeys(map(str.strip, others)) if not _is_number(word)]
         if 2 * sum(not _is_number(word) for word in others) >= len(others):
             truths = {word.lower() for word in words} <= {"true", "false", "t", "f"}
-            told = sorted(words, key=str.lower) if truths else words[:_FEW]
-            listed = one_line(told)  # in quotes where YAML reads something else: TRUE
+            shown = sorted(words, key=str.lower) if truths else words[:_FEW]
+            listed = one_line(shown)  # in quotes where YAML reads something else: TRUE
             if len(words) > _FEW:
                 listed = f"{listed[:-1]}, …]"
             return (
@@ -151,7 +151,7 @@ PLAIN = Meaning()
 
 
 def as_date(text: str) -> date | None:
-    """A date, or a date and time, as ISO 8601 writes it; None where the text is something else."""
+    """The date, or date and time, of a text in ISO 8601; None where it is something else."""
     if not text[:4].isdecimal() or text[4:5] != "-":
         return None
     try:

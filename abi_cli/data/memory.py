@@ -48,7 +48,7 @@ def read_frame_of_parameters(
 
 
 def _table(frame: Frame, source: Source) -> Table:
-    """The table that a file of these columns would be.
+    """The table that these columns would be in a file.
 
     Numbers are read as the shortest decimals that stand for them, so that 0.1 in single precision
     is 0.1.
@@ -60,8 +60,8 @@ def _table(frame: Frame, source: Source) -> Table:
     cells = [list(frame[name]) for name in frame]
     lengths = {name: len(own) for name, own in zip(names, cells, strict=True)}
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{name} with {length}" for name, length in lengths.items())
-        raise DataError(f"expected columns of one length; got {told}", place=str(source))
+        columns = ", ".join(f"{name} with {length}" for name, length in lengths.items())
+        raise DataError(f"expected columns of one length; got {columns}", place=str(source))
     return table_of_rows(Rows(_texts(names, cells), ","), source)
 
 

@@ -46,15 +46,15 @@ _DATA = ("observed_data", "constant_data", "parameters")
 
 
 PROVENANCE = ("abi", "run", "model_sha256", "labels")
-"""Attributes that say where draws come from, and what people call them."""
+"""Names of attributes that say where draws come from, and what people call them."""
 
 
 @contextmanager
 def _full_disk_said() -> Iterator[None]:
-    """HDF5 tells of a disk that is full by a RuntimeError, where that shows as the file is closed.
+    """Raise an OSError where HDF5 tells of a full disk by a RuntimeError, as the file is closed.
 
     Errors:
-        OSError: Instead.
+        OSError: The disk is full.
     """
     try:
         yield
@@ -67,7 +67,7 @@ def _full_disk_said() -> Iterator[None]:
 
 @contextmanager
 def write(stream: BinaryIO, content: Content, scratch: Path | None) -> Iterator[Append]:
-    """Draws with what they are given, or data sets; of both, memory holds one part.
+    """Write draws with what they are given, or data sets; of both, memory holds one part.
 
     HDF5 writes here and there, so the file grows in a temporary one and is then copied.
     """
@@ -89,7 +89,7 @@ def write(stream: BinaryIO, content: Content, scratch: Path | None) -> Iterator[
 
 
 def _draws_into(root: h5netcdf.File, header: DrawHeader) -> Append:
-    """Groups observed_data, constant_data and posterior, which grows block by block."""
+    """Write groups observed_data, constant_data and posterior, which grows block by block."""
     root.attrs.update(header.provenance)
     if header.seed is not None:
         root.attrs["seed"] = header.seed
@@ -110,12 +110,12 @@ def _draws_into(root: h5netcdf.File, header: DrawHeader) -> Append:
             chunks=_chunks(shape),
         )
 
-    told = _write_scores(root, header)
+    stats = _write_scores(root, header)
 
     def append(block: DrawBlock) -> None:
         datasets, draws = block.shape
         for name in header.told:
-            told[name][block.first_dataset : block.first_dataset + datasets] = block.told[name]
+            stats[name][block.first_dataset : block.first_dataset + datasets] = block.told[name]
         at = (
             0,
             slice(block.first_draw, block.first_draw + draws),
@@ -128,7 +128,7 @@ def _draws_into(root: h5netcdf.File, header: DrawHeader) -> Append:
 
 
 def _write_scores(root: h5netcdf.File, header: DrawHeader) -> Any:
-    """The group sample_stats, if there are any, with room for what will be told with the draws."""
+    """Write the group sample_stats, if needed, with room for facts that come with the draws."""
     if not (header.scores or header.told):
         return None
     group = _group(root, SAMPLE_STATS, header.labels)
@@ -144,8 +144,8 @@ class _Column:
     """A variable of data sets, in memory or in a temporary file.
 
     Arguments:
-        values: `(dataset, *event)`, or `(obs, *event)` where there are sizes.
-        row_size: `(dataset,)`; None where every data set has one.
+        values: The numbers, `(dataset, *event)`; of sets and series `(obs, *event)`.
+        row_size: Numbers of members, `(dataset,)`; None where it is no set or series.
     """
 
     values: np.ndarray | Grown
@@ -153,11 +153,11 @@ class _Column:
 
     @classmethod
     def of(cls, value: Value) -> _Column:
-        """One in memory."""
+        """A variable in memory."""
         return cls(array_of(value), value.row_size if isinstance(value, Ragged) else None)
 
     def write(self, group: h5netcdf.Group, name: str, dimensions: tuple[str, ...]) -> None:
-        """As a variable of a group, piece by piece."""
+        """Write the variable into a group, piece by piece."""
         if isinstance(self.values, np.ndarray) or not math.prod(self.values.shape):
             whole = np.zeros(self.values.shape, self.values.dtype)
             whole = self.values if isinstance(self.values, np.ndarray) else whole
@@ -183,7 +183,7 @@ class _Coming:
         self._labels: list[str] = []
 
     def append(self, part: DataSets) -> None:
-        """More of them."""
+        """Take more data sets."""
         for name, value in part.present().items():
             role = {"observable": 0, "context": 1, "given": 1}.get(part.layout[name].role, 2)
             group, array = self._groups[_DATA[role]], array_of(value)
@@ -195,7 +195,7 @@ class _Coming:
         self._labels += part.labels
 
     def write(self, root: h5netcdf.File) -> None:
-        """Groups observed_data, constant_data and parameters."""
+        """Write groups observed_data, constant_data and parameters."""
         for group, grown in self._groups.items():
             columns = {
                 name: _Column(
@@ -207,7 +207,7 @@ class _Coming:
 
 
 def _chunks(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Chunks of all draws of a few data sets, or of a part of the draws of one."""
+    """The shape of chunks: all draws of a few data sets, or a part of the draws of one."""
     _, draws, datasets, *event = shape
     room = max(1, _CHUNK // int(np.prod(event, dtype=np.int64)))
     per_chunk = min(draws, room)
@@ -246,7 +246,7 @@ def _write_given(
     *,
     base: int = 0,
 ) -> None:
-    """A group of what the posteriors are given, if there is any."""
+    """Write a group of what the posteriors are given, if there is any."""
     if not columns:
         return
     group = _group(root, name, labels)
@@ -267,7 +267,7 @@ def _write_given(
 
 @contextmanager
 def read(source: Source) -> Iterator[Arrays]:
-    """What data sets consist of, as arrays; draws apart from them."""
+    """The arrays that data sets consist of, and draws apart from them."""
     with source.open_seekable() as stream:
 
         @contextmanager
@@ -301,7 +301,7 @@ def read(source: Source) -> Iterator[Arrays]:
 
 
 def _data_in(root: Any) -> dict[str, np.ndarray]:
-    """Arrays by name, with `row_size` as in NPZ."""
+    """The arrays of data sets by name, with `row_size` as in NPZ."""
     found: dict[str, np.ndarray] = {}
     for group in (root, *(hdf5.entry(root, name) for name in _DATA)):
         found |= {} if group is None else _arrays_of_group(group)
@@ -309,7 +309,7 @@ def _data_in(root: Any) -> dict[str, np.ndarray]:
 
 
 def _arrays_of_group(group: Any) -> dict[str, np.ndarray]:
-    """Variables that are no coordinates; what is contiguous and ragged gets its own `row_size`."""
+    """The variables that are no coordinates; a contiguous ragged one gets its own `row_size`."""
     import h5py
 
     arrays: dict[str, np.ndarray] = {}
@@ -336,7 +336,7 @@ def _arrays_of_group(group: Any) -> dict[str, np.ndarray]:
 
 
 def _draws_in(root: Any, source: Source) -> Draws:
-    """Draws as `write` leaves them.
+    """The draws as `write` leaves them.
 
     Errors:
         DataError: Another layout; some draws of a data set lack a value.
@@ -347,7 +347,7 @@ def _draws_in(root: Any, source: Source) -> Draws:
         raise ValueError("there is none")
     _refuse_chains(posterior, source)
     seed = np.ravel(root.attrs.get("seed", ()))
-    told = {name: str(root.attrs[name]) for name in PROVENANCE if name in root.attrs}
+    attributes = {name: str(root.attrs[name]) for name in PROVENANCE if name in root.attrs}
     labels = tuple(hdf5.texts(posterior[LABEL]).tolist())
     values = {
         name: np.ascontiguousarray(as_float32(np.swapaxes(hdf5.numbers(variable)[0], 0, 1)))
@@ -364,7 +364,7 @@ def _draws_in(root: Any, source: Source) -> Draws:
         for name, variable in (() if said is None else hdf5.entries(said))
         if not variable.is_scale and variable.shape == (len(labels),)
     }
-    return Draws(labels, values, seed=known, provenance=told, scores=scores)
+    return Draws(labels, values, seed=known, provenance=attributes, scores=scores)
 
 
 def _refuse_chains(posterior: Any, source: Source) -> None:

@@ -39,7 +39,7 @@ _UNREADABLE = (
     *(RuntimeError, MemoryError, SyntaxError, tokenize.TokenError, UserWarning),
     *(zipfile.BadZipFile, zlib.error, struct.error),
 )
-"""What NumPy and zipfile raise on other files and damaged ones."""
+"""Errors that NumPy and zipfile raise on other files and damaged ones."""
 
 
 @contextmanager
@@ -64,7 +64,7 @@ def read(source: Source) -> Iterator[Arrays]:
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of a file of ours, by name.
+    """The arrays of a file of ours, by name.
 
     Errors:
         ValueError: It is another, or damaged.
@@ -77,7 +77,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """An archive, deflated; the same arrays give the same bytes."""
+    """Write an archive, deflated; the same arrays give the same bytes."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in arrays.items():
             member = zipfile.ZipInfo(f"{name}.npy")
@@ -104,7 +104,7 @@ class _Stored(Mapping[str, np.ndarray]):
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> np.ndarray:
-    """An array whose header declares as many bytes as there are.
+    """The array of a member, whose header must declare as many bytes as there are.
 
     NumPy's own reader makes room for what a header declares before it looks whether that is there,
     and for objects would ask pickle, which runs code.
@@ -129,7 +129,7 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> np.n
 
 @contextmanager
 def write(stream: BinaryIO, content: Content, scratch: Path | None) -> Iterator[Append]:
-    """An archive, which holds one array after the other.
+    """Write an archive, which holds one array after the other.
 
     Draws come all parameters at a time, so each array grows in a temporary file of its own, and
     memory holds one block. Data sets come some at a time, and are kept in the same way.
@@ -165,7 +165,7 @@ def write(stream: BinaryIO, content: Content, scratch: Path | None) -> Iterator[
 
 @contextmanager
 def _write_datasets(stream: BinaryIO, scratch: Path | None) -> Iterator[Append]:
-    """Data sets, some at a time: memory holds those, and how many members all have."""
+    """Write data sets, some at a time: memory holds those, and the numbers of all members."""
     with ExitStack() as stack:
         grown: dict[str, Grown] = {}
         sizes: dict[str, list[np.ndarray]] = {}
@@ -191,7 +191,7 @@ def _write_datasets(stream: BinaryIO, scratch: Path | None) -> Iterator[Append]:
 
 
 def _write_array(member: IO[bytes], array: Grown) -> None:
-    """An array in NumPy's format."""
+    """Write an array in NumPy's format."""
     header = {
         "descr": np.lib.format.dtype_to_descr(array.dtype),
         "fortran_order": False,

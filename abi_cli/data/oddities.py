@@ -11,41 +11,41 @@ from abi_cli.spreads import RESOLUTION
 from abi_cli.variables import Datasets, Layout, Ragged, Value, Variable, array_of, share_missing
 
 _SAME = RESOLUTION / 2
-"""Relative to a constant, how far off a value may be that was rounded to single precision."""
+"""Distance from a constant, relative to it, of values that were rounded to single precision."""
 
 
 def oddities(datasets: Datasets, labels: Sequence[str], layout: Layout) -> dict[str, str]:
-    """What the simulations had nothing of: a sentence on each, by what it is about.
+    """Sentences on values that the simulations never had, by what each is about.
 
-    They are values of context, and of what is given, outside the range of the simulations, and
-    values of any variable other than the one that they always had, and more missing values.
+    Such are values of context, and of given variables, outside the range of the simulations;
+    values of any variable other than the one that it always had; and more missing values.
 
     Arguments:
-        datasets: As read.
-        labels: Of the data sets.
-        layout: What the pilot simulations were.
+        datasets: The data sets as read.
+        labels: The labels of the data sets.
+        layout: The variables of the pilot simulations.
     """
-    told = {}
+    found = {}
     for variable in layout.of("context", "given", "observable"):
         value = datasets.get(variable.name)
         if value is None:
             continue
         numbers = array_of(value).reshape(len(array_of(value)), -1)
         if sentence := _no_constant(variable, value, numbers, labels):
-            told[f"{variable.name}, a constant"] = sentence
+            found[f"{variable.name}, a constant"] = sentence
         if sentence := _more_missing(variable, value, labels):
-            told[f"{variable.name}, missing"] = sentence
+            found[f"{variable.name}, missing"] = sentence
         if variable.role != "observable" and (
             sentence := _out_of_range(variable, value, numbers, labels)
         ):
-            told[variable.name] = sentence
-    return told
+            found[variable.name] = sentence
+    return found
 
 
 def _no_constant(
     variable: Variable, value: Value, numbers: np.ndarray, labels: Sequence[str]
 ) -> str | None:
-    """Of values `(row, element)` that differ from what was always the same."""
+    """A sentence on values `(row, element)` that differ from a constant of the simulations."""
     if not variable.constants:
         return None
     places = [place for place, *_ in variable.constants]
@@ -66,7 +66,7 @@ def _no_constant(
 
 
 def _more_missing(variable: Variable, value: Value, labels: Sequence[str]) -> str | None:
-    """Of data sets that lack more than any of the simulations did."""
+    """A sentence on data sets that lack more values than any of the simulations did."""
     if not variable.missing or variable.most_missing is None:
         return None
     share = share_missing(value)
@@ -83,7 +83,7 @@ def _more_missing(variable: Variable, value: Value, labels: Sequence[str]) -> st
 def _out_of_range(
     variable: Variable, value: Value, numbers: np.ndarray, labels: Sequence[str]
 ) -> str | None:
-    """Of values `(row, element)` beyond all that were simulated; constants are told of already."""
+    """A sentence on values `(row, element)` beyond all that were simulated, but for constants."""
     if variable.low is None or variable.high is None:
         return None
     outside = (numbers < variable.low) | (numbers > variable.high)
@@ -98,7 +98,7 @@ def _out_of_range(
 
 
 def _span(found: np.ndarray) -> str:
-    """Numbers in words."""
+    """The range of numbers, in words."""
     low, high = found.min(), found.max()
     return f"{low:.10g}" + (f" to {high:.10g}" if low < high else "")
 

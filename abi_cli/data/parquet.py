@@ -22,7 +22,7 @@ from abi_cli.data.zips import MOST_TIMES, ROOM
 from abi_cli.errors import DataError, UsageError
 
 _SHOWN = 500
-"""Cells from which a message tells what words a column has."""
+"""Number of cells from which a message finds the words of a column."""
 
 
 def _pyarrow(name: str) -> Any:
@@ -41,7 +41,7 @@ def _pyarrow(name: str) -> Any:
 
 @contextmanager
 def read(source: Source) -> Iterator[Table]:
-    """A table.
+    """The table in a file of Parquet.
 
     Errors:
         DataError: No Parquet file, or a damaged one.
@@ -54,14 +54,15 @@ def read(source: Source) -> Iterator[Table]:
             cells = partial(_cells, file, size, source)
             yield Table(Sheet(source, header, cells, None, _numbers, _labels, _texts))
         except (arrow.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
-            told = str(error).splitlines()
+            lines = str(error).splitlines()
             raise DataError(
-                f"expected Parquet; {told[0] if told else type(error).__name__}", place=str(source)
+                f"expected Parquet; {lines[0] if lines else type(error).__name__}",
+                place=str(source),
             ) from None
 
 
 def _cells(file: Any, size: int, source: Source, names: Sequence[str]) -> Iterator[Block]:
-    """All cells of some columns at once.
+    """The cells of some columns, all at once.
 
     Errors:
         DataError: No rows, or far more cells than the file can hold.
@@ -82,7 +83,7 @@ def _labels(column: Any, number: np.ndarray, name: str, source: Source) -> list[
     """The labels of data sets.
 
     Errors:
-        DataError: One is empty.
+        DataError: A label is empty.
     """
     labels = [text.strip() for text in _texts(column)]
     if "" in labels:
@@ -128,9 +129,9 @@ def _refuse_bombs(file: Any, columns: int, stored: int, source: Source) -> None:
         DataError: There are.
     """
     # Not what the file tells of its columns: where that is damaged, Arrow ends the process.
-    told = file.metadata
-    rows = sum(told.row_group(number).num_rows for number in range(told.num_row_groups))
-    cells = 8 * max(rows, told.num_rows) * max(1, columns)
+    metadata = file.metadata
+    rows = sum(metadata.row_group(number).num_rows for number in range(metadata.num_row_groups))
+    cells = 8 * max(rows, metadata.num_rows) * max(1, columns)
     if cells > max(ROOM, MOST_TIMES * stored):
         raise DataError(
             f"expected Parquet; {cells:,} bytes of cells in {stored:,} are more than {MOST_TIMES} "
@@ -141,7 +142,7 @@ def _refuse_bombs(file: Any, columns: int, stored: int, source: Source) -> None:
 
 @contextmanager
 def write(stream: BinaryIO, content: Content, _scratch: Path | None) -> Iterator[Append]:
-    """A row group for each part."""
+    """Write a row group for each part."""
     arrow, parquet = _pyarrow("pyarrow"), _pyarrow("pyarrow.parquet")
     rows = rows_of(content)
     fields = [

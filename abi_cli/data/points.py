@@ -30,7 +30,7 @@ def read_parameters(
     Arguments:
         source: None is standard input.
         layout: The variables of the model; all its parameters must be there.
-        labels: Of the data sets. Where there is only one, the file needs no labels.
+        labels: Labels of the data sets. Where there is one, the file needs none.
         format: A format's name; by default that of the extension, CSV for standard input.
 
     Returns:
@@ -52,7 +52,7 @@ def read_parameters(
 def rows_for(
     entries: Entries, labels: Sequence[str], source: Source
 ) -> tuple[np.ndarray, Datasets]:
-    """The data set among `labels` that each row of points is for, and the points.
+    """The data sets among `labels` that the rows of points are for, and the points.
 
     Errors:
         DataError: A row has no label where there are several data sets, or that of another.
@@ -76,7 +76,7 @@ def rows_for(
 
 
 def _holds_draws(source: Path, layout: Layout, format: str | None) -> bool:
-    """Whether a file has an axis of draws within each of its data sets. Tables have none."""
+    """True if a file has an axis of draws within each of its data sets. Tables have none."""
     codec = formats.for_reading(source, format)
     if codec.table:
         return False

@@ -12,13 +12,13 @@ from abi_cli.variables import Datasets, Ragged, Value
 
 Preparation = Literal["centre_within", "standardize_within"]
 PREPARATIONS: tuple[Preparation, ...] = get_args(Preparation)
-"""Subtract the mean over the members of a data set; divide by their sd, too."""
+"""The preparations: subtract the mean over the members of a data set; divide by their sd, too."""
 
 
 def in_order(
     values: Mapping[str, Value], series: Sequence[str], column: str, labels: Sequence[str]
 ) -> tuple[Datasets, np.ndarray]:
-    """Series with their steps in the order of their times, and the times themselves.
+    """The series with their steps in the order of their times, and the times themselves.
 
     Arguments:
         column: The times, one for each step.
@@ -56,12 +56,12 @@ def in_order(
 
 
 def prepared(name: str, value: Value, how: str, labels: list[str]) -> Value:
-    """A set or series, each data set on a scale of its own.
+    """The set or series with each data set on a scale of its own.
 
     Arguments:
-        name: Of the variable.
+        name: Name of the variable.
         how: One of `PREPARATIONS`.
-        labels: Of the data sets.
+        labels: Labels of the data sets.
 
     Errors:
         DataError: It has no members, or all members of a data set are equal.

@@ -16,16 +16,16 @@ from abi_cli.errors import DataError
 from abi_cli.variables import DrawBlock, Ragged
 
 Record = tuple[str, dict[str, Any]]
-"""Where an object stands, and the object."""
+"""The place of an object, and the object."""
 
 SCORES = SAMPLE_STATS
-"""The key of what is said of a data set beside its draws."""
+"""The key of scores of a data set, beside its draws."""
 
 EXPECTED = 'Expected an object for each data set, such as {"dataset": "A", "x": [1.5, 2.5]}.'
 
 
 def parse(text: bytes, place: str) -> Any:
-    """What UTF-8 text says as JSON.
+    """The value that UTF-8 text holds as JSON.
 
     Errors:
         DataError: It is neither; an object has a key twice; text has half a character, which
@@ -56,10 +56,10 @@ def record(value: Any, place: str) -> Record:
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON, whose keys must differ.
+    """The object of JSON of these pairs, whose keys must differ.
 
     Errors:
-        ValueError: They don't.
+        ValueError: A key is there twice.
     """
     entry = dict(pairs)
     if len(entry) < len(pairs):
@@ -70,20 +70,20 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def excerpt(value: Any) -> str:
-    """A value in a message."""
+    """The value in short, for a message."""
     text = json.dumps(value)
     return text if len(text) <= 40 else f"{text[:37]}…"
 
 
 def texts_of(content: Content) -> Callable[[Any], Iterable[str]]:
-    """Part of a content → one object per data set: its label, and each of its variables."""
+    """A function from a part of a content to an object per data set: its label and variables."""
     if isinstance(content, DataSets):
         return _of_datasets
     return _of_estimates if isinstance(content, EstimateHeader) else _of_draws(content)
 
 
 def _of_datasets(content: DataSets) -> Iterator[str]:
-    """Variables as numbers and lists."""
+    """The objects of data sets: variables as numbers and lists."""
     columns: dict[str, list[Any]] = {LABEL: list(content.labels)}
     for name, value in content.present().items():
         if isinstance(value, Ragged):
@@ -96,7 +96,7 @@ def _of_datasets(content: DataSets) -> Iterator[str]:
 
 
 def _of_draws(header: DrawHeader) -> Callable[[DrawBlock], Iterator[str]]:
-    """Parameters as lists over draws, once the last draw of a data set has come."""
+    """The objects of draws: parameters as lists over draws, after its last one has come."""
     add = gathering(header)
 
     def texts(block: DrawBlock) -> Iterator[str]:
@@ -111,7 +111,7 @@ def _of_draws(header: DrawHeader) -> Callable[[DrawBlock], Iterator[str]]:
 
 
 def _known_beside(draws: Draws) -> Iterator[dict[str, float | None]]:
-    """What else is known of each data set and its posterior."""
+    """The scores of each data set, and the facts known of its posterior."""
     for row in range(len(draws.labels)):
         both = {**draws.scores, **draws.told}
         known = {name: float(value[row]) for name, value in both.items()}
@@ -119,7 +119,7 @@ def _known_beside(draws: Draws) -> Iterator[dict[str, float | None]]:
 
 
 def _of_estimates(part: Statistics) -> Iterator[str]:
-    """Parameters as objects of their estimates."""
+    """The objects of estimates: parameters as objects of their estimates."""
 
     def inside(items: Any) -> str:
         return _object(dict(zip(part.names, map(_list, items), strict=True)))
@@ -129,7 +129,7 @@ def _of_estimates(part: Statistics) -> Iterator[str]:
 
 
 def _objects(labels: Iterable[str], values: Mapping[str, Iterable[str]]) -> Iterator[str]:
-    """One object per data set.
+    """The objects of data sets, one each.
 
     Arguments:
         values: Key → what an object has there, as JSON, data set after data set.
@@ -147,7 +147,7 @@ def _in_json(value: Any) -> str:
 
 
 def _in_text(values: np.ndarray) -> list[Any]:
-    """Numbers as `float32_text`, in words that JSON has: null is none, 1e999 is infinite."""
+    """The numbers of `float32_text`, in words that JSON has: null is none, 1e999 is infinite."""
     finite = np.isfinite(values)
     if finite.all():
         return float32_text(values)
@@ -159,7 +159,7 @@ def _in_text(values: np.ndarray) -> list[Any]:
 
 
 def _plain(array: np.ndarray) -> list[Any]:
-    """As lists of numbers, with null where one is missing."""
+    """The array as lists of numbers, with null where one is missing."""
     missing = np.isnan(array)
     if missing.any():
         array = array.astype(object)
@@ -169,7 +169,7 @@ def _plain(array: np.ndarray) -> list[Any]:
 
 
 def _list(items: Any) -> str:
-    """Nested lists of the texts of numbers, as JSON."""
+    """The JSON of nested lists of the texts of numbers."""
     if isinstance(items, str):
         return items
     return f"[{', '.join(items if isinstance(items[0], str) else map(_list, items))}]"

@@ -35,7 +35,7 @@ class Records:
     may_be_rows: bool = False
 
     def kind(self) -> Kind:
-        """Estimates or data sets; not sure where lists don't tell."""
+        """The kind of content: estimates or data sets; not sure where lists don't tell."""
         sizes: set[int] = set()
         for _place, entry in self.objects:
             for value in map(entry.get, _drawn_in(entry)):
@@ -47,7 +47,7 @@ class Records:
         return Kind.UNSURE if len(sizes) == 1 and 0 not in sizes else Kind.DATA
 
     def shapes(self, asked: Asked) -> dict[str, tuple[int, ...]]:
-        """Event shape by variable, judging by the first object."""
+        """The event shapes of variables, by name, judging by the first object."""
         for _place, entry in self.objects:
             named = zip(asked.naming.renamed(entry), entry.values(), strict=True)
             shapes = {name: _shape_of(value) for name, value in named if name != LABEL}
@@ -64,7 +64,7 @@ class Records:
         return {name for name, found in sizes.items() if len(found) > 1}
 
     def entries(self, wanted: Wanted) -> Entries:
-        """One entry per object: a data set, or a point.
+        """The entries, one per object: a data set, or a point.
 
         Objects without lists, where sets or series are looked for, are the rows of a table.
 
@@ -79,7 +79,7 @@ class Records:
     points = entries
 
     def batches(self, wanted: Wanted, datasets: int) -> Iterator[Entries]:
-        """As `entries`, so many at a time, or as many as have come when no more do."""
+        """The entries of so many objects at a time, or of as many as have come when no more do."""
         empty = True
         for batch in self.source.batches(iter(self.objects), datasets):
             empty = False
@@ -150,7 +150,7 @@ class Records:
 
 
 def _are_rows(objects: Sequence[Record], wanted: Wanted) -> bool:
-    """Whether objects are rows: where a set or series is looked for, none of them has a list."""
+    """True if objects are rows of a table: a set or series is looked for, and none has a list."""
     ragged = any(variable.ragged for variable in (*wanted.required, *wanted.optional))
     return ragged and not any(
         isinstance(value, list | dict) for _place, entry in objects for value in entry.values()
@@ -158,7 +158,7 @@ def _are_rows(objects: Sequence[Record], wanted: Wanted) -> bool:
 
 
 def _sheet(objects: Sequence[Record], source: Source) -> Sheet:
-    """Rows as a table; a row may lack what is missing, as R leaves it out."""
+    """The rows as a table; a row may lack what is missing, as R leaves it out."""
     header = list(dict.fromkeys(name for _place, entry in objects for name in entry))
 
     def cells(names: Sequence[str]) -> Iterator[Block]:
@@ -169,7 +169,7 @@ def _sheet(objects: Sequence[Record], source: Source) -> Sheet:
 
 
 def _text(value: Any) -> str:
-    """A cell as text."""
+    """The cell as text."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -239,7 +239,7 @@ def _spelled(variable: Variable) -> tuple[str, ...]:
 
 
 def _in_numbers(value: Any, meaning: Meaning) -> Any:
-    """What stands for numbers as these; the rest stays, to be refused."""
+    """The value with numbers for what stands for them; the rest stays, to be refused."""
     if meaning.is_plain:
         return value
     if not isinstance(value, list):
@@ -260,7 +260,7 @@ def _label(entry: dict[str, Any], place: str) -> str:
 
 
 def _array(entry: dict[str, Any], variable: Variable, meaning: Meaning, place: str) -> np.ndarray:
-    """`(*event)`, or `(obs, *event)` where ragged.
+    """The array of a variable in an object, `(*event)`, or `(obs, *event)` where ragged.
 
     A list of one stands for what is in it where no list can be: R writes `[5]` for 5.
     """
@@ -344,7 +344,7 @@ def _joined(
 
 
 def _cell(name: str, value: np.ndarray | Ragged, at: tuple[int, ...], places: Sequence[str]) -> str:
-    """Where the number at an index of a value is, such as `line 3, x[1]`."""
+    """The place of the number at an index of a value, such as `line 3, x[1]`."""
     entry, within = at[0], list(at[1:])
     if isinstance(value, Ragged):
         entry = value.dataset_of(at[0])
@@ -353,7 +353,7 @@ def _cell(name: str, value: np.ndarray | Ragged, at: tuple[int, ...], places: Se
 
 
 def _drawn_in(entry: Mapping[str, Any]) -> list[str]:
-    """The keys of draws: all but the label, and what is said of the data set beside them."""
+    """The keys of draws: all but the label and the scores of the data set."""
     said = {SCORES} if isinstance(entry.get(SCORES), dict) else set()
     return [key for key in entry if key != LABEL and key not in said]
 

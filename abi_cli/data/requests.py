@@ -33,7 +33,7 @@ class Line:
 
     @property
     def place(self) -> str:
-        """For messages."""
+        """The place of the line, for messages."""
         return f"line {self.number}"
 
 

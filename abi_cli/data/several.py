@@ -133,17 +133,17 @@ def _joined(parts: Sequence[Part], layout: Layout, naming: Naming) -> Loaded:
 
 
 def _from_before(entries: Entries, name: str, order: np.ndarray) -> Cell:
-    """Where numbers of a variable are, after its data sets were brought in this order."""
+    """A function for the place of a number of a variable whose data sets have got a new order."""
     value = entries.values[name]
     before = value.rows(order) if isinstance(value, Ragged) else order
     return lambda name, at: entries.cell(name, (int(before[at[0]]), *at[1:]))
 
 
 def _read_part(part: Part, variables: tuple[Variable, ...], naming: Naming) -> Entries:
-    """What a file has of the variables.
+    """The entries of a file, for the variables that it has.
 
     Errors:
-        DataError: Nothing, or not the variable that it is for.
+        DataError: It has none of them, or lacks the one that it is for.
     """
     if part.variable is not None:
         named = (part.variable, naming.times.get(part.variable))

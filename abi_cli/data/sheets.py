@@ -1,4 +1,4 @@
-"""Tables as files have them, and columns of numbers that are read of them in bounded memory."""
+"""Tables as files have them, and their columns of numbers, read in bounded memory."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from abi_cli.data.meanings import PLAIN, Meaning
 from abi_cli.errors import DataError
 
 MOST_COLUMNS = 100_000
-"""Of a table; what has more is no table that somebody meant."""
+"""Number of columns of a table, at most; more are no table that somebody meant."""
 
 Block = tuple[list[Sequence[Any]], np.ndarray]
-"""Of some rows: their cells, column by column, and which rows of the file they are, `(row,)`."""
+"""The cells of some rows, column by column, and the numbers of these rows in the file, `(row,)`."""
 
 
 def in_text(cells: Sequence[Any]) -> Sequence[str]:
-    """Cells that are texts already."""
+    """The cells, which are texts already."""
     return cells
 
 
@@ -68,7 +68,7 @@ class Sheet:
             )
 
     def rows(self) -> tuple[list[tuple[str, ...]], np.ndarray]:
-        """All rows as texts, and the numbers `(row,)` of these.
+        """The rows as texts, all of them, and their numbers `(row,)`.
 
         Errors:
             DataError: There are none, or rows of another length.
@@ -106,7 +106,7 @@ class Columns:
     label_like: tuple[str, ...]
 
     def place(self, row: int, column: str | None = None) -> str:
-        """Where a row, or a cell of it, stands in the file."""
+        """The place of a row, or of a cell of it, in the file."""
         where = f"{self.source}, row {self.numbers[row]}"
         return where if column is None else f"{where}, column {self.originals[column]}"
 
@@ -121,7 +121,7 @@ def read_columns(
     """Read columns, all of which hold numbers.
 
     Arguments:
-        names: Of the columns, in our words.
+        names: Names of the columns, in our words.
         header: In our words; that of the sheet by default.
         meanings: Column → what its cells may say beside numbers.
 

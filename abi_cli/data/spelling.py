@@ -25,10 +25,10 @@ _SURE = (
     re.compile(rf"(.+?)((?:\.{_NUMBER})+)\.?"),  # R makes beta.1. of beta[1]
 )
 _GUESSED = (re.compile(rf"(.+?)((?:_{_NUMBER})+)"), re.compile(rf"(.*?[^0-9])({_NUMBER})"))
-"""Ways to write that names may have by chance, too: for variables that are looked for."""
+"""Ways of writing that names may have by chance, too: for variables that are looked for."""
 
 _COMPARED = 1_000
-"""Names that may have been meant by another."""
+"""Number of names, at most, that are compared with one that is not there."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Elements:
 
     @property
     def base(self) -> int:
-        """What they seem to count from."""
+        """The index that they seem to count from, 0 or 1."""
         return int(min(map(min, self.names)) > 0)
 
     @property
@@ -59,10 +59,10 @@ class Elements:
         return event if whole and set(self._indices(event)) == set(self.names) else None
 
     def in_order(self) -> list[str]:
-        """The names, C order."""
+        """The names in C order."""
         return [self.names[index] for index in sorted(self.names)]
 
-    def told(self) -> str:
+    def shown(self) -> str:
         """The names for people: all, or from which to which."""
         names = self.in_order()
         return ", ".join(names) if len(names) < 4 else f"{names[0]} to {names[-1]}"
@@ -96,7 +96,7 @@ def elements_among(names: Sequence[str], known: Collection[str] = ()) -> list[El
 def shapes_among(
     names: Sequence[str], known: Collection[str], place: str
 ) -> dict[str, tuple[tuple[int, ...], list[str]]]:
-    """Variable → its event shape, and the names of its elements in C order.
+    """The event shape, and the names of elements in C order, by variable.
 
     Errors:
         DataError: Some elements of a vector are there and some are not.
@@ -125,7 +125,7 @@ def shapes_among(
 def respelled(
     names: Sequence[str], required: Sequence[Variable], optional: Sequence[Variable], place: str
 ) -> tuple[list[str], list[str]]:
-    """The names of a file with our names for the elements of variables that are looked for.
+    """The names of a file, with our names for the elements of variables that are looked for.
 
     Returns:
         The names, and a sentence on each variable whose elements were written otherwise.
@@ -151,16 +151,16 @@ def respelled(
         if len(whole) == 1:
             ours |= zip(whole[0].in_order(), own, strict=True)
             notes.append(
-                f"{place}: takes {whole[0].told()} for {Elements(name, _indexed(own)).told()}"
+                f"{place}: takes {whole[0].shown()} for {Elements(name, _indexed(own)).shown()}"
             )
         elif len(whole) > 1 or (
-            vectors[name] in required and not _lacks_some(own, ways)  # which are told by name
+            vectors[name] in required and not _lacks_some(own, ways)  # which go by their names
         ):
-            told = " and ".join(way.told() for way in (whole or ways))
-            expected = Elements(name, _indexed(own)).told()
+            ways_shown = " and ".join(way.shown() for way in (whole or ways))
+            expected = Elements(name, _indexed(own)).shown()
             raise DataError(
                 f"expected the {len(own)} elements of {name}, {expected}"
-                f"{' once' if whole else ''}; got {told}",
+                f"{' once' if whole else ''}; got {ways_shown}",
                 place=place,
                 hint="Elements are counted from 0; from 1, or as "
                 f"{name}.1 or {name}1, they are understood where all are there and no others.",
@@ -169,7 +169,7 @@ def respelled(
 
 
 def _lacks_some(own: Sequence[str], ways: Sequence[Elements]) -> bool:
-    """Whether some of the elements are there under our names, and nothing else."""
+    """True if some of the elements are there under our names, and nothing else."""
     return all(name in own for way in ways for name in way.names.values())
 
 

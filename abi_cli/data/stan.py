@@ -30,8 +30,11 @@ _CONFIGURATION = """# stan_version_major = 2
 # random
 #   seed = {seed}
 """
-"""What readers look for. Draws that no Markov chain made are those of `fixed_param`, which has no
-warm-up whatever number CmdStan writes there. The version is that of the layout."""
+"""Comments that readers look for.
+
+Draws that no Markov chain made are those of `fixed_param`, which has no warm-up whatever number
+CmdStan writes there. The version is that of the layout.
+"""
 
 _TIMES = """#
 #  Elapsed Time: 0 seconds (Warm-up)
@@ -43,7 +46,7 @@ _TIMES = """#
 
 @contextmanager
 def write(stream: BinaryIO, header: Content, _scratch: Path | None) -> Iterator[Append]:
-    """One row per draw: `lp__` and `accept_stat__`, which are 0, and `beta.1`, `beta.2`, `sigma`.
+    """Write one row per draw: `lp__` and `accept_stat__`, which are 0, `beta.1`, `beta.2`, `sigma`.
 
     Errors:
         UsageError: There are several data sets.

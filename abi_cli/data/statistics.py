@@ -19,20 +19,20 @@ from abi_cli.errors import DataError, UsageError
 from abi_cli.variables import DrawBlock, element_names
 
 STATISTICS = ("mean", "sd", "mcse", "median", "q5", "q95")
-"""What a summary for people has unless told otherwise."""
+"""Names of the statistics that a summary for people has unless others are named."""
 
 OF_DRAWS = ("mean", "sd", "q5", "median", "q95")
-"""What is estimated of draws."""
+"""Names of the statistics of draws that stand for estimates."""
 
 _PERCENT = r"(\d+(?:\.\d+)?)"
 _KNOWN = "mean, sd, mcse, median, and quantiles such as q5 or q97.5"
 
 
 def parse(text: str) -> tuple[str, ...]:
-    """Names of statistics, with commas between them.
+    """The names of statistics in a text, with commas between them.
 
     Errors:
-        UsageError: One is unknown, or there twice.
+        UsageError: A name is unknown, or there twice.
     """
     names = tuple(name.strip() for name in text.split(","))
     for name in names:
@@ -77,7 +77,7 @@ def _is_known(name: str) -> bool:
 
 
 def statistics(draws: np.ndarray, names: Sequence[str]) -> list[np.ndarray]:
-    """Of `draws (dataset, draw, …)`, each `(dataset, …)`, float64.
+    """Statistics of `draws (dataset, draw, …)`, each `(dataset, …)`, float64.
 
     What needs more than one draw is NaN where there is only one.
     """
@@ -130,7 +130,7 @@ def summarize(draws: Draws, names: Sequence[str] = STATISTICS) -> Statistics:
 
 
 def _of_scalar(draws: np.ndarray, names: Sequence[str], chains: int) -> list[np.ndarray]:
-    """Statistics of `draws (dataset, draw)`, and what the draws of chains are worth."""
+    """The statistics of `draws (dataset, draw)`, and what the draws of chains are worth."""
     found = statistics(draws, names)
     if not chains:
         return found
@@ -160,13 +160,13 @@ CLOSE = 0.3
 """Correlation of each draw with the next from which on draws look like a chain."""
 
 FEW = 50
-"""Draws below which chance alone may look like one."""
+"""Number of draws below which chance alone may make them look like a chain."""
 
 _LOOKED_AT = 50
 
 
 def looks_like_a_chain(draws: np.ndarray) -> bool:
-    """Whether draws `(dataset, draw)` that are taken as independent follow each other closely."""
+    """True if draws `(dataset, draw)` that are taken as independent follow each other closely."""
     number = draws.shape[1]
     if number < FEW:
         return False
@@ -204,7 +204,7 @@ def joined(parts: Iterable[Statistics]) -> Statistics:
 def gathered(
     rows: Iterable[tuple[str, str, Mapping[str, float]]], place: Callable[[int], str]
 ) -> Statistics:
-    """Statistics that come one after the other: label, scalar, value by name.
+    """The statistics of rows that come one after the other: label, scalar, value by name.
 
     Scalars that are called like the elements of a vector, `beta[0]`, `beta[1]`, are one.
 
@@ -241,7 +241,7 @@ def gathered(
 
 
 def _parameters(scalars: Sequence[str]) -> Iterable[tuple[str, tuple[int, ...]]]:
-    """Name and event shape of each parameter among scalars, in order."""
+    """The name and event shape of each parameter among scalars, in order."""
     parameter_of: dict[str, tuple[str, tuple[int, ...]]] = {name: (name, ()) for name in scalars}
     for found in elements_among(scalars):
         name, event = found.variable, found.event

@@ -27,7 +27,7 @@ def _as_they_are(values: np.ndarray) -> list[Any]:
 
 @dataclass(frozen=True)
 class Column:
-    """Cells of some rows.
+    """The cells of a column in some rows.
 
     Arguments:
         values: `(value,)`; objects are texts.
@@ -40,7 +40,7 @@ class Column:
     text: Callable[[np.ndarray], list[Any]] = _as_they_are
 
     def repeated(self) -> np.ndarray:
-        """`(row,)`."""
+        """The cells, each repeated as often as it stands there, `(row,)`."""
         return self.values if self.times is None else np.repeat(self.values, self.times)
 
 
@@ -61,7 +61,7 @@ class Rows:
 
 
 def rows_of(content: Content) -> Rows:
-    """A content as a table.
+    """The table of a content.
 
     Errors:
         UsageError: A data set's variables differ in length, or are empty: no rows can say that.
@@ -74,13 +74,13 @@ def rows_of(content: Content) -> Rows:
 
 
 def _of_datasets(content: DataSets) -> Rows:
-    """One row per member; what a data set has once is repeated."""
+    """The table of data sets, one row per member; what a data set has once is repeated."""
     types = {name: column.values.dtype for name, column in _columns(content).items()}
     return Rows(types, lambda part: list(_columns(part).values()))
 
 
 def _columns(content: DataSets) -> dict[str, Column]:
-    """By name."""
+    """The columns of data sets, by name."""
     row_size = _common_row_size(content)
     columns = {LABEL: Column(_texts(content.labels), row_size)}
     values = content.present()
@@ -96,7 +96,7 @@ def _columns(content: DataSets) -> dict[str, Column]:
 
 
 def _common_row_size(content: DataSets) -> np.ndarray:
-    """`(dataset,)`, how many rows each data set takes."""
+    """The number of rows that each data set takes, `(dataset,)`."""
     labels, datasets = content.labels, content.present()
     ragged = {name: value for name, value in datasets.items() if isinstance(value, Ragged)}
     if not ragged:
@@ -120,7 +120,7 @@ def _common_row_size(content: DataSets) -> np.ndarray:
 
 
 def _of_draws(header: DrawHeader) -> Rows:
-    """One row per draw: label, index of the draw, the elements of the parameters."""
+    """The table of draws, a row each: label, index of the draw, the elements of the parameters."""
 
     def columns(block: DrawBlock) -> list[Column]:
         cells = flat_draws(block, header)
@@ -131,7 +131,7 @@ def _of_draws(header: DrawHeader) -> Rows:
 
 
 def _of_long_draws(header: DrawHeader) -> Rows:
-    """One row per draw and element of a parameter: label, index of the draw, name, value.
+    """The table of draws, one row per element: label, index of the draw, name, value.
 
     What a data set does not have (see `Draws`) has no rows.
     """
@@ -150,7 +150,7 @@ def _of_long_draws(header: DrawHeader) -> Rows:
 def _draw_columns(
     block: DrawBlock, header: DrawHeader, rows: np.ndarray | None = None
 ) -> list[Column]:
-    """Labels, and numbers of draws.
+    """The columns of labels and of numbers of draws.
 
     Arguments:
         rows: How many rows each draw takes, `(dataset · draw,)`; None for one.
@@ -167,14 +167,14 @@ def _draw_columns(
 
 
 def flat_draws(block: DrawBlock, header: DrawHeader) -> np.ndarray:
-    """A block's draws as a table has them, `(dataset · draw, element)`."""
+    """The draws of a block as a table has them, `(dataset · draw, element)`."""
     datasets, draws = block.shape
     shape = (datasets * draws, -1)
     return np.concatenate([block.values[v.name].reshape(shape) for v in header.parameters], axis=1)
 
 
 def _of_estimates(header: EstimateHeader) -> Rows:
-    """One row per data set and element of a parameter, one column per estimate."""
+    """The table of estimates: a row per data set and element of a parameter, a column for each."""
 
     def columns(part: Statistics) -> list[Column]:
         elements = part.elements(header.style)

@@ -30,14 +30,14 @@ class Table:
     sheet: Sheet
 
     def kind(self) -> Kind:
-        """What it holds, as the names of its columns say it."""
+        """The kind of content, judging by the names of columns."""
         header = set(self.sheet.header)
         if {LABEL, PARAMETER} <= header:
             return Kind.LONG_DRAWS if DRAW in header else Kind.ESTIMATES
         return Kind.DRAWS if {LABEL, DRAW} <= header else Kind.DATA
 
     def shapes(self, asked: Asked) -> dict[str, tuple[int, ...]]:
-        """Event shape by variable, as its columns say it; a row has one member of a set.
+        """The event shapes of variables, by name; a row has one member of a set.
 
         Errors:
             DataError: A vector of which elements are missing.
@@ -56,7 +56,7 @@ class Table:
         return set(shapes_among(names, (), str(self.sheet.source)))
 
     def entries(self, wanted: Wanted) -> Entries:
-        """One entry per label, first seen first; its rows may be anywhere in the file.
+        """The entries, one per label, first seen first; its rows may be anywhere in the file.
 
         Without a label column, all rows are one data set; where the model has neither sets nor
         series, each is one.
@@ -68,7 +68,7 @@ class Table:
         return chosen.entries(chosen.read(self.sheet))
 
     def points(self, wanted: Wanted) -> Entries:
-        """One entry per row; labels may repeat."""
+        """The entries of points, one per row; labels may repeat."""
         chosen = _Chosen(self.sheet, wanted)
         columns = chosen.read(self.sheet)
         labels = columns.labels
@@ -83,7 +83,7 @@ class Table:
         )
 
     def batches(self, wanted: Wanted, datasets: int) -> Iterator[Entries]:
-        """As `entries`, so many data sets at a time; the rows of each follow each other.
+        """The entries of so many data sets at a time; the rows of each follow each other.
 
         Errors:
             DataError: There are no labels.
@@ -136,7 +136,7 @@ class Table:
 
 
 class _Chosen:
-    """The columns of a table that are read, and what is made of them.
+    """The columns of a table that are read, and the variables and entries made of them.
 
     Attributes:
         header: The names of the columns in our words.
@@ -214,7 +214,7 @@ def _datasets(wanted: Wanted, variables: tuple[Variable, ...], columns: Columns)
 
 
 def _by_row(wanted: Wanted, variables: Sequence[Variable], columns: Columns) -> Datasets:
-    """Each row a data set; what is ragged has one member in each."""
+    """The data sets of rows, one each; a ragged value has one member in each."""
     values: Datasets = {}
     for variable in variables:
         names = variable.elements()
@@ -234,7 +234,7 @@ def _by_row(wanted: Wanted, variables: Sequence[Variable], columns: Columns) -> 
 def _cell_of(
     columns: Columns, variables: Sequence[Variable], name: str, at: tuple[int, ...]
 ) -> str:
-    """Where a number of a variable is, its index being that of a row and of an event."""
+    """The place of a number of a variable at the index of a row and of an event."""
     variable = next(variable for variable in variables if variable.name == name)
     element = int(np.ravel_multi_index(at[1:], variable.event)) if variable.event else 0
     return columns.place(at[0], variable.elements()[element])

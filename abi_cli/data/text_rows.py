@@ -1,4 +1,4 @@
-"""The rows of delimited text, as texts: what every table of that kind is read from."""
+"""Rows of delimited text, as texts, from which every table of that kind is read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from abi_cli.data.files import Source
 from abi_cli.errors import DataError
 
 LONGEST_LINE = 1 << 24
-"""Letters; the whole of a line is in memory."""
+"""Letters of a line, at most; the whole of it is in memory."""
 
 EXPECTED = "Expected a header with the names of the columns, and rows of numbers below it."
 
@@ -67,7 +67,7 @@ def text_rows(source: Source, delimiter: str) -> Iterator[Rows]:
 
 
 def _looked_into(lines: Iterator[str], delimiter: str) -> tuple[list[str], str]:
-    """The lines up to the first with any text, and what separates its columns.
+    """The lines up to the first with any text, and the mark that separates columns.
 
     Where a comma is the decimal mark, spreadsheets and R's write.csv2 separate by semicolons.
     """
@@ -81,10 +81,10 @@ def _looked_into(lines: Iterator[str], delimiter: str) -> tuple[list[str], str]:
 
 
 def _lines(text: TextIO, source: Source) -> Iterator[str]:
-    """The lines of a text, none of which is endless.
+    """The lines of a text, of which none may be endless.
 
     Errors:
-        DataError: One is.
+        DataError: A line is too long.
     """
     while line := text.readline(LONGEST_LINE):
         if len(line) == LONGEST_LINE:

@@ -14,7 +14,7 @@ from abi_cli.variables import Datasets, Ragged
 
 
 def widened(wanted: Wanted, header: Sequence[str], place: str) -> Wanted:
-    """What is looked for in a table: where it is wide, sets and series as vectors of a row.
+    """The variables to look for in a table: in a wide one, sets and series are vectors of a row.
 
     Arguments:
         header: In the words of the model.
@@ -32,10 +32,10 @@ def widened(wanted: Wanted, header: Sequence[str], place: str) -> Wanted:
     if not members:
         return wanted
     if long := [name for name in ragged if name not in members]:
-        told = "; ".join(elements.told() for elements in members.values())
+        columns = "; ".join(elements.shown() for elements in members.values())
         raise DataError(
             f"expected columns of members of {', '.join(long)}, too, where those of "
-            f"{', '.join(members)} have columns of their own ({told})",
+            f"{', '.join(members)} have columns of their own ({columns})",
             place=place,
             hint="Bring the table into the long form: a row for each member, and a column dataset.",
         )

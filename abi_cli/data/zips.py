@@ -12,14 +12,14 @@ import zipfile
 from typing import BinaryIO
 
 MOST_TIMES = 100
-"""How much larger than the file its content may be: deflated zeros reach 1,000 times."""
+"""Number of times that content may be larger than its file: deflated zeros reach 1,000 times."""
 
 ROOM = 1 << 28
-"""Bytes up to which content may be any number of times larger."""
+"""Number of bytes up to which content may be any number of times larger."""
 
 
 def looked_over(archive: zipfile.ZipFile, stream: BinaryIO) -> dict[str, zipfile.ZipInfo]:
-    """Name → member of an archive.
+    """The members of an archive, by name.
 
     Arguments:
         stream: What the archive is read from.
@@ -49,7 +49,7 @@ def looked_over(archive: zipfile.ZipFile, stream: BinaryIO) -> dict[str, zipfile
 
 
 def _fault(member: zipfile.ZipInfo) -> str:
-    """What is wrong with a member, as the end of a sentence; empty where nothing is."""
+    """The fault of a member, as the end of a sentence; empty where there is none."""
     name = member.orig_filename
     if name.startswith("/") or "\\" in name or ":" in name or ".." in name.split("/"):
         return "has a path out of the archive as its name"

@@ -32,7 +32,7 @@ class Means:
 
     Arguments:
         inference: Name of the inference network; empty where that is not known.
-        transform, base: Of a flow; empty for other networks.
+        transform, base: Those of a flow; empty for other networks.
         large: Whether networks are as large as `size` makes them.
         settled: Whether the loss had come to rest.
     """
@@ -48,10 +48,10 @@ UNKNOWN_MEANS = Means()
 
 
 def settled(history: Sequence[Mapping[str, float]]) -> bool:
-    """Whether the loss had come to rest: in the last quarter it fell by no more than its noise.
+    """True if the loss had come to rest: in the last quarter it fell by no more than its noise.
 
     Arguments:
-        history: As in `Inputs`.
+        history: Rows of epochs; see `Inputs`.
     """
     losses = np.array([row.get("val_loss", row["loss"]) for row in history])
     part = len(losses) // 4
@@ -63,10 +63,10 @@ def settled(history: Sequence[Mapping[str, float]]) -> bool:
 
 
 LITTLE = 0.01
-"""A fall of the loss, in nats, that is none."""
+"""A fall of the loss, in nats, that counts as none."""
 
 Remedy = Callable[[Means], str | None]
-"""What to try with a run; None where it has that already."""
+"""A function that says what to try with a run; None where it has that already."""
 
 
 def _longer(means: Means) -> str | None:
@@ -221,7 +221,7 @@ _SCOPES = {
 
 
 def advice(verdict: Verdict, *, datasets: int, means: Means = UNKNOWN_MEANS) -> Iterator[Advice]:
-    """What a reader should know of each fault, and of what can't be told.
+    """Advice on each fault, and on what can't be told.
 
     Arguments:
         means: What the run has: remedies are of what it has not.

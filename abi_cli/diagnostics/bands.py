@@ -13,10 +13,10 @@ import numpy as np
 from scipy import stats
 
 POINTS = 100
-"""Where along [0, 1] an ECDF is looked at."""
+"""Number of points along [0, 1] at which an ECDF is looked at."""
 
 PROBABILITY = 0.95
-"""Of staying inside the band everywhere, for exact posteriors."""
+"""The probability that exact posteriors stay inside the band everywhere."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Band:
     Arguments:
         at: `(point,)`, where along [0, 1].
         lower, upper: `(point,)`, limits of ECDF(at), inclusive.
-        count: Of how many values.
-        gamma: How likely a value outside the limits is at each single point.
+        count: Number of the values.
+        gamma: Probability of a value outside the limits at each single point.
     """
 
     at: np.ndarray
@@ -37,7 +37,7 @@ class Band:
     gamma: float
 
     def contains(self, values: np.ndarray) -> bool:
-        """Whether the ECDF of `values (dataset,)` stays inside at every point."""
+        """True if the ECDF of `values (dataset,)` stays inside at every point."""
         ecdf = ecdf_at(values, self.at)
         slack = 1e-9  # counts over n are compared, after rounding
         return bool(((ecdf >= self.lower - slack) & (ecdf <= self.upper + slack)).all())

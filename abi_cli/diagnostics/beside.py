@@ -24,13 +24,13 @@ from abi_cli.diagnostics.context import Bin, bins_of
 from abi_cli.diagnostics.scalars import Summary
 
 MOST = 5.0
-"""Nats of a parameter in one data set: more count as so many."""
+"""Nats that a parameter loses in one data set, at most: more count as so many."""
 
 FEWEST = 20
-"""Refined data sets from where on anything is said; of a bin, too."""
+"""Number of refined data sets from which on anything is said, also of a bin."""
 
 PIECES = 10
-"""Parts of a covariate of which runs are looked at."""
+"""Number of parts of a covariate, of which runs are looked at."""
 
 CLEAR, TIMES = 4.0, 2.0
 """Standard errors, and how many times as many nats, by which a region stands out."""
@@ -43,7 +43,7 @@ class Exact:
     Arguments:
         mean, sd: Element name → `(dataset,)`.
         by: How each was refined: "weights", "chains" or "failed".
-        khat: Of the candidates' weights, `(dataset,)`.
+        khat: K-hat of the candidates' weights, `(dataset,)`.
         nats: KL(p ‖ q) of each, `(dataset,)`; NaN where it is not known.
     """
 
@@ -60,11 +60,11 @@ class ElementBeside:
 
     Arguments:
         error: Median of |error|.
-        error_high: 90 % of them are below.
+        error_high: Quantile of 90 % of |error|.
         error_by_chance: The median that as many draws of exact posteriors would have.
         bias, bias_error: Mean of the errors, and its standard error.
         sd_ratio: Geometric mean of the ratios.
-        sd_ratio_range: Between which 90 % of them are.
+        sd_ratio_range: Range of 90 % of them, in the middle.
         nats, nats_error: Mean of the nats, and its standard error.
     """
 
@@ -79,17 +79,17 @@ class ElementBeside:
     nats_error: float
 
     def p_above(self, nats: float) -> float:
-        """p-value of losing no more than so many nats."""
+        """The p-value of losing no more than so many nats."""
         return float(special.ndtr(-(self.nats - nats) / max(self.nats_error, 1e-300)))
 
 
 @dataclass(frozen=True)
 class Region:
-    """Where the network is weak.
+    """A region of data sets in which the network is weak.
 
     Arguments:
-        covariate: In words.
-        low, high: Of it.
+        covariate: Its name, in words.
+        low, high: Its range there.
         nats, elsewhere: Mean over data sets there, and over the others; of all parameters.
     """
 
@@ -109,18 +109,18 @@ class Region:
 
 @dataclass(frozen=True)
 class Beside:
-    """What exact posteriors say of those that are judged.
+    """A comparison of posteriors with exact ones.
 
     Arguments:
-        datasets: How many were refined.
-        by: How → of how many.
-        khat: Quantiles 50 % and 90 %.
+        datasets: Number of those that were refined.
+        by: Way of refining → number of data sets.
+        khat: Quantiles of 50 % and 90 % of k-hat.
         parameters: Element name → how it does.
         nats: Mean KL(p ‖ q) and its standard error; None where it is not known.
         by_context: Bin of a context variable → mean nats of all parameters, median worst error.
         weakest: The region that stands out; None where none does.
         each: Nats of all parameters, `(dataset,)`; `MOST` for each where refinement failed.
-        how: As in `Exact`.
+        how: Way of refining; see `by` of `Exact`.
         covariates: Name → `(dataset,)`.
     """
 
@@ -136,7 +136,7 @@ class Beside:
     covariates: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def told(self) -> str:
-        """In a sentence."""
+        """The comparison in a sentence."""
         shares = ", ".join(f"{number} {_HOW[how]}" for how, number in self.by.items() if number)
         worst = max(self.parameters, key=lambda name: self.parameters[name].nats)
         own = self.parameters[worst]
@@ -151,7 +151,7 @@ class Beside:
         return f"{said}; {region}."
 
     def to_config(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The comparison as plain JSON values."""
         return {
             "datasets": self.datasets,
             "by": dict(self.by),
@@ -187,7 +187,7 @@ def beside(
     """Hold posteriors against exact ones; None where too few could be refined.
 
     Arguments:
-        names: Of the elements of `summary`.
+        names: Names of the elements of `summary`.
         context: Variable → its values, `(dataset,)`.
         named: The same of the first numbers that data sets have.
     """

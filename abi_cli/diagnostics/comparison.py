@@ -36,7 +36,7 @@ class Judged:
     """The posteriors of one network for the data sets that are compared on.
 
     Arguments:
-        metrics: As of any diagnosis.
+        metrics: Metrics of its diagnosis.
         crps: Element name → `(dataset,)`, in sds of the true values.
         negative_log_density: `(dataset,)`, nats; None where it has none.
         lost: Nats that are lost at least, `(dataset,)`; None where nothing was learned.
@@ -54,8 +54,8 @@ class Difference:
 
     Arguments:
         score: The mean of the score itself.
-        mean: Of the differences to the first network; below 0 is better.
-        interval: 90 %.
+        mean: Mean of the differences to the first network; below 0 is better.
+        interval: Its interval of 90 %.
     """
 
     score: float
@@ -64,19 +64,19 @@ class Difference:
 
     @property
     def word(self) -> str:
-        """Better or worse where the interval says so."""
+        """The word for the difference: better or worse where the interval says so."""
         low, high = self.interval
         if low == high == 0:
             return ""
         return "better" if high < 0 else "worse" if low > 0 else "no telling"
 
     def to_config(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The difference as plain JSON values."""
         return {**asdict(self), "word": self.word}
 
 
 def crps(scalars: Scalars) -> dict[str, np.ndarray]:
-    """Element name → the score of each data set, `(dataset,)`, in sds of the true values.
+    """The score of each data set, `(dataset,)`, in sds of the true values, by element name.
 
     The second expectation is that over pairs of different draws, which is unbiased:
     E|X − X'| = 2 / (S (S − 1)) · Σᵢ (2i − S − 1) x₍ᵢ₎.
@@ -106,7 +106,7 @@ def paired(score: np.ndarray, first: np.ndarray) -> Difference:
 
 
 def differences(judged: Judged, first: Judged) -> dict[str, Difference]:
-    """Score → how it differs from that of the first network."""
+    """The differences of scores, by name, from those of the first network."""
     found = {
         f"CRPS {name}": paired(score, first.crps[name])
         for name, score in judged.crps.items()

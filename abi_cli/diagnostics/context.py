@@ -16,10 +16,10 @@ from abi_cli.diagnostics.scalars import Summary
 from abi_cli.diagnostics.uniformity import Uniformity, uniformity
 
 LEAST = 200
-"""Data sets that a bin must hold: with fewer, nothing can be told."""
+"""Number of data sets that a bin must hold: with fewer, nothing can be told."""
 
 MOST = 5
-"""Bins of a context variable."""
+"""Number of bins of a context variable, at most."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Bin:
     """Data sets whose context is alike.
 
     Arguments:
-        variable: Of the context.
+        variable: Name of the context variable.
         low, high: Its smallest and largest value here.
         index: The data sets, `(dataset,)`.
     """
@@ -57,7 +57,7 @@ class BinMetrics:
     elements: Mapping[str, Uniformity]
 
     def to_config(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The metrics as plain JSON values."""
         return {
             "variable": self.bin.variable,
             "low": self.bin.low,
@@ -78,7 +78,7 @@ class BinMetrics:
 
 
 def bins_of(context: Mapping[str, np.ndarray], *, least: int = LEAST) -> list[Bin]:
-    """Data sets in bins of about equal number, for each context variable that varies.
+    """Bins of data sets, about equal in number, for each context variable that varies.
 
     Equal values stay together. A variable of which no two bins can be made is left out.
 

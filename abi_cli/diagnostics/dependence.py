@@ -1,4 +1,4 @@
-r"""Do posteriors know what the data tell? Ranks of a quantity that depends on the data.
+r"""Ranks of a quantity that depends on the data: do posteriors know what the data tell?
 
 Ranks of parameters are uniform for the prior, too: a network that ignores its data passes every
 test of them. So, for each scalar parameter, a prediction m(y) is made from plain features of the
@@ -29,7 +29,7 @@ def data_pit(scalars: Scalars, features: np.ndarray, *, seed: int) -> np.ndarray
 
     Arguments:
         features: `(dataset, feature)`.
-        seed: Of the halves, and of the randomization within ties.
+        seed: Seed of the halves, and of the randomization within ties.
     """
     elements, datasets = scalars.truths.shape
     rng = np.random.default_rng([seed, 1])

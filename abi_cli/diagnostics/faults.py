@@ -82,7 +82,7 @@ class Limits:
     interval: float = INTERVAL
 
     def spending(self, share: float) -> Limits:
-        """With a share of both errors: of a fault where there is none, and of a pass of one."""
+        """The limits with a share of both errors: to see a fault that is none, to miss one."""
         return replace(self, p=share * self.p, interval=1 - share * (1 - self.interval))
 
 
@@ -92,56 +92,56 @@ AGREES = 0.4
 """Share of the width that ranks tell which errors and sds must tell as well."""
 
 BENT = 0.45
-"""Share of the spread's standard errors from where on those of the tails contradict a width."""
+"""Share of the spread's standard errors from which on those of the tails contradict a width."""
 
 NAMED = 3.0
-"""From this many standard errors on a shape is called by its name."""
+"""Number of standard errors from which on a shape is called by its name."""
 
 
 def of_ranks(
     ranks: Uniformity, *, level: float, limits: Limits, width: float | None = None
 ) -> Fault | None:
-    """What the ranks of a parameter say is wrong; None where nothing is certain.
+    """The fault that the ranks of a parameter show; None where none is certain.
 
     Arguments:
-        level: Of each of the three tests.
+        level: Level of each of the three tests.
         width: Posterior sd ÷ the error that it should tell, see `Summary`; None where unknown.
     """
     if min(ranks.p_location, ranks.p_spread, ranks.p_shape) >= level:
         return None
-    told: dict[Kind, str] = {}
+    reasons: dict[Kind, str] = {}
     if ranks.p_spread < level and _agree(ranks.sd_ratio, width) and not _bent(ranks):
         percent = 100 * abs(ranks.sd_ratio - 1)
         kind = Kind.WIDE if ranks.sd_ratio > 1 else Kind.NARROW
-        told[kind] = f"{percent:.0f} % too {kind.value} (p = {ranks.p_spread:.1g})"
+        reasons[kind] = f"{percent:.0f} % too {kind.value} (p = {ranks.p_spread:.1g})"
     if ranks.p_location < level:
         # A true value that ranks high means a posterior that lies low.
         kind = Kind.LOW if ranks.mean_score > 0 else Kind.HIGH
         size = abs(ranks.mean_score)
-        told[kind] = f"{size:.2f} sd too {kind.value} (p = {ranks.p_location:.1g})"
+        reasons[kind] = f"{size:.2f} sd too {kind.value} (p = {ranks.p_location:.1g})"
     # The shape test sees the other two faults as well: it speaks only where they don't.
-    if not told:
+    if not reasons:
         kind, words = _shape(ranks)
-        told[kind] = f"{words} (p = {min(ranks.p_spread, ranks.p_shape):.1g})"
-    return Fault(tuple(told), " and ".join(told.values()), is_large(ranks, limits))
+        reasons[kind] = f"{words} (p = {min(ranks.p_spread, ranks.p_shape):.1g})"
+    return Fault(tuple(reasons), " and ".join(reasons.values()), is_large(ranks, limits))
 
 
 def is_large(ranks: Uniformity, limits: Limits) -> bool:
-    """Whether width or place, as ranks tell them, are beyond the limits."""
+    """True if the width or the place that ranks tell is beyond the limits."""
     wide = not 1 / limits.sd_ratio <= ranks.sd_ratio <= limits.sd_ratio
     return wide or abs(ranks.mean_score) > limits.mean_score
 
 
 def _agree(sd_ratio: float, width: float | None) -> bool:
-    """Whether sds are off in the way that ranks say."""
+    """True if sds are off in the direction that ranks tell, and by enough."""
     if width is None:
         return True
-    told, seen = math.log(sd_ratio), math.log(max(width, 1e-300))
-    return seen * math.copysign(1, told) > AGREES * abs(told)
+    by_ranks, by_errors = math.log(sd_ratio), math.log(max(width, 1e-300))
+    return by_errors * math.copysign(1, by_ranks) > AGREES * abs(by_ranks)
 
 
 def _bent(ranks: Uniformity) -> bool:
-    """Whether the tails contradict the width: heavier than drawn where ranks say too wide.
+    """True if the tails contradict the width: heavier than drawn where ranks say too wide.
 
     The tail score of normals that are drawn too wide, or too narrow, is below a third of the
     spread's, or of the other sign; that of t₃ drawn as a normal is as large.
@@ -151,7 +151,7 @@ def _bent(ranks: Uniformity) -> bool:
 
 
 def _shape(ranks: Uniformity) -> tuple[Kind, str]:
-    """What is wrong with the shape, by the larger of the two scores that have a name."""
+    """The fault of the shape and its words, by the larger of the two scores that have a name."""
     skew, tails = ranks.skew_score, ranks.tail_score
     if max(abs(skew), abs(tails)) < NAMED:
         return Kind.SHAPE, "of the wrong shape"
@@ -164,7 +164,7 @@ def _shape(ranks: Uniformity) -> tuple[Kind, str]:
 
 
 def given_data(ranks: Uniformity, *, level: float, limits: Limits) -> Fault | None:
-    """What ranks of the distance from a prediction by the data say is wrong."""
+    """The fault that ranks of the distance from a prediction by the data show; None if none is."""
     if ranks.p_location >= level:
         return None
     kind, words = Kind.UNINFORMED, "less informed than the data allow"
@@ -175,10 +175,10 @@ def given_data(ranks: Uniformity, *, level: float, limits: Limits) -> Fault | No
 
 
 def by_strata(strata: Sequence[Stratum], *, level: float, limits: Limits) -> Fault | None:
-    """What is wrong for some data, where the evidence is strongest; None where nothing is certain.
+    """The fault for some data, where its evidence is strongest; None where none is certain.
 
     Arguments:
-        level: Of either test of each.
+        level: Level of either test of each.
     """
     wrong = [own for own in strata if own.p < level]
     if not wrong:
@@ -196,32 +196,32 @@ def by_strata(strata: Sequence[Stratum], *, level: float, limits: Limits) -> Fau
 
 
 def beside_exact(own: ElementBeside, *, level: float, limits: Limits) -> Fault | None:
-    """What exact posteriors say is wrong beyond the limits; None where nothing is certain."""
-    told: dict[Kind, str] = {}
+    """The fault beyond the limits that exact posteriors show; None where none is certain."""
+    reasons: dict[Kind, str] = {}
     beyond = abs(own.bias) - limits.mean_score
     if beyond > 0 and float(special.ndtr(-beyond / max(own.bias_error, 1e-300))) < level:
         kind = Kind.HIGH if own.bias > 0 else Kind.LOW
-        told[kind] = f"{abs(own.bias):.2f} sd too {kind.value} beside refined posteriors"
+        reasons[kind] = f"{abs(own.bias):.2f} sd too {kind.value} beside refined posteriors"
     if own.p_above(limits.loss_warning) < level:
         wide = own.sd_ratio > limits.sd_ratio
         narrow = own.sd_ratio < 1 / limits.sd_ratio
         kind = Kind.WIDE if wide else Kind.NARROW if narrow else Kind.LOST
-        told[kind] = (
+        reasons[kind] = (
             f"{own.error:.2f} sd off in the median data set, with {own.sd_ratio:.2f} times the "
             f"sd of refined posteriors, at least {own.nats:.2f} nats from them"
         )
-    if not told:
+    if not reasons:
         return None
     large = beyond > 0 or own.nats > limits.loss_failure
-    return Fault(tuple(told), " and ".join(told.values()), large)
+    return Fault(tuple(reasons), " and ".join(reasons.values()), large)
 
 
 def nearby(near: Mapping[str, Uniformity], *, level: float, limits: Limits) -> Fault | None:
-    """What is wrong near observed data, where the evidence is strongest; None where nothing is.
+    """The fault near observed data, where its evidence is strongest; None where there is none.
 
     Arguments:
         near: Label → how uniform ranks are in data sets near it.
-        level: Of place and of width, each.
+        level: Level of the test of place, and of that of width.
     """
     wrong = {
         label: ranks
@@ -249,11 +249,11 @@ _JOINTLY = {
 def of_loss(
     loss: Loss, *, level: float, limits: Limits, parameters: int = 1, alone: float | None = None
 ) -> Fault | None:
-    """What a lower bound of the divergence says is wrong; None where it is not certain, or small.
+    """The fault that a lower bound of the divergence shows; None if not certain, or small.
 
     Arguments:
-        parameters: Of how many parameters it is, whose limits add up.
-        alone: Of several: the sum of what is lost of each alone, in nats.
+        parameters: Number of parameters that it is of: their limits add up.
+        alone: Where it is of several: the sum of the losses of each alone, in nats.
     """
     if loss.p >= level or loss.nats < parameters * limits.loss_warning:
         return None
@@ -270,7 +270,7 @@ def of_loss(
 def jointly(
     quantity: str, ranks: Uniformity, *, level: float, limits: Limits, several: bool
 ) -> Fault | None:
-    """What the ranks of a joint quantity say is wrong; None where it is not certain, or small.
+    """The fault that the ranks of a joint quantity show; None where it is not certain, or small.
 
     Arguments:
         several: Whether more than one parameter has a part in it: then spread and shape of its
@@ -298,5 +298,5 @@ def _joint_size(ranks: Uniformity) -> float:
 
 
 def signed(value: float) -> str:
-    """With two decimals and a true minus sign."""
+    """The number with two decimals and a true minus sign."""
     return f"{value:+.2f}".replace("-", "−")

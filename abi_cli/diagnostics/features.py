@@ -1,4 +1,4 @@
-"""Plain numbers that describe data sets: what posteriors of them should not know less than.
+"""Plain numbers that describe data sets, which posteriors should not know less than.
 
 They come from no network, so a fault of one can't hide in them: counts, means, spreads and linear
 relations of whatever a data set holds.
@@ -16,10 +16,10 @@ from abi_cli.spreads import almost_constant
 from abi_cli.variables import Ragged, Value, array_of, count
 
 MOST_ELEMENTS = 24
-"""Scalars of one variable that are looked at: the first ones of an image or a long vector."""
+"""Number of scalars of one variable, at most: the first ones of an image or a long vector."""
 
 _LARGEST = 5.0
-"""Standardized features end here: one wild data set must not bend a regression."""
+"""Bound of standardized features: one wild data set must not bend a regression."""
 
 
 def features_of(datasets: Mapping[str, Value]) -> np.ndarray:
@@ -55,14 +55,14 @@ def features_of(datasets: Mapping[str, Value]) -> np.ndarray:
 
 
 def _known(column: np.ndarray) -> np.ndarray:
-    """Without what is not finite, which becomes the median of the rest."""
+    """The column with the median of the finite numbers for the others."""
     finite = np.isfinite(column)
     fill = float(np.median(column[finite])) if finite.any() else 0.0
     return np.where(finite, column, fill)
 
 
 def _scaled(column: np.ndarray) -> np.ndarray:
-    """Median 0, sd about 1, within bounds."""
+    """The column with median 0, sd about 1, within bounds."""
     column = _known(column)
     centre = np.median(column)
     low, high = np.quantile(column, [0.16, 0.84])
@@ -71,7 +71,7 @@ def _scaled(column: np.ndarray) -> np.ndarray:
 
 
 def _mean(values: np.ndarray, there: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Over the members of each data set that are there, `(dataset,)`."""
+    """The mean over the members of each data set that are there, `(dataset,)`."""
     owner = np.repeat(np.arange(len(sizes)), sizes)
     number = np.bincount(owner, there, minlength=len(sizes))
     total = np.bincount(owner, np.where(there, values, 0.0), minlength=len(sizes))
@@ -83,7 +83,7 @@ def _centred(values: np.ndarray, there: np.ndarray, sizes: np.ndarray) -> np.nda
 
 
 def _alone(values: np.ndarray, sizes: np.ndarray) -> list[np.ndarray]:
-    """Mean, log sd, and how much neighbours are alike, of the members of each data set."""
+    """Mean, log sd, and correlation of neighbours, of the members of each data set."""
     there = np.isfinite(values)
     centred = _centred(values, there, sizes)
     variance = _mean(centred**2, there, sizes)

@@ -30,10 +30,10 @@ from abi_cli.diagnostics.losses import Learned
 from abi_cli.diagnostics.scalars import BLOCK, Scalars, randomized_pit
 
 MOST_ELEMENTS = 50
-"""Parameters that have a part: the first ones, where there are more."""
+"""Number of parameters that have a part, at most: the first ones."""
 
 _SMALLEST = 1e-6
-"""Directions of a correlation matrix with less variance than this are none: those of a simplex."""
+"""Variance of directions of a correlation matrix below which they are none: those of a simplex."""
 
 
 def joint_pits(
@@ -43,11 +43,11 @@ def joint_pits(
     seed: int,
     learned: Learned | None = None,
 ) -> dict[str, np.ndarray]:
-    """Quantity → randomized ranks `(dataset,)` of the truths, in (0, 1).
+    """Randomized ranks of the truths, `(dataset,)`, in (0, 1), by quantity.
 
     Arguments:
-        features: Of the data, `(dataset, feature)`; without them only `spread` is left.
-        seed: Of the halves, and of the randomization within ties.
+        features: Features of the data, `(dataset, feature)`; None leaves only `spread`.
+        seed: Seed of the halves, and of the randomization within ties.
         learned: What a classifier has learned; None where it has not.
     """
     scalars = scalars.take(range(min(len(scalars.names), MOST_ELEMENTS)))

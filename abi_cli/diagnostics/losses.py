@@ -33,43 +33,43 @@ from abi_cli.statistics import Statistics, gaussian
 from abi_cli.variables import Value, array_of, element_names
 
 MOST_ELEMENTS = 50
-"""Parameters that have a part: the first ones, where there are more."""
+"""Number of parameters that have a part, at most: the first ones."""
 
 MOST_PRODUCTS = 10
-"""Parameters up to which products of two are looked at."""
+"""Number of parameters up to which products of two are looked at."""
 
 DRAWS = 256
-"""Of each data set, among which ranks are taken."""
+"""Number of draws of each data set, among which ranks are taken."""
 
 RIVALS = 24
-"""Draws of each data set that are learned from."""
+"""Number of draws of each data set that are learned from."""
 
 JUDGED = 100
-"""Draws of each data set that a bound is made with."""
+"""Number of draws of each data set that a bound is made with."""
 
 COMPONENTS = 12
-"""Principal components of the data's plain features."""
+"""Number of principal components of the data's plain features."""
 
 FEWER = 6
-"""And with products of two parameters."""
+"""Number of these components in products of two parameters."""
 
 NAMED = 8
-"""Scalars of the data along which posteriors are looked at part by part."""
+"""Number of scalars of the data along which posteriors are looked at part by part."""
 
 STRATA = 3
-"""Components along which posteriors are looked at part by part."""
+"""Number of components along which posteriors are looked at part by part."""
 
 DEGREES = range(3, 9)
-"""Of the polynomials that tell shapes."""
+"""Degrees of the polynomials that tell shapes."""
 
 KNOTS = (0.1, 0.25, 0.5, 0.75, 0.9)
-"""Where functions of the posterior's place and width bend, as shares of the data sets."""
+"""Knots of functions of the posterior's place and width, as shares of the data sets."""
 
 FEWEST = 100
-"""Data sets below which nothing is learned."""
+"""Number of data sets below which nothing is learned."""
 
 PREDICTED = 4.0
-"""So many standard errors of a prediction of z are certain."""
+"""Number of standard errors from which on a prediction of z is certain."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,8 @@ class Features:
     """Numbers that describe data sets.
 
     Arguments:
-        plain: As by `features_of`, `(dataset, feature)`.
-        rich: As by `Statistics.every`, `(dataset, statistic)`.
+        plain: Features by `features_of`, `(dataset, feature)`.
+        rich: Statistics by `Statistics.every`, `(dataset, statistic)`.
         scalars: Numbers that a data set has once, by name → `(dataset,)`.
     """
 
@@ -104,7 +104,7 @@ class Features:
     scalars: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def named(self) -> dict[str, np.ndarray]:
-        """What can be looked up: the first scalars of data sets, by name → `(dataset,)`."""
+        """The scalars that a reader can look up, the first ones, by name → `(dataset,)`."""
         return dict(list(self.scalars.items())[:NAMED])
 
     def components(self) -> dict[str, np.ndarray]:
@@ -143,7 +143,7 @@ def learn(scalars: Scalars, features: Features, *, seed: int) -> Learned | None:
     None where there are too few data sets to learn from.
 
     Arguments:
-        seed: Of the halves, and of the randomization within ties.
+        seed: Seed of the halves, and of the randomization within ties.
     """
     scalars = scalars.take(range(min(len(scalars.names), MOST_ELEMENTS)))
     datasets = scalars.truths.shape[1]
@@ -184,9 +184,10 @@ def learn(scalars: Scalars, features: Features, *, seed: int) -> Learned | None:
 
 
 def _normal_scores(scalars: Scalars, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Of truth and some draws, `(element, dataset, 1 + draw)`, and functions of place and width.
+    """Normal scores of truth and some draws, and functions of the posterior's place and width.
 
-    The latter `(element, dataset, function)`. Both treat truth and draws alike.
+    The scores are `(element, dataset, 1 + draw)`, the functions `(element, dataset, function)`.
+    Both treat truth and draws alike.
     """
     scores, functions = [], []
     for truth, draws in zip(scalars.truths, scalars.draws, strict=True):
@@ -226,7 +227,7 @@ def _predictions(
     other: np.ndarray,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Of normal scores `(element, dataset)` by features, from what `other` data sets tell.
+    """Predictions of normal scores `(element, dataset)` by features, learned on `other` data sets.
 
     Those of `other` themselves are cross-fitted, so that no truth has a part in its own.
     """
@@ -240,7 +241,7 @@ def _predictions(
 
 
 def _alone(z: np.ndarray, by: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What the score of one parameter is linear in, `(dataset, 1 + draw, term)`, and the blocks.
+    """The terms of the score of one parameter, `(dataset, 1 + draw, term)`, and their blocks.
 
     Arguments:
         z: `(dataset, 1 + draw)`.
@@ -264,7 +265,7 @@ def _alone(z: np.ndarray, by: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _polynomials(x: np.ndarray) -> np.ndarray:
-    """Legendre's of x, of `DEGREES`, on a last axis."""
+    """Legendre polynomials of x, of `DEGREES`, on a last axis."""
     found = [np.ones_like(x), x]
     for n in range(1, DEGREES[-1]):
         found.append(((2 * n + 1) * x * found[n] - n * found[n - 1]) / (n + 1))
@@ -272,19 +273,19 @@ def _polynomials(x: np.ndarray) -> np.ndarray:
 
 
 def _around_all(components: np.ndarray, moments: np.ndarray) -> np.ndarray:
-    """What products of two parameters are multiplied with, `(dataset, function)`."""
+    """The functions that products of two parameters are multiplied with, `(dataset, function)`."""
     places = moments[: max(1, 12 // len(moments)), :, 0].T
     return np.concatenate([components[:, :FEWER], places], axis=1).astype(np.float32)
 
 
-def _jointly(z: np.ndarray, told: np.ndarray, by: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What the joint score is linear in, `(dataset, 1 + draw, term)`, and the blocks.
+def _jointly(z: np.ndarray, scores: np.ndarray, by: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The terms of the joint score, `(dataset, 1 + draw, term)`, and their blocks.
 
     Arguments:
-        told: Scores of single parameters, `(element, dataset, 1 + draw)`.
+        scores: Scores of single parameters, `(element, dataset, 1 + draw)`.
         by: `(dataset, function)`.
     """
-    parts = [told.sum(axis=0)[:, :, None]]
+    parts = [scores.sum(axis=0)[:, :, None]]
     if 1 < len(z) <= MOST_PRODUCTS:
         square = z**2 - 1
         pairs = list(combinations(range(len(z)), 2))
@@ -305,6 +306,6 @@ def _in_blocks(parts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _is_predicted(prediction: np.ndarray, z: np.ndarray) -> bool:
-    """Whether predictions `(dataset,)` of normal scores that no truth had a part in are right."""
+    """True if cross-fitted predictions `(dataset,)` of normal scores are right for certain."""
     size = float(np.sqrt(np.sum(prediction**2)))
     return size > 0 and float(prediction @ z) / size > PREDICTED

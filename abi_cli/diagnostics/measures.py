@@ -1,4 +1,4 @@
-"""The numbers that a `Summary` gives of each element: errors, widths, coverage.
+"""Numbers that a `Summary` gives of each element: errors, widths, coverage.
 
 `metrics` says what they are for and puts them together.
 """
@@ -35,7 +35,7 @@ def rmse_expected(summary: Summary) -> np.ndarray:
 
 
 def nrmse(summary: Summary) -> np.ndarray:
-    """`rmse` divided by the standard deviation of the true values, `(element,)`.
+    """The `rmse` divided by the standard deviation of the true values, `(element,)`.
 
     0 is perfect knowledge; 1 is what the prior's mean achieves without looking at the data.
     """
@@ -43,7 +43,7 @@ def nrmse(summary: Summary) -> np.ndarray:
 
 
 def nrmse_robust(summary: Summary) -> np.ndarray:
-    """`nrmse` by medians, `(element,)`; itself where half of the true values are the same."""
+    """The `nrmse` by medians, `(element,)`; itself where half of the true values are the same."""
     found = error_by_medians(summary)
     return np.where(np.isnan(found), nrmse(summary), found)
 
@@ -120,7 +120,7 @@ def reached(ranks: np.ndarray) -> np.ndarray:
 
 
 def mean_and_error(values: np.ndarray) -> tuple[float, float]:
-    """Of `values (dataset,)`: the mean and its standard error."""
+    """The mean of `values (dataset,)`, and its standard error."""
     return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
 
 

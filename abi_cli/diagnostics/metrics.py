@@ -39,11 +39,11 @@ from abi_cli.ranges import Range
 SCHEMA = "abi.metrics/2"
 
 IDLE = 0.05
-"""A posterior contracted by less than this might as well be the prior."""
+"""Contraction below which a posterior might as well be the prior."""
 
 
 RULED = 5.0
-"""How many times the error by medians an error may be that is meant."""
+"""Ratio of an error to that by medians above which a few posteriors rule it."""
 
 
 @dataclass(frozen=True)
@@ -84,11 +84,11 @@ class ElementMetrics:
 
     @property
     def ruled(self) -> bool:
-        """Whether a few posteriors rule `nrmse`."""
+        """True if a few posteriors rule `nrmse`."""
         return self.nrmse > RULED * self.nrmse_robust
 
     def to_config(self) -> dict[str, Any]:
-        """As plain JSON values, flat."""
+        """The metrics as plain JSON values, flat."""
         flat = asdict(self)
         ranks = flat.pop("uniformity")
         if self.given_data is not None:
@@ -110,7 +110,7 @@ class JointMetrics:
     coverage_error: float
 
     def to_config(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The metrics as plain JSON values."""
         return {
             "mean_score": self.ranks.mean_score,
             "mean_score_interval": list(self.ranks.mean_score_interval),
@@ -166,7 +166,7 @@ class Metrics:
     beside: Beside | None = None
 
     def to_config(self) -> dict[str, Any]:
-        """As plain JSON values: the content of `metrics.json`."""
+        """The metrics as plain JSON values: the content of `metrics.json`."""
         return {
             "schema": SCHEMA,
             "datasets": self.datasets,
@@ -324,7 +324,7 @@ def measure(
 
 
 def _near(own: Mapping[str, Uniformity]) -> dict[str, Any]:
-    """As plain JSON values."""
+    """Uniformity of ranks, by element, as plain JSON values."""
     return {name: asdict(ranks) for name, ranks in own.items()}
 
 

@@ -26,7 +26,7 @@ REFERENCES = (
     "Modrák et al. 2023, Simulation-based calibration checking for Bayesian computation: the "
     "choice of test quantities shapes sensitivity, arXiv:2211.02383",
 )
-"""Of the diagnosis itself."""
+"""References of the diagnosis itself."""
 
 JOINT_REFERENCES = {
     "spread": "Hermans et al. 2022, A trust crisis in simulation-based inference?, "

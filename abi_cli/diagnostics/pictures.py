@@ -37,8 +37,8 @@ class Picture:
     """A figure, what it says, and its numbers.
 
     Arguments:
-        name: Of its files.
-        title: As in the figure.
+        name: Name of its files.
+        title: Title in the figure.
         alt: What it shows, for who can't see it.
         draw: Makes the figure, within `style.styled()`.
         rows: Its numbers, one mapping for each row of a table, all of the same keys.
@@ -267,13 +267,13 @@ def chosen(metrics: Metrics) -> list[int]:
 
 @dataclass(frozen=True)
 class _Told:
-    """Pictures in words."""
+    """Descriptions of pictures in words."""
 
     metrics: Metrics
     names: Sequence[str]
 
     def ranks(self) -> str:
-        """Of ranks."""
+        """The description of a picture of ranks."""
         return (
             "; ".join(
                 f"{name}: {self.metrics.verdict.parameters[name].reason}" for name in self.names
@@ -282,7 +282,7 @@ class _Told:
         )
 
     def coverage(self, covered: np.ndarray) -> str:
-        """Of the central interval whose level is nearest to 90 %; `covered (element, level)`."""
+        """The coverage of the interval with a level nearest to 90 %; `covered (element, level)`."""
         at = int(np.abs(of.LEVELS - 0.9).argmin())
         return (
             f"Intervals of {100 * of.LEVELS[at]:.0f} % cover "
@@ -294,7 +294,7 @@ class _Told:
         )
 
     def each(self, what: str, metric: str) -> str:
-        """Of one metric."""
+        """The values of one metric."""
         return f"{what[0].upper()}{what[1:]}: " + "; ".join(
             f"{name} {getattr(self.metrics.parameters[name], metric):.3f}" for name in self.names
         )

@@ -46,7 +46,7 @@ class Sample:
     prior: np.ndarray | None = None
 
     def limits(self, element: int) -> tuple[float, float]:
-        """What part of an axis to show: nearly all draws, and the truth."""
+        """The part of an axis to show: nearly all draws, and the truth."""
         draws = self.draws[element]
         # A prior may have far outliers; a posterior is looked at whole, but for single draws.
         low, high = np.quantile(draws, [0.005, 0.995]) if self.truth is None else reach(draws)
@@ -135,7 +135,7 @@ def _strongest(sample: Sample) -> str:
 
 
 def correlations(draws: np.ndarray) -> np.ndarray:
-    """Of `draws (element, draw)`, `(element, element)`; 0 where one does not vary."""
+    """Correlations of `draws (element, draw)`, `(element, element)`; 0 where one does not vary."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.nan_to_num(np.atleast_2d(np.corrcoef(draws)))
 

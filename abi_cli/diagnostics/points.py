@@ -40,10 +40,10 @@ class Estimate:
         expected: What exact estimates give: τ for a quantile, 0 for a mean, 1 for an sd.
         found: The share of true values below the quantile; the mean of θ − m in posterior sds; the
             estimated sd, or the root of the variance, as a share of the right one.
-        interval: Of `found`, 90 %.
-        p: Of its being as expected.
+        interval: Interval of 90 % of `found`.
+        p: p-value of its being as expected.
         size: How far off, as a share of what is tolerated.
-        size_interval: 90 %.
+        size_interval: Interval of 90 % of `size`.
         pinball: Of a quantile q of level τ: the mean of max(τ (θ − q), (τ − 1) (θ − q)), which the
             posterior's own quantile makes least, in sds of the true values.
     """
@@ -62,14 +62,14 @@ class PointMetrics:
     """The diagnosis of point estimates, in numbers.
 
     Arguments:
-        datasets: How many it rests on.
+        datasets: Number of data sets that it rests on.
         parameters: Element name → name of the estimate → how it does.
         nrmse: Element name → root mean square error of the mean, or of the quantile nearest to the
             median, in sds of the true values.
         labels: Element name → label.
         skipped: What is not judged, and why.
         verdict: What it amounts to.
-        observed: As in `Metrics`.
+        observed: Same as in `Metrics`.
     """
 
     datasets: int
@@ -81,7 +81,7 @@ class PointMetrics:
     observed: Mapping[str, float] = field(default_factory=dict)
 
     def to_config(self) -> dict[str, Any]:
-        """As plain JSON values: the content of `metrics.json`."""
+        """The metrics as plain JSON values: the content of `metrics.json`."""
         return {
             "schema": SCHEMA,
             "datasets": self.datasets,
@@ -110,7 +110,7 @@ def measure_points(
     """Hold estimates against true values.
 
     Arguments:
-        names: Of the estimates: `mean`, `sd`, `variance`, `median`, `q5`, `e10`.
+        names: Names of the estimates: `mean`, `sd`, `variance`, `median`, `q5`, `e10`.
         estimates: Parameter → `(dataset, estimate, *event)`.
         truths: Parameter → `(dataset, *event)`.
         labels: Parameter → its labels, see `element_labels`.
@@ -153,7 +153,7 @@ def level_of(name: str) -> float | None:
 
 
 def _error(own: Mapping[str, np.ndarray], truth: np.ndarray) -> float:
-    """Of the mean, or of the quantile nearest to the median, in sds of the true values."""
+    """The error of the mean, or the quantile nearest to the median, in sds of the true values."""
     levels = {name: level_of(name) for name in own}
     middle = min(own, key=lambda n: -1 if n == "mean" else abs((levels[n] or 9.0) - 0.5))
     return float(np.sqrt(np.mean((own[middle] - truth) ** 2)) / truth.std(ddof=1))
@@ -162,7 +162,7 @@ def _error(own: Mapping[str, np.ndarray], truth: np.ndarray) -> float:
 def _judged(
     own: Mapping[str, np.ndarray], truth: np.ndarray, limits: Limits
 ) -> dict[str, Estimate]:
-    """Each estimate `(dataset,)` of a scalar, by name."""
+    """The estimates `(dataset,)` of a scalar, judged, by name."""
     found: dict[str, Estimate] = {}
     if "mean" in own:
         error = truth - own["mean"]
@@ -192,7 +192,7 @@ def _of_quantile(level: float, values: np.ndarray, truth: np.ndarray, limits: Li
 
 
 def _of_mean(scores: np.ndarray, limits: Limits) -> Estimate:
-    """That of `(θ − m) / s (dataset,)`."""
+    """The judgement of a mean by `(θ − m) / s (dataset,)`."""
     centre, error = float(scores.mean()), float(scores.std(ddof=1) / np.sqrt(len(scores)))
     interval = (centre - _SURE * error, centre + _SURE * error)
     p = float(2 * stats.norm.sf(abs(centre) / error))
@@ -201,7 +201,7 @@ def _of_mean(scores: np.ndarray, limits: Limits) -> Estimate:
 
 
 def _of_sd(square: np.ndarray, variance: np.ndarray, limits: Limits) -> Estimate:
-    """That of `(θ − m)²` and s², `(dataset,)` each: the ratio of their means, by its logarithm."""
+    """The judgement of an sd by `(θ − m)²` and s², `(dataset,)`: the log ratio of their means."""
     log_ratio = float(np.log(variance.mean() / square.mean()) / 2)
     spread = (variance - square * variance.mean() / square.mean()).std(ddof=1)
     error = float(spread / variance.mean() / np.sqrt(len(square)) / 2)

@@ -20,10 +20,10 @@ import numpy as np
 from abi_cli.variables import Ragged, Value, array_of, element_names
 
 STATISTICS = ("mean", "sd", "min", "max")
-"""Of the members of a set or series; of a value that a data set has once, the value itself."""
+"""Names of statistics of members of sets and series; a value that is there once is taken itself."""
 
 MOST_ELEMENTS = 24
-"""Scalars of one variable that are looked at: the first ones of an image or a long vector."""
+"""Number of scalars of one variable, at most: the first ones of an image or a long vector."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Check:
     """A statistic of a data set beside those of its replicated data.
 
     Arguments:
-        label: Of the data set.
+        label: Label of the data set.
         name: Such as `sd of y`, or of a quantity.
-        observed: Of the data; the mean over draws where it depends on parameters, too.
+        observed: Its value for the data; the mean over draws where it depends on parameters, too.
         low, median, high: Quantiles of 5, 50 and 95 % of the replicated ones.
         p: Share of the replicated ones that are larger.
         calibrated: How often simulated data are as far from theirs; None where that is not known.
@@ -52,7 +52,7 @@ class Check:
 
 
 def statistics_of(values: Mapping[str, Value]) -> dict[str, np.ndarray]:
-    """Statistics of each observable, name → `(dataset,)`; missing values play no part."""
+    """Statistics of each observable, by name, `(dataset,)`; missing values play no part."""
     found: dict[str, np.ndarray] = {}
     for name, value in values.items():
         flat = array_of(value).astype(np.float64)
@@ -70,7 +70,7 @@ def statistics_of(values: Mapping[str, Value]) -> dict[str, np.ndarray]:
 def without_ends_of_binary(
     observed: Mapping[str, np.ndarray], replicated: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """The statistics of data but for the ends of what is 0 or 1 everywhere: they tell nothing.
+    """The statistics but for the ends of what is 0 or 1 everywhere: they tell nothing.
 
     Arguments:
         observed, replicated: Name of a statistic → its values.
@@ -87,7 +87,7 @@ def without_ends_of_binary(
 
 
 def _of_members(column: np.ndarray, row_size: np.ndarray) -> dict[str, np.ndarray]:
-    """`STATISTICS` of `column (obs,)` in each data set; sd has the divisor n."""
+    """The `STATISTICS` of `column (obs,)` in each data set; sd has the divisor n."""
     starts = np.cumsum(row_size) - row_size
     there = ~np.isnan(column)
     number = np.maximum(np.add.reduceat(there.astype(np.int64), starts), 1)

@@ -29,13 +29,13 @@ from scipy import special
 from abi_cli.diagnostics.uniformity import INTERVAL
 
 STEPS = 6
-"""Newton's, of the regression."""
+"""Number of Newton's steps of the regression."""
 
 UPDATES = 12
-"""Of the penalties, in every step."""
+"""Number of updates of the penalties, in every step."""
 
 LARGEST = 30.0
-"""Scores end here, either way."""
+"""Bound of scores, either way."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Loss:
 
     Arguments:
         nats: A lower bound of the mean Kullback–Leibler divergence.
-        interval: Of it, 90 %.
-        p: Of exact posteriors' giving as much.
+        interval: Its interval of 90 %.
+        p: The p-value: how often exact posteriors give as much.
         by_data: Whether the data predict the sign of the posterior's errors: then it is information
             of the data that is lost.
     """
@@ -56,7 +56,7 @@ class Loss:
     by_data: bool = False
 
     def to_config(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The loss as plain JSON values."""
         return asdict(self)
 
 
@@ -109,28 +109,32 @@ def _penalized(
     for _ in range(UPDATES):
         inverse = np.linalg.inv(curvature + np.diag(penalty[blocks]))
         w = inverse @ right
-        told = 1 - penalty[blocks] * np.diagonal(inverse)
-        known = np.bincount(blocks, told, minlength=len(penalty))
+        learned = 1 - penalty[blocks] * np.diagonal(inverse)
+        known = np.bincount(blocks, learned, minlength=len(penalty))
         square = np.bincount(blocks, w**2, minlength=len(penalty))
         penalty = np.clip(known / np.maximum(square, 1e-12), 1e-1, 1e8)
     return w, penalty
 
 
 def proved(scores: np.ndarray) -> np.ndarray:
-    """Log of exp T over its mean over truth and draws, of scores `(dataset, 1 + draw)`; as they."""
+    """Nats: log of exp T over its mean over truth and draws; both `(dataset, 1 + draw)`."""
     scores = scores.astype(np.float64)
     total = special.logsumexp(scores, axis=1, keepdims=True)
     return np.asarray(scores - total + np.log(scores.shape[1]))
 
 
 def bound(scores: np.ndarray, *, by_data: bool = False) -> Loss:
-    """What scores `(dataset, 1 + draw)` prove, the truth's first, of data sets not learned from."""
-    told = proved(scores)
-    n = len(told)
-    mean = float(told[:, 0].mean())
-    half = float(special.ndtri((1 + INTERVAL) / 2) * told[:, 0].std(ddof=1) / np.sqrt(n))
-    spread = float(np.sqrt(told.var(axis=1).sum()) / n)
-    away = mean - float(told.mean())
+    """The loss that scores `(dataset, 1 + draw)` prove, the truth's first.
+
+    Arguments:
+        scores: Those of data sets that the score was not learned from.
+    """
+    nats = proved(scores)
+    n = len(nats)
+    mean = float(nats[:, 0].mean())
+    half = float(special.ndtri((1 + INTERVAL) / 2) * nats[:, 0].std(ddof=1) / np.sqrt(n))
+    spread = float(np.sqrt(nats.var(axis=1).sum()) / n)
+    away = mean - float(nats.mean())
     p = float(special.ndtr(-away / spread)) if spread > 1e-9 else 1.0
     return Loss(mean, (mean - half, mean + half), p, by_data)
 

@@ -1,4 +1,4 @@
-"""From draws to files: the metrics, the verdict, the pictures and the report of one diagnosis."""
+"""The way from draws to files: metrics, verdict, pictures and report of one diagnosis."""
 
 from __future__ import annotations
 
@@ -166,11 +166,11 @@ def _draw_all(shown: Sequence[Picture], folder: Path, *, pdf: bool, listener: Li
 
 
 def _write_rows(picture: Picture, file: Path) -> None:
-    """The numbers of a picture as CSV, whole or not at all."""
+    """The numbers of a picture as CSV, whole or not at all; rows may lack columns of others."""
+    rows = list(picture.rows())
+    columns = list(dict.fromkeys(name for row in rows for name in row))
     with placing.replacing(file) as place, place.open("w", encoding="utf-8", newline="") as stream:
-        writer = None
-        for row in picture.rows():
-            if writer is None:
-                writer = csv.DictWriter(stream, list(row), lineterminator="\n")
-                writer.writeheader()
+        writer = csv.DictWriter(stream, columns, lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
             writer.writerow({name: cell(v) if isinstance(v, str) else v for name, v in row.items()})

@@ -1,4 +1,4 @@
-"""From draws of named parameters to one scalar at a time, and the one pass that reads them.
+"""The parameters as scalars, one at a time, and the one pass that reads their draws.
 
 Everything that follows (metrics, verdict, most pictures) needs the draws only through a handful of
 numbers per data set, the `Summary`. It is made in one pass over the draws: a sort per data set,
@@ -17,10 +17,10 @@ from abi_cli.listener import Progress
 from abi_cli.variables import element_names
 
 BLOCK = 1_000_000
-"""How many draws are in hand at once."""
+"""Number of draws that are in memory at once, in double precision."""
 
 FEWEST_DATASETS = 3
-"""Below this a variance over data sets, or a correlation, means nothing."""
+"""Number of data sets below which a variance over them, or a correlation, means nothing."""
 
 _SUBSCRIPTS = str.maketrans("0123456789,", "₀₁₂₃₄₅₆₇₈₉‚")
 
@@ -65,7 +65,7 @@ class Summary:
             values (more than 3 × IQR / 1.349), as where the prior has no variance. The latter is
             that of (θ − median) / (IQR / 1.349).
         truth: The value that the data were simulated with.
-        mean, sd: Of the draws; sd with divisor S − 1.
+        mean, sd: Moments of the draws; sd with divisor S − 1.
         median, low, high: Quantiles 50 %, 2.5 % and 97.5 % of the draws.
         pit: Randomized probability integral transform: (draws below the truth + V·(ties + 1)) /
             (S + 1) with V uniform on [0, 1). Exactly uniform for exact posteriors, for any S.
@@ -201,7 +201,7 @@ def flatten(
 
 
 def _unranked(draws: np.ndarray, truth: np.ndarray) -> str | None:
-    """Why what was computed can't be ranked in all data sets; None if it can.
+    """The reason why computed values can't be ranked in all data sets; None if they can.
 
     Arguments:
         draws: `(dataset, draw)`.
@@ -245,7 +245,7 @@ def summarize(scalars: Scalars, *, seed: int, progress: Progress) -> Summary:
     """Read all draws once.
 
     Arguments:
-        seed: Of the randomization within ties.
+        seed: Seed of the randomization within ties.
         progress: Advances by one for each element.
 
     Errors:
@@ -318,7 +318,7 @@ def _summarize_block(
 
 
 _TAILS = 3.0
-"""How many times IQR / 1.349, the sd of a normal distribution, an sd may be that is meant."""
+"""Ratio of an sd to IQR / 1.349, the sd of a normal distribution, above which tails rule the sd."""
 
 
 @dataclass(frozen=True)
@@ -331,7 +331,7 @@ class _Scale:
 
     @classmethod
     def of(cls, truths: np.ndarray, draws: np.ndarray) -> _Scale:
-        """Judging by the true values `(dataset,)`, and by what draws `(dataset, draw)` allow."""
+        """The scale for the true values `(dataset,)` that draws `(dataset, draw)` allow."""
         low, centre, high = np.quantile(truths, [0.25, 0.5, 0.75])
         spread = (high - low) / 1.349
         if not 0 < _TAILS * spread < truths.std(ddof=1):
@@ -345,7 +345,11 @@ class _Scale:
         return cls("asinh", narrowed, float(narrowed(truths).var(ddof=1)))
 
     def variance_of(self, draws: np.ndarray, sd: np.ndarray) -> np.ndarray:
-        """Of draws `(dataset, draw)` on this scale, given their `sd (dataset,)` as they are."""
+        """The variance of draws `(dataset, draw)` on this scale, `(dataset,)`.
+
+        Arguments:
+            sd: Sds of the draws on their own scale, `(dataset,)`.
+        """
         if self.apply is None:
             return sd**2
         return np.asarray(self.apply(draws.astype(np.float64)).var(axis=1, ddof=1))

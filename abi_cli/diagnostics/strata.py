@@ -30,16 +30,16 @@ from abi_cli.diagnostics.scalars import Summary
 from abi_cli.diagnostics.uniformity import Uniformity, uniformity
 
 KNOTS = (0.1, 0.2, 0.5, 0.8, 0.9)
-"""Where the functions bend, as shares of the data sets."""
+"""Knots of the functions, as shares of the data sets."""
 
 FEWEST = 200
-"""Data sets below which nothing is looked at."""
+"""Number of data sets below which nothing is looked at."""
 
 CUT = 9.0
-"""Squares of normal scores end here."""
+"""Bound of squares of normal scores."""
 
 PIECES = 10
-"""Parts of a covariate of which runs are looked at."""
+"""Number of parts of a covariate, of which runs are looked at."""
 
 PLACE, WIDTH = "its posterior median", "its posterior sd"
 
@@ -49,9 +49,9 @@ class Stratum:
     """The dependence of a parameter's ranks on one covariate.
 
     Arguments:
-        covariate: In words.
-        p_place, p_width: Of z, and of its square, not depending on it.
-        low, high: Of the covariate, where ranks are most off.
+        covariate: Its name, in words.
+        p_place, p_width: p-values of z, and of its square, not depending on it.
+        low, high: Range of the covariate in which ranks are most off.
         ranks: How uniform they are there.
         named: Whether a reader can look the covariate up: a component of the data can't be.
     """
@@ -66,7 +66,7 @@ class Stratum:
 
     @property
     def p(self) -> float:
-        """The smaller of both."""
+        """The smaller of the two p-values."""
         return min(self.p_place, self.p_width)
 
     def __str__(self) -> str:
@@ -75,7 +75,7 @@ class Stratum:
         return f"{self.covariate} is {_number(self.low)} to {_number(self.high)}"
 
     def to_config(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The stratum as plain JSON values."""
         return {
             "covariate": self.covariate,
             "p_place": self.p_place,
@@ -91,11 +91,11 @@ def strata_of(
     context: Mapping[str, np.ndarray],
     components: Mapping[str, np.ndarray],
 ) -> list[tuple[Stratum, ...]]:
-    """Of each element, how its ranks depend on each covariate, and on its own place and width.
+    """The strata of each element: by each covariate, and by its own place and width.
 
     Arguments:
         context: Variable → its values, `(dataset,)`.
-        components: Of what describes the data, in words → `(dataset,)`.
+        components: Components of the data's features, in words → `(dataset,)`.
     """
     elements, datasets = summary.pit.shape
     if datasets < FEWEST:

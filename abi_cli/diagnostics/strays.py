@@ -22,7 +22,7 @@ class Strays:
     """Draws of a scalar outside its range.
 
     Arguments:
-        share: Of all draws.
+        share: Share of all draws.
         far: Data sets with draws far outside.
         reason: What that amounts to, in a few words; None where it is no more than chance.
     """
@@ -33,7 +33,7 @@ class Strays:
 
 
 def strays_of(scalars: Scalars, summary: Summary, ranges: Mapping[str, Range]) -> dict[str, Strays]:
-    """Name of an element → its strays, for those whose range is known."""
+    """The strays of the elements whose range is known, by name."""
     return {
         name: _strays(scalars.draws[k], ranges[name], summary.scale[k] == "as it is")
         for k, name in enumerate(scalars.names)
@@ -42,7 +42,7 @@ def strays_of(scalars: Scalars, summary: Summary, ranges: Mapping[str, Range]) -
 
 
 def _strays(draws: np.ndarray, own: Range, light: bool) -> Strays:
-    """Those of draws `(dataset, draw)`.
+    """The strays among draws `(dataset, draw)` of a scalar.
 
     Arguments:
         light: Whether the prior has light tails, so that chance throws nothing far out.
@@ -62,7 +62,9 @@ def _strays(draws: np.ndarray, own: Range, light: bool) -> Strays:
 
 
 def error_by_medians(summary: Summary) -> np.ndarray:
-    """What `nrmse` is for normal errors and priors, `(element,)`; no few posteriors rule it.
+    """The error `(element,)` by medians: `nrmse`, where errors and prior are normal.
+
+    It is not ruled by a few posteriors:
 
     median |m̃ₙ − θₙ| / median |θₙ − median θ|, with posterior medians m̃ₙ; NaN where half of the
     true values are the same.

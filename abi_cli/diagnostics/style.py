@@ -225,7 +225,7 @@ def legend(figure: Figure, handles: list[Artist]) -> None:
 
 
 def plain_ticks(axes: Axes, *, x: int = 4, y: int = 4) -> None:
-    """At most so many ticks, with short numbers: 0.25, 1200, 3e6."""
+    """Set at most so many ticks, with short numbers: 0.25, 1200, 3e6."""
     for axis, most in ((axes.xaxis, x), (axes.yaxis, y)):
         axis.set_major_locator(MaxNLocator(most, steps=[1, 2, 2.5, 5, 10]))
         axis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))

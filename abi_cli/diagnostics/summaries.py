@@ -1,4 +1,4 @@
-"""What networks make of observed data sets, among simulated ones: which are near, and a map.
+"""Summaries that networks make of observed data sets, among simulated ones: which are near, a map.
 
 Whether observed data are like the simulations is the guard's to say (`guard`).
 """
@@ -13,13 +13,13 @@ import numpy as np
 from abi_cli.spreads import almost_constant
 
 LEAST_NEAR = 200
-"""Simulated data sets that posteriors near an observed one are judged by, at least."""
+"""Number of simulated data sets, at least, that posteriors near an observed one are judged by."""
 
 MOST_NEAR = 20
-"""Observed data sets that are looked at: the first ones."""
+"""Number of observed data sets that are looked at, at most: the first ones."""
 
 _SMALLEST = 1e-8
-"""Directions with a smaller share of the variance than this are none."""
+"""Share of the variance below which directions are none."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Summaries:
     Arguments:
         simulated: `(dataset, summary)`.
         observed: Label → `(summary,)`.
-        p: Of observed ones, by the guard; empty where there is none.
-        told: What the guard says of them, in a sentence; empty where it says nothing.
+        p: p-values of observed ones, by the guard; empty where there is none.
+        told: The guard's sentence on them; empty where it says nothing.
     """
 
     simulated: np.ndarray
@@ -39,7 +39,7 @@ class Summaries:
     told: str = ""
 
     def nearest(self) -> dict[str, np.ndarray]:
-        """Label → the simulated data sets whose summaries are nearest to its own, as indices.
+        """The simulated data sets nearest to each observed one, by label, as indices.
 
         By the distance in sds of principal components: a tenth of them, or `LEAST_NEAR`. They are
         chosen by the data alone, so that ranks among them are uniform for exact posteriors.
@@ -54,7 +54,7 @@ class Summaries:
         return found
 
     def map(self) -> tuple[np.ndarray, np.ndarray]:
-        """Simulated and observed ones on the two leading principal components, `(…, 2)`.
+        """The simulated and the observed ones on the two leading principal components, `(…, 2)`.
 
         Both in sds of the simulated ones along either axis.
         """
@@ -68,7 +68,7 @@ class Summaries:
 
 @dataclass(frozen=True)
 class _Whitening:
-    """To principal components of unit variance, the leading one first."""
+    """A map to principal components of unit variance, the leading one first."""
 
     mean: np.ndarray
     scale: np.ndarray

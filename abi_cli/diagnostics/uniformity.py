@@ -37,16 +37,16 @@ class Uniformity:
     Arguments:
         mean_score: Mean normal score of the true values; positive where posteriors lie too low,
             in units of the posterior sd.
-        mean_score_interval: Of 90 %, if not asked otherwise.
+        mean_score_interval: Its interval, of 90 % if not asked otherwise.
         sd_ratio: Posterior sd ÷ exact posterior sd, as far as ranks tell.
-        sd_ratio_interval: As that.
+        sd_ratio_interval: Its interval, of the same level.
         mean_square: Mean square of the normal scores; 1 for exact posteriors.
         p_location, p_spread, p_shape: p-values of the three tests.
         skew_score: Third Legendre polynomial, in standard errors; positive where posteriors have a
             longer tail to the right than is drawn.
         tail_score: The fourth one; positive where they have heavier tails and a sharper middle,
             negative where they have two modes, or are flat.
-        number: Of ranks.
+        number: Number of ranks.
     """
 
     mean_score: float
@@ -68,7 +68,7 @@ class Uniformity:
 
 
 def uniformity(pit: np.ndarray, *, interval: float = INTERVAL) -> Uniformity:
-    """Test that `pit (dataset,)`, within (0, 1), is uniform, and say how it is not.
+    """The uniformity of `pit (dataset,)`, within (0, 1): three tests, and the sizes of two faults.
 
     Arguments:
         interval: Level of the intervals of sizes.

@@ -33,8 +33,11 @@ class Outcome(StrEnum):
 
 
 TESTS = ("ranks", "data", "likelihood", "challenge")
-"""By what posteriors can be tested: ranks of parameters, those of what depends on the data, those
-of the density of the model, and rivals that learn from the same simulations."""
+"""Tests of posteriors, by their material.
+
+They are ranks of parameters, those of what depends on the data, those of the density of the model,
+and rivals that learn from the same simulations.
+"""
 
 
 @dataclass(frozen=True)
@@ -53,13 +56,13 @@ class ElementVerdict:
 
     @classmethod
     def of(cls, faults: list[Fault]) -> ElementVerdict:
-        """What follows from faults: the first of the large ones decides."""
+        """The verdict that follows from faults, of which the first large one decides."""
         ordered = tuple(sorted(faults, key=lambda fault: not fault.large))
         outcome = Outcome.FAIL if ordered[0].large else Outcome.WARN
         return cls(outcome, ordered[0].reason, ordered)
 
     def to_config(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The verdict as plain JSON values."""
         return {
             "outcome": self.outcome.value,
             "reason": self.reason,
@@ -89,17 +92,17 @@ class Verdict:
 
     @property
     def scope(self) -> str:
-        """What it rests on: "ranks and data; no likelihood, no challenge"; may be empty."""
+        """The tests behind it: "ranks and data; no likelihood, no challenge"; may be empty."""
         absent = ", ".join(f"no {one}" for one in TESTS if one not in self.tested)
         return "; ".join(filter(None, (listed(self.tested), absent))) if self.tested else ""
 
     @property
     def title(self) -> str:
-        """The outcome and what it rests on."""
+        """The outcome and the tests that it rests on."""
         return f"{self.outcome.value} ({self.scope})" if self.scope else self.outcome.value
 
     def to_config(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The verdict as plain JSON values."""
         return {
             "outcome": self.outcome.value,
             "sentence": self.sentence,
@@ -136,7 +139,7 @@ class Evidence:
 
     @property
     def tests(self) -> int:
-        """Tests, each of which has its share of the level: of ranks, given the data, by strata."""
+        """The number of tests that share the level: of ranks, given the data, by strata."""
         known = (self.given_data is not None) + (self.loss is not None)
         exact = 0 if self.exact is None else 2
         return 3 + known + exact + 2 * len(self.strata) + 2 * len(self.near)
@@ -194,7 +197,7 @@ def together(
     limits: Limits = DEFAULT_LIMITS,
     seen: float | None = None,
 ) -> Verdict:
-    """The verdict on all, from that on each.
+    """The verdict on all parameters, made of the verdicts on each.
 
     Arguments:
         parameters: Element name → its own.
@@ -270,7 +273,7 @@ def _judge_one(own: Evidence, *, level: float, limits: Limits) -> ElementVerdict
 
 
 def _also(fault: Fault, *others: Fault | None) -> Fault:
-    """A fault that others see, too: as large as the largest."""
+    """The fault, which others see, too: as large as the largest."""
     return replace(fault, large=fault.large or any(one.large for one in others if one))
 
 

@@ -1,4 +1,4 @@
-"""Is the model right for these data? Data sets beside simulated ones that nothing was learned from.
+"""The guard: data sets are compared with simulated ones that nothing was learned from.
 
     simulations → (plain statistics, summaries) → Reference → run folder
     data sets   → (plain statistics, summaries) → Guard → Scores → Verdict → a line

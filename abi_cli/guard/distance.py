@@ -1,7 +1,7 @@
-r"""How far data sets lie from simulated ones of like context, as if each had not been seen.
+r"""Distances of data sets from simulated ones of similar context, each as if it had been left out.
 
-Of numbers y of each data set, and features f of its context, what the context explains is taken
-out by least squares, ŷ = βᵀf, and so is how much it makes them vary, s(f):
+From numbers y of each data set, given features f of its context, what the context explains is taken
+out by least squares, ŷ = βᵀf, and the residuals are divided by the spread that it explains, s(f):
 
     z = (y − ŷ) / s(f),    d² = n zᵀ A⁻¹ z,    A = (1 − ρ) Σ zᵢ zᵢᵀ + ρ n I,
 
@@ -27,7 +27,7 @@ _LINEAR = 5.0
 """Robust sds up to which numbers count as they are in d²; beyond, their logarithm."""
 
 _SPREADS = 4.0
-"""How many times more or less than on average numbers may vary, by what the context explains."""
+"""Largest factor by which the context may widen or narrow the spread of a number."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class Distance:
     """Distances from simulated data sets.
 
     Arguments:
-        location, scale: Of each number, `(number,)`; the scale is inf where it is constant.
-        beta: What features explain of each, `(feature, number)`.
-        gamma: And of the log of its square, `(feature, number)`.
+        location, scale: Median and robust sd of each number, `(number,)`; inf where constant.
+        beta: Coefficients of the mean of each number, `(feature, number)`.
+        gamma: Coefficients of the log of its squared residual, `(feature, number)`.
         inverse: A⁻¹ n, `(number, number)`.
-        z: Of the simulated ones without themselves, `(dataset, number)`, as they are.
-        squared: d² of them, likewise, `(dataset,)`.
+        z: Residuals of simulated data sets, each left out, `(dataset, number)`, not tamed.
+        squared: d² of simulated data sets, each left out, `(dataset,)`.
     """
 
     location: np.ndarray
@@ -96,9 +96,9 @@ class Distance:
         return cls(middle, scale, beta, gamma, n * inverse, z + (whole - y) / spread, squared)
 
     def __call__(self, features: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Of data sets z as they are, `(dataset, number)`, NaN where y is, and d² `(dataset,)`.
+        """Residuals z in sds, `(dataset, number)`, NaN where y is, and d² `(dataset,)`.
 
-        What is constant in the simulations takes no part in d²; its z is what it is off by.
+        A number that is constant in the simulations takes no part in d²; its z is the difference.
         """
         constant = np.isinf(self.scale)
         off = numbers - self.location
@@ -113,7 +113,7 @@ class Distance:
 
 
 def _spread(features: np.ndarray, gamma: np.ndarray, constant: np.ndarray) -> np.ndarray:
-    """How much numbers vary in such a context, `(dataset, number)`; 1 where they don't."""
+    """Spread of each number given the context, `(dataset, number)`; 1 where it is constant."""
     log = features @ gamma / 2
     middle = gamma[0] / 2
     near = np.clip(log, middle - np.log(_SPREADS), middle + np.log(_SPREADS))
@@ -130,7 +130,7 @@ def _least_squares(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _shrinkage(z: np.ndarray) -> float:
-    """How far their covariance is drawn towards the unit matrix, 0 to 1."""
+    """The shrinkage ρ of the covariance of z towards the unit matrix, 0 to 1."""
     n, dim = z.shape
     covariance = z.T @ z / n
     variance = (np.square(z).sum(axis=1) ** 2).mean() - np.square(covariance).sum()

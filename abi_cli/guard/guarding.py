@@ -1,4 +1,4 @@
-r"""Is a data set like the simulations? Several looks at it, and one p-value.
+r"""Likeness of data sets to the simulations: several looks at each, and one p-value.
 
 The looks, each of which gives a p-value (`guard.tails`):
 
@@ -43,7 +43,7 @@ _AS_CLEAR = 1e-4
 """A p-value from where on a statistic needs no smaller one to be named."""
 
 _PLACES = 16
-"""Of context, at most, at which the nearest are sought."""
+"""Largest number of centres of context around which the nearest simulations are sought."""
 
 _SQUARED = 4
 """Numbers of context up to which their squares explain something, too."""
@@ -54,12 +54,12 @@ _MOST_CONTEXT = 40
 
 @dataclass(frozen=True)
 class Scores:
-    """What the guard makes of data sets.
+    """p-values of data sets under the simulations, and the reasons for small ones.
 
     Arguments:
-        p: Of each, uniform where it is of the model, `(dataset,)`.
+        p: p-value of each data set, uniform if the data are of the model, `(dataset,)`.
         looks: p-values of each look, `(dataset, look)`, in the order of `LOOKS`.
-        reasons: In what each differs most, in words, for those that were asked for; else empty.
+        reasons: Sentences on what is oddest about each; empty where none was asked for.
     """
 
     p: np.ndarray
@@ -72,7 +72,7 @@ class Guard:
     """Compares data sets with simulated ones.
 
     Arguments:
-        reference: Those.
+        reference: The simulated data sets.
     """
 
     reference: Reference
@@ -84,7 +84,7 @@ class Guard:
 
     @cached_property
     def _places(self) -> np.ndarray:
-        """Of context, `(place, number)`, about as many as there are thousands at hand."""
+        """Centres of clusters of context, `(place, number)`: about one for 500 simulations."""
         own, n = self._context.own, len(self.reference)
         if n < 2 * NEAREST or not own.shape[1]:
             return np.zeros((1, own.shape[1]))
@@ -94,7 +94,7 @@ class Guard:
 
     @cached_property
     def _inside(self) -> tuple[Folds, Folds]:
-        """Of context and of values, whatever the context."""
+        """Rules for numbers of context and for least and largest values, over all simulations."""
         look, rows = self.reference.look, np.arange(len(self.reference))
         context, values = (
             Folds.of(TwoSided.of, _known(table), rows) for table in (look.context, look.values)
@@ -111,11 +111,11 @@ class Guard:
             self._groups[place] = _Group.fit(look.take(rows), features, rows, self._inside)
         return self._groups[place]
 
-    def scores(self, look: Look, *, told: float = 0.0) -> Scores:
-        """What to make of data sets.
+    def scores(self, look: Look, *, explain_below: float = 0.0) -> Scores:
+        """p-values of data sets, and in words in what those below a limit differ most.
 
         Arguments:
-            told: p-value below which reasons are wanted.
+            explain_below: p-value below which reasons are given.
         """
         own = self._context(look.context)
         places = cKDTree(self._places).query(own)[1] if own.shape[1] else np.zeros(len(own), int)
@@ -126,12 +126,12 @@ class Guard:
             group, some = self._group(place), look.take(rows)
             every = group.every(some, self._context.features(own[rows]))
             p[rows], looks[rows] = group.combined(every.p), every.p
-            for i in np.flatnonzero(p[rows] < told).tolist():
+            for i in np.flatnonzero(p[rows] < explain_below).tolist():
                 reasons[rows[i]] = self._reason(some, every, group, i)
         return Scores(p, looks, tuple(reasons))
 
     def _reason(self, look: Look, every: _Every, group: _Group, i: int) -> str:
-        """In what data set i differs most."""
+        """A sentence on the statistic, value or context in which data set i differs most."""
         whole = self.reference.look
         first = int(every.p[i].argmin())
         if every.p[i, 0] <= every.p[i, first] * 10:
@@ -162,7 +162,7 @@ def span(low: float, high: float) -> str:
 
 
 def _beyond(own: Table, whole: Table, k: int, i: int, said: str) -> str:
-    """Which value it is that was not simulated."""
+    """A sentence on the number k of data set i that is outside what was simulated."""
     name, value, seen = own.names[k], own.numbers[i, k], whole.numbers[:, k]
     low, high = np.nanmin(seen), np.nanmax(seen)
     end = {"min of ": f"max of {name[7:]}", "max of ": f"min of {name[7:]}"}.get(name[:7])
@@ -173,7 +173,7 @@ def _beyond(own: Table, whole: Table, k: int, i: int, said: str) -> str:
 
 
 def _known(table: Table) -> np.ndarray:
-    """With medians where a number is missing, `(dataset, column)`."""
+    """Numbers with the column's median where one is missing, `(dataset, column)`."""
     numbers = np.where(np.isfinite(table.numbers), table.numbers, np.nan)
     numbers = np.where(np.isnan(numbers).all(axis=0), 0.0, numbers)
     middle = np.nanmedian(numbers, axis=0) if numbers.size else 0.0
@@ -185,9 +185,9 @@ class Context:
     """Context in standard units.
 
     Arguments:
-        bent: Which numbers are looked at on a log scale, `(number,)`.
-        centre, spread, low, high: Of each, `(number,)`.
-        own: Of the reference, `(dataset, number)`.
+        bent: True where a number is looked at on a log scale, `(number,)`.
+        centre, spread, low, high: Mean, sd, minimum and maximum of each number, `(number,)`.
+        own: Context of the reference in standard units, `(dataset, number)`.
     """
 
     bent: np.ndarray
@@ -199,7 +199,7 @@ class Context:
 
     @classmethod
     def of(cls, table: Table) -> Context:
-        """That of simulated data sets."""
+        """Context of simulated data sets, with its own location and scale."""
         numbers = _known(table)[:, :_MOST_CONTEXT]
         low, high = numbers.min(axis=0, initial=np.inf), numbers.max(axis=0, initial=-np.inf)
         bent = (low > 0) & (high > 10 * low)
@@ -210,7 +210,7 @@ class Context:
         return cls(bent, empty.centre, spread, low, high, empty(table))
 
     def __call__(self, table: Table) -> np.ndarray:
-        """In standard units, within what was simulated, `(dataset, number)`."""
+        """Context in standard units, clipped to what was simulated, `(dataset, number)`."""
         numbers = table.numbers[:, :_MOST_CONTEXT]
         numbers = np.clip(np.where(np.isfinite(numbers), numbers, self.low), self.low, self.high)
         scaled = np.where(self.bent, np.log(np.where(self.bent, numbers, 1.0)), numbers)
@@ -234,7 +234,7 @@ class _Every:
 
 @dataclass(frozen=True)
 class _Group:
-    """Simulations of like context, and what they are like."""
+    """Simulations of similar context, and the rules learned from them."""
 
     look: Look
     inside: tuple[Folds, Folds]
@@ -252,8 +252,8 @@ class _Group:
 
         Arguments:
             features: Of their context.
-            rows: Which of the reference they are.
-            inside: Of the context and the values of all of it.
+            rows: Their places in the reference.
+            inside: Rules for context and values, learned from the whole reference.
         """
         summaries = Distance.fit(features, look.summaries)
         statistics = Distance.fit(features, look.statistics.bent())
@@ -293,11 +293,11 @@ Rule = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Folds:
-    """A rule that is learned from simulations, and what it would say of them as new ones.
+    """A rule learned from simulations, and the p-values that it would give them as new data.
 
     Arguments:
-        p: Learned from all but a fold.
-        own: What each of them gets from a rule that is learned from other folds.
+        p: The rule, learned from all but the last fold.
+        own: p-value of each simulation by the rule learned from the other folds.
     """
 
     p: Rule
@@ -305,10 +305,10 @@ class Folds:
 
     @classmethod
     def of(cls, fit: Callable[[np.ndarray], Rule], numbers: np.ndarray, rows: np.ndarray) -> Folds:
-        """Of `numbers (dataset, column)`.
+        """Learn the rule from `numbers (dataset, column)`, once without each fold.
 
         Arguments:
-            rows: Which of the reference they are: that says the fold.
+            rows: Their places in the reference, which decide the fold.
         """
         own = np.ones(numbers.shape)
         for fold in range(FOLDS):
@@ -319,15 +319,15 @@ class Folds:
 
 
 def _least(p: np.ndarray) -> np.ndarray:
-    """The smallest in each row, `(dataset, 1)`; 1 where there is none."""
+    """The smallest p-value in each row, `(dataset, 1)`; 1 where there is none."""
     return p.min(axis=1, initial=1.0)[:, None]
 
 
 def _of_all(p: np.ndarray) -> np.ndarray:
-    """The smallest in each row, times how many there are, `(dataset, 1)`."""
+    """The smallest p-value in each row times their number (Bonferroni), `(dataset, 1)`."""
     return np.minimum(_least(p) * p.shape[1], 1.0)
 
 
 def surprise(p: np.ndarray) -> np.ndarray:
-    """−log of that; a p-value that underflows is the least there is."""
+    """−log of the smallest p-value in each row, `(dataset, 1)`, finite where one underflows."""
     return -np.log(np.maximum(_least(p), np.finfo(np.float64).tiny))

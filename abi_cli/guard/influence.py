@@ -1,8 +1,8 @@
-"""How much a posterior depends on each member of a set: each is left out in turn.
+"""Influence of each member of a set on the posterior: members are left out in turn.
 
 With mean m and sd s of a parameter given the whole set, and m_−i given all but member i, the shift
-is (m_−i − m) / s. How large the largest of all is by chance depends on the model and on the size of
-the set, so it is held against the same maximum of simulated sets.
+is (m_−i − m) / s. The largest shift that chance gives depends on the model and on the size of
+the set, so the largest one is compared with the largest ones of simulated sets.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from abi_cli.variables import Datasets, Layout, Ragged
 
 @dataclass(frozen=True)
 class Influence:
-    """Of the members of one set.
+    """Influence of the members of one set on its posterior.
 
     Arguments:
         names: Elements of the parameters.
@@ -33,7 +33,7 @@ class Influence:
 
     @property
     def by_member(self) -> np.ndarray:
-        """The largest of each member, `(member,)`; 0 where it is not known."""
+        """The largest absolute shift of each member, `(member,)`; 0 where it is not known."""
         return np.asarray(np.nan_to_num(np.abs(self.shifts)).max(axis=0))
 
     @property

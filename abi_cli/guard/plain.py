@@ -35,7 +35,7 @@ _BENT = (
     "roughness",
     "largest studentized",
 )
-"""How the names of statistics begin whose logarithm is nearer to normal."""
+"""Beginnings of the names of statistics whose logarithm is nearer to normal."""
 
 _DECIMALS = 7
 
@@ -69,7 +69,7 @@ class Table:
         return Table(names, np.stack(columns, axis=1) if columns else self.numbers[:, :0])
 
     def bent(self) -> np.ndarray:
-        """On scales on which they are nearer to normal, `(dataset, column)`."""
+        """Numbers, in logarithms where these are nearer to normal, `(dataset, column)`."""
         bent = [name.startswith(_BENT) for name in self.names]
         with np.errstate(divide="ignore"):
             log = np.log(np.maximum(self.numbers, 1e-300))
@@ -111,7 +111,7 @@ def families_of(layout: Layout, data: Mapping[str, Value], series: Sequence[str]
 
 @dataclass(frozen=True)
 class Plain:
-    """What is said of the data sets of a model.
+    """Plain statistics of the data sets of a model.
 
     Arguments:
         families: From `families_of`.
@@ -121,7 +121,7 @@ class Plain:
     families: tuple[Family, ...]
 
     def context(self, data: Datasets) -> Table:
-        """What data sets come with: context, what is given, sizes, shares missing."""
+        """Context, what is given, numbers of members and shares missing, of each data set."""
         found: dict[str, np.ndarray] = {}
         for variable in self.layout.of("context", "given"):
             if not variable.ragged:
@@ -157,7 +157,7 @@ class Plain:
         return Table.of(found, count(data))
 
     def statistics(self, data: Datasets) -> Table:
-        """Of the observables."""
+        """Statistics of the observables, by name."""
         found: dict[str, np.ndarray] = {}
         for variable in self.layout.of("observable"):
             if not variable.ragged:
@@ -169,7 +169,7 @@ class Plain:
     def _of_members(
         self, family: Family, data: Datasets, *, observed: bool
     ) -> dict[str, np.ndarray]:
-        """Those of the observables of a family, or else of what is given beside them."""
+        """Statistics of the observables of a family, or else of the covariates beside them."""
         variables = [self.layout[name] for name in family.names]
         if not any((v.role == "observable") == observed for v in variables):
             return {}
@@ -206,7 +206,7 @@ def _columns(variables: Sequence[Variable], members: Members) -> Iterator[_Colum
 
 
 def _as_members(value: Value) -> Value:
-    """Of a fixed shape, as members that are single numbers."""
+    """A value of fixed shape as members that are single numbers, `(batch, obs)`."""
     return value if isinstance(value, Ragged) else value.reshape(len(value), -1)
 
 
@@ -229,7 +229,7 @@ def _described(
 
 
 def _alone(column: _Column, *, observed: bool) -> dict[str, np.ndarray]:
-    """Of one column, by its kind."""
+    """Statistics of one column that suit it: binary, whole or real, observed or not."""
     name, x = column.name, column.x
     v, there = known(x)
     n = there.sum(axis=1)
@@ -268,14 +268,14 @@ def _alone(column: _Column, *, observed: bool) -> dict[str, np.ndarray]:
 
 
 def _same(x: np.ndarray) -> np.ndarray:
-    """Whether all members are equal, `(batch,)`: an sd of them can be off zero by rounding."""
+    """True where all members are equal, `(batch,)`: rounding can leave their sd above zero."""
     low = np.min(x, axis=1, initial=np.inf, where=np.isfinite(x))
     high = np.max(x, axis=1, initial=-np.inf, where=np.isfinite(x))
     return np.asarray(low == high)
 
 
 def _surplus(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """How many more there are than rounding explains; a single one is no more."""
+    """Number of coincidences beyond what rounding explains, `(batch,)`; one does not count."""
     return np.maximum(found - 1 - 2 * expected - 3 * np.sqrt(2 * expected), 0.0)
 
 
@@ -295,7 +295,7 @@ def _resolution(x: np.ndarray) -> np.ndarray:
 
 
 def _in_order(name: str, x: np.ndarray) -> dict[str, np.ndarray]:
-    """Of steps `(batch, time)`, NaN in gaps."""
+    """Statistics of steps in their order, of `x (batch, time)` with NaN in gaps."""
     v, there = known(x)
     n = there.sum(axis=1)
     mean, variance = moments_of(v, there)
@@ -329,7 +329,7 @@ def _longest_run(z: np.ndarray, there: np.ndarray) -> np.ndarray:
 
 
 def _elements(variable: Variable, value: Value) -> dict[str, np.ndarray]:
-    """Of a fixed shape, each number by itself."""
+    """Each number of a variable of fixed shape, by its name."""
     flat = np.asarray(value, np.float64).reshape(len(value), -1)
     names = variable.elements()[:MOST_ELEMENTS]
     return dict(zip(names, flat.T, strict=False))

@@ -15,22 +15,22 @@ from abi_cli.guard.plain import Family, Plain, Table, families_of
 from abi_cli.variables import Datasets, Layout, count
 
 MOST, LEAST = 5_000, 500
-"""Simulated data sets that are kept, and how many at least."""
+"""Most and fewest simulated data sets that are kept."""
 
 SHARE = 0.02
-"""Of the simulations of a training that are drawn once more for this, where that is fewer."""
+"""Number of data sets in the reference, as a share of a training's simulations."""
 
 _TABLES = ("context", "values", "statistics")
 
 _MOST_NUMBERS = 100_000
-"""Columns of a table: none of ours comes near."""
+"""Most columns of a table in a file; real ones come nowhere near."""
 
 Summarize = Callable[[Datasets], np.ndarray]
-"""What the networks make of data sets, `(dataset, summary)`."""
+"""Function from data sets to the networks' summaries of them, `(dataset, summary)`."""
 
 
 def wanted(simulations: int) -> int:
-    """How many data sets the reference of a training of so many simulations has."""
+    """Number of data sets in the reference of a training on so many simulations."""
     return int(np.clip(SHARE * simulations, LEAST, MOST))
 
 
@@ -39,10 +39,10 @@ class Look:
     """Data sets as the guard sees them.
 
     Arguments:
-        context: What they come with.
+        context: Context, covariates, sizes and shares missing.
         values: The smallest and the largest of each observable.
-        statistics: Of the observables.
-        summaries: What the networks make of them, `(dataset, summary)`.
+        statistics: Plain statistics of the observables.
+        summaries: Summaries by the networks, `(dataset, summary)`.
     """
 
     context: Table
@@ -55,12 +55,12 @@ class Look:
 
     @classmethod
     def at(cls, data: Datasets, plain: Plain, summaries: np.ndarray) -> Look:
-        """Those of data sets on the user's scale."""
+        """Look at data sets on the user's scale."""
         single = summaries.astype(np.float32).astype(np.float64)
         return cls(plain.context(data), plain.values(data), plain.statistics(data), single)
 
     def take(self, rows: np.ndarray) -> Look:
-        """Some of them."""
+        """The data sets at `rows`."""
         context, values, statistics = (
             Table(table.names, table.numbers[rows])
             for table in (self.context, self.values, self.statistics)
@@ -88,10 +88,10 @@ class Reference:
         *,
         series: Iterable[str] = (),
     ) -> Reference | None:
-        """That of simulated data sets; None where there are none.
+        """The reference made of simulated data sets; None where there are none.
 
         Arguments:
-            parts: Some of them at a time, on the user's scale.
+            parts: Simulated data sets in parts, on the user's scale.
             series: Variables whose members are steps.
         """
         plain: Plain | None = None
@@ -107,7 +107,7 @@ class Reference:
         return len(self.look)
 
     def look_at(self, data: Datasets, layout: Layout, summaries: np.ndarray) -> Look:
-        """Data sets of this model, by what is known of the reference and by nothing else."""
+        """Look at data sets of this model, with the columns of the reference and no others."""
         look, own = Look.at(data, Plain(layout, self.families), summaries), self.look
         context, values, statistics = (
             found.named(known.names)
@@ -120,7 +120,7 @@ class Reference:
         return Look(context, values, statistics, look.summaries)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """For a file: single precision, and the names as JSON."""
+        """Arrays for a file: numbers in single precision, and the names as JSON."""
         said = {
             "families": [[list(f.names), f.ordered] for f in self.families],
             **{name: list(getattr(self.look, name).names) for name in _TABLES},
@@ -133,7 +133,7 @@ class Reference:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Reference:
-        """Back from `to_arrays`.
+        """A reference from the arrays that `to_arrays` gave.
 
         Errors:
             ValueError: They are no reference.

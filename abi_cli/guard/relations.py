@@ -1,4 +1,4 @@
-r"""What columns of members say of each other: each regressed on the others, in every data set.
+r"""Relations between columns of members: each regressed on the others, in every data set.
 
     y = Xβ + e,    H = X (XᵀX)⁻¹ Xᵀ,    tᵢ = eᵢ / (s₍ᵢ₎ √(1 − hᵢᵢ)),
 
@@ -16,7 +16,7 @@ MOST_OTHERS = 5
 """Columns that one is regressed on: the first ones."""
 
 _RIDGE = 1e-10
-"""Relative to its diagonal, what is added to XᵀX: columns may be constant, or the same."""
+"""Ridge added to XᵀX, relative to its diagonal: columns may be constant, or the same."""
 
 
 def relations(
@@ -25,8 +25,8 @@ def relations(
     """Name of a statistic → its values `(batch,)`, NaN where there are too few members.
 
     Arguments:
-        y: `(batch, obs)`, NaN where nothing is.
-        others: `(batch, obs, column)`, likewise.
+        y: The response, `(batch, obs)`, NaN where nothing is.
+        others: Regressors, `(batch, obs, column)`, NaN where nothing is.
         name, names: Of y and of the others.
         drawn: Whether the model draws the others, too, so that their leverage is of interest.
     """
@@ -88,7 +88,7 @@ def quartile_width(x: np.ndarray) -> np.ndarray:
 
 
 def _standard(x: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of `x (batch, obs, column)` what has mean 0 and sd 1; its mean and sd, `(batch, column)`."""
+    """Columns standardized to mean 0 and sd 1; their mean and sd, `(batch, column)`."""
     n = np.maximum(weight.sum(axis=1), 1.0)[:, None]
     mean = np.einsum("bok,bo->bk", x, weight) / n
     off = (x - mean[:, None]) * weight[:, :, None]
@@ -108,7 +108,7 @@ def _fitted(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nd
 
 
 def _ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """NaN where it would divide by nothing."""
+    """The ratio a / b; NaN where b is not above 0."""
     return np.asarray(a / np.where(b > 0, b, np.nan))
 
 

@@ -27,11 +27,11 @@ STRANGE = 0.05
 
 
 def departures(own: Table, replicated: Table) -> np.ndarray:
-    """Of each statistic z, `(dataset, statistic)`; NaN where there is none.
+    """Departures z of statistics from replications, `(dataset, statistic)`; NaN where unknown.
 
     Arguments:
-        own: Of data sets.
-        replicated: Of as many replicated data sets of each, one data set after the other.
+        own: Statistics of data sets.
+        replicated: Statistics of replications, the same number for each data set, in its order.
     """
     data, made = own.bent(), replicated.bent()
     made = made.reshape(len(data), -1, data.shape[1])
@@ -48,7 +48,7 @@ def departures(own: Table, replicated: Table) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Strangeness:
-    """Of data sets.
+    """p-values of statistics of data sets.
 
     Arguments:
         each: p-value of each statistic, `(dataset, statistic)`.
@@ -60,13 +60,13 @@ class Strangeness:
 
     @property
     def p(self) -> np.ndarray:
-        """Of each data set as a whole, `(dataset,)`."""
+        """p-value of each data set as a whole, `(dataset,)`."""
         return self.adjusted.min(axis=1, initial=1.0)
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What z is of simulated data sets."""
+    """Distribution of z in data sets that were simulated."""
 
     context: Context
     distance: Distance
@@ -78,7 +78,7 @@ class Calibration:
         """Learn from simulated data sets.
 
         Arguments:
-            context: What they come with.
+            context: Context of the data sets.
             z: From `departures`.
         """
         known = Context.of(context)
@@ -87,7 +87,7 @@ class Calibration:
         return cls(known, distance, one, Tails.of(surprise(one.own)))
 
     def __call__(self, context: Table, z: np.ndarray) -> Strangeness:
-        """How strange data sets are."""
+        """p-values of the statistics of data sets."""
         own, _ = self.distance(self.context.features(self.context(context)), z)
         each = self.one.p(own)
         adjusted = np.stack([self.least(-np.log(p)[:, None])[:, 0] for p in each.T], axis=1)

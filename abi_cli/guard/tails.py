@@ -25,10 +25,10 @@ BEYOND = 0.1
 """Share of the numbers that are the tail."""
 
 SMALLEST = 1e-16
-"""No p-value is smaller."""
+"""The smallest p-value that is given."""
 
 _SAME = 4 * RESOLUTION
-"""Relative to a threshold, how far off it a number may be that was rounded on another way."""
+"""Relative distance within which a number counts as equal to a threshold, but for rounding."""
 
 _FEWEST = 5
 """Numbers in a tail from where on its shape is estimated."""
@@ -44,8 +44,8 @@ class Tails:
     Arguments:
         ordered: The numbers, each column ascending, `(row, column)`.
         threshold: Where the tail of each column begins, `(column,)`.
-        share: Of the numbers beyond it, `(column,)`.
-        sigma, xi: Of each tail, `(column,)`; sigma is 0 where nothing differs there.
+        share: Share of the numbers beyond it, `(column,)`.
+        sigma, xi: Scale and shape of each tail, `(column,)`; sigma is 0 where nothing differs.
     """
 
     ordered: np.ndarray
@@ -56,7 +56,7 @@ class Tails:
 
     @classmethod
     def of(cls, numbers: np.ndarray) -> Tails:
-        """Those of `numbers (row, column)`, finite."""
+        """Upper tails estimated from `numbers (row, column)`, finite."""
         ordered = np.sort(numbers, axis=0)
         first = max(len(ordered) - max(2, round(BEYOND * len(ordered))), 0)
         threshold = ordered[first]
@@ -66,7 +66,7 @@ class Tails:
         return cls(ordered, threshold, share, sigma, xi)
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
-        """P(T ≥ t) of `values (row, column)`; 1 for NaN, which says nothing."""
+        """Probabilities P(T ≥ t) of `values (row, column)`; 1 for NaN, which says nothing."""
         p = np.ones(values.shape)
         for k, given in enumerate(values.T):
             own, u = self.ordered[:, k], self.threshold[k]
@@ -78,7 +78,7 @@ class Tails:
         return np.where(np.isnan(values), 1.0, np.maximum(p, SMALLEST))
 
     def _far(self, k: int, excess: np.ndarray) -> np.ndarray:
-        """P(T ≥ u + excess) of column k."""
+        """Probabilities P(T ≥ u + excess) of column k."""
         sigma, xi, share = self.sigma[k], self.xi[k], self.share[k]
         if sigma <= 0:
             return np.zeros(len(excess))
@@ -127,9 +127,9 @@ class TwoSided:
 
     @classmethod
     def of(cls, numbers: np.ndarray) -> TwoSided:
-        """Those of `numbers (row, column)`, finite."""
+        """Both tails estimated from `numbers (row, column)`, finite."""
         return cls(Tails.of(numbers), Tails.of(-numbers))
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
-        """Twice the smaller of both, at most 1, of `values (row, column)`."""
+        """Two-sided p-values of `values (row, column)`: twice the smaller tail, at most 1."""
         return np.minimum(1.0, 2 * np.minimum(self.upper(values), self.lower(-values)))

@@ -1,6 +1,6 @@
-r"""What to say of many data sets: which look unlike the simulations, and if that is no chance.
+r"""Verdict on many data sets: which look unlike the simulations, and whether that may be chance.
 
-Which they are is decided so that at most `UNLIKE` of those named are of the model, on average
+A data set is named so that at most the share `UNLIKE` of those named is of the model, on average
 (Benjamini & Hochberg 1995, J. R. Stat. Soc. B 57): with p-values in order, the first k for which
 
     p₍ₖ₎ ≤ UNLIKE · k / n.
@@ -26,12 +26,12 @@ _NAMED = 3
 
 
 def flagged(p: np.ndarray, *, simulations: int, level: float = UNLIKE) -> np.ndarray:
-    """Which data sets look unlike the simulations, `(dataset,)` bool.
+    """True where a data set looks unlike the simulations, `(dataset,)` bool.
 
     Arguments:
-        p: Of each.
-        simulations: From which p was learned.
-        level: The p-value below which one data set is.
+        p: p-value of each data set, `(dataset,)`.
+        simulations: Number of simulations from which p was learned.
+        level: The p-value below which a single data set is called unlike.
     """
     if surprising(p, simulations=simulations, level=level):
         return p < level
@@ -41,7 +41,7 @@ def flagged(p: np.ndarray, *, simulations: int, level: float = UNLIKE) -> np.nda
 
 
 def surprising(p: np.ndarray, *, simulations: int, level: float = UNLIKE) -> bool:
-    """Whether more p-values are below `level` than chance gives."""
+    """True if more p-values are below `level` than chance gives."""
     from scipy.stats import betabinom  # it takes a third of a second
 
     small, n = int((p < level).sum()), len(p)
@@ -53,10 +53,10 @@ def surprising(p: np.ndarray, *, simulations: int, level: float = UNLIKE) -> boo
 
 @dataclass
 class Verdict:
-    """Takes scores of data sets as they come, and says at the end what to know.
+    """The verdict on data sets, whose scores are added as they come.
 
     Arguments:
-        simulations: From which the guard has learned.
+        simulations: Number of simulations from which the guard has learned.
     """
 
     simulations: int
@@ -66,14 +66,14 @@ class Verdict:
         self._worst: list[tuple[float, str, str]] = []
 
     def add(self, labels: Sequence[str], scores: Scores) -> None:
-        """Take those of more data sets into account."""
+        """Add the scores of more data sets."""
         self._p.append(scores.p)
         for i in np.argsort(scores.p, kind="stable")[:_NAMED].tolist():
             self._worst.append((float(scores.p[i]), labels[i], scores.reasons[i]))
         self._worst = sorted(self._worst, key=lambda one: one[0])[:_NAMED]
 
-    def told(self) -> str | None:
-        """One line, if any looks unlike the simulations."""
+    def sentence(self) -> str | None:
+        """A sentence on the data sets that look unlike the simulations; None if none does."""
         p = np.concatenate(self._p) if self._p else np.zeros(0)
         odd = int(flagged(p, simulations=self.simulations).sum())
         if not odd:

@@ -26,7 +26,7 @@ class Augmentation:
     """A function that changes data sets, and what its draws follow from. It can cross processes.
 
     Arguments:
-        purpose: Stored data sets and fresh ones have the same places.
+        purpose: The purpose of the draws: stored data sets and fresh ones have the same places.
     """
 
     function: UserFunction
@@ -74,7 +74,7 @@ class Augmentation:
         }
 
     def _arguments(self, datasets: Datasets) -> tuple[str, ...]:
-        """What the function is given.
+        """Names of the arguments that the function is given.
 
         Errors:
             UserFunctionError: It takes something else.
@@ -103,7 +103,7 @@ class Augmentation:
             )
 
     def _column(self, name: str, before: Value, values: list[Any]) -> Value:
-        """What has become of a variable, of the shape that it had."""
+        """Changed values of a variable, joined; refused unless they have the shape of before."""
         try:
             now = stack(name, values, ragged=isinstance(before, Ragged), first_row=0)
             check_finite(name, now, missing=bool(np.isnan(array_of(before)).any()))

@@ -11,7 +11,7 @@ from typing import Any
 from abi_cli import underway
 
 _FLAGS = ("-P", "-B")
-"""For Python in a child: it looks for modules beside the spec last, and leaves no litter there."""
+"""Flags of a child's Python: modules beside the spec come last, and no bytecode is left there."""
 
 _util: Any = util  # that children get the interpreter's flags from here is known to no type
 _interpreter_flags = _util._args_from_interpreter_flags

@@ -28,19 +28,19 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """The name of the source in messages."""
 
     @property
     def place(self) -> str:
-        """Where it is."""
+        """The place of the source in files or in the spec."""
 
     @property
     def batched(self) -> bool:
-        """Whether it draws for a whole chunk."""
+        """True if the source draws a whole chunk in one call."""
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """Names of what it takes of others."""
+        """Names of the variables of other sources that are taken."""
 
     @property
     def functions(self) -> tuple[UserFunction, ...]:
@@ -59,10 +59,10 @@ class Source(Protocol):
         """
 
     def raised(self, error: BaseException, *, draw: str) -> UserFunctionError:
-        """What to tell of an exception, raised at `draw`."""
+        """The error to raise for an exception of the source's, raised at `draw`."""
 
     def description(self) -> str:
-        """What it is, in a line."""
+        """A line that describes the source."""
 
 
 class _NotDrawn(Exception):
@@ -151,12 +151,12 @@ class Declared:
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """What it takes of others."""
+        """Names of the variables of other sources that are taken."""
         return tuple(name for name in self.signature() if name not in self.variables)
 
     @property
     def supports(self) -> dict[str, Support]:
-        """Variable → where it can be, as far as that is declared."""
+        """Variable → its support, as far as that is declared."""
         return {
             variable: source.support()
             for variable, source in self.variables.items()
@@ -217,7 +217,7 @@ class Declared:
         return rows
 
     def raised(self, error: BaseException, *, draw: str) -> UserFunctionError:
-        """What to tell of a variable that could not be drawn."""
+        """The error to raise for a variable that could not be drawn."""
         if not isinstance(error, _NotDrawn) or error.__cause__ is None:
             raise error
         source = self.variables[error.variable]
@@ -266,12 +266,12 @@ def _taken(source: Distribution | UserFunction) -> tuple[str, ...]:
 
 
 def _as_drawn(fixed: Any, drawn: Any) -> Any:
-    """A value that is held fixed, whole where what is drawn is."""
+    """A value that is held fixed, a whole number where draws are whole."""
     whole = np.asarray(drawn).dtype.kind in "iu" and float(fixed).is_integer()
     return int(fixed) if whole else fixed
 
 
 def _by_row(name: str, known: Known, drawn: Known, shared: Collection[str]) -> np.ndarray:
-    """A value with a leading axis: dataset, or 1 where all data sets of a chunk have it."""
+    """A value with a leading axis: dataset, or 1 where all data sets of a chunk share it."""
     value = np.asarray(drawn[name] if name in drawn else known[name])
     return value[None] if value.ndim == 0 or name in shared else value

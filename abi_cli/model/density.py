@@ -36,7 +36,7 @@ class LogDensity:
 
     @classmethod
     def load(cls, section: ModelSection, base_dir: Path, simulator: Simulator) -> LogDensity | None:
-        """That of a model; None where its spec names no `log_likelihood`.
+        """The density of a model; None where its spec names no `log_likelihood`.
 
         Errors:
             SpecError: A file or function isn't there.
@@ -55,7 +55,7 @@ class LogDensity:
 
     @property
     def name(self) -> str:
-        """What it is called: log_joint with the prior's, else log_likelihood."""
+        """The name of the quantity: log_joint where the prior is known, else log_likelihood."""
         return "log_likelihood" if self.prior is None else "log_joint"
 
     @property
@@ -88,7 +88,7 @@ class LogDensity:
         *,
         nan: bool = False,
     ) -> np.ndarray:
-        """Of all draws of a data set, `(draw,)`; −inf where they can't be.
+        """Log density at all draws of a data set, `(draw,)`; −inf where the draws are impossible.
 
         Arguments:
             known: Data and context of one data set.
@@ -115,10 +115,10 @@ class LogDensity:
         *,
         nan: bool = False,
     ) -> np.ndarray:
-        """Of the likelihood, as its function gives it: `(draw,)`, or a value for each member.
+        """Log likelihood as its function gives it: `(draw,)`, or a value for each member.
 
         Arguments, Errors:
-            As of `of_data_set`.
+            As for `of_data_set`.
         """
         return _evaluated(self.likelihood, known, draws, at, nan=nan)
 
@@ -130,10 +130,10 @@ class LogDensity:
         *,
         nan: bool = False,
     ) -> np.ndarray:
-        """Of all draws of a data set, `(draw,)`, −inf outside its support; 0 where it is unknown.
+        """Log density of the prior at all draws, `(draw,)`; −inf outside its support, 0 if unknown.
 
         Arguments, Errors:
-            As of `of_data_set`.
+            As for `of_data_set`.
         """
         number = len(next(iter(draws.values())))
         if isinstance(self.prior, Declared):
@@ -145,7 +145,7 @@ class LogDensity:
 
 
 def _summed(values: np.ndarray) -> np.ndarray:
-    """Over members, `(draw,)`."""
+    """The sum over members, `(draw,)`."""
     return np.asarray(values.reshape(len(values), -1).sum(axis=1))
 
 

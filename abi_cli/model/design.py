@@ -14,7 +14,7 @@ from abi_cli.variables import Ragged, Value, array_of, count
 
 
 class _UnusableSize(ValueError):
-    """There can't be so many rows."""
+    """A number of rows that can't be drawn."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,13 @@ class Design:
 
     @property
     def _one_set(self) -> bool:
-        """Whether rows are drawn, not data sets."""
+        """True if the file holds one data set, of which rows are drawn."""
         some = any(isinstance(value, Ragged) for value in self.values.values())
         return self.resample and some and count(self.values) == 1
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """What it takes of others: the size, where that is a variable."""
+        """Names of the variables that are taken: the size, where it is one."""
         return (self.size,) if isinstance(self.size, str) else ()
 
     def signature(self) -> dict[str, bool]:
@@ -139,13 +139,13 @@ class Design:
         return int(size[0])
 
     def raised(self, error: BaseException, *, draw: str) -> UserFunctionError:
-        """What to tell of rows that could not be drawn."""
+        """The error to raise for rows that could not be drawn."""
         if not isinstance(error, _UnusableSize):
             raise error
         return UserFunctionError(f"{error} ({draw})", place=f"{self.place}.size")
 
     def description(self) -> str:
-        """What is drawn from which file."""
+        """A line that says which variables are drawn from which file, and how."""
         there = count(self.values)
         how = "as it is"
         if self._one_set:

@@ -28,12 +28,12 @@ Options = Mapping[str, Any]
 """Option → its value, a number or an array; all broadcast."""
 
 SMALLEST = float(np.finfo(np.float64).tiny)
-"""What draws that underflow to 0 become where 0 is outside the support."""
+"""The number that draws become that underflow to 0 where 0 is outside the support."""
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads an option of a spec.
+    """A reader of an option of a spec.
 
     Arguments:
         words: What each number must be, such as `a number above 0`.
@@ -154,9 +154,9 @@ class Distribution(Part):
     ranks: ClassVar[Mapping[str, int]] = {}
     """Option → trailing axes that are one value of it, where it has any."""
     discrete: ClassVar[bool] = False
-    """Whether it draws whole numbers, or from a list."""
+    """True if draws are whole numbers, or from a list."""
     heavy: ClassVar[bool] = False
-    """Whether its tail falls more slowly than an exponential."""
+    """True if the tail falls more slowly than an exponential."""
 
     if TYPE_CHECKING:  # every distribution declares it itself, so that it comes last
         size: Size
@@ -179,7 +179,7 @@ class Distribution(Part):
         """Mean and sd of each element, as far as they exist."""
 
     def bounds(self, o: Options) -> tuple[Any, Any]:
-        """Between which elements are."""
+        """Lower and upper bound of the elements."""
         return -np.inf, np.inf
 
     def check(self, o: Options) -> None:
@@ -190,7 +190,7 @@ class Distribution(Part):
         """
 
     def support(self) -> Support:
-        """Where its elements are, as far as that depends on no other variable."""
+        """The support of the elements, as far as it depends on no other variable."""
         low, high = (np.asarray(bound, np.float64) for bound in self.bounds(self._known()))
         lower, upper = float(low.min()), float(high.max())
         return Support(
@@ -201,12 +201,12 @@ class Distribution(Part):
         )
 
     def varies(self) -> bool:
-        """Whether it draws more than one value."""
+        """True if more than one value can be drawn."""
         support = self.support()
         return support.lower is None or support.lower != support.upper
 
     def meaning(self) -> str:
-        """What it says in a line: `gamma: mean 1, sd 1`, or its options where they vary."""
+        """A line for people: `gamma: mean 1, sd 1`, or the options where mean or sd vary."""
         mean, sd = (np.asarray(moment, np.float64) for moment in self.moments(self._known()))
         if self.references() or not (np.isfinite(mean).all() and np.isfinite(sd).all()):
             return f"{self.name}: {self._spelled()}"
@@ -348,7 +348,7 @@ class Distribution(Part):
         return options
 
     def _aligned(self, options: Mapping[str, np.ndarray], middle: int) -> dict[str, np.ndarray]:
-        """The same with `middle` axes between the leading one and those of one value."""
+        """The options with `middle` axes between the leading one and those of one value."""
         return {
             option: value.reshape(
                 value.shape[:1] + (1,) * (middle + 1 + self._rank(option) - value.ndim)
@@ -366,7 +366,7 @@ class Distribution(Part):
 
 
 def whole(value: Any) -> int:
-    """A size that a variable gives.
+    """The size that a variable gives.
 
     Errors:
         ValueError: It is no whole number of at least 0.

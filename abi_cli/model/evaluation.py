@@ -18,9 +18,9 @@ from abi_cli.model.streams import NOISE_BLOCK, Purpose, Streams
 from abi_cli.variables import Datasets, Layout, Ragged, take
 
 _UNITS = 1 << 32
-"""Streams of a data set: more than it has draws."""
+"""Streams of one data set: more than a data set has draws."""
 
-_TOLD = 256
+_REPORTED = 256
 """Calls between two signs of life."""
 
 
@@ -31,7 +31,7 @@ class At:
     Arguments:
         dataset: The place of the data set among all.
         draw: The place of the first of its draws that are at hand.
-        seed: Of the `rng` that a function may take: what it draws for a draw of a data set depends
+        seed: Seed of the `rng` that a function may take: its numbers for a draw depend
             on seed, name of the result, data set and draw alone.
         advance: Hears how many draws are done.
         label: What messages call the data set; its place where that is empty.
@@ -45,7 +45,7 @@ class At:
 
     @property
     def called(self) -> str:
-        """What the data set is called."""
+        """The data set in words, by its label or place."""
         return f"data set {self.label or self.dataset}"
 
 
@@ -76,7 +76,7 @@ def refuse_unknown_arguments(
 def by_data_set(
     parameters: Mapping[str, np.ndarray], datasets: Datasets
 ) -> Iterator[tuple[dict[str, Any], dict[str, np.ndarray]]]:
-    """Of each data set what is known, and its draws `(draw, *event)`, float64.
+    """Data and context of each data set, and its draws `(draw, *event)`, float64.
 
     Arguments:
         parameters: Name → `(dataset, draw, *event)`.
@@ -91,12 +91,12 @@ def by_data_set(
 
 
 def known_of(data: Datasets, row: int) -> dict[str, Any]:
-    """What is known of one data set, as functions take it."""
+    """Data and context of one data set, as functions take them."""
     return {name: _plain(value) for name, value in take(data, np.array([row])).items()}
 
 
 def _plain(value: np.ndarray | Ragged) -> Any:
-    """Of one data set: its members, its array, or its number."""
+    """The value of a single data set: its members, its array, or its number."""
     if isinstance(value, Ragged):
         return value.values
     return value[0].item() if value.ndim == 1 else value[0]
@@ -175,7 +175,7 @@ class _Calls:
     at: At
 
     def made(self, streams: Streams) -> np.ndarray:
-        """Their results, `(draw, *event)`."""
+        """Results of all draws, `(draw, *event)`."""
         number = len(next(iter(self.draws.values())))
         if not self.function.batched:
             return self._numbers(self._one_by_one(number, streams))
@@ -195,9 +195,9 @@ class _Calls:
             given = self._given({name: value[k] for name, value in self.draws.items()}, k, streams)
             where = f"draw {self.at.draw + k} of {self.at.called}"
             results.append(_called(self.function, given, where))
-            if (k + 1) % _TOLD == 0:
-                self.at.advance(_TOLD)
-        self.at.advance(number % _TOLD)
+            if (k + 1) % _REPORTED == 0:
+                self.at.advance(_REPORTED)
+        self.at.advance(number % _REPORTED)
         return results
 
     def _together(self, first: int, stop: int, streams: Streams) -> np.ndarray:
@@ -225,7 +225,7 @@ class _Calls:
             ) from None
 
     def _given(self, own: Mapping[str, np.ndarray], first: int, streams: Streams) -> dict[str, Any]:
-        """What the function takes for draws from `first` on, whose randomness begins there."""
+        """Arguments of the function for draws from `first` on, with `rng` at the stream of that."""
         streams.seek(self.at.dataset * _UNITS + self.at.draw + first)
         known = {**self.known, **own, RNG: streams.rng}
         return {name: known[name] for name in self.function.signature() if name in known}

@@ -1,4 +1,4 @@
-"""Who simulates where one machine is not enough: any executor of PEP 3148 (`submit` → future).
+"""Executors that simulate where one machine is not enough: any of PEP 3148 (`submit` → future).
 
     dask                     a scheduler and workers of Dask on this machine
     dask:tcp://host:8786     those that a scheduler of Dask has: SLURM, PBS, Kubernetes …
@@ -29,7 +29,7 @@ EXPECTED = "expected --executor local, dask, dask:tcp://HOST:PORT or mpi"
 
 
 class Remote:
-    """An executor of somebody else's, as a context.
+    """A foreign executor, as a context.
 
     Arguments:
         start: Enters what it needs into a stack; gives the executor and how many tasks it does at
@@ -62,26 +62,26 @@ class Remote:
             Exception: What the function raised.
         """
         submitted = (self._executor.submit(_outcome_there, function, task) for task in tasks)
-        for result, error in in_window(_told(submitted), max(ahead, 2 * self.jobs)):
+        for result, error in in_window(_translated(submitted), max(ahead, 2 * self.jobs)):
             if error is not None:
                 raise error
             yield result
 
 
 def _outcome_there(function: Callable[[Task], Result], task: Task) -> Any:
-    """What a worker does, in a process that is not ours."""
+    """The outcome of a task in the process of a worker."""
     with underway.at_hand():
         return outcome(function, task)
 
 
 @dataclass
-class _Told:
+class _Translated:
     """A future whose worker's death is an error of ours."""
 
     future: Future[Any]
 
     def result(self) -> Any:
-        """What came of the task.
+        """The result of the task.
 
         Errors:
             WorkerDied: The workers that had it died.
@@ -98,16 +98,16 @@ class _Told:
             ) from error
 
     def cancel(self) -> bool:
-        """Begin it no more."""
+        """Withdraw the task if it has not begun."""
         return self.future.cancel()
 
 
-def _told(submitted: Iterator[Future[Any]]) -> Iterator[Any]:
-    return (_Told(future) for future in submitted)
+def _translated(submitted: Iterator[Future[Any]]) -> Iterator[Any]:
+    return (_Translated(future) for future in submitted)
 
 
 def pool(name: str, jobs: int) -> Pool:
-    """Who simulates.
+    """The executor of a name or function, and the number of its workers.
 
     Arguments:
         name: As in `--executor`; `local` for processes of this machine.
@@ -144,7 +144,7 @@ def _needed(module: str, extra: str) -> ModuleType:
 def _dask(
     distributed: ModuleType, stack: ExitStack, address: str, jobs: int
 ) -> tuple[Executor, int]:
-    """Dask's, of a scheduler that runs somewhere, or of one that is started here.
+    """Dask's executor: of a scheduler that runs somewhere, or of one that is started here.
 
     Errors:
         UsageError: No scheduler answers there, or it has no workers.
@@ -178,7 +178,7 @@ def _dask(
 
 
 def _mpi(futures: ModuleType, stack: ExitStack) -> tuple[Executor, int]:
-    """That of the other ranks.
+    """The executor of the other MPI ranks, and their number.
 
     Errors:
         UsageError: There are none.

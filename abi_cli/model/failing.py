@@ -1,11 +1,11 @@
-"""Where in the space of what is drawn simulations fail.
+"""Regions of the space of drawn values in which simulations fail.
 
-Of every scalar the values of the draws that failed are held against those of all draws: the side of
-a threshold where they lie apart the most is where Kolmogorov's and Smirnov's one-sided distance
+For every scalar the draws that failed are compared with all draws. The threshold that parts them
+best is where Kolmogorov's and Smirnov's one-sided distance
 
     D = max_t |F_failed(t) − F_all(t)|
 
-is reached. It is told where D is larger than chance allows (Smirnov 1939, at about 1 %).
+is reached. It is named where D is larger than chance allows (Smirnov 1939, at about 1 %).
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _CHANCE = 1.63
 """Quantile of √n D at 1 %."""
 
 _APART = 0.25
-"""D from which it helps to know."""
+"""Least D that is worth a message."""
 
-_TOLD = 3
-"""Scalars that are told of, at most."""
+_NAMED = 3
+"""Most scalars that are named."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Side:
 
 
 def sides(failures: Iterable[Failure], drawn: Mapping[str, np.ndarray]) -> list[Side]:
-    """Where most of what failed lies, and little of what is drawn; the clearest first.
+    """Thresholds beyond which most failures lie, and few of all draws; the clearest first.
 
     Arguments:
         drawn: Name of a scalar → its values in draws of all kinds, `(row,)`.
@@ -83,8 +83,8 @@ def sides(failures: Iterable[Failure], drawn: Mapping[str, np.ndarray]) -> list[
 
 
 def where(failures: Iterable[Failure], drawn: Mapping[str, np.ndarray]) -> str:
-    """The same in words."""
-    found = sides(failures, drawn)[:_TOLD]
+    """Regions where simulations fail, in words."""
+    found = sides(failures, drawn)[:_NAMED]
     if not found:
         return "they fail all over the prior"
     return "they fail most where " + "; where ".join(map(str, found))

@@ -22,25 +22,25 @@ from abi_cli.model.stage import Origin
 from abi_cli.variables import Datasets, concatenate, element_names
 
 ATTEMPTS = 100
-"""How often a unit of rows is drawn before it is given up."""
+"""Most times that a unit of rows is drawn before it is given up."""
 
 SLOW_ATTEMPTS = 10
-"""The same where every time it took too long."""
+"""Most times that a unit of rows is drawn that takes too long each time."""
 
 MOST_KEPT = 1_000
-"""Failures of which more than their number is kept, in one piece of work."""
+"""Failures of one piece of work that are kept, not only counted."""
 
 FEWEST = 1_000
-"""Rows that a share of failures is taken of, at least: of few, one failure says nothing."""
+"""Fewest rows that a share of failures refers to: among few, one failure says nothing."""
 
 
 @dataclass(frozen=True)
 class Allowed:
-    """How many draws may fail.
+    """The number of draws that may fail.
 
     Arguments:
-        number: So many, of however many rows.
-        share: Or this share of the rows.
+        number: The number, whatever the number of rows.
+        share: The number as a share of the rows, instead.
     """
 
     number: int = 0
@@ -48,7 +48,7 @@ class Allowed:
 
     @classmethod
     def of(cls, said: int | str) -> Allowed:
-        """What a spec says: a number, or text such as `1 %`.
+        """The limit that a spec states: a number, or text such as `1 %`.
 
         Errors:
             ValueError: Something else.
@@ -68,7 +68,7 @@ class Allowed:
         return str(self.number) if self.share is None else f"{100 * self.share:g} %"
 
     def most(self, rows: int) -> int:
-        """How many of so many rows."""
+        """The number of draws that may fail among so many rows."""
         if self.share is None:
             return self.number
         return int(self.share * max(rows, FEWEST))
@@ -82,10 +82,10 @@ class Failure:
     """A draw that failed.
 
     Arguments:
-        row: The first one of those that were drawn together.
-        rows: How many those are.
-        attempt: How often they had failed before.
-        message: Why.
+        row: The first of the rows that were drawn together.
+        rows: The number of these rows.
+        attempt: The number of times that they had failed before.
+        message: The error.
         values: What they were drawn from, as far as it is numbers: name of a scalar → one value for
             each row.
     """
@@ -97,12 +97,12 @@ class Failure:
     values: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """The failure as JSON values."""
         return asdict(self)
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Failure:
-        """Back from `document`."""
+        """A failure from what `document` gave."""
         values = {name: tuple(own) for name, own in document["values"].items()}
         return cls(**{**document, "values": values})
 
@@ -126,13 +126,13 @@ class Failures:
         return Failures(self.count + other.count, self.first or other.first, kept)
 
     def refuse_more_than(
-        self, allowed: Allowed, rows: int, told: Callable[[Failures], str] | None = None
+        self, allowed: Allowed, rows: int, explain: Callable[[Failures], str] | None = None
     ) -> None:
         """Stop where too many failed.
 
         Arguments:
-            rows: Of the whole work.
-            told: Says where they fail.
+            rows: Number of rows of the whole work.
+            explain: Function to a sentence on where draws fail.
 
         Errors:
             UserFunctionError: The first failure, if there are more than may be.
@@ -141,7 +141,7 @@ class Failures:
             return
         if not allowed:
             raise self.first
-        where = f"\n{told(self)}" if told else ""
+        where = f"\n{explain(self)}" if explain else ""
         raise UserFunctionError(
             f"{self.count} simulations failed, more than model.max_failures, {allowed}; "
             f"the first: {self.first.message}{where}",
@@ -155,7 +155,7 @@ NO_FAILURES = Failures()
 
 
 Describe = Callable[[Origin, int, int], Mapping[str, np.ndarray]]
-"""What rows are drawn from: name → `(row, *event)`; nothing where that fails, too."""
+"""Function to the variables that rows are drawn from: name → `(row, *event)`, or nothing."""
 
 
 def _nothing(_origin: Origin, _start: int, _stop: int) -> Mapping[str, np.ndarray]:

@@ -64,13 +64,13 @@ class Family(Distribution):
     law: ClassVar[Law]
 
     def draw(self, rng: np.random.Generator, o: Options, size: Any) -> Any:
-        """As the law says, or as NumPy does."""
+        """Draws by the law's own function, or else by NumPy's of the same name."""
         if self.law.draw is None:
             return getattr(rng, self.name)(**o, size=size)
         return self.law.draw(rng, size, **o)
 
     def log_prob(self, x: np.ndarray, o: Options) -> np.ndarray:
-        """SciPy's."""
+        """Log density, or log probability, by SciPy."""
         if self.law.exact is None:
             raise NotImplementedError(f"Expected SciPy's {self.name} or a log_prob; got neither")
         from scipy import stats
@@ -80,12 +80,12 @@ class Family(Distribution):
         return np.asarray(density(x, *arguments, **named))
 
     def moments(self, o: Options) -> tuple[Any, Any]:
-        """As the law says, in float64."""
+        """Mean and sd by the law, in float64."""
         with np.errstate(all="ignore"):
             return self.law.moments(**{name: np.asarray(o[name], np.float64) for name in o})
 
     def bounds(self, o: Options) -> tuple[Any, Any]:
-        """As the law says."""
+        """The bounds by the law."""
         return self.law.bounds(**o)
 
 

@@ -49,7 +49,7 @@ def loaded_files(base_dir: Path, references: Collection[str]) -> tuple[Path, ...
 
 
 def _parameters(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...]:
-    """What a function takes; it is asked for again and again."""
+    """The parameters of a function, remembered where it can be a key."""
     return _remembered(function) if isinstance(function, Hashable) else _read(function)
 
 
@@ -104,7 +104,7 @@ class UserFunction:
 
     @property
     def name(self) -> str:
-        """Its name in its module."""
+        """The name of the function in its module."""
         return self.reference.rpartition(":")[2]
 
     @property
@@ -194,30 +194,30 @@ class UserFunction:
 
     @property
     def batched(self) -> bool:
-        """Whether it works on a whole chunk."""
+        """True if the function works on a whole chunk."""
         return BATCH_SIZE in self.signature()
 
     @property
     def takes_rng(self) -> bool:
-        """Whether it is given a Generator; otherwise it may draw from global `np.random`."""
+        """True if the function is given a Generator; else it may draw from global `np.random`."""
         return RNG in self.signature()
 
     def at_hand(self) -> AbstractContextManager[None]:
-        """While its modules can be imported by name, as its code expects."""
+        """A context in which its modules can be imported by name, as its code expects."""
         return user_modules(self.base_dir).still_at_hand()
 
     @property
     def functions(self) -> tuple[UserFunction, ...]:
-        """Itself: a source of variables may have several."""
+        """The function alone; other sources of variables may have several."""
         return (self,)
 
     def description(self) -> str:
-        """Where it is and what it takes: `regression.py:12 prior(rng)`."""
+        """File, line, name and arguments: `regression.py:12 prior(rng)`."""
         return f"{self.place}({', '.join(self.arguments)})"
 
     @property
     def place(self) -> str:
-        """Where it is: `regression.py:12 prior`."""
+        """File, line and name: `regression.py:12 prior`."""
         function = inspect.unwrap(self.function)
         code = getattr(function, "__code__", None)
         if code is None:
@@ -227,7 +227,7 @@ class UserFunction:
         return f"{shown}:{code.co_firstlineno} {self.name}"
 
     def raised(self, error: BaseException, *, draw: str) -> UserFunctionError:
-        """What to tell of an exception of the function's, raised at `draw`."""
+        """The error to raise for an exception of the function's, raised at `draw`."""
         stopped = isinstance(error, underway.Stopped)
         kind = TookTooLong if isinstance(error, underway.TakesTooLong) else UserFunctionError
         failed = kind(

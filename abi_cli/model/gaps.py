@@ -26,7 +26,7 @@ COMPLETE = 0.2
 """Share of data sets without gaps, as the rate goes to none."""
 
 LONGEST = 0.2
-"""Of blocks of gaps, as a share of the series."""
+"""Longest block of gaps, as a share of the series."""
 
 Rate = float | tuple[float, float]
 """A mean share that is missing, or the least and the largest one."""
@@ -41,7 +41,7 @@ def with_gaps(
     start: int,
     series: Collection[str] = (),
 ) -> Datasets:
-    """The same with NaN in some places: which follows from seed, purpose, row and place alone.
+    """Data sets with NaN in places that follow from seed, purpose, row and place alone.
 
     Arguments:
         rates: Variable → the share of its numbers that is missing.
@@ -69,7 +69,7 @@ class _Lots:
         self._start = start
 
     def __call__(self, row: np.ndarray, *place: np.ndarray | np.uint64) -> np.ndarray:
-        """One for each row of the data sets and place in it; shapes broadcast."""
+        """Uniform numbers, one for each row and place in it; shapes broadcast."""
         bits = scattered((row + self._start).astype(np.uint64) ^ self._key)
         for part in place:
             bits = scattered(bits ^ np.asarray(part).astype(np.uint64))
@@ -77,7 +77,7 @@ class _Lots:
 
 
 def _shares(rate: Rate, lots: _Lots, rows: np.ndarray) -> np.ndarray:
-    """What share of each data set is missing, `(dataset,)`."""
+    """The share of each data set that is missing, `(dataset,)`."""
     lot = lots(rows, _SHARE)
     if isinstance(rate, tuple):
         return rate[0] + (rate[1] - rate[0]) * lot
@@ -88,7 +88,7 @@ def _shares(rate: Rate, lots: _Lots, rows: np.ndarray) -> np.ndarray:
 
 
 _SHARE, _COMPLETE, _BLOCKS, _LENGTH, _OFFSET = (np.uint64(2**63 + k) for k in range(5))
-"""Places that no member has."""
+"""First number of places that no member has, for lots of whole data sets."""
 
 
 def _spoilt(lots: _Lots, value: Value, rate: Rate, *, blocks: bool) -> Value:
@@ -116,7 +116,7 @@ def _blocks(lots: _Lots, rows: np.ndarray, size: np.ndarray, place: np.ndarray) 
 def _left_out(
     array: np.ndarray, share: np.ndarray, lots: _Lots, row: np.ndarray, place: np.ndarray
 ) -> np.ndarray:
-    """NaN where the lot of a number is below the share of its data set."""
+    """Values with NaN where the lot of a number is below the share of its data set."""
     element = np.arange(array[:1].size or 1)
     lot = lots(row[:, None], place[:, None], element[None, :])
     return np.where((lot < share[:, None]).reshape(array.shape), np.nan, array)

@@ -26,7 +26,7 @@ Range = tuple[int, int]
 """Rows start … stop − 1."""
 
 _PRIOR_ROWS = 2_000
-"""Draws of the prior that failures are held against."""
+"""Draws of the prior that failures are compared with."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Work:
 
     @property
     def origin(self) -> Origin:
-        """What its streams are keyed by."""
+        """The key of the streams of random numbers."""
         return Origin(self.seed, self.purpose, self.context)
 
     def __call__(self, rows: Range) -> Part:
@@ -107,12 +107,12 @@ class Work:
         return Part(rows[0], datasets, failures, time.perf_counter() - begun)
 
     def prior_rows(self) -> dict[str, np.ndarray]:
-        """What rows are drawn from: name of a scalar → `(row,)`."""
+        """Scalars that rows are drawn from, as a background for failures: name → `(row,)`."""
         drawn = self.simulator.drawn_from(self.origin, 0, _PRIOR_ROWS)
         return {name: np.array(values) for name, values in scalars_of(drawn).items()}
 
     def where_they_fail(self, failures: Failures) -> str:
-        """In words."""
+        """A sentence on the region in which draws fail."""
         return where(failures.kept, self.prior_rows())
 
 

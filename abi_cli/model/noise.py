@@ -19,7 +19,7 @@ _APART = 1 << 40
 _ONE: Mapping[Role, int] = {"observable": _APART}
 _OTHER: Mapping[Role, int] = {"observable": 2 * _APART}
 _MOVED: Mapping[Role, int] = {"observable": _APART, "parameter": 3 * _APART}
-"""Data of one stream, of another, and of the first for other parameters."""
+"""Three simulations: of one stream, of another, and of the first for other parameters."""
 _SURE, _MOST = 8, 64
 """Units of rows that are enough after `_SECONDS`, and at all events."""
 _SECONDS = 1.0

@@ -1,4 +1,4 @@
-"""From what functions return, row by row or chunk by chunk, to arrays and `Ragged`s.
+"""Results of functions, row by row or chunk by chunk, as arrays and `Ragged`s.
 
 Whole numbers become int64, and so do truth values; all other numbers become float64.
 """
@@ -69,7 +69,7 @@ def _no_array(name: str) -> UnusableOutputError:
 
 
 def as_chunk(name: str, value: object, *, size: int) -> np.ndarray:
-    """What a function returned for a whole chunk as numbers `(size, *event)`.
+    """The numbers `(size, *event)` that a function returned for a whole chunk.
 
     Errors:
         UnusableOutputError: It isn't an array of numbers whose first axis is that of the chunk.
@@ -143,7 +143,7 @@ def join(name: str, parts: Sequence[Value], *, first_row: int) -> Value:
 
 
 def _shape(value: Value) -> tuple[int, ...]:
-    """That of the first row."""
+    """The shape of the first row."""
     if isinstance(value, Ragged):
         return (int(value.row_size[0]), *value.values.shape[1:])
     return value.shape[1:]
@@ -213,6 +213,7 @@ def _as_numbers(name: str, array: np.ndarray, values: Sequence[Any] | np.ndarray
     wrong = [row for row, value in enumerate(values) if np.asarray(value).dtype.kind not in "bifu"]
     row = wrong[0] if wrong else 0
     examples = np.ravel(values[row])[:1].tolist() or [array.dtype]
-    raise UnusableOutputError(
-        f"{name} must be made of real numbers; it holds {examples[0]!r}", row=row
-    )
+    message = f"{name} must be made of real numbers; it holds {examples[0]!r}"
+    if isinstance(examples[0], str):
+        message += ". Return a number for each category, or leave it out"
+    raise UnusableOutputError(message, row=row)

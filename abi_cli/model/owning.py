@@ -1,4 +1,4 @@
-"""Ownership of arrays: what functions are given is theirs alone, what they give becomes ours.
+"""Ownership of arrays: functions get copies of their own, and their results are copied.
 
 A function may work on its arguments in place (`x -= x.mean()`), keep what it has returned, or
 return the same array every time. None of it may reach what is stored. Arguments are not made
@@ -122,7 +122,7 @@ def kept(value: Any) -> Any:
 
 
 def _without_mask(value: np.ma.MaskedArray) -> np.ndarray:
-    """As a plain array, with NaN where it is masked."""
+    """A plain array, with NaN where the value is masked."""
     if not np.ma.is_masked(value):
         return np.array(value.data)
     return np.where(np.ma.getmaskarray(value), np.nan, value.data.astype(np.float64))

@@ -15,7 +15,7 @@ _BELOW_ONE = float(np.nextafter(1.0, 0.0))
 
 
 def _none(**_options: Any) -> tuple[float, float]:
-    """Of a distribution that has no mean."""
+    """Mean and sd of a distribution that has none: NaN."""
     return np.nan, np.nan
 
 
@@ -67,7 +67,7 @@ class Logistic(Family):
 
 
 def _student_moments(df: Any, loc: Any = 0.0, scale: Any = 1.0) -> tuple[Any, Any]:
-    """There is no mean up to df = 1, no sd up to df = 2."""
+    """Mean and sd; no mean up to df = 1, no sd up to df = 2."""
     return _where(df > 1, loc), _where(df > 2, scale * np.sqrt(df / (df - 2)))
 
 
@@ -153,7 +153,7 @@ class Gamma(Family):
 
 
 def _inverse_gamma_moments(shape: Any, scale: Any) -> tuple[Any, Any]:
-    """There is no mean up to shape = 1, no sd up to shape = 2."""
+    """Mean and sd; no mean up to shape = 1, no sd up to shape = 2."""
     mean = _where(shape > 1, scale / (shape - 1))
     return mean, _where(shape > 2, mean / np.sqrt(shape - 2))
 

@@ -47,7 +47,7 @@ class _Range(Between):
     discrete: ClassVar[bool] = True
 
     def meaning(self) -> str:
-        """Where they are: `integers: 5..14`."""
+        """The range in words: `integers: 5..14`."""
         if self.references():
             return super().meaning()
         low, high = (_listing(bound) for bound in self.bounds(self._constants()))
@@ -78,7 +78,7 @@ class Integers(_Range):
 
 
 def _draw_loguniform(rng: np.random.Generator, size: Any, low: Any, high: Any) -> Any:
-    """What is left of a log-uniform number without its fraction."""
+    """Whole parts of log-uniform numbers."""
     x = np.floor(np.exp(rng.uniform(np.log(low), np.log(high), size)))
     return np.clip(x, low, high - 1).astype(np.int64)
 
@@ -187,7 +187,7 @@ class Choice(Distribution):
         return np.min(o["a"]), np.max(o["a"])
 
     def meaning(self) -> str:
-        """What it chooses from."""
+        """The list that is chosen from, in words."""
         return f"choice: of {_listing(self.a)}"
 
 

@@ -33,7 +33,7 @@ class Dirichlet(Distribution):
     size: Size = SIZE
 
     def check(self, o: Options) -> None:
-        """There are at least two elements."""
+        """Refuse fewer than two elements."""
         if np.shape(o["alpha"])[-1] < 2 and not self.references().get("alpha"):
             raise ValueError("Expected a list of two numbers or more for alpha; got one")
 

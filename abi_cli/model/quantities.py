@@ -52,7 +52,7 @@ class Quantities:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What they are called."""
+        """The names of the quantities, that of the density last."""
         return (*self.functions, *(() if self.density is None else (self.density.name,)))
 
     def called(self) -> tuple[UserFunction, ...]:
@@ -69,7 +69,7 @@ class Quantities:
         return cls({name: UserFunction.load(one, base_dir) for name, one in references.items()})
 
     def without(self, names: Collection[str]) -> Quantities:
-        """The others.
+        """All other quantities.
 
         Errors:
             UsageError: One of `names` is none of them.
@@ -106,7 +106,7 @@ class Quantities:
             self.density.refuse_unfit(layout)
 
     def slow(self, calls: int) -> str | None:
-        """What to know where each draw is a call of its own; None where that is no matter.
+        """Advice where each of many draws takes a call of its own; None where the calls are few.
 
         Arguments:
             calls: Draws of all data sets.
@@ -130,7 +130,7 @@ class Quantities:
         seed: int = 1,
         advance: Callable[[int], None] = lambda _number: None,
     ) -> dict[str, np.ndarray]:
-        """Their values, name → `(dataset, draw, *event)`, float32.
+        """Values of the quantities, name → `(dataset, draw, *event)`, float32.
 
         Arguments:
             parameters: Name → `(dataset, draw, *event)`.
@@ -154,11 +154,12 @@ class Quantities:
                 densities.append(self.density.of_data_set(known, draws, at))
         values = {name: _stacked(name, self.functions[name], r) for name, r in results.items()}
         if self.density is not None:
-            values[self.density.name] = np.stack(densities).astype(np.float32)
+            with np.errstate(over="ignore"):  # −inf, as far out as that
+                values[self.density.name] = np.stack(densities).astype(np.float32)
         return values
 
     def variables(self, parameters: Mapping[str, np.ndarray], datasets: Datasets) -> list[Variable]:
-        """What they are, judging by data sets and parameters `(dataset, *event)` that fit them."""
+        """The quantities as variables, judged by data sets and parameters `(dataset, *event)`."""
         one = {name: value[:, None] for name, value in parameters.items()}
         return [
             Variable(name, "parameter", ragged=False, event=value.shape[2:])
@@ -243,7 +244,7 @@ def _stacked(name: str, function: UserFunction, rows: list[np.ndarray]) -> np.nd
 
 
 def _padded(values: np.ndarray, size: int, *, axis: int) -> np.ndarray:
-    """With NaN up to `size` elements along an axis."""
+    """Values filled with NaN up to `size` elements along an axis."""
     room = [(0, size - values.shape[axis] if k == axis else 0) for k in range(values.ndim)]
     return np.pad(values, room, constant_values=np.nan)
 

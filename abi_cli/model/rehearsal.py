@@ -1,4 +1,4 @@
-"""As many simulations as a short time allows: for what looks at a model before it is relied on."""
+"""Rehearsal of a model: as many simulations as a short time allows, for checks before training."""
 
 from __future__ import annotations
 

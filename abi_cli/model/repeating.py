@@ -23,7 +23,7 @@ HINT = (
 
 
 class UnrepeatableError(UserFunctionError):
-    """A row is another when it is simulated again: drawing it once more would not help."""
+    """A row differs when it is simulated again: drawing it once more would not help."""
 
 
 def repeated(first: int, stop: int) -> list[int]:
@@ -38,7 +38,7 @@ def repeated(first: int, stop: int) -> list[int]:
 
 
 def alike(one: Value, other: Value) -> bool:
-    """Whether two simulations of the same rows are the same, to single precision.
+    """True if two simulations of the same rows are equal, to single precision.
 
     Threads and graphics cards may add numbers up in another order each time. The networks, which
     compute in single precision, never see that.

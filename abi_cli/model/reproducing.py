@@ -1,4 +1,4 @@
-"""Whether rows are the same in another process, in another order."""
+"""Reproducibility: rows are the same in another process and in another order."""
 
 from __future__ import annotations
 

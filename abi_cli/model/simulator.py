@@ -138,7 +138,7 @@ class Simulator:
 
     @property
     def sources(self) -> dict[str, Source]:
-        """What draws the variables, in order: meta and given if there are any, then the others."""
+        """Sources of the variables, in order: meta and given if there are any, then the others."""
         sources = {"meta": self.meta, "given": self.given, "prior": self.prior}
         drawn = {section: source for section, source in sources.items() if source is not None}
         return {**drawn, "likelihood": self.likelihood}
@@ -154,7 +154,7 @@ class Simulator:
 
     @property
     def supports(self) -> Mapping[str, Support]:
-        """Where variables that the prior declares can be."""
+        """Supports of the variables that the prior declares."""
         return self.prior.supports if isinstance(self.prior, Declared) else {}
 
     def log_prior(self, datasets: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -206,7 +206,7 @@ class Simulator:
         return datasets
 
     def simulate_counted(self, origin: Origin, start: int, stop: int) -> tuple[Datasets, Failures]:
-        """As `simulate`, but it leaves it to the caller what failures there may be in all.
+        """Rows as `simulate` gives them, with all failures; the caller decides how many may be.
 
         Errors:
             UserFunctionError: There may be none, or rows failed again and again.
@@ -241,7 +241,7 @@ class Simulator:
         )
 
     def drawn_from(self, origin: Origin, start: int, stop: int) -> dict[str, np.ndarray]:
-        """What rows are drawn from, as far as it is of one shape; nothing where that fails."""
+        """Variables that rows are drawn from, those of one shape; empty where drawing fails."""
         try:
             drawn = self._run(origin, start, stop, data=False)[0]
         except UserFunctionError:
@@ -249,7 +249,7 @@ class Simulator:
         return {name: value for name, value in drawn.items() if isinstance(value, np.ndarray)}
 
     def layout(self, pilot: Datasets) -> Layout:
-        """What the variables are, judging by simulated data sets.
+        """The variables of the model, judged by simulated data sets.
 
         Errors:
             SpecError: The spec names a parameter that the prior doesn't return, or a parameter is
@@ -279,7 +279,7 @@ class Simulator:
         return layout
 
     def _roles(self, pilot: Datasets) -> dict[str, Role]:
-        """What each variable of simulated data sets is."""
+        """The role of each variable of simulated data sets."""
         # All but the likelihood is run for its keys, with context that only `simulate` was given.
         context = {
             name: value[0].item()
@@ -331,7 +331,7 @@ class Simulator:
         return tuple(name for name in datasets if roles[name] == "observable")
 
     def drawn_by(self, name: str, datasets: Datasets) -> Source:
-        """What draws a variable."""
+        """The source that draws a variable."""
         role = self._roles(datasets)[name]
         role = "parameter" if role == "nuisance" else role
         sections = {drawn: section for section, drawn in _ROLES.items()}

@@ -1,4 +1,4 @@
-"""One of a model's functions at work: given what it takes, refused where it gives what can't be."""
+"""Stages of a simulation: a model's functions at work, and refusals of unusable results."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Origin:
         return f"seed {self.seed}, {self.purpose.name.lower()}"
 
     def row(self, row: int, values: Mapping[str, object]) -> str:
-        """For messages: how to get a row again, and what its variables are."""
+        """Words for messages: how to get a row again, and what its variables are."""
         parts = [f"row {row} of {self}"]
         parts += [
             f"{name} = {shown(values[name])}" for name in values if name not in RESERVED_NAMES
@@ -126,7 +126,7 @@ class Stage:
         return output | fixed, copies | fixed
 
     def _shared(self) -> frozenset[str]:
-        """Names of what a chunk has one value of: what is held fixed, or drawn once for it."""
+        """Names of the variables with one value for a chunk: held fixed, or drawn once for it."""
         by_row = {name for s in self.earlier if s.role != "context" or s.batched for name in s.keys}
         drawn = {name for s in self.earlier for name in s.keys}
         return frozenset((drawn | self.origin.context.keys()) - by_row)

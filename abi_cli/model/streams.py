@@ -88,7 +88,7 @@ NOISE_BLOCK = 1024
 
 
 def noise_of_draws(seed: int, dataset: int, start: int, number: int, dim: int) -> np.ndarray:
-    """That of draws start … start + number − 1 of a data set, `(draw, dim)`.
+    """Noise of draws start … start + number − 1 of a data set, `(draw, dim)`.
 
     Arguments:
         start: A multiple of `NOISE_BLOCK`.
@@ -105,16 +105,6 @@ def noise_of_draws(seed: int, dataset: int, start: int, number: int, dim: int) -
     return np.concatenate(blocks)
 
 
-def noise_of_datasets(
-    seed: int, datasets: range, start: int, number: int, *, shape: tuple[int, int, int]
-) -> np.ndarray:
-    """`noise_of_draws` of several data sets in an array `(dataset, draw, dim)`, beyond it zeros."""
-    z = np.zeros(shape, np.float32)
-    for place, dataset in enumerate(datasets):
-        z[place, :number] = noise_of_draws(seed, dataset, start, number, shape[2])
-    return z
-
-
 class Streams:
     """The streams of one (seed, purpose), of which one at a time is current.
 
@@ -128,7 +118,7 @@ class Streams:
     """
 
     _seeds_random: ClassVar[bool] = False
-    """Whether work in this process is known to use `random`, which is slow to seed."""
+    """True if work in this process is known to use `random`, which is slow to seed."""
 
     def __init__(self, seed: int, purpose: Purpose, attempt: int = 0) -> None:
         self.rng = generator(seed, purpose)
@@ -178,7 +168,7 @@ class Streams:
         self._unit[0] = unit
 
     def run(self, work: Callable[[], T]) -> T:
-        """What `work` returns, with `random` seeded in `seek` if it uses it.
+        """The result of `work`, with `random` seeded in `seek` if the work uses it.
 
         Seeding `random` for each unit would double the engine's cost for the sake of the few who
         use it. So its use is found out: such work is done again, once in a process.

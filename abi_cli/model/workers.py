@@ -44,7 +44,7 @@ _ONE_THREAD = dict.fromkeys(
     ),
     "1",
 )
-"""There is a process for every core already."""
+"""Environment that gives libraries one thread: there is a process for every core already."""
 
 
 @dataclass(eq=False)
@@ -73,7 +73,7 @@ class Worker:
         return cls(process, ours, underway.Cell(memory))
 
     def do(self, function: Callable[[Task], Result], task: Task) -> Result:
-        """What the function gives, or raises, for the task in that process."""
+        """The result of the function for the task in that process, or the error that it raised."""
         try:
             self.pipe.send((function, task))
             result, error = self.pipe.recv()
@@ -84,13 +84,13 @@ class Worker:
         return result
 
     def kill(self) -> None:
-        """End it, with whatever it has started."""
+        """End the process, with whatever it has started."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid or 0, signal.SIGKILL)
         self.process.kill()
 
     def end_late(self, seen: underway.Seen) -> None:
-        """End it, because a unit of its work takes too long."""
+        """End the process, because a unit of its work takes too long."""
         self.late = underway.too_long(seen.where, seen.limit, unit=seen.unit)
         self.kill()
 
@@ -125,7 +125,7 @@ class Worker:
 
 
 class Pool(Protocol):
-    """Who does tasks, as a context: processes of this machine, a cluster.
+    """A pool that does tasks, as a context: processes of this machine, or a cluster.
 
     Attributes:
         jobs: How many are done at a time; 0 where they are done in this process.
@@ -149,7 +149,7 @@ class Pool(Protocol):
 
 
 TRIES = 3
-"""How often a task is begun whose process dies."""
+"""Most times that a task is begun when its process dies each time."""
 
 
 class Workers:
@@ -160,7 +160,7 @@ class Workers:
     then left behind, and the interpreter can't exit.)
 
     Arguments:
-        jobs: How many; with 0 tasks are done in this process.
+        jobs: The number of processes; with 0 tasks are done in this one.
     """
 
     def __init__(self, jobs: int) -> None:
@@ -228,7 +228,7 @@ class Workers:
         return in_window(submitted, ahead)
 
     def _do(self, function: Callable[[Task], Result], task: Task) -> Result:
-        """What becomes of a task. One whose process dies is begun again by a new one, twice."""
+        """The result of a task, begun again by a new process up to twice if its process dies."""
         worker, tries = self._idle.get(), 0
         try:
             while True:
@@ -279,7 +279,7 @@ def _results(submitted: Iterator[Future[Result]], begun: deque[Future[Result]]) 
 
 
 def _work(pipe: Connection, memory: Any) -> None:
-    """What a process does, from its start until it is ended.
+    """Work on tasks in a new process, from its start until it is ended.
 
     Arguments:
         memory: For the cell that says where it is.
@@ -303,7 +303,7 @@ def _work(pipe: Connection, memory: Any) -> None:
 def outcome(
     function: Callable[[Task], Result], task: Task
 ) -> tuple[Result, None] | tuple[None, Exception]:
-    """What a function gives for a task, or an error that can cross processes."""
+    """The result of a function for a task, or an error that can cross processes."""
     try:
         return function(task), None
     except AbiError as error:
@@ -336,7 +336,7 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def inherited() -> Iterator[None]:
-    """What new processes take over: one thread each, and not the script that this one runs.
+    """A context for starting processes: they get one thread each, and a `__main__` without code.
 
     They would import it as their `__main__`: all of the command line for nothing, and a script
     without a guard would begin anew in each of them.

@@ -14,7 +14,7 @@ from abi_cli.variables import Layout
 _SETS = {"deep_set": {"width": 32, "moment_features": 1}}
 _SERIES = {"convolutional": {"widths": [8], "moment_features": 1}}
 _READER = {"mlp": {"summary_dim": 32}}
-"""Networks that learn beside statistics may be small: these do most of the work."""
+"""Small networks beside statistics, which do most of the work."""
 
 _ALONE = {"coupling_flow": {"transform": "spline"}}
 
@@ -57,12 +57,12 @@ def derived_networks(
 
 
 def _numbers(layout: Layout) -> int:
-    """How many numbers the parameters are."""
+    """Number of scalars among the parameters."""
     return sum(math.prod(variable.event) for variable in layout.of("parameter"))
 
 
 def _chosen(section: NetworksSection, *, gaps: bool) -> bool:
-    """Whether a section without statistics says all that there is to say."""
+    """True if a section without statistics is complete, and so asks for none."""
     if section.summary is None:
         return "summary" in section.model_fields_set
     network = registry.expected(section.summary, SummaryNetwork)

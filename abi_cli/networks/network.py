@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 Activation = Literal["elu", "gelu", "mish", "relu", "silu", "softplus", "tanh"]
 
 Count = Annotated[int, Field(ge=1, le=1_000)]
-"""Of layers, components, members: more would take for ever, whoever asks for them."""
+"""Number of layers, components or members: more than a thousand would take for ever."""
 
 Steps = Annotated[int, Field(ge=1, le=10_000)]
-"""That a draw takes."""
+"""Number of steps of a draw."""
 
 Shape = tuple[int | None, ...]
-"""Of what is summarized in one data set: `(None, features)` for sets and series."""
+"""Shape of the data of one data set: `(None, features)` for sets and series."""
 
 
 def shape_of(width: int | Sequence[int]) -> Shape:
@@ -54,7 +54,7 @@ class Network(Part):
     """The paper that it is best known by."""
 
     SIZES: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    """Size, small or large, → options that then differ from their defaults, which are base."""
+    """Size → options that then differ from their defaults; the defaults are the size base."""
 
     size: Literal["small", "base", "large"] | None = Field(
         None, exclude=True, description="Fills in the options that are not written; base: defaults."
@@ -83,7 +83,7 @@ class Network(Part):
 
     @classmethod
     def help_of(cls, option: str) -> str:
-        """As of every part; of `size`, what each fills in."""
+        """Help of an option; of `size`, also the options that each size fills in."""
         described = super().help_of(option)
         if option != "size":
             return described
@@ -112,16 +112,16 @@ class SummaryNetwork(Network):
     """
 
     members: ClassVar[bool] = True
-    """Whether it takes sets and series, or else data of a fixed shape."""
+    """True if it takes sets and series, else data of a fixed shape."""
 
     also_fixed: ClassVar[bool] = False
-    """Whether it takes data of a fixed shape beside sets and series."""
+    """True if it takes data of a fixed shape beside sets and series."""
 
     shaped: ClassVar[bool] = False
-    """Whether a `build` of your own is given a `Shape`, or else how many features or entries."""
+    """True if a `build` of your own takes a `Shape`, else a number of features or entries."""
 
     ordered: ClassVar[bool] = False
-    """Whether the order of members matters: it is for series and not for sets."""
+    """True if the order of members matters: it is for series and not for sets."""
 
     summary_dim: PositiveInt = Field(
         16, description="Length of the summary; at least the number of parameters, better twice."
@@ -137,7 +137,7 @@ class SummaryNetwork(Network):
         return None
 
     def misfit(self, shape: Shape) -> str | None:  # noqa: ARG002  # most take every shape
-        """Why data of this shape can't be taken, in words; None where they can."""
+        """The reason, in words, why data of this shape can't be taken; None where they can."""
         return None
 
 
@@ -149,21 +149,21 @@ class InferenceNetwork(Network):
     """
 
     has_draws: ClassVar[bool] = True
-    """Whether it can be sampled, or else gives estimates alone, of parameters as the user has them
+    """True if it can be sampled, else it gives estimates alone, of parameters as the user has them
     (`adapter.targets`)."""
 
     has_density: ClassVar[bool] = True
-    """Whether it has a density of the parameters."""
+    """True if it has a density of the parameters."""
 
     loss_unit: ClassVar[str] = "nats"
-    """Of what training minimizes."""
+    """Unit of the loss that training minimizes."""
 
     def build(self, dim: int, conditions: int, seed: int) -> keras.Layer | None:  # noqa: ARG002  # ours make none
         """The built layer, of a word of your own; None for the one that `nn.build` knows.
 
         Arguments:
             dim: Number of parameters.
-            conditions: How many numbers they are given.
-            seed: Of its choices.
+            conditions: Number of the conditions.
+            seed: Seed of its choices.
         """
         return None

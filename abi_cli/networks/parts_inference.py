@@ -12,7 +12,7 @@ from abi_cli.registry import Part, get, part
 from abi_cli.spec.shorthand import PartOf
 
 Level = Annotated[float, Field(gt=0, lt=1)]
-"""Of a quantile or an expectile."""
+"""Level of a quantile or an expectile."""
 
 
 class OfLayers(InferenceNetwork):

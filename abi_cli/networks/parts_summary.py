@@ -184,7 +184,7 @@ class Convolutional(OfMembers):
     )
 
     def misfit(self, shape: Shape) -> str | None:
-        """Why data of this shape can't be taken."""
+        """The reason why data of this shape can't be taken; None where they can."""
         if shape[0] is None:
             return "axes: 2 is for images, not for series" if self.axes == 2 else None
         if len(shape) == 2 and self.axes is None:
@@ -200,7 +200,7 @@ class Convolutional(OfMembers):
         return f"{kind}, or {axes + 1} with channels"
 
     def axes_of(self, shape: Shape) -> int:
-        """1 for data of this shape that are signals, 2 for images."""
+        """Number of axes of data of this shape: 1 for signals, 2 for images."""
         return self.axes or (1 if len(shape) == 1 else 2)
 
 

@@ -1,1 +1,1 @@
-"""The mathematics in Keras: shapes in, shapes out. It knows nothing of specs."""
+"""Mathematics of the networks in Keras. It knows nothing of specs."""

@@ -1,4 +1,4 @@
-"""Base distributions of flows: what a flow turns parameters into, and draws are begun from.
+"""Base distributions of flows: a flow maps parameters to them, and draws begin from them.
 
 Each has a log density of `z (…, dim)` and makes z of standard normal noise, of which it may take
 more than dim numbers. A smooth flow of bounded slopes leaves tails as heavy as those of its base
@@ -43,7 +43,7 @@ class Normal:
         return -0.5 * (ops.sum(ops.square(z), axis=-1) + self.dim * LOG_2PI)
 
     def draw(self, noise: Any) -> Any:
-        """`(…, dim)` from noise `(…, noise_dim)`."""
+        """Draws `(…, dim)` from noise `(…, noise_dim)`."""
         return noise
 
 
@@ -60,7 +60,7 @@ class BaseLayer(keras.Layer):
 
     @abstractmethod
     def draw(self, noise: Any) -> Any:
-        """`(…, dim)` from noise `(…, noise_dim)`."""
+        """Draws `(…, dim)` from noise `(…, noise_dim)`."""
 
 
 class StudentT(BaseLayer):
@@ -92,7 +92,7 @@ class StudentT(BaseLayer):
         return ops.sum(scale - 0.5 * (nu + 1) * ops.log1p(ops.square(z) / nu), axis=-1)
 
     def draw(self, noise: Any) -> Any:
-        """`(…, dim)` from noise `(…, 2 dim)`."""
+        """Draws `(…, dim)` from noise `(…, 2 dim)`."""
         n, m = noise[..., : self.dim], noise[..., self.dim :]
         w = ops.clip((ops.square(n) + ops.square(m)) / self.degrees(), 1e-12, FARTHEST)
         return n * ops.sqrt(ops.expm1(w) / w)
@@ -103,7 +103,7 @@ class NormalMixture(BaseLayer):
 
     Arguments:
         components: Of the mixture.
-        seed: Of the first means.
+        seed: Seed of the first means.
     """
 
     def __init__(self, *, dim: int, components: int, seed: int):
@@ -127,7 +127,7 @@ class NormalMixture(BaseLayer):
         return ops.logsumexp(log_weights + each, axis=-1) - 0.5 * self.dim * LOG_2PI
 
     def draw(self, noise: Any) -> Any:
-        """`(…, dim)` from noise `(…, dim + 1)`."""
+        """Draws `(…, dim)` from noise `(…, dim + 1)`."""
         level = 0.5 * (1.0 + ops.erf(noise[..., -1:] / math.sqrt(2.0)))
         ends = ops.cumsum(ops.softmax(self.logits))
         number = ops.sum(ops.cast(level >= ends[:-1], "int32"), axis=-1)
@@ -138,14 +138,14 @@ class NormalMixture(BaseLayer):
 Base = Normal | BaseLayer
 
 WIDER = 1.5
-"""How much wider than itself a base is in part, in a proposal."""
+"""Factor by which a part of a proposal's base is wider."""
 
 WIDE_SHARE = 0.2
-"""Of that part: of all draws of a proposal."""
+"""Share of a proposal's draws that come from the wider base."""
 
 
 def mixed(narrow: Any, wide: Any) -> Any:
-    """Log density of a proposal, of those of its parts."""
+    """Log density of a proposal, from those of its parts."""
     return ops.logaddexp(narrow + math.log(1 - WIDE_SHARE), wide + math.log(WIDE_SHARE))
 
 

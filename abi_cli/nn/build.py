@@ -74,7 +74,7 @@ def inference_layer(word: InferenceNetwork, dim: int, conditions: int, seed: int
     Arguments:
         dim: Number of parameters.
         conditions: How many numbers they are given.
-        seed: Of its choices and first weights; members of an ensemble have others.
+        seed: Seed of its choices and first weights; members of an ensemble have others.
     """
     own = word.build(dim, conditions, seed)
     if own is not None:

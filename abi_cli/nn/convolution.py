@@ -24,10 +24,10 @@ from abi_cli.nn.fixed import MOST_STATISTICS
 from abi_cli.nn.summary import StepsLayer, SummaryLayer
 
 FLOOR = 1e-10
-"""Added to mean squares, in squared standardized units, before their logarithm."""
+"""Number added to mean squares, in squared standardized units, before their logarithm."""
 
 LOW = -1e4
-"""Stands for what is masked where a maximum is looked for."""
+"""Number in the place of masked entries where a maximum is taken."""
 
 
 class _Convolving(SummaryLayer):
@@ -87,7 +87,7 @@ class _Convolving(SummaryLayer):
 
 
 def windows(x: Any, kernel: int) -> Any:
-    """What a convolution sees at each place, `(batch, *space, kernel^axes · channels)`.
+    """Windows that a convolution sees at each place, `(batch, *space, kernel^axes · channels)`.
 
     A convolution is then a matrix product of these. With XLA's own convolutions, which call no
     library inside of a loop, a training on signals of 128 steps took fourteen times as long on two
@@ -133,7 +133,7 @@ class SeriesConvolution(_Convolving, StepsLayer):
         return self.build_convolutions(1, dim), self.moments_of(dim)
 
     def encode(self, x: Any, mask: Any) -> Any:
-        """What the convolutions made of all steps."""
+        """The encoding of all steps by the convolutions, `(batch, 2 · channels)`."""
         return self.convolve(x, mask[:, :, None])
 
 
@@ -160,7 +160,7 @@ class GridConvolution(_Convolving):
         return x if len(x.shape) == self.axes + 2 else ops.expand_dims(x, -1)
 
     def encode(self, x: Any, mask: Any) -> Any:  # noqa: ARG002  # there is none
-        """What the convolutions made of all places."""
+        """The encoding of all places by the convolutions, `(batch, 2 · channels)`."""
         x = self._with_channels(x)
         return self.convolve(x, ops.ones_like(x[..., :1]))
 

@@ -42,12 +42,12 @@ class Ensemble(InferenceLayer):
         return ops.stack([member.log_prob(theta, c) for member in self.members], axis=-1)
 
     def adapt(self, theta: np.ndarray, c: np.ndarray) -> None:
-        """Each member by itself."""
+        """Adapt each member by itself."""
         for member in self.members:
             member.adapt(theta, c)
 
     def objective(self, theta: Any, c: Any, noise: Any = None) -> Any:
-        """The mean of the members' own."""
+        """The mean of the members' objectives, `(batch,)`."""
         each = [member.objective(theta, c, noise) for member in self.members]
         return ops.mean(ops.stack(each, axis=-1), axis=-1)
 
@@ -61,7 +61,7 @@ class Ensemble(InferenceLayer):
         return self._picked(z, [member.inverse(z[..., :-1], c) for member in self.members])
 
     def _picked(self, z: Any, drawn: Sequence[Any]) -> Any:
-        """Of draws of every member those of the one that the noise picks."""
+        """Draws of the member that the noise of each picks, `(dataset, draw, dim)`."""
         level = 0.5 * (1.0 + ops.erf(z[..., -1:] / math.sqrt(2.0))) * len(self.members)
         picked = drawn[0]
         for number, one in enumerate(drawn[1:], start=1):

@@ -11,7 +11,7 @@ from abi_cli.networks import parts_summary as words
 from abi_cli.nn.summary import SummaryLayer
 
 MOST_STATISTICS = 256
-"""Longer vectors are not passed on entry by entry beside what is learned of them."""
+"""Longest vectors whose entries are passed on beside what is learned of them."""
 
 
 class Perceptron(SummaryLayer):

@@ -38,16 +38,16 @@ from abi_cli.nn.base import Base, Normal, NormalMixture, StudentT, log_proposal
 from abi_cli.nn.inference import InferenceLayer
 
 LOG_SCALE_LIMIT = 8.0
-"""A: one layer scales by no more than exp(8) ≈ 3,000."""
+"""The bound A of a layer's log scale: no more than exp(8) ≈ 3,000."""
 
 MOST_REFLECTIONS = 16
-"""As many as there are coordinates make every orthogonal matrix of their sign; more are slow."""
+"""Most reflections of a layer: dim of them already make any rotation; more are slow."""
 
 LEAST_SD = 1e-6
-"""Coordinates that are constant over the pilot are not blown up without end."""
+"""Least sd that a coordinate is divided by: it may be constant over the pilot."""
 
-Told = tuple[Any, Any, Any, Any]
-"""Inner shift, log scale and outer shift, each `(…, dim)`; the spline's numbers or None."""
+Coefficients = tuple[Any, Any, Any, Any]
+"""Inner shift, log scale and outer shift, each `(…, dim)`; the numbers of a spline, or None."""
 
 
 class Flow(InferenceLayer):
@@ -55,7 +55,7 @@ class Flow(InferenceLayer):
 
     Arguments:
         options: As the spec has them.
-        seed: Of the choice of what each layer sees, and of the first weights.
+        seed: Seed of the choice of what each layer sees, and of the first weights.
     """
 
     def __init__(self, options: words.OfLayers, *, dim: int, seed: int):
@@ -67,15 +67,15 @@ class Flow(InferenceLayer):
 
     @abstractmethod
     def fixed(self) -> list[Any]:
-        """What each layer is given beside the weights of its network: arrays `(layer, …)`."""
+        """Arrays `(layer, …)` that each layer takes beside the weights of its network."""
 
     @abstractmethod
     def step(self, x: Any, c: Any, fixed: Sequence[Any], weights: Sequence[Any]) -> tuple[Any, Any]:
-        """One layer: `y (…, dim)`, and the log slope of each coordinate, `(…, dim)`."""
+        """Map of one layer: `y (…, dim)`, and the log slope of each coordinate, `(…, dim)`."""
 
     @abstractmethod
     def step_back(self, y: Any, c: Any, fixed: Sequence[Any], weights: Sequence[Any]) -> Any:
-        """What one layer maps to `y (…, dim)`."""
+        """Inverse of one layer: the coordinates that it maps to `y (…, dim)`."""
 
     def build(self, conditions_shape: tuple[int | None, ...]) -> None:
         """Make the stacked weights for `conditions_shape[-1]` conditions."""
@@ -120,8 +120,8 @@ class Flow(InferenceLayer):
         stacked += [self.w_a, self.w_b, self.b_a, self.b_b, self.skip_a, self.skip_s, self.skip_r]
         return [*stacked, self.w_k, self.b_k, self.skip_k] if self.bins else stacked
 
-    def told(self, seen: Any, c: Any, weights: Sequence[Any]) -> Told:
-        """What the network of one layer makes of the coordinates that it sees, and of c."""
+    def coefficients(self, seen: Any, c: Any, weights: Sequence[Any]) -> Coefficients:
+        """Coefficients of one layer's map, by its network, from the coordinates seen and from c."""
         w_x, w_c, b_1, w_2, b_2, w_a, w_b, b_a, b_b, skip_a, skip_s, skip_r, *bending = weights
         act = keras.activations.get(self.options.activation)
         h = act(ops.matmul(seen, w_x) + (ops.matmul(c, w_c) + b_1))
@@ -138,7 +138,7 @@ class Flow(InferenceLayer):
         return ops.matmul(c, skip_s) + ops.matmul(seen, skip_r), a, b, numbers
 
     def forward(self, theta: Any, c: Any) -> tuple[Any, Any]:
-        """What `theta (batch, dim)` is turned into, and the log-determinant `(batch,)` of that."""
+        """Noise `(batch, dim)` that parameters map to, and the log-determinant, `(batch,)`."""
         fixed = self.fixed()
         many = len(fixed)
 
@@ -153,7 +153,7 @@ class Flow(InferenceLayer):
         return z, log_det
 
     def backward(self, z: Any, c: Any) -> Any:
-        """What `forward` turns into `z (dataset, draw, dim)`, given `c (dataset, 1, …)`."""
+        """Parameters that `forward` maps to `z (dataset, draw, dim)`, given `c (dataset, 1, …)`."""
         fixed = self.fixed()
         many = len(fixed)
 
@@ -183,15 +183,15 @@ class Flow(InferenceLayer):
 
 
 def _base(options: words.OfLayers, dim: int, seed: int) -> Base:
-    """The distribution of what parameters are turned into."""
+    """The base distribution, to which the flow maps parameters."""
     if options.base == "mixture":
         return NormalMixture(dim=dim, components=options.components or 4, seed=seed)
     return StudentT(dim=dim) if options.base == "student_t" else Normal(dim=dim)
 
 
-def changed(x: Any, told: Told) -> tuple[Any, Any]:
-    """What a layer makes of its coordinates, and the log slope, both `(…, dim)`."""
-    s, log_slope, b, numbers = told
+def changed(x: Any, coefficients: Coefficients) -> tuple[Any, Any]:
+    """Coordinates after one layer's map, and its log slope, both `(…, dim)`."""
+    s, log_slope, b, numbers = coefficients
     y = (x + s) * ops.exp(log_slope) + b
     if numbers is None:
         return y, log_slope
@@ -199,15 +199,15 @@ def changed(x: Any, told: Told) -> tuple[Any, Any]:
     return y, log_slope + bent
 
 
-def changed_back(y: Any, told: Told) -> Any:
-    """The coordinates that `changed` maps to y."""
-    s, a, b, numbers = told
+def changed_back(y: Any, coefficients: Coefficients) -> Any:
+    """Inverse of `changed`: the coordinates that are mapped to y."""
+    s, a, b, numbers = coefficients
     x = y if numbers is None else spline.inverse(y, numbers)
     return (x - b) * ops.exp(-a) - s
 
 
 def coupling_masks(dim: int, depth: int, seed: int) -> np.ndarray:
-    """Which coordinates each coupling keeps, `(depth, dim)` of 0 and 1."""
+    """Masks of the coordinates that each coupling keeps, `(depth, dim)` of 0 and 1."""
     rng = np.random.default_rng(seed)
     masks = np.zeros((depth, dim), "float32")
     for first in range(1, depth, 2):
@@ -219,7 +219,7 @@ def coupling_masks(dim: int, depth: int, seed: int) -> np.ndarray:
 
 
 def swapped_masks(dim: int, depth: int) -> np.ndarray:
-    """Those of the first and the last half by turns, `(depth, dim)`, after the empty one."""
+    """Masks that keep the first and the last half by turns, `(depth, dim)`; at first nothing."""
     masks = np.zeros((depth, dim), "float32")
     if dim > 1:
         masks[1::2, : (dim + 1) // 2] = 1.0
@@ -291,7 +291,7 @@ class CouplingFlow(Flow):
         return fixed
 
     def step(self, x: Any, c: Any, fixed: Sequence[Any], weights: Sequence[Any]) -> tuple[Any, Any]:
-        """One coupling."""
+        """Map of one coupling."""
         m, *before = fixed
         if self.options.actnorm:
             *before, shift, log_scale = before
@@ -299,15 +299,15 @@ class CouplingFlow(Flow):
         if self._rotates:
             x = ops.matmul(x, before[0])
         kept = x * m
-        y, log_slope = changed(x, self.told(kept, c, weights))
+        y, log_slope = changed(x, self.coefficients(kept, c, weights))
         log_slope = (1 - m) * log_slope
         return kept + (1 - m) * y, log_slope - log_scale if self.options.actnorm else log_slope
 
     def step_back(self, y: Any, c: Any, fixed: Sequence[Any], weights: Sequence[Any]) -> Any:
-        """One coupling undone."""
+        """Inverse of one coupling."""
         m, *before = fixed
         kept = y * m
-        x = kept + (1 - m) * changed_back(y, self.told(kept, c, weights))
+        x = kept + (1 - m) * changed_back(y, self.coefficients(kept, c, weights))
         if self._rotates:
             x = ops.matmul(x, ops.transpose(before[0]))
         if self.options.actnorm:
@@ -385,13 +385,13 @@ class AutoregressiveFlow(Flow):
         return masked
 
     def step(self, x: Any, c: Any, fixed: Sequence[Any], weights: Sequence[Any]) -> tuple[Any, Any]:
-        """One layer."""
-        return changed(x, self.told(x, c, self._masked(fixed, weights)))
+        """Map of one layer."""
+        return changed(x, self.coefficients(x, c, self._masked(fixed, weights)))
 
     def step_back(self, y: Any, c: Any, fixed: Sequence[Any], weights: Sequence[Any]) -> Any:
-        """One layer undone: each pass makes the next coordinate right."""
+        """Inverse of one layer: each pass makes the next coordinate right."""
         masked = self._masked(fixed, weights)
         x = ops.zeros_like(y)
         for _ in range(self.dim):
-            x = changed_back(y, self.told(x, c, masked))
+            x = changed_back(y, self.coefficients(x, c, masked))
         return x

@@ -37,22 +37,22 @@ from abi_cli.nn.transport import paired
 NOISE_END = math.pi / 2
 
 TOLERANCE = 1e-5
-"""Of an adaptive step, unless the options say another."""
+"""Error tolerance of an adaptive step, unless the options say another."""
 
 LOGIT_MEAN, LOGIT_SD = -1.0, 1.2
-"""Of the times of flow matching that are `logit_normal`."""
+"""Mean and sd of the logit of `logit_normal` times of flow matching."""
 
 EDM_MEAN, EDM_SD = -1.2, 1.2
-"""Of log σ under the schedule `edm` of diffusion."""
+"""Mean and sd of log σ under the schedule `edm` of diffusion."""
 
 MOST_WEIGHT = 25.0
-"""Of the squared error where diffusion predicts the score."""
+"""Largest weight of the squared error where diffusion predicts the score."""
 
 CONSISTENCY_MEAN, CONSISTENCY_SD = -1.0, 1.4
-"""Of the log of tan φ where consistency is learned."""
+"""Mean and sd of the log of tan φ where consistency is learned."""
 
 SOFTENING = 0.1
-"""Of the size of g, by which it is divided in the loss of consistency."""
+"""Number added to the size of g, by which g is divided in the loss of consistency."""
 
 
 def uniform_share(score: Any) -> Any:
@@ -66,14 +66,14 @@ def normal_score(share: Any) -> Any:
 
 
 class FreeForm(InferenceLayer):
-    """What free-form flows learn from, and the network that learns it.
+    """A free-form flow: the pairs that it learns from, and the network that learns them.
 
     Of each data set so many pairs (φ, z) are learned from in a step (`repeats`): the summary of its
     data, which is costly, is the same for all of them.
 
     Arguments:
         options: As the spec has them.
-        seed: Of the network's first weights.
+        seed: Seed of the network's first weights.
     """
 
     loss_is_density = False
@@ -92,10 +92,10 @@ class FreeForm(InferenceLayer):
 
     @abstractmethod
     def angle(self, share: Any) -> Any:
-        """φ of shares of the way, uniform in (0, 1): how often which angle is learned from."""
+        """Angles φ of shares of the way, uniform in (0, 1): the density of the training angles."""
 
     def pairs(self, theta: Any, noise: Any, c: Any) -> tuple[Any, Any, Any]:  # noqa: ARG002
-        """What is learned from: φ `(batch, repeat, 1)`, x and z `(batch, repeat, dim)`.
+        """Training pairs: φ `(batch, repeat, 1)`, x and z `(batch, repeat, dim)`.
 
         Shares of the way are spread evenly over a batch, and those of each data set over the whole
         way: fewer accidents than independent ones. (On crescents the mean KL was 0.043 nats so,
@@ -115,11 +115,11 @@ class FreeForm(InferenceLayer):
         phi, x, z = self.pairs(theta, noise, c)
         y = ops.cos(phi) * x + ops.sin(phi) * z
         target = ops.cos(phi) * z - ops.sin(phi) * x
-        error = self.network(y, phi, self.network.told(c[:, None, :])) - target
+        error = self.network(y, phi, self.network.conditioning(c[:, None, :])) - target
         return -ops.mean(self.weight(phi) * ops.square(error), axis=(-2, -1))
 
     def weight(self, phi: Any) -> Any:
-        """Of the squared error of F at φ."""
+        """Weight of the squared error of F at φ."""
         return ops.ones_like(phi)
 
 
@@ -133,10 +133,10 @@ class Solved(FreeForm):
         self.base = Normal(dim=dim)
 
     def backward(self, z: Any, c: Any) -> Any:
-        """What `forward` turns into `z (dataset, draw, dim)`, given `c (dataset, 1, …)`."""
-        told = self.network.told(c)
+        """Parameters that `forward` maps to `z (dataset, draw, dim)`, given `c (dataset, 1, …)`."""
+        given = self.network.conditioning(c)
         ends = (NOISE_END, 0.0)
-        return self._solved(lambda state, phi: (self.network(state[0], phi, told),), (z,), ends)[0]
+        return self._solved(lambda state, phi: (self.network(state[0], phi, given),), (z,), ends)[0]
 
     def inverse(self, z: Any, c: Any) -> Any:
         """Draws `(dataset, draw, dim)` from noise of that shape and `c (dataset, 1, …)`."""
@@ -144,9 +144,9 @@ class Solved(FreeForm):
 
     def forward(self, theta: Any, c: Any) -> tuple[Any, Any]:
         """The noise that `theta (batch, dim)` is drawn from, and that map's log-determinant."""
-        told = self.network.told(c)
+        given = self.network.conditioning(c)
         return self._solved(
-            lambda state, phi: self.network.divergence(state[0], phi, told),
+            lambda state, phi: self.network.divergence(state[0], phi, given),
             (theta, ops.zeros_like(theta[..., 0])),
             (0.0, NOISE_END),
         )
@@ -199,7 +199,7 @@ class FlowMatching(Solved):
         return ops.arctan(ops.exp(LOGIT_MEAN + LOGIT_SD * normal_score(share)))
 
     def pairs(self, theta: Any, noise: Any, c: Any) -> tuple[Any, Any, Any]:
-        """As in `FreeForm`, where wanted with noise that is near."""
+        """Training pairs as in `FreeForm`, with near noise where optimal transport is on."""
         if not self.options.optimal_transport:
             return super().pairs(theta, noise, c)
         phi, x, z = super().pairs(theta, noise[:, self.options.repeats :], c)
@@ -246,7 +246,7 @@ class Diffusion(Solved):
         return ops.arctan(ops.exp(EDM_MEAN + EDM_SD * normal_score(share)))
 
     def weight(self, phi: Any) -> Any:
-        """Of the squared error of F at φ."""
+        """Weight of the squared error of F at φ."""
         cosine = ops.square(ops.cos(phi))
         if self.options.prediction == "velocity":
             return ops.ones_like(phi)
@@ -258,7 +258,7 @@ class Diffusion(Solved):
         """Draws `(dataset, draw, dim)` from noise `(dataset, draw, noise_dim)`."""
         if self.options.sampler == "ode":
             return super().inverse(z, c)
-        told = self.network.told(c)
+        given = self.network.conditioning(c)
         fresh = ops.reshape(z, (*ops.shape(z)[:-1], self.options.steps + 1, self.dim))
         width = NOISE_END / self.options.steps
 
@@ -270,8 +270,8 @@ class Diffusion(Solved):
             n = ops.take(fresh, number + 1, axis=-2)
             y = kept * y + ops.sqrt(ops.maximum(added, 0.0)) * n
             back = phi - width - noised
-            middle = y + back / 2 * self.network(y, noised, told)
-            return y + back * self.network(middle, noised + back / 2, told)
+            middle = y + back / 2 * self.network(y, noised, given)
+            return y + back * self.network(middle, noised + back / 2, given)
 
         return ops.fori_loop(0, self.options.steps, body, fresh[..., 0, :])
 
@@ -307,8 +307,8 @@ class Consistency(FreeForm):
         phi, x, z = self.pairs(theta, noise, c)
         cos, sin = ops.cos(phi), ops.sin(phi)
         y, dy = cos * x + sin * z, cos * z - sin * x
-        told = self.network.told(c[:, None, :])
-        field, along = self.network.jvp(y, phi, told, dy, ops.ones_like(phi))
+        given = self.network.conditioning(c[:, None, :])
+        field, along = self.network.jvp(y, phi, given, dy, ops.ones_like(phi))
         g = -ops.square(cos) * (field - dy) - cos * sin * (y + along)
         size = ops.sqrt(ops.mean(ops.square(g), axis=-1, keepdims=True) + 1e-12)
         aim = ops.stop_gradient(field + g / (size + SOFTENING))
@@ -316,17 +316,17 @@ class Consistency(FreeForm):
 
     def inverse(self, z: Any, c: Any) -> Any:
         """Draws `(dataset, draw, dim)` from noise `(dataset, draw, noise_dim)`."""
-        told, steps = self.network.told(c), self.options.steps
+        given, steps = self.network.conditioning(c), self.options.steps
         fresh = ops.reshape(z, (*ops.shape(z)[:-1], steps, self.dim))
         x = ops.zeros_like(fresh[..., 0, :])
         for number in range(steps):
             phi = ops.full((1, 1, 1), NOISE_END * (steps - number) / steps)
             y = ops.cos(phi) * x + ops.sin(phi) * fresh[..., number, :]
-            x = ops.cos(phi) * y - ops.sin(phi) * self.network(y, phi, told)
+            x = ops.cos(phi) * y - ops.sin(phi) * self.network(y, phi, given)
         return x
 
     def log_prob(self, theta: Any, c: Any) -> Any:
-        """There is none.
+        """Refuse: there is no density.
 
         Errors:
             NotImplementedError: Always.

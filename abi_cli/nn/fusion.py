@@ -40,7 +40,7 @@ class Fusion(keras.Layer):
         ]
 
     def statistics(self, x: Mapping[str, Any], mask: Mapping[str, Any]) -> Any:
-        """What the members say of each data set without any weights, `(batch, statistics)`."""
+        """Weight-free statistics of all members, side by side, `(batch, statistics)`."""
         parts = [network.statistics(one, its) for network, one, its in self._each(x, mask)]
         return ops.concatenate(parts, axis=-1)
 
@@ -56,7 +56,7 @@ class Fusion(keras.Layer):
         self.head.adapt(backend.to_numpy(backend.compiled(self._joined)(x, mask)))
 
     def compute_mask(self, x: Any, previous_mask: Any = None) -> None:
-        """None: a summary has no members."""
+        """No mask, since a summary has no members: None."""
 
     def call(self, x: Mapping[str, Any], mask: Mapping[str, Any]) -> Any:
         """Summaries `(batch, summary_dim)`."""

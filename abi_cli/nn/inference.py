@@ -1,4 +1,4 @@
-"""What every inference network offers, whatever it is made of."""
+"""The contract of inference networks."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class InferenceLayer(keras.Layer):
         """
 
     def propose(self, z: Any, c: Any, width: Any) -> Any:
-        """As `inverse`, with a base that is `width (dataset, draw, 1)` times as wide.
+        """Draws as of `inverse`, with a base that is `width (dataset, draw, 1)` times as wide.
 
         Errors:
             NotImplementedError: There is no density.
@@ -74,7 +74,7 @@ class InferenceLayer(keras.Layer):
         """Begin from `theta (dataset, dim)` and `c (dataset, conditions)`, if it `adapts`."""
 
     def objective(self, theta: Any, c: Any, noise: Any = None) -> Any:  # noqa: ARG002
-        """What training maximizes the mean of, `(batch,)`: the log density of the truth.
+        """The objective whose mean training maximizes, `(batch,)`: the log density of the truth.
 
         Arguments:
             noise: `(batch, training_noise)`.
@@ -83,7 +83,7 @@ class InferenceLayer(keras.Layer):
 
 
 class NumbersLayer(InferenceLayer):
-    """A distribution that is told by numbers: a perceptron of the conditions, and a linear skip.
+    """A distribution described by numbers: a perceptron of the conditions, and a linear skip.
 
         numbers = W h(c) + b + S c,    W and S zero to begin with
 

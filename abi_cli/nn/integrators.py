@@ -19,7 +19,7 @@ Field = Callable[[State, Any], State]
 """State and time `(…, 1)` → derivatives of the state."""
 
 MOST_STEPS = 200
-"""Of an adaptive solution: a row that needs more ends where it is closest."""
+"""Most steps of an adaptive solution: a row that needs more stops there."""
 
 _NODES = (0.0, 1 / 5, 3 / 10, 4 / 5, 8 / 9, 1.0, 1.0)
 _TABLEAU = (

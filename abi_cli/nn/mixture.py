@@ -23,7 +23,7 @@ SPREAD = 1.0
 """Sd of the components' first means, in standardized parameters: they begin as different ones."""
 
 LOG_PRECISION_LIMIT = 12.0
-"""No component is narrower than exp(−12) standardized sds."""
+"""Limit of the log precision: no component is narrower than exp(−12) standardized sds."""
 
 
 class GaussianMixture(NumbersLayer):

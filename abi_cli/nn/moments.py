@@ -24,11 +24,11 @@ from typing import Any
 from keras import ops
 
 FLOOR = 1e-10
-"""Added to D, in squared standardized units: residual sds below 1e-5 pilot sds look alike."""
+"""Number added to D, in squared standardized units: residual sds below 1e-5 look alike."""
 
 
 def statistics_of(features: int) -> int:
-    """How many numbers `regressions` gives for so many features."""
+    """Number of statistics that `regressions` gives for so many features."""
     return 3 * features - 1 + features * (features - 1) // 2
 
 
@@ -45,7 +45,7 @@ def masked_mean(x: Any, mask: Any) -> Any:
 
 
 def spreads_of(features: int) -> int:
-    """How many numbers `spreads` gives for so many features."""
+    """Number of statistics that `spreads` gives for so many features."""
     return 2 * features
 
 

@@ -36,11 +36,11 @@ from abi_cli.networks import parts_inference as words
 from abi_cli.nn.inference import NumbersLayer
 
 LOG_VARIANCE_LIMIT = 24.0
-"""No variance is beyond exp(±24), of standardized parameters."""
+"""Largest size of a log variance of standardized parameters."""
 
 
 def _name(letter: str, level: float) -> str:
-    """Of the functional of a level: q5, median, q97.5; e10."""
+    """Name of the functional of a level: q5, median, q97.5; e10."""
     return "median" if letter == "q" and level == 0.5 else f"{letter}{100 * level:.10g}"
 
 
@@ -128,11 +128,11 @@ class PointEstimates(NumbersLayer):
         return ops.concatenate([*moments, quantiles, expectiles], axis=-1)
 
     def log_prob(self, theta: Any, c: Any) -> NoReturn:
-        """There is none."""
+        """Refuse: there is no density."""
         raise NotImplementedError("point estimates have no density")
 
     def inverse(self, z: Any, c: Any) -> NoReturn:
-        """There are none."""
+        """Refuse: there are no draws."""
         raise NotImplementedError("point estimates have no draws")
 
 
@@ -151,7 +151,7 @@ def _first(levels: Sequence[float]) -> np.ndarray:
 
 
 def _ascending(numbers: Any, levels: Sequence[float]) -> Any:
-    """Of `numbers (…, level)` a base, and beside it what is ever further off."""
+    """Ascending values from `numbers (…, level)`: the middle one, and positive steps from it."""
     if len(levels) < 2:
         return numbers
     base = _middle(levels)

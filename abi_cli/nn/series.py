@@ -18,7 +18,7 @@ from abi_cli.nn.summary import StepsLayer
 
 
 class _Reading(StepsLayer):
-    """What both networks are made of."""
+    """The recurrent layers that both networks share."""
 
     options: words.Recurrent | words.TimeSeries
 

@@ -59,7 +59,7 @@ class AttentionBlock(keras.Layer):
         super().build(input_shape)
 
     def call(self, queries: Any, members: Any, mask: Any = None) -> Any:
-        """`(batch, query, width)`; `mask (batch, obs)` of the members, None for all."""
+        """Queries after attention, `(batch, query, width)`; `mask (batch, obs)`, None for all."""
         seen = None if mask is None else ops.cast(mask, "bool")[:, None, :]
         looked = self.norms[1](members)
         h = queries + self.attention(self.norms[0](queries), looked, attention_mask=seen)
@@ -120,7 +120,7 @@ class _Attending(MembersLayer):
         return seeds * width
 
     def attend(self, x: Any, mask: Any) -> Any:
-        """What the queries pool, `(batch, seeds · width)`."""
+        """Encoding that the queries pool, `(batch, seeds · width)`."""
         h = self.embed(x)
         batch = ops.zeros_like(h[:, :1, :])
         for number, block in enumerate(self.blocks):
@@ -145,7 +145,7 @@ class SetTransformer(_Attending):
         return encoding, self.moments_of(dim)
 
     def encode(self, x: Any, mask: Any) -> Any:
-        """What the queries pool."""
+        """Encoding that the queries pool, `(batch, seeds · width)`."""
         return self.attend(x, mask)
 
 
@@ -173,7 +173,7 @@ class TimeSeriesTransformer(_Attending, StepsLayer):
         return self.build_attention(dim + time_dim), self.moments_of(dim)
 
     def encode(self, x: Any, mask: Any) -> Any:
-        """What the queries pool of steps that know their place."""
+        """Encoding that the queries pool of steps with their place, `(batch, seeds · width)`."""
         place = ops.cumsum(ops.ones_like(x[:, :, :1]), axis=1) - 1.0
         angle = place * ops.exp(self.log_frequency) + self.phase
         line = angle[:, :, :1] * 0.01

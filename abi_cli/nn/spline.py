@@ -23,7 +23,7 @@ LEAST = 1e-3
 
 
 def numbers_of(bins: int) -> int:
-    """How many numbers describe a spline: widths, heights, and slopes at the inner knots."""
+    """Number of numbers that describe a spline: widths, heights, and slopes at the inner knots."""
     return 3 * bins - 1
 
 
@@ -82,7 +82,7 @@ def forward(value: Any, numbers: Any) -> tuple[Any, Any]:
 
 
 def inverse(value: Any, numbers: Any) -> Any:
-    """What `forward` maps to a value; arguments as there."""
+    """Inverse of `forward`, with its arguments: the places that are mapped to the values."""
     k = _Bin(value, numbers, by_height=True)
     up = k.value - k.y
     bend = up * (k.after + k.before - 2 * k.s)

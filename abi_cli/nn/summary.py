@@ -1,4 +1,4 @@
-"""What all summary networks share: weight-free statistics beside a learned encoding, and the head.
+"""Summary networks: weight-free statistics beside a learned encoding, and a head on both.
 
     pooled = (encoding of x, statistics of x),    s = scaled pooled,    summary = A s + ρ(s)
 
@@ -46,11 +46,11 @@ class SummaryLayer(keras.Layer):
 
     @abstractmethod
     def encode(self, x: Any, mask: Any) -> Any:
-        """What is learned of each data set, `(batch, encoding)`."""
+        """Learned encoding of each data set, `(batch, encoding)`."""
 
     @abstractmethod
     def statistics(self, x: Any, mask: Any) -> Any:
-        """What is said of each data set without any weights, `(batch, statistics)`."""
+        """Weight-free statistics of each data set, `(batch, statistics)`."""
 
     def dense(self, units: int, inputs: int, *, activation: str | None = None) -> Any:
         """A built dense layer."""
@@ -74,7 +74,7 @@ class SummaryLayer(keras.Layer):
         return ops.concatenate([self.encode(x, mask), self.statistics(x, mask)], axis=-1)
 
     def adapt(self, x: np.ndarray, mask: np.ndarray | None = None) -> None:
-        """Scale what is pooled to mean 0 and sd 1 over these data sets, once, before training."""
+        """Scale the pooled numbers to mean 0 and sd 1 over pilot data sets, before training."""
         self.scaling.adapt(backend.to_numpy(backend.compiled(self._pooled)(x, mask)))
 
     def call(self, x: Any, mask: Any = None) -> Any:
@@ -83,14 +83,14 @@ class SummaryLayer(keras.Layer):
         return self.skip(s) + self.bend(self.hidden(s))
 
     def compute_mask(self, x: Any, previous_mask: Any = None) -> None:
-        """None: a summary has no members."""
+        """No mask, since a summary has no members: None."""
 
     def compute_output_shape(
         self,
         input_shape: tuple[int | None, ...],
         mask_shape: tuple[int | None, ...] | None = None,  # noqa: ARG002  # as `call` takes it
     ) -> tuple[int | None, ...]:
-        """`(batch, summary_dim)`."""
+        """Shape of the summaries, `(batch, summary_dim)`."""
         return (input_shape[0], self.options.summary_dim)
 
 
@@ -100,7 +100,7 @@ class MembersLayer(SummaryLayer):
     options: words.OfMembers
 
     def moments_of(self, features: int) -> int:
-        """How many statistics members of so many features have."""
+        """Number of statistics of members of so many features."""
         regressed = features <= self.options.moment_features
         return (statistics_of(features) if regressed else spreads_of(features)) + 1
 
@@ -120,7 +120,7 @@ class StepsLayer(MembersLayer):
     """
 
     def moments_of(self, features: int) -> int:
-        """How many statistics steps of so many features have."""
+        """Number of statistics of steps of so many features."""
         return super().moments_of(2 * features)
 
     def statistics(self, x: Any, mask: Any) -> Any:

@@ -18,17 +18,17 @@ import keras
 from keras import ops
 
 HARMONICS = 6
-"""Of φ: cos kφ and sin kφ for k = 1 … 6."""
+"""Harmonics of φ: cos kφ and sin kφ for k = 1 … 6."""
 
 
 class TimeNetwork(keras.Layer):
-    """F for `y (…, dim)`, `φ (…, 1)` and what `told` makes of `c (…, conditions)`.
+    """The field F at `y (…, dim)`, `φ (…, 1)`, given `conditioning` of `c (…, conditions)`.
 
     Arguments:
         dim: Length of y and F.
         depth: Number of residual layers.
-        width: Of all layers.
-        seed: Of the first weights.
+        width: Width of all layers.
+        seed: Seed of the first weights.
     """
 
     def __init__(self, *, dim: int, depth: int, width: int, seed: int):
@@ -59,36 +59,36 @@ class TimeNetwork(keras.Layer):
         self.b_out = self.add_weight(shape=(D,), initializer="zeros", name="b_out")
         super().build(conditions_shape)
 
-    def told(self, c: Any) -> list[Any]:
-        """What every layer is told of the conditions, `(…, width)` each: the same at all times."""
+    def conditioning(self, c: Any) -> list[Any]:
+        """Each layer's input that depends on conditions alone, not on time, `(…, width)` each."""
         return [ops.matmul(c, C) + b for C, b in zip(self.c, self.b, strict=True)]
 
-    def call(self, y: Any, phi: Any, told: list[Any]) -> Any:
-        """F, `(…, dim)`."""
+    def call(self, y: Any, phi: Any, given: list[Any]) -> Any:
+        """The field F, `(…, dim)`."""
         times = _harmonics(phi)
         h = 0.0
         for k, (A, T) in enumerate(zip(self.a, self.t, strict=True)):
-            h = h + ops.silu(ops.matmul(h if k else y, A) + (told[k] + ops.matmul(times, T)))
+            h = h + ops.silu(ops.matmul(h if k else y, A) + (given[k] + ops.matmul(times, T)))
         return ops.matmul(h, self.w_out) + self.b_out
 
-    def jvp(self, y: Any, phi: Any, told: list[Any], dy: Any, dphi: Any) -> tuple[Any, Any]:
-        """F, and its derivative along `dy (…, dim)` and `dphi (…, 1)`."""
+    def jvp(self, y: Any, phi: Any, given: list[Any], dy: Any, dphi: Any) -> tuple[Any, Any]:
+        """The field F, and its derivative along `dy (…, dim)` and `dphi (…, 1)`."""
         times, dtimes = _harmonics(phi), _harmonics_slope(phi) * dphi
         h: Any = 0.0
         dh: Any = 0.0
         for k, (A, T) in enumerate(zip(self.a, self.t, strict=True)):
-            a = ops.matmul(h if k else y, A) + (told[k] + ops.matmul(times, T))
+            a = ops.matmul(h if k else y, A) + (given[k] + ops.matmul(times, T))
             da = ops.matmul(dh if k else dy, A) + ops.matmul(dtimes, T)
             h, dh = h + ops.silu(a), dh + _silu_slope(a) * da
         return ops.matmul(h, self.w_out) + self.b_out, ops.matmul(dh, self.w_out)
 
-    def divergence(self, y: Any, phi: Any, told: list[Any]) -> tuple[Any, Any]:
-        """F, and Σᵢ ∂Fᵢ/∂yᵢ, `(…,)`: tangents along all coordinates at once, `(…, dim, width)`."""
+    def divergence(self, y: Any, phi: Any, given: list[Any]) -> tuple[Any, Any]:
+        """The field F and its divergence Σᵢ ∂Fᵢ/∂yᵢ, `(…,)`."""
         times = _harmonics(phi)
         h: Any = 0.0
         dh: Any = 0.0
         for k, (A, T) in enumerate(zip(self.a, self.t, strict=True)):
-            a = ops.matmul(h if k else y, A) + (told[k] + ops.matmul(times, T))
+            a = ops.matmul(h if k else y, A) + (given[k] + ops.matmul(times, T))
             da = ops.matmul(dh, A) if k else ops.convert_to_tensor(A)
             h, dh = h + ops.silu(a), dh + _silu_slope(a)[..., None, :] * da
         trace = ops.sum(dh * ops.transpose(ops.convert_to_tensor(self.w_out)), axis=(-2, -1))

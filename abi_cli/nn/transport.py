@@ -1,4 +1,4 @@
-"""Which noise goes with which parameters in a batch: pairs of small total cost.
+"""Pairs of noise and parameters in a batch, of small total cost.
 
 Flow matching is free to choose the joint distribution of data x and noise z as long as both
 marginals stay. Where near ones are paired, paths cross less and are straighter (Tong et al. 2023,
@@ -21,13 +21,13 @@ from keras import ops
 
 CONDITION_RATIO = 0.01
 REGULARIZATION = 0.05
-"""Of the plan's entropy, in units of the mean cost of x and z."""
+"""Weight of the plan's entropy, in units of the mean cost of x and z."""
 
 ITERATIONS = 30
 
 
 def paired(x: Any, z: Any, c: Any, share: Any) -> Any:
-    """For each `x (row, dim)` the `z (repeat, row, dim)` that goes with it, in each repeat.
+    """Noise `z (repeat, row, dim)`, reordered to go with each `x (row, dim)` in each repeat.
 
     Arguments:
         c: Conditions, `(row, conditions)`.
@@ -37,10 +37,10 @@ def paired(x: Any, z: Any, c: Any, share: Any) -> Any:
         mean, sd = ops.mean(c, axis=0), ops.std(c, axis=0)
         rounding = 1e-6 * ops.maximum(ops.abs(mean), 1.0)  # must not count as a difference
         c = ops.where(sd > rounding, (c - mean) / ops.maximum(sd, rounding), 0.0)
-        told = _square_distances(c, c) / c.shape[-1]
+        apart = _square_distances(c, c) / c.shape[-1]
     else:
-        told = ops.zeros_like(x[:, :1] * x[None, :, 0])
-    cost = _square_distances(x, z) / x.shape[-1] + told / CONDITION_RATIO
+        apart = ops.zeros_like(x[:, :1] * x[None, :, 0])
+    cost = _square_distances(x, z) / x.shape[-1] + apart / CONDITION_RATIO
     plan = _plan(cost / (REGULARIZATION * 2.0))
     reached = ops.cumsum(plan, axis=-1) < share[..., None]
     partner = ops.minimum(ops.sum(ops.cast(reached, "int32"), axis=-1), x.shape[0] - 1)
@@ -48,7 +48,7 @@ def paired(x: Any, z: Any, c: Any, share: Any) -> Any:
 
 
 def _square_distances(one: Any, other: Any) -> Any:
-    """`(…, row, row)` of `(row, dim)` and `(…, row, dim)`."""
+    """Squared distances `(…, row, row)` of `(row, dim)` and `(…, row, dim)`."""
     squares = ops.sum(ops.square(one), -1)[:, None] + ops.sum(ops.square(other), -1)[..., None, :]
     products = ops.matmul(one, ops.swapaxes(other, -1, -2))
     return ops.maximum(squares - 2.0 * products, 0.0)

@@ -1,4 +1,4 @@
-"""Whether the density that refinement takes is that of the simulator.
+"""Agreement of the density that refinement takes with the simulator.
 
 If (θ, y) is drawn from p(θ, y) and θ′ = θ + ε with ε as likely as −ε, then
 
@@ -28,10 +28,10 @@ SCALES = (0.05, 0.15, 0.4, 1.0)
 hardly changes, what is only chance cancels."""
 
 CERTAIN = 1e-6
-"""Chance by which a density that is right may be told to be wrong, over all that is looked at."""
+"""Probability that a right density is called wrong, over all that is tested."""
 
 FEWEST = 200
-"""Data sets from where on it can be told."""
+"""Fewest data sets for a verdict."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Disagreement:
 
 
 def proposals(theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """θ′ for each θ `(dataset, dim)`, `(dataset, proposal, dim)`."""
+    """Proposals θ′ for each θ `(dataset, dim)`, `(dataset, proposal, dim)`."""
     noise = rng.normal(size=(len(theta), len(SCALES), theta.shape[1]))
     step = np.array(SCALES)[:, None] * _spread(theta) * noise
     return theta[:, None] + np.concatenate([step, -step], axis=1)
@@ -65,7 +65,7 @@ def _spread(theta: np.ndarray) -> np.ndarray:
 
 
 def disagreement(log_p: np.ndarray, theta: np.ndarray, proposed: np.ndarray) -> Disagreement | None:
-    """What is wrong with densities, None where nothing is certain.
+    """A fault of the densities, None where none is certain.
 
     Arguments:
         log_p: Log p(θ, y) and log p(θ′, y) of each θ′, `(dataset, 1 + proposal)`; −inf where they

@@ -25,10 +25,10 @@ from dataclasses import dataclass
 import numpy as np
 
 GROUPS = 4
-"""That know nothing of each other."""
+"""Groups of walkers that know nothing of each other."""
 
 FEWEST_WALKERS = 32
-"""Of a group; in many dimensions more, twice as many as there are and two."""
+"""Fewest walkers of a group; in many dimensions there are 2 dim + 2."""
 
 SNOOKER, JUMPS = 0.2, 0.1
 """Share of the moves along a line; of the others that have γ = 1."""
@@ -48,17 +48,17 @@ FIRST_STEPS, MOST_STEPS = 100, 3200
 of them is left out, and there are twice as many the next time."""
 
 LogDensity = Callable[[np.ndarray], np.ndarray]
-"""`(point, dim)` → `(point,)`, −inf where a point can't be."""
+"""Log density, from `(point, dim)` to `(point,)`, −inf where a point is impossible."""
 
 
 def walkers(dim: int) -> int:
-    """How many walkers a group has."""
+    """Number of walkers of a group."""
     return max(FEWEST_WALKERS, 2 * (dim + 1))
 
 
 @dataclass(frozen=True)
 class Chains:
-    """What chains have drawn after their warm-up.
+    """Draws of chains after their warm-up.
 
     Arguments:
         draws: `(group, walker, step, dim)`.
@@ -73,7 +73,7 @@ class Chains:
     accepted: float
 
     def good(self, wanted: float = FEWEST_EFFECTIVE) -> bool:
-        """Whether groups agree, and there are as many effective draws as are wanted."""
+        """True if groups agree, and the chains have as many effective draws as are wanted."""
         return self.rhat <= MOST_RHAT and self.ess >= wanted
 
     def flat(self) -> np.ndarray:
@@ -134,7 +134,7 @@ def judged(draws: np.ndarray) -> tuple[float, float]:
 
 @dataclass
 class _State:
-    """Where all walkers are.
+    """Places of all walkers.
 
     Arguments:
         theta: `(group, walker, dim)`.
@@ -171,14 +171,14 @@ class _State:
 
 
 def _of_all(log_density: LogDensity, theta: np.ndarray) -> np.ndarray:
-    """Of `theta (group, walker, dim)`, `(group, walker)`, in one call."""
+    """Log density of `theta (group, walker, dim)`, `(group, walker)`, in one call."""
     return log_density(theta.reshape(-1, theta.shape[-1])).reshape(theta.shape[:2])
 
 
 def _proposed(
     theta: np.ndarray, others: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where walkers would go, as `theta (group, walker, dim)`, and the log Jacobian of it.
+    """Proposed places of walkers, as `theta (group, walker, dim)`, and the log Jacobian.
 
     Arguments:
         others: `(group, other, dim)`, of whom they learn directions.

@@ -19,25 +19,25 @@ from scipy.special import expit, logsumexp
 from abi_cli.refinement.weights import weigh
 
 CERTAIN = 1e-5
-"""Chance by which evidences that are right may be told to be wrong."""
+"""Probability that right evidences are called wrong."""
 
 AT = (0.25, 0.5, 0.75)
-"""Quantiles of all factors that k is."""
+"""Values of k, as quantiles of all factors."""
 
 FEWEST = 30
-"""Data sets of each model from where on it can be told."""
+"""Fewest data sets of each model for a verdict."""
 
 
 @dataclass(frozen=True)
 class FactorTest:
-    """What data sets of both models say of the Bayes factor of one for the other.
+    """The test of a Bayes factor on data sets of both models.
 
     Arguments:
-        mean: Of it under the other model; 1 if both evidences are right.
+        mean: Mean of the factor under the other model; 1 if both evidences are right.
         error: Its standard error, as far as the sample shows the tail.
-        khat: Of that tail; above 0.7 the mean says nothing.
-        p: Of the bounded test; NaN where it can't be told.
-        datasets: Of either model, the fewer.
+        khat: k-hat of that tail; above 0.7 the mean says nothing.
+        p: p-value of the bounded test; NaN where there are too few data sets.
+        datasets: Number of data sets of the model that has fewer.
     """
 
     mean: float

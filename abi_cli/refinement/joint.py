@@ -36,7 +36,7 @@ class Joint:
 
     @classmethod
     def of(cls, density: LogDensity, adapter: Adapter, layout: Layout) -> Joint:
-        """That of a run.
+        """The joint density of a run.
 
         Errors:
             SpecError: The prior's density isn't known, or that of parameters that the run has not
@@ -71,7 +71,7 @@ class Joint:
     def log_density(
         self, known: Mapping[str, Any], theta: np.ndarray, dataset: int = 0, label: str = ""
     ) -> np.ndarray:
-        """Log p(y, t) of draws of one data set, `(draw,)`; −inf where they can't be.
+        """Log p(y, t) of draws of one data set, `(draw,)`; −inf where they are impossible.
 
         It is NaN where the person's functions say so: far from the data their numbers overflow.
 
@@ -99,7 +99,7 @@ class Joint:
 
     @contextmanager
     def at_hand(self) -> Iterator[None]:
-        """While the person's functions are called again and again."""
+        """A context in which the person's functions are called again and again."""
         with ExitStack() as stack:
             for function in self.density.functions:
                 stack.enter_context(function.at_hand())

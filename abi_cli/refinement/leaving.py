@@ -17,23 +17,23 @@ import numpy as np
 from abi_cli.refinement.weights import threshold
 
 CANDIDATES = 4_096
-"""That are looked at, of many."""
+"""Most candidates that are used."""
 
 FEWEST = 100
-"""Members from where on a difference can be told."""
+"""Fewest members for a verdict on a difference."""
 
 LEAST = 4.0
-"""Difference below which nothing can be told (Sivula et al. 2020, arXiv:2008.10296)."""
+"""Least difference for a verdict (Sivula et al. 2020, arXiv:2008.10296)."""
 
 
 @dataclass(frozen=True)
 class Elpd:
-    """Of one data set.
+    """Expected log predictive density of one data set.
 
     Arguments:
         each: Log p(y_i | y_−i), `(member,)`.
-        khat: Of the weights without each, `(member,)`.
-        candidates: How many they rest on.
+        khat: k-hat of the weights without each member, `(member,)`.
+        candidates: Number of candidates.
     """
 
     each: np.ndarray
@@ -42,12 +42,12 @@ class Elpd:
 
     @property
     def total(self) -> float:
-        """Their sum."""
+        """The sum over members."""
         return float(self.each.sum())
 
     @property
     def error(self) -> float:
-        """Its standard error over other data sets of so many members."""
+        """Standard error of the sum over other data sets of so many members."""
         return _error(self.each)
 
     @property
@@ -73,7 +73,7 @@ def _error(each: np.ndarray) -> float:
 
 
 def elpd(log_likelihood: np.ndarray, weights: np.ndarray) -> Elpd:
-    """Of candidates of a posterior.
+    """Expected log predictive density, from candidates of a posterior.
 
     Arguments:
         log_likelihood: `(candidate, member)`.

@@ -18,12 +18,12 @@ from abi_cli.nn.base import WIDE_SHARE, WIDER
 from abi_cli.refinement.student import StudentT
 
 BLOCK = NOISE_BLOCK
-"""Candidates that are made together."""
+"""Number of candidates that are made together."""
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Some candidates for the posterior of a data set.
+    """Candidates for the posterior of a data set.
 
     Arguments:
         theta: `(candidate, dim)`, float64, on the networks' scale.
@@ -35,20 +35,20 @@ class Candidates:
 
 
 class Proposal(Protocol):
-    """What makes candidates."""
+    """A source of candidates for posteriors."""
 
     def block(self, told: np.ndarray, dataset: int, number: int) -> Candidates:
-        """A block of them.
+        """A block of candidates.
 
         Arguments:
-            told: Of the data set, `(told,)`.
+            told: Conditions, mean and log sd of the data set, `(told,)`, by `Approximator.told`.
             dataset: Its place among all.
-            number: Which block.
+            number: The number of the block.
         """
 
 
 def proposal_of(networks: Approximator, seed: int) -> Proposal:
-    """What makes candidates of a run's networks."""
+    """The source of candidates that suits a run's networks."""
     with_density = networks.inference_network.has_density
     return OfDensity(networks, seed) if with_density else OfDraws(networks, seed)
 
@@ -76,13 +76,13 @@ class OfDensity:
         return theta, network.log_proposal(standardized, c) + log_det
 
     def log_density(self, told: np.ndarray, theta: np.ndarray) -> np.ndarray:
-        """Of the networks, not of the candidates: log q of `theta (draw, dim)`, up to a block."""
+        """Log density of `theta (draw, dim)` by the networks alone, for up to a block of draws."""
         padded = np.resize(theta.astype(np.float32), (BLOCK, theta.shape[1]))
         found = self._density(padded, np.repeat(told[None], BLOCK, axis=0))
         return backend.to_numpy(found)[: len(theta)].astype(np.float64)
 
     def block(self, told: np.ndarray, dataset: int, number: int) -> Candidates:
-        """A block of them."""
+        """A block of candidates."""
         shape = BLOCK, self._networks.inference_network.noise_dim
         z = noise(self._seed, dataset, draw_block=number, shape=shape)
         made = self._made(z[None], told[None, None], self._width)
@@ -104,7 +104,7 @@ class OfDraws:
         self._inverse = backend.compiled(self.networks.inverse, fused=fused)
 
     def block(self, told: np.ndarray, dataset: int, number: int) -> Candidates:
-        """A block of them."""
+        """A block of candidates."""
         student = self._fitted.get(dataset)
         if student is None:
             shape = BLOCK, self.networks.inference_network.noise_dim

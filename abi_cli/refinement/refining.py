@@ -1,6 +1,6 @@
 """Refinement of the posteriors of a run's data sets: candidates, weights, chains where they fail.
 
-What comes of a data set depends on it, its place, the seed and the number of draws alone.
+The result for a data set depends on it, its place, the seed and the number of draws alone.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Sharing:
     """Tasks done here, and by other processes once they take long, as a context.
 
     Arguments:
-        jobs: Processes at the most.
+        jobs: Most processes.
     """
 
     def __init__(self, jobs: int):
@@ -75,10 +75,10 @@ class _Progressing:
     """A data set that is being refined.
 
     Arguments:
-        told: What the networks are told of it, `(told,)`.
+        told: Conditions, mean and log sd of it, `(told,)`, by `Approximator.told`.
         dataset, label: Its place among all, and what messages call it.
-        theta, log_r, log_p: Of the blocks of candidates so far.
-        blocks: How many there should be.
+        theta, log_r, log_p: Candidates, log density of the proposal and of the model, by block.
+        blocks: Number of blocks that are wanted.
     """
 
     known: Mapping[str, Any]
@@ -107,7 +107,7 @@ class _Progressing:
 
 @dataclass(frozen=True)
 class Refining:
-    """Refines the posteriors of data sets.
+    """Refinement of the posteriors of data sets.
 
     Arguments:
         joint: The model's density.
@@ -127,11 +127,11 @@ class Refining:
         first: int = 0,
         labels: Sequence[str] = (),
     ) -> Iterator[Refined]:
-        """Of each data set, in order.
+        """The refined posterior of each data set, in order.
 
         Arguments:
             known: Data, context and given of each.
-            told: What the networks are told of each, `(dataset, told)`.
+            told: Conditions, mean and log sd of each, `(dataset, told)`.
             first: The place of the first among all.
             labels: What messages call each; its place by default.
 
@@ -174,7 +174,7 @@ class Refining:
             one.weighed = weigh(one.log_ratios)
 
     def _wants_more(self, one: _Progressing) -> bool:
-        """Whether there must be more candidates; `blocks` is then how many."""
+        """True if there must be more candidates; `blocks` is then their new number."""
         if one.weighed is None or not one.weighed.good or one.blocks >= self.wanted.most_blocks:
             return False
         missing = self.wanted.enough(one.weighed)
@@ -185,11 +185,11 @@ class Refining:
         return True
 
     def _needs_chains(self, weighed: Weighing) -> bool:
-        """Whether weights can't be trusted, or so few candidates have them that draws repeat."""
+        """True if weights can't be trusted, or so few candidates have them that draws repeat."""
         return not weighed.good or self.wanted.enough(weighed) > 1
 
     def _walk(self, one: _Progressing) -> Walk:
-        """What is left to do for a data set whose candidates are weighed."""
+        """The task that is left for a data set whose candidates are weighed."""
         theta, weighed, ratios = np.concatenate(one.theta), _need(one.weighed), one.log_ratios
         known = one.known
         return Walk(self.joint, known, theta, ratios, weighed, one.dataset, one.label, self.wanted)

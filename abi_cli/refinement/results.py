@@ -1,4 +1,4 @@
-"""What refinement is asked for, and what comes of it."""
+"""Requests and results of refinement."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from abi_cli.model.streams import NOISE_BLOCK as BLOCK
 from abi_cli.refinement.weights import Weighing
 
 FIRST, MOST = 4, 16
-"""Candidates for each draw that is wanted, to begin with and at the most."""
+"""Candidates for each draw that is wanted: first and most."""
 
 FIRST_BLOCKS, MOST_BLOCKS = 4, 16
-"""Of candidates at the least, to begin with; that there may always be."""
+"""Blocks of candidates: fewest at first, and a number that is always allowed."""
 
 
 class How(StrEnum):
-    """How a posterior was refined."""
+    """The way in which a posterior was refined."""
 
     WEIGHTS = "weights"
     CHAINS = "chains"
@@ -28,16 +28,16 @@ class How(StrEnum):
 
 @dataclass(frozen=True)
 class Certificate:
-    """How far the refined posterior of a data set can be trusted.
+    """Evidence on the quality of a refined posterior.
 
     Arguments:
-        khat: Of the candidates' weights.
+        khat: k-hat of the candidates' weights.
         ess: Independent draws that say as much as the weighted candidates, or the chains.
         log_evidence: log p(y); NaN where it isn't known.
         log_evidence_error: Its standard error.
         rhat: Nested R-hat of chains; NaN where there are none.
-        candidates: How many there were.
-        repeated: Whether some draws are there more than once.
+        candidates: Number of candidates.
+        repeated: True if some draws are there more than once.
         unknown: Share of the candidates whose density is NaN, which count as impossible.
         example: One of these, in words.
     """
@@ -72,12 +72,12 @@ class Refined:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What refinement is for.
+    """The request to refinement.
 
     Arguments:
-        draws: Of each data set; where only statistics are wanted, how many effective ones.
-        resample: Whether draws themselves are wanted, or weighted candidates do.
-        seed: Of all randomness.
+        draws: Draws of each data set; effective ones where only statistics are wanted.
+        resample: True if draws themselves are wanted, else weighted candidates do.
+        seed: Seed of all randomness.
     """
 
     draws: int
@@ -86,16 +86,16 @@ class Wanted:
 
     @property
     def first_blocks(self) -> int:
-        """Blocks of candidates to begin with."""
+        """Number of the first blocks of candidates."""
         return max(FIRST_BLOCKS, math.ceil(FIRST * self.draws / BLOCK))
 
     @property
     def most_blocks(self) -> int:
-        """Blocks at the most."""
+        """Largest number of blocks."""
         return max(MOST_BLOCKS, math.ceil(MOST * self.draws / BLOCK))
 
     def enough(self, weighed: Weighing) -> float:
-        """Candidates that there must be, in units of those that there are: 1 or less is enough."""
+        """Number of candidates needed, in units of those at hand: 1 or less is enough."""
         if self.resample:
             return self.draws * float(weighed.weights.max())
         return self.draws / weighed.ess

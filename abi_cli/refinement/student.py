@@ -9,15 +9,15 @@ import numpy as np
 from scipy.special import gammaln
 
 DEGREES = 5.0
-"""Of freedom: tails that are heavier than those of most posteriors."""
+"""Degrees of freedom: tails that are heavier than those of most posteriors."""
 
 WIDER = 1.1
-"""Its scale, relative to that of the draws."""
+"""Scale of the distribution, relative to that of the draws."""
 
 
 @dataclass(frozen=True)
 class StudentT:
-    """t with `DEGREES` of freedom.
+    """Student's t with `DEGREES` of freedom.
 
     Arguments:
         centre: `(dim,)`.
@@ -29,7 +29,7 @@ class StudentT:
 
     @classmethod
     def fitted(cls, draws: np.ndarray) -> StudentT:
-        """That of centre and spread of `draws (draw, dim)`."""
+        """The distribution with centre and spread of `draws (draw, dim)`."""
         centred = draws - draws.mean(axis=0)
         scale = np.maximum(centred.std(axis=0), 1e-300)
         correlation = np.atleast_2d((centred / scale).T @ (centred / scale)) / len(draws)
@@ -43,7 +43,7 @@ class StudentT:
         return self.centre + stretch[:, None] * (normal @ self.root.T)
 
     def log_density(self, theta: np.ndarray) -> np.ndarray:
-        """`(draw,)` of `theta (draw, dim)`."""
+        """Log density `(draw,)` of `theta (draw, dim)`."""
         dim = len(self.centre)
         z = np.linalg.solve(self.root, (theta - self.centre).T)
         constant = gammaln((DEGREES + dim) / 2) - gammaln(DEGREES / 2)

@@ -11,7 +11,7 @@ from abi_cli.data.statistics import statistics
 from abi_cli.refinement.weights import moments, quantiles, resampled
 
 _MANY = 4096
-"""Draws that a shortest interval is found of."""
+"""Draws from which a shortest interval is found."""
 
 
 def weighted(

@@ -19,19 +19,19 @@ from abi_cli.refinement.student import StudentT
 from abi_cli.refinement.weights import Weighing, tempered, weigh
 
 MOST_EFFECTIVE = 4_000
-"""Draws of chains that are waited for."""
+"""Most effective draws that chains are run for."""
 
 ROUNDS = 3
-"""Of fitting a Student's t to weighted candidates, whose own take their place."""
+"""Rounds of fitting a Student's t to weighted candidates, which its own then replace."""
 
 FITTED = 1_000
-"""Candidates that it is fitted to."""
+"""Candidates that a Student's t is fitted to."""
 
 LEAST_SHARE = 0.05
-"""Effective ones among its candidates from which on no better fit is sought."""
+"""Share of effective candidates from which on no better fit is sought."""
 
 FIRST_CHAIN = 1 << 20
-"""Blocks of random numbers from here on are those of chains, not of candidates."""
+"""First block of random numbers that belongs to chains, not to candidates."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Walk:
             return self._walked(rng)
 
     def _adapted(self, rng: np.random.Generator) -> Walk | None:
-        """The same with candidates of a Student's t; None where there is nothing to fit it to.
+        """The task with candidates of a Student's t; None where there is nothing to fit it to.
 
         It is fitted to weighted candidates, and then to its own (Cappé et al. 2004, "Population
         Monte Carlo", JCGS 13). Weights are first tempered until so many of them count as it takes.
@@ -141,11 +141,11 @@ class Walk:
         return self._given(theta, np.full(len(theta), 1 / len(theta)), places, certificate)
 
     def _evidence(self, theta: np.ndarray, rng: np.random.Generator) -> Weighing:
-        """By candidates of a Student's t that is fitted to the chains' draws."""
+        """Evidence by candidates of a Student's t that is fitted to the chains' draws."""
         return weigh(self._candidates(StudentT.fitted(theta), FIRST_BLOCKS, rng)[1])
 
     def _without_chains(self, rhat: float, rng: np.random.Generator) -> Refined:
-        """By weights alone, if they are any good; else the weighted candidates, told to be bad."""
+        """The result by weights alone; where these are bad, the certificate says so."""
         weighed = self.weighed
         known = weighed.good
         certificate = Certificate(

@@ -16,10 +16,10 @@ import numpy as np
 from scipy.special import logsumexp
 
 MOST_KHAT = 0.7
-"""Of any number of candidates; fewer than 2,000 need a lighter tail."""
+"""Largest k-hat of any number of candidates; fewer than 2,000 need a lighter tail."""
 
 FEWEST = 100
-"""Candidates whose weight isn't zero, of which a tail can be judged at all."""
+"""Fewest candidates with a weight above zero for which a tail can be judged."""
 
 
 def threshold(candidates: int) -> float:
@@ -45,16 +45,16 @@ class Weighing:
 
     @property
     def ess(self) -> float:
-        """Independent draws that say as much: 1 / Σ w²."""
+        """Effective number of independent draws: 1 / Σ w²."""
         return float(1 / np.square(self.weights).sum()) if self.weights.any() else 0.0
 
     @property
     def good(self) -> bool:
-        """Whether k-hat is below its threshold."""
+        """True if k-hat is below its threshold."""
         return self.khat <= threshold(len(self.weights))
 
     def draws_without_repetition(self) -> int:
-        """How many draws can be made of the candidates, of which none is there twice."""
+        """Number of draws that can be made of the candidates without repeating one."""
         largest = self.weights.max()
         return int(1 / largest) if largest > 0 else 0
 
@@ -115,7 +115,7 @@ def quantiles(values: np.ndarray, weights: np.ndarray, shares: Sequence[float]) 
 
 
 def resampled(weights: np.ndarray, number: int, uniform: float) -> np.ndarray:
-    """Which candidates become draws, `(draw,)`: each as often as its weight says, but for rounding.
+    """Rows of the candidates that become draws, `(draw,)`, as often as their weights say.
 
     Systematic resampling (Kitagawa 1996): draw i is the candidate at (i + u) / n of the cumulated
     weights. Where n times the largest weight is 1 at most, none is there twice.
@@ -129,7 +129,7 @@ def resampled(weights: np.ndarray, number: int, uniform: float) -> np.ndarray:
 
 
 def tempered(log_ratios: np.ndarray, number: int) -> np.ndarray:
-    """Weights of which so many candidates can be resampled with none there twice, `(candidate,)`.
+    """Weights, tempered until so many candidates can be resampled without repeating one.
 
     They are w^b / Σ w^b with the largest b ≤ 1 for which that holds.
     """

@@ -1,4 +1,4 @@
-"""The run folder: what training leaves, written so that nothing in it is ever half there.
+"""The run folder: the files that training leaves, none of which is ever half written.
 
     spec.yaml          the spec as run: defaults filled in, overrides applied, functions in code/
     spec.orig.yaml     what the user wrote
@@ -65,11 +65,11 @@ class Run:
         return self.manifest.layout
 
     def spec_file(self) -> Path:
-        """Its spec, trainable in place."""
+        """The file of the run's spec, trainable in place."""
         return self.path / SPEC
 
     def trained_spec_file(self) -> Path:
-        """Its spec, if it is the one that the networks have learned from.
+        """The file of the run's spec, if its networks have learned from what it says now.
 
         Errors:
             RunError: It says something else now, by more than its `data:` or `diagnostics:`.
@@ -90,7 +90,7 @@ class Run:
         return integrity.changed(self.path, self.manifest.hashes)
 
     def model_file(self) -> Path:
-        """Its networks, after a look at whether they are the ones that were written.
+        """The file of the networks, checked to be the one that training wrote.
 
         Errors:
             RunError: The file is missing or is not what training wrote.
@@ -98,7 +98,7 @@ class Run:
         return self._intact(MODEL, "Copy the run folder again, or train it again with --force.")
 
     def reference_file(self) -> Path | None:
-        """The simulations that the guard holds data against; None in runs of before they were kept.
+        """The simulations that the guard compares data with; None in older runs without them.
 
         Errors:
             RunError: The file is missing or is not what training wrote.
@@ -108,7 +108,7 @@ class Run:
         return self._intact(REFERENCE, "Copy the run folder again, or do without: --guard off.")
 
     def _intact(self, name: str, remedy: str) -> Path:
-        """A file that training wrote, as it wrote it.
+        """A file that training wrote, if it is unchanged.
 
         Errors:
             RunError: It is missing or another.
@@ -146,7 +146,7 @@ class Run:
 
 
 def open_run(path: Path) -> Run:
-    """Read what a run folder says of itself.
+    """Open a run folder by its manifest.
 
     Errors:
         RunError: It is no run, or one whose training has not come to its end.
@@ -291,7 +291,7 @@ def _umask() -> int:
 def noted(
     run: Run, *, extended: tuple[int, ...] | None = None, resumed: tuple[str, ...] | None = None
 ) -> Run:
-    """Enter into a run that it is trained longer, or again.
+    """Note in a run that it is trained longer, or again.
 
     Arguments:
         extended, resumed: As in the manifest; None to leave them as they are.
@@ -307,7 +307,7 @@ def noted(
 
 
 def accepted(run: Run, *, when: str) -> Run:
-    """The run with the code, and `model:`, that it has now; `noted` enters that into its folder.
+    """The run with the code, and `model:`, that it has now; with `noted` its folder says so, too.
 
     Arguments:
         when: ISO 8601 with the offset from UTC.
@@ -330,7 +330,7 @@ def finish(
     layout: Layout,
     timings: Mapping[str, float],
 ) -> Run:
-    """Enter into a run, whose model.keras is in place, what its training has shown."""
+    """Note the results of training in a run whose model.keras is in place."""
     write_history(run.path / HISTORY, history)
     manifest = replace(
         run.manifest,
@@ -351,7 +351,7 @@ def finish(
 
 
 def write_history(file: Path, history: Sequence[Mapping[str, float]]) -> None:
-    """One row per epoch; a figure that an epoch lacks is left empty."""
+    """Write one row per epoch; a figure that an epoch lacks is left empty."""
     names = ["epoch", *dict.fromkeys(name for row in history for name in row if name != "epoch")]
     with replacing(file) as place, place.open("w", newline="", encoding="utf-8") as stream:
         table = csv.DictWriter(stream, names, restval="", lineterminator="\n")

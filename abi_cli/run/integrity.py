@@ -39,10 +39,10 @@ FREE = ("data", "diagnostics")
 verdicts are."""
 
 MEANING = "spec.yaml without data and diagnostics"
-"""The name under which a manifest has the SHA-256 of what a spec says beside those."""
+"""Entry of a manifest: the SHA-256 of a spec's meaning without those sections."""
 
 NETWORKS = "spec.yaml without data, diagnostics and model"
-"""The same without what is simulated: what the state of a training hangs on."""
+"""Entry of a manifest: the same without the simulated model, for the state of a training."""
 
 _MEANINGS = {MEANING: FREE, NETWORKS: (*FREE, "model")}
 
@@ -51,7 +51,7 @@ MOST_ELEMENTS = 1_000_000
 
 
 class NewerFormat(ValueError):
-    """A file is of a format that only a newer abi knows."""
+    """A file's format that only a newer abi knows."""
 
 
 def meaning(spec: bytes) -> dict[str, str]:
@@ -89,7 +89,7 @@ def _is_intact(file: Path, expected: str) -> bool:
 
 
 def _says_the_same(spec: Path, hashes: Mapping[str, str], entry: str) -> bool:
-    """Whether a spec says what it said, as far as an entry of `meaning` goes."""
+    """True if a spec says what it said, as far as an entry of `meaning` goes."""
     content = spec.read_bytes() if spec.is_file() else b""
     if hashlib.sha256(content).hexdigest() == hashes.get(spec.name):
         return True
@@ -139,7 +139,7 @@ def refuse_changed_code(folder: Path, hashes: Mapping[str, str], code: str) -> N
 
 
 def accepted(folder: Path, hashes: Mapping[str, str], *, spec: str, code: str) -> dict[str, str]:
-    """The hashes of a run whose code, or spec under `model:`, is to be as it is now.
+    """The hashes of a run once the present code, or spec under `model:`, is accepted.
 
     Arguments:
         folder: The run.

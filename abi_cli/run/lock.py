@@ -13,7 +13,7 @@ from abi_cli import placing
 from abi_cli.errors import ELSEWHERE, WSL, RunError, UsageError
 
 LOCK = ".lock"
-"""Of a run folder: held by the process that trains it. The file stays; the lock does not."""
+"""The lock file of a run folder, locked by the process that trains. It stays; the lock does not."""
 
 
 @contextlib.contextmanager
@@ -51,7 +51,7 @@ def locked(
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether somebody trains in a folder now."""
+    """True if somebody trains in a folder now."""
     with contextlib.suppress(OSError, RunError):
         descriptor = os.open(folder / LOCK, os.O_RDONLY)
         fcntl = _fcntl()

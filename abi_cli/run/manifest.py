@@ -73,13 +73,13 @@ class Manifest:
     accepted: tuple[Accepted, ...] = ()
 
     def to_json(self) -> str:
-        """As the text of manifest.json."""
+        """The text of manifest.json."""
         document = {"schema": SCHEMA, **asdict(self), "layout": self.layout.to_config()}
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:
-        """Back from `to_json`.
+        """A manifest from the text that `to_json` gave.
 
         Errors:
             NewerFormat: Only a newer version reads it.

@@ -1,4 +1,4 @@
-"""`model.keras` as it lies on the disk, read and looked over without Keras.
+"""The file `model.keras`, read and checked without Keras.
 
 It is a zip archive of three members: config.json, metadata.json and model.weights.h5. The config
 names parts of this package's registry and nothing else; its weights are plain arrays.
@@ -25,16 +25,16 @@ MODULE, CLASS, NAME = "abi_cli.approximator", "Approximator", "abi>Approximator"
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 
 LARGEST_OPTION = 1_000_000
-"""Of what says how large a network is: no width or length comes near."""
+"""Largest whole number that says how large a network is: no width or length comes near."""
 
 _SIZED = ("inference", "summary", "widths", "buckets")
-"""What of a config says how large networks are."""
+"""Keys of a config that say how large networks are."""
 
 _LONGEST = 500
-"""Letters of a reason that is told."""
+"""Most letters of a reason that is shown."""
 
 _DEEPEST = 30
-"""Groups within groups of weights."""
+"""Most groups within groups of weights."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def read_model_file(path: Path) -> ModelFile:
-    """All of the file.
+    """The contents of the whole file.
 
     Errors:
         RunError: The file is missing, damaged, or not one of ours.
@@ -71,7 +71,7 @@ def read_model_file(path: Path) -> ModelFile:
 
 
 def damaged(path: Path, why: object) -> RunError:
-    """What to say of a file that can't be used."""
+    """The error to raise for a file that can't be used."""
     if isinstance(why, ValidationError):
         first = why.errors()[0]
         why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
@@ -102,7 +102,7 @@ def _read(path: Path, *, weights: bool) -> ModelFile:
 
 
 def _config(text: bytes) -> dict[str, Any]:
-    """What the file says that it is, if it is an approximator of ours.
+    """Config of the approximator in the file, if it is one of ours.
 
     Errors:
         ValueError: It is something else.

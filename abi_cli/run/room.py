@@ -1,4 +1,4 @@
-"""Room for a new run where another may be: only what was learned takes the place of something.
+"""Room for a new run where another may be: only a trained run replaces anything.
 
     NAME               the run
     NAME.bak           the last whole run that `--force` has moved
@@ -68,7 +68,7 @@ def _is_ours(folder: Path) -> bool:
 
 
 def _refuse_lost_backup(target: Path, *, is_run: bool) -> None:
-    """Refuse to replace a backup by what is less than that, or something that is no backup.
+    """Refuse to replace a backup by something less, or something that is no backup.
 
     Errors:
         UsageError: It would be.
@@ -84,7 +84,7 @@ def _refuse_lost_backup(target: Path, *, is_run: bool) -> None:
 
 
 def is_only_begun(path: Path) -> bool:
-    """Whether a run holds nothing but the files that it began with: nothing was learned yet."""
+    """True if a run holds nothing but the files that it began with: nothing was learned yet."""
     if not (path / MANIFEST).is_file() or has_checkpoint(path / STATE):
         return False
     own = {SPEC, ORIGINAL, CODE, MANIFEST, LOCK, STATE}
@@ -92,17 +92,17 @@ def is_only_begun(path: Path) -> bool:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a folder is a run whose training has once come to its end."""
+    """True if a folder is a run whose training has once come to its end."""
     return (path / MODEL).is_file() and not _says_untrained(path)
 
 
 def is_unfinished(path: Path) -> bool:
-    """Whether a folder is a run that is not whole, which goes where another is trained."""
+    """True if a folder is a run whose training has not ended, so that another may replace it."""
     return (path / MANIFEST).is_file() and not is_whole(path)
 
 
 def _says_untrained(path: Path) -> bool:
-    """Not of a manifest that is damaged, or that only a newer abi reads."""
+    """True if the manifest says that the run is untrained; False if the manifest is unreadable."""
     with contextlib.suppress(OSError, ValueError):
         return not Manifest.from_json((path / MANIFEST).read_text(encoding="utf-8")).trained
     return False
@@ -147,7 +147,7 @@ def give_back(path: Path) -> None:
 
 
 def clear(path: Path) -> None:
-    """Remove what a run has taken the place of, but for its backup."""
+    """Remove what a run has replaced, but for its backup."""
     backup, old, old_backup = _names(path)
     if old_backup.exists() and not backup.exists():  # killed between two renames
         old_backup.rename(backup)
@@ -159,7 +159,7 @@ def clear(path: Path) -> None:
 
 
 def _names(path: Path) -> tuple[Path, Path, Path]:
-    """Of the backup; of an unfinished run, and of an older backup, for a while."""
+    """Paths of the backup; of an unfinished run, and of an older backup, for a while."""
     backup = f"{path.name}.bak"
     names = (backup, f".{path.name}.old", f".{backup}.old")
     first, second, third = (path.with_name(name) for name in names)

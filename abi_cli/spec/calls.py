@@ -1,4 +1,4 @@
-"""Distributions written as Stan, PyMC and R have them, `normal(0, 5)`: told how specs say it."""
+"""Distributions written as in Stan, PyMC and R, `normal(0, 5)`: the refusal shows a spec's form."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from abi_cli.spec.problems import Code, Path, Position, Problem, suggestion
 from abi_cli.spec.section import option_names
 
 _CALL = re.compile(r"(?<![\w.:])([A-Za-z]\w*)\(([^()]*)\)")
+_STATEMENT = re.compile(r"([A-Za-z]\w*)\s*~\s*([A-Za-z]\w*)\(([^()]*)\)")
 _KIND = "distribution"
 
 _CODES = (Code.PART, Code.NAME, Code.VALUE, Code.FIELD, Code.KEY)
-"""Problems that a call makes, whole or cut at its commas."""
+"""Codes of problems that a call causes, whole or cut at its commas."""
 
 _ALIKE = (
     ("loc", "mean", "mu", "location", "m", "meanlog"),
@@ -29,7 +30,7 @@ _ALIKE = (
     ("p", "prob", "theta"),
     ("n", "trials"),
 )
-"""Names of one and the same option: ours, and what others call it."""
+"""Names of options: ours, and those of other programs."""
 
 
 def ours(word: str, options: Collection[str]) -> str | None:
@@ -44,11 +45,11 @@ _BY_RATE = ("gamma", "exponential")
 """Distributions that Stan, PyMC and R write with a rate, and NumPy with a scale, 1 / rate."""
 
 _RATES = ("rate", "lam", "beta", "lambda")
-"""What others call a rate."""
+"""Names of a rate in other programs."""
 
 
 def without_calls(problems: Iterable[Problem]) -> list[Problem]:
-    """The same problems; those within what is written as a call are one, with what to write."""
+    """Problems, in which those within a call are replaced by one that shows what to write."""
     kept: list[Problem] = []
     told: set[tuple[str, int, int]] = set()
     for problem in problems:
@@ -79,16 +80,30 @@ def _problem_of(path: Path, call: re.Match[str], place: Position) -> Problem:
     message = f"Expected a mapping of options, not a call; got {call[0]}"
     if name not in known:
         return Problem(path, message, suggestion(name, known, title="Distributions"), Code.PART, at)
-    arguments = [part.partition("=") for part in call[2].split(",") if part.strip()]
-    pairs = [(key.strip() if eq else None, (value if eq else key)) for key, eq, value in arguments]
-    hint = f"Write {as_options(name, pairs)}"
+    hint = f"Write {as_options(name, _arguments(call[2]))}"
     if name in _BY_RATE:
         hint += "; a rate of r is a scale of 1/r. What is a scale already, as in NumPy, stays"
     return Problem(path, message, hint, Code.PART, at)
 
 
+def sampling_statements(text: str) -> str:
+    """Statements like `mu ~ normal(0, 5)` as a spec says them; empty where there are none."""
+    written = []
+    for variable, called, arguments in _STATEMENT.findall(text):
+        if (name := _ours(called)) in registry.names(_KIND):
+            pairs = _arguments(arguments)
+            written.append(f"{variable}: {{{as_options(name, pairs)}}}")
+    return ", ".join(written)
+
+
+def _arguments(text: str) -> list[tuple[str | None, str]]:
+    """Name, where it has one, and value of each argument of a call."""
+    parts = [part.partition("=") for part in text.split(",") if part.strip()]
+    return [(key.strip() if eq else None, (value if eq else key)) for key, eq, value in parts]
+
+
 def _ours(name: str) -> str:
-    """HalfNormal, halfnormal or half_normal as half_normal; the name itself where it is none."""
+    """The name half_normal for HalfNormal or halfnormal; else the name itself."""
     plain = name.replace("_", "").lower()
     alike = {known.replace("_", ""): known for known in registry.names(_KIND)}
     return alike.get(plain, name)

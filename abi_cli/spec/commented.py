@@ -1,4 +1,4 @@
-"""A `Spec` to YAML that explains itself: every field there, each with what it is for."""
+"""YAML of a `Spec` that explains itself: every field is there, with a comment on its use."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _part(lead: str, part: Part) -> Iterator[str]:
 
 
 def _plain(value: Any) -> Any:
-    """As plain JSON values."""
+    """A value as plain JSON values."""
     if isinstance(value, Part):
         return value.to_config()
     if isinstance(value, BaseModel):

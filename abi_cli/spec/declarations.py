@@ -23,7 +23,7 @@ class Declaration(Protocol):
         """Option → the variable that it names."""
 
     def varies(self) -> bool:
-        """Whether it draws more than one value."""
+        """True if more than one value can be drawn."""
 
 
 Declared = Mapping[str, Part | str]

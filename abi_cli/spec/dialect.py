@@ -12,7 +12,7 @@ from collections.abc import Callable
 Scalar = str | int | float | bool | None
 
 PREFIX = "tag:yaml.org,2002:"
-"""What the tags of YAML's own types begin with."""
+"""Prefix of the tags of YAML's own types."""
 
 _BASES = {"0o": 8, "0x": 16}
 
@@ -53,7 +53,7 @@ RESOLVERS = _resolvers()
 
 
 def is_scalar(tag: str, text: str) -> bool:
-    """Whether text with this tag is a scalar of the dialect."""
+    """True if text with this tag is a scalar of the dialect."""
     if tag == PREFIX + "str":
         return True
     return any(tag == PREFIX + name and re.fullmatch(form, text) for name, form, _, _ in _TYPES)

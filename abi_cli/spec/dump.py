@@ -1,4 +1,4 @@
-"""A `Spec` to YAML that a person might have written: complete, with short parts on one line."""
+"""YAML of a `Spec` as a person might have written it: complete, with short parts on one line."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def one_line(value: object) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes the dialect that `reader` reads, so that what needs quotes there has them."""
+    """A writer of the dialect that `reader` reads, with quotes where that needs them."""
 
     yaml_implicit_resolvers = dialect.RESOLVERS
 

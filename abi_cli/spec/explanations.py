@@ -128,4 +128,4 @@ EXPLANATIONS = {
         "training:\n  validation: 100\n  callbacks:\n    - early_stopping: {monitor: val_loss}\n",
     ),
 }
-"""Code → what to tell of it; an override's example is the argument of -s, not lines of a spec."""
+"""Code → its explanation; an override's example is the argument of -s, not lines of a spec."""

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from abi_cli.registry import Part
+from abi_cli.spec.calls import sampling_statements
 from abi_cli.spec.durations import EXPECTED, seconds
 from abi_cli.spec.problems import Code
 from abi_cli.spec.shorthand import OneOf, PartOf, describe, refusal
@@ -18,7 +19,7 @@ RESERVED_NAMES = ("rng", "batch_size", "dataset", "draw", "chain", "row_size", "
 
 
 def refuse_variable_name(name: str) -> str | None:
-    """Why a variable can't be called this, with what to do; None where it can."""
+    """The reason why a variable can't be called this, with a remedy; None where it can."""
     if name in RESERVED_NAMES:
         return f"{name!r} is reserved ({', '.join(RESERVED_NAMES)}): choose another name"
     if keyword.iskeyword(name):
@@ -50,16 +51,29 @@ def _function_reference(reference: str) -> str:
     module = all(part.isidentifier() for part in where.split("."))
     if colon and name.isidentifier() and (where.endswith(".py") or module):
         return reference
-    file = reference.partition(".py")[0] + ".py" if ".py" in reference else "model.py"
     raise refusal(
         Code.NAME,
-        f"Expected a function as FILE.py:NAME or PACKAGE.MODULE:NAME; got {reference!r}",
-        hint=f"For example {file}:prior; files are looked for beside the spec",
+        f"Expected a function as FILE.py:NAME or PACKAGE.MODULE:NAME; got {reference.strip()!r}",
+        hint=_function_meant(reference.strip()),
     )
 
 
+def _function_meant(text: str) -> str:
+    """A remedy for text that is no function reference: statements of Stan, and near misses."""
+    if statements := sampling_statements(text):
+        return f"Write {statements}"
+    if re.fullmatch(r"[\w./-]+\.py", text):
+        return f"Name the function in it, as {text}:NAME"
+    if dotted := re.fullmatch(r"([\w./-]+\.py)[./]([A-Za-z_]\w*)", text):
+        return f"Write {dotted[1]}:{dotted[2]}"
+    if re.fullmatch(r"[A-Za-z_]\w*\.[A-Za-z_]\w*", text):
+        module, _, name = text.partition(".")
+        return f"Write {module}.py:{name} if {module}.py is beside the spec"
+    return "Functions are in Python files beside the spec: write, for example, model.py:likelihood"
+
+
 def is_module_reference(reference: str) -> bool:
-    """Whether text is `file.py` or `package.module`."""
+    """True if text is `file.py` or `package.module`."""
     return reference.endswith(".py") or all(part.isidentifier() for part in reference.split("."))
 
 
@@ -145,7 +159,7 @@ Declarations = dict[VariableName, Annotated[FunctionReference | Distributed, One
 
 
 def function_or_declarations(value: Any) -> Any:
-    """The one of the two that a value is meant to be, by which its problems are told."""
+    """The form, of two, that a value is meant to have: its problems are reported by that form."""
     if isinstance(value, str):
         return FunctionReference
     if isinstance(value, dict) and value:

@@ -28,7 +28,7 @@ from abi_cli.spec.shorthand import OneOf, refusal
 
 @contextmanager
 def _below(field: str) -> Iterator[None]:
-    """What is refused here is below a field."""
+    """A context that puts the refusals inside it below a field."""
     try:
         yield
     except PydanticCustomError as error:

@@ -14,7 +14,7 @@ from abi_cli.spec.schema import Spec
 from abi_cli.spec.shorthand import canonical, describe
 
 OPTION = "-s"
-"""What arguments are called in the places of problems: the option that they come with."""
+"""Source of problems in overrides: the option that they come with."""
 
 
 def override(document: Document, argument: str) -> Document:

@@ -25,13 +25,13 @@ from abi_cli.errors import SpecError
 from abi_cli.harmless import shown
 
 Path = tuple[str | int, ...]
-"""Where a value is in the tree of a spec: `("adapter", 3, "standardize", "exclude")`."""
+"""Place of a value in the tree of a spec: `("adapter", 3, "standardize", "exclude")`."""
 
 MOST_SHOWN = 20
-"""Problems shown at once; a file with more has one cause, found among the first."""
+"""Most problems shown at once; a file with more has one cause, found among the first."""
 
 WIDEST_LINE = 96
-"""Characters of a source line that are shown."""
+"""Most characters of a source line that are shown."""
 
 
 class Code(StrEnum):
@@ -58,7 +58,7 @@ class Code(StrEnum):
     STEP = "E201"
     """A step of the adapter can't take the variables that reach it, or something is lost."""
     MODEL = "E202"
-    """What the model draws is not what the spec says of it."""
+    """The model draws other variables than the spec says."""
     NETWORK = "E203"
     """A network can't take what the adapter gives it."""
     TRAINING = "E204"
@@ -131,7 +131,7 @@ def _columns(text: str) -> int:
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong with a spec.
+    """A problem of a spec.
 
     Arguments:
         path: The value or key that it is about.

@@ -1,4 +1,4 @@
-"""YAML text to a tree in which every key and value knows where it was written.
+"""Reader of YAML text, to a tree in which every key and value knows where it was written.
 
 PyYAML does the parsing, in the dialect of `dialect.py`. What YAML allows but a spec must not (a key
 twice, keys that are not text, tags) is a problem with its place; the rest of the file is read on.
@@ -17,10 +17,10 @@ from abi_cli.spec.dialect import Scalar
 from abi_cli.spec.problems import Code, InvalidSpecError, Path, Position, Problem, Source
 
 DEEPEST = 40
-"""Nested collections: PyYAML composes recursively, and no spec comes near."""
+"""Deepest nesting of collections: PyYAML composes recursively, and no spec comes near."""
 
 MOST_NODES = 20_000
-"""Keys and values of a spec, aliases expanded: a few anchors can stand for billions."""
+"""Most keys and values of a spec, aliases expanded: a few anchors can stand for billions."""
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,11 @@ class Document:
         return self.root.plain()
 
     def value_position(self, path: Path) -> Position:
-        """Where the value at `path` was written, or its nearest ancestor if there is none."""
+        """Position of the value at `path`, or of its nearest ancestor if there is none."""
         return self._positions(path)[1]
 
     def key_position(self, path: Path) -> Position:
-        """Where the key of the value at `path` was written.
+        """Position of the key of the value at `path`.
 
         Items of lists have no key, so it is the value; for the root it is the whole source.
         """
@@ -246,7 +246,7 @@ def _syntax_problem(source: Source, error: yaml.MarkedYAMLError) -> Problem:
 
 
 class _Builder:
-    """Turns PyYAML's nodes into ours, aliases expanded, collecting problems on the way."""
+    """A builder of our nodes from PyYAML's, which expands aliases and collects problems."""
 
     def __init__(self, source: Source):
         self.source = source

@@ -1,4 +1,4 @@
-"""What a spec may say: the sections, their fields, their defaults.
+"""The sections of a spec, their fields and their defaults.
 
 The fields' types are the rules, their descriptions the help. Named parts are looked up in the
 registry when a spec is read; nothing here knows which there are.
@@ -76,7 +76,7 @@ class ObservableSection(Section):
 
 
 class DataSection(Section):
-    """How files call what the model calls otherwise: real data, designs, stored simulations."""
+    """Names that files use instead of the model's: real data, designs, stored simulations."""
 
     dataset: str = Field(
         default="dataset", min_length=1, description="Column that names the data sets."
@@ -144,7 +144,7 @@ class NetworksSection(Section):
 
 
 class TrainingSection(Section):
-    """How long and how the networks are trained."""
+    """The training of the networks: its length, batches and optimizer."""
 
     epochs: Count = Field(
         default=100,
@@ -185,7 +185,7 @@ class TrainingSection(Section):
 
 
 class DiagnosticsSection(Section):
-    """What `abi diagnose` tolerates."""
+    """Tolerances of `abi diagnose`."""
 
     p: float = Field(
         default=0.03, gt=0, lt=1, description="How seldom exact posteriors may be called inexact."
@@ -211,7 +211,7 @@ class DiagnosticsSection(Section):
 
 
 class Spec(Section):
-    """Everything that a run depends on, as one value."""
+    """A spec: everything that a run depends on, as one value."""
 
     name: RunName = Field(description="What the run is called, and the folder that it is kept in.")
     seed: int = Field(
@@ -263,7 +263,7 @@ class Spec(Section):
     )
 
     def times(self) -> dict[str, str]:
-        """Series → what files call the times of its steps."""
+        """Series → the name of its times in files."""
         sections = self.observables or {}
         return {name: own.time for name, own in sections.items() if own.time is not None}
 

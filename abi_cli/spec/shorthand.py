@@ -32,10 +32,10 @@ from abi_cli.spec.reader import Entry, Node
 from abi_cli.spec.section import option_names
 
 REFUSAL = "abi"
-"""The pydantic error type of what our own validators refuse."""
+"""The pydantic error type of our own validators' refusals."""
 
 Models = dict[Path, type[BaseModel]]
-"""Which model describes the mapping at a path: where errors find the names of its fields."""
+"""Path → the model that describes the mapping there, for the names of its fields in errors."""
 
 
 def refusal(
@@ -116,6 +116,8 @@ class PartOf:
             return value
         if not isinstance(value, dict) or not value:
             hint = f"Write its name, or {{name: {{options}}}}. {self._title()}: {self._names()}"
+            if self.kind == "distribution" and (between := _between(value)):
+                hint = f"Write {between}, or another distribution: {self._names()}"
             raise refusal(Code.PART, f"Expected {_a(self.kind)}; got {describe(value)}", hint=hint)
         if len(value) > 1:
             raise self._crowded(value)
@@ -142,7 +144,7 @@ class PartOf:
         return ", ".join(self._known())
 
     def _crowded(self, value: dict[str, Any]) -> PydanticCustomError:
-        """What is wrong where several keys stand in place of one part."""
+        """The refusal where several keys stand in place of one part."""
         known = [name for name in value if self._find(name)]
         if len(known) == 1:
             other = next(name for name in value if name not in known)
@@ -234,6 +236,18 @@ def _find(kind: str, name: str) -> type[Part] | None:
         return registry.get(kind, name)
     except registry.UnknownPart:
         return None
+
+
+def _between(value: Any) -> str | None:
+    """Two numbers as the distribution between them; None for anything else."""
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        return None
+    low, high = value
+    if type(low) is int and type(high) is int:
+        return f"integers: {{low: {low}, high: {high + 1}}} for {low} to {high}"
+    if all(type(bound) in (int, float) for bound in value):
+        return f"uniform: {{low: {low}, high: {high}}}"
+    return None
 
 
 def _a(kind: str) -> str:

@@ -1,4 +1,4 @@
-"""A document to a `Spec`, with pydantic's findings retold in the words and places of the file.
+"""Validation of a document, with pydantic's findings in the words and places of the file.
 
 pydantic checks in strict mode: `"30"` is no number and `true` is not 1. It names a value by its
 location in the model; here that becomes the line it was written on, and the error becomes a
@@ -8,7 +8,8 @@ sentence that says what was expected, what was found and what to write instead.
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections import defaultdict
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -21,6 +22,14 @@ from abi_cli.spec.reader import Document
 from abi_cli.spec.schema import Spec
 from abi_cli.spec.section import option_names
 from abi_cli.spec.shorthand import REFUSAL, Models, canonical, describe
+
+_ALIKE: defaultdict[str, tuple[str, ...]] = defaultdict(
+    tuple,
+    set=("iid", "exchangeable", "sample", "table", "rows"),
+    series=("ordered", "sequence", "timeseries"),
+    fixed=("vector", "array", "matrix", "image", "scalar", "number"),
+)
+"""Words for values of fields, and other words for them."""
 
 _EXPECTED = {
     "int_type": "a whole number",
@@ -46,7 +55,7 @@ _EXPECTED = {
     "string_too_short": "text of {min_length} characters or more",
     "string_too_long": "text of {max_length} characters or fewer",
 }
-"""pydantic's error type → what was expected, with the figures of its context."""
+"""Error type of pydantic → words for what was expected, with the figures of its context."""
 
 
 def validate(document: Document) -> tuple[Spec, Document]:
@@ -123,14 +132,14 @@ class _Finding:
         self.expected = template and template.format_map(self.context)
 
     def is_echo(self, findings: list[_Finding]) -> bool:
-        """Whether a list is only called too short because its items are wrong."""
+        """True if a list is only called too short because its items are wrong."""
         depth = len(self.path)
         return self.detail["type"] == "too_short" and any(
             len(other.path) > depth and other.path[:depth] == self.path for other in findings
         )
 
     def is_renamed(self, findings: list[_Finding], models: Models) -> bool:
-        """Whether an option is only missing because it was written under another name."""
+        """True if an option is only missing because it was written under another name."""
         model = models.get(self.path)
         if self.missing is None or model is None or not issubclass(model, Part):
             return False
@@ -171,7 +180,7 @@ def _problem(finding: _Finding, document: Document, models: Models) -> Problem:
 
 
 def _retell(finding: _Finding, models: Models) -> tuple[Code, str, str | None, Path]:
-    """What to say of a finding: code, message, hint, and where from its path on."""
+    """Code, message and hint for a finding, and the path from its place to the mistake."""
     kind, context, value = finding.detail["type"], finding.context, finding.detail["input"]
     if kind == REFUSAL:
         return context["code"], context["message"], context["hint"], tuple(context["at"])
@@ -188,7 +197,7 @@ def _retell(finding: _Finding, models: Models) -> tuple[Code, str, str | None, P
 
 
 def _whose(path: Path, models: Models) -> tuple[str, str]:
-    """What a name in the mapping at a path is called, and how the mapping is called."""
+    """The word for a name in the mapping at a path, and the name of that mapping."""
     model = models.get(path)
     if model is not None and issubclass(model, Part):
         return "option", model.name
@@ -210,11 +219,13 @@ def _unknown(path: Path, models: Models) -> tuple[str, str]:
         hint = f"Did you mean {other!r}? {hint}"
     if by_rate:
         hint = f"The scale is 1 / rate. {hint}"
+    if path[:-1] == ("model",) and not nearest(word, known) and not elsewhere:
+        hint = f"A number that functions take is drawn in meta: {{{word}: …}}. {hint}"
     return f"unknown {what} {word!r} {preposition} {whose}", hint
 
 
 def _sections(models: Models) -> dict[str, tuple[str, ...]]:
-    """Where fields of the spec and its sections belong, in words, and their names."""
+    """Places of fields, in words: the top level and each section → names of its fields."""
     sections = {"at the top level": option_names(Spec)}
     for path, model in models.items():
         if path and not issubclass(model, Part):
@@ -237,14 +248,18 @@ def _description(model: type[BaseModel], spelling: str | None) -> str | None:
 
 
 def _remedy(finding: _Finding, value: Any, models: Models) -> str | None:
-    """What to write instead of a value of the wrong type, where that can be told."""
+    """A remedy for a value of the wrong type, where there is one."""
     expected = finding.expected or ""
     model = models.get(finding.path)
     if model is not None:
         what = "options" if issubclass(model, Part) else "fields"
         if issubclass(model, Part) and model.kind == "distribution" and _scalars(value):
             return f"Write {as_options(model.name, [(None, one) for one in value])}"
+        if isinstance(value, str) and (field := _field_of_choice(model, value)):
+            return f"Write {{{field}: {value}}}"
         return f"Name its {what}: {', '.join(option_names(model))}"
+    if expected == "a mapping" and isinstance(value, str) and value.isidentifier():
+        return f"Write {{{value}: {{…}}}}, or {value}: and what it is below"
     if "number" in expected and isinstance(value, str):
         return _number_in(value)
     if expected == "a whole number" and isinstance(value, float) and value.is_integer():
@@ -255,13 +270,19 @@ def _remedy(finding: _Finding, value: Any, models: Models) -> str | None:
         return f"Write {'true' if str(value).lower() in ('yes', 'on', 'y') else 'false'}"
     choices = re.findall(r"'([^']*)'", expected)
     if choices and isinstance(value, str):
-        found = nearest(value, choices)
+        found = nearest(value, choices) or next((c for c in choices if value in _ALIKE[c]), None)
         return f"Did you mean {found!r}?" if found else None
     return None
 
 
+def _field_of_choice(model: type[BaseModel], value: str) -> str | None:
+    """The field of a section of which a word is one of the values; None where there is none."""
+    fields = model.model_fields.items()
+    return next((name for name, f in fields if value in get_args(f.annotation)), None)
+
+
 def _scalars(value: Any) -> bool:
-    """Whether it is a list of numbers or words, or one of them."""
+    """True if a value is a list of numbers or words."""
     return isinstance(value, list | tuple) and all(
         isinstance(one, int | float | str) for one in value
     )

@@ -1,4 +1,4 @@
-"""Kinds of the columns of members, as the pilot shows them: what is made of each follows."""
+"""Kinds of the columns of members, by the pilot: they decide which statistics are computed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from abi_cli.statistics.members import Members
 
 MOST_LEVELS = 12
-"""A column of at most so many different values is discrete."""
+"""Most different values of a discrete column."""
 
 SKEWED = 1.5
 """Skewness from where on the logarithm of a column is looked at, too."""
@@ -47,7 +47,7 @@ class Column:
     spread: float = 1.0
 
     def scaled(self, members: Members) -> np.ndarray:
-        """In robust units, `(batch, obs)`."""
+        """Values in robust units, `(batch, obs)`."""
         return (members[self.place] - self.location) / self.scale
 
     def bent(self, members: Members) -> np.ndarray:
@@ -59,7 +59,7 @@ class Column:
 
     @property
     def bends(self) -> bool:
-        """Whether `bent` says more."""
+        """True if the column's logarithm or asinh says more than the column."""
         return self.floor is not None or self.heavy
 
 
@@ -71,16 +71,16 @@ class Bent:
 
     @property
     def levels(self) -> tuple[float, ...]:
-        """As the column has them."""
+        """Levels of the column."""
         return self.column.levels
 
     def scaled(self, members: Members) -> np.ndarray:
-        """`(batch, obs)`."""
+        """Values of the bent column, `(batch, obs)`."""
         return (self.column.bent(members) - self.column.middle) / self.column.spread
 
 
 def column_of(place: int, values: np.ndarray, *, response: bool) -> Column | None:
-    """What the pilot's values `(member,)` of a column show; None where it is constant.
+    """The kind of a column, by the pilot's values `(member,)`; None where it is constant.
 
     Arguments:
         values: Without NaN.
@@ -114,10 +114,10 @@ def column_of(place: int, values: np.ndarray, *, response: bool) -> Column | Non
 
 
 def column_to(column: Column) -> dict[str, Any]:
-    """As plain JSON values."""
+    """A column as plain JSON values."""
     return {**asdict(column), "levels": list(column.levels)}
 
 
 def column_from(config: Mapping[str, Any]) -> Column:
-    """Back from `column_to`."""
+    """A column from what `column_to` gave."""
     return Column(**{**config, "levels": tuple(config["levels"])})

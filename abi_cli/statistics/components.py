@@ -18,13 +18,13 @@ import numpy as np
 from abi_cli.statistics.members import FLOOR, known, moments_of
 
 BINS = 24
-"""On each side of the cut."""
+"""Bins on each side of the cut."""
 
 ONE_SD = 16
 """Rounds with one sd."""
 
 TWO_SDS = 8
-"""Rounds with two, from there."""
+"""Rounds with two sds, after those."""
 
 SMALL = 0.01
 """Least sd, in units of the data set's own."""
@@ -42,7 +42,7 @@ class _Bins(NamedTuple):
 
     @property
     def size(self) -> np.ndarray:
-        """Of each set, `(batch,)`, at least 1."""
+        """Size of each set, `(batch,)`, at least 1."""
         return np.maximum(self.weight.sum(axis=1), 1.0)
 
 
@@ -56,7 +56,7 @@ class _Two(NamedTuple):
     share: np.ndarray
 
     def standardized(self, bins: _Bins) -> tuple[np.ndarray, ...]:
-        """(y − m) / s and the square of that averaged over each bin, of either component."""
+        """Standardized (y − m) / s, and its mean square over each bin, of either component."""
         below = (bins.z - self.low[:, None]) / self.low_sd[:, None]
         above = (bins.z - self.high[:, None]) / self.high_sd[:, None]
         return (
@@ -67,13 +67,13 @@ class _Two(NamedTuple):
         )
 
     def log_odds(self, bins: _Bins) -> np.ndarray:
-        """To be of the upper one, `(batch, bin)`."""
+        """Log odds of the upper component, `(batch, bin)`."""
         _, _, below, above = self.standardized(bins)
         odds = np.log(self.share / (1 - self.share)) - np.log(self.high_sd / self.low_sd)
         return np.clip(odds[:, None] + 0.5 * (below - above), -FAR, FAR)
 
     def improved(self, bins: _Bins, *, one_sd: bool) -> _Two:
-        """After a round of expectation and maximization."""
+        """Components after a round of expectation and maximization."""
         upper = bins.weight / (1 + np.exp(-self.log_odds(bins)))
         lower = bins.weight - upper
         high_size, low_size = upper.sum(axis=1) + 1e-3, lower.sum(axis=1) + 1e-3
@@ -106,11 +106,11 @@ def components(x: np.ndarray) -> np.ndarray:
     bins, two = _begun((y - centre[:, None]) / unit[:, None], there > 0)
     for _ in range(ONE_SD):
         two = two.improved(bins, one_sd=True)
-    told = _told(bins, two, centre, unit)
+    found = _described(bins, two, centre, unit)
     for _ in range(TWO_SDS):
         two = two.improved(bins, one_sd=False)
-    told += [*_told(bins, two, centre, unit), np.log(bins.size)]
-    return np.stack(told, axis=1)
+    found += [*_described(bins, two, centre, unit), np.log(bins.size)]
+    return np.stack(found, axis=1)
 
 
 def _begun(z: np.ndarray, there: np.ndarray) -> tuple[_Bins, _Two]:
@@ -141,7 +141,7 @@ def _begun(z: np.ndarray, there: np.ndarray) -> tuple[_Bins, _Two]:
     return bins, _Two(low, high, sd, sd, (n - cut + 0.5) / (n + 1))
 
 
-def _told(bins: _Bins, two: _Two, centre: np.ndarray, unit: np.ndarray) -> list[np.ndarray]:
+def _described(bins: _Bins, two: _Two, centre: np.ndarray, unit: np.ndarray) -> list[np.ndarray]:
     """Components on the data's scale, their log standard errors, and the likelihood.
 
     Errors are those of the empirical information, the sum of squared scores.

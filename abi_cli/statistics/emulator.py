@@ -30,11 +30,11 @@ from abi_cli.statistics import scoring
 from abi_cli.statistics.surface import FAR, Surface, fitted, line, terms
 
 MOST_INPUTS = 12
-"""Parameters and scalars of a surface."""
+"""Most parameters and scalars of a surface."""
 
 STEPS = 6
 LONGEST = 0.7
-"""Of a step, in pilot sds."""
+"""Longest step, in pilot sds."""
 
 LIBRARY = 2_048
 """Parameters among which a start is looked for."""
@@ -107,7 +107,7 @@ class Emulator:
         seen = {"y": y, "there": there, "rest": rest}
         t, at = scoring.mode(
             self._started(**seen),
-            partial(self._around, **seen),
+            lambda t, rows: self._around(t, **{name: a[rows] for name, a in seen.items()}),
             steps=STEPS,
             longest=LONGEST,
             far=FAR,
@@ -130,7 +130,7 @@ class Emulator:
 
     @property
     def width(self) -> int:
-        """How many statistics there are."""
+        """Number of statistics."""
         return (4 if self.corrected else 2) * self.dim + 4
 
     def _started(self, y: np.ndarray, there: np.ndarray, rest: np.ndarray) -> np.ndarray:
@@ -180,7 +180,7 @@ class Emulator:
         return scoring.Around(cost, score, information)
 
     def to_config(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The emulator as plain JSON values."""
         return {
             **{name: getattr(self, name).tolist() for name in _ARRAYS},
             "surface": self.surface.quadratic.tolist(),
@@ -191,7 +191,7 @@ class Emulator:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Emulator:
-        """Back from `to_config`; what one of a run from before doesn't have is left out."""
+        """An emulator from what `to_config` gave; an older run lacks some of it."""
         dim = int(config["dim"])
         arrays = {name: np.array(config.get(name, ())) for name in _ARRAYS}
         layers = tuple(np.array(layer) for layer in config.get("layers", ()))

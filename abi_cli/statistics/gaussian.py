@@ -22,22 +22,22 @@ FITTED = 0.75
 """Share of the data sets that the fit learns from; the rest decides what enters."""
 
 MOST = 80
-"""Statistics that a mean, or a log sd, is made of."""
+"""Most statistics that a mean, or a log sd, is made of."""
 
 LEAST = 2e-4
-"""Of the squared error, what has to be gained."""
+"""Least gain, as a share of the squared error."""
 
 COLLINEAR = 1e-7
-"""Share of a statistic that those which have entered must leave."""
+"""Least share of a statistic that those which have entered leave unexplained."""
 
 ROWS_EACH = 20
 """Data sets that each statistic needs."""
 
 PATIENCE = 6
-"""So many more are tried without a gain."""
+"""Statistics that are tried in vain before the search ends."""
 
 ROUNDS = 3
-"""Of selection, each with the weights that follow from the one before."""
+"""Rounds of selection, each with the weights that follow from the one before."""
 
 ENOUGH = 0.05
 STRANGERS = 0.8
@@ -48,7 +48,7 @@ SURPRISE = 20.0
 """Largest squared standardized residual that counts in a scoring step."""
 
 FAR = 20.0
-"""Sds of a first Gaussian that the second minds."""
+"""Largest residuals that the second Gaussian sees, in sds of the first."""
 
 ODD = 200.0
 """Largest squared standardized residual by which two ways are compared."""
@@ -60,7 +60,7 @@ OFFSET = 0.635
 
 
 class Ledger:
-    """What families of statistics gained, in nats of the parameters' log density.
+    """Gains of families of statistics, in nats of the parameters' log density.
 
     Statistics of families that have gained are favoured over those of others that would gain hardly
     more, so that few families are needed.
@@ -74,17 +74,17 @@ class Ledger:
         self.gains = np.zeros(int(owner.max()) + 1)
 
     def enter(self, statistics: list[int], gains: np.ndarray) -> None:
-        """What each of some statistics gained."""
+        """Add the gains of some statistics to those of their families."""
         np.add.at(self.gains, self._owner[statistics], gains)
 
     def among(self, columns: np.ndarray) -> Ledger:
-        """The same gains, of some of the statistics."""
+        """The ledger of some of the statistics, with the same gains."""
         some = Ledger(self._owner[columns])
         some.gains = self.gains
         return some
 
     def favour(self) -> np.ndarray:
-        """By how much each statistic is favoured, `(1 + statistic,)`."""
+        """Factors by which statistics are favoured, `(1 + statistic,)`."""
         return np.where(self.gains[self._owner] > ENOUGH, 1.0, STRANGERS)
 
 
@@ -167,7 +167,7 @@ def _standardized(theta: np.ndarray, first: int) -> tuple[np.ndarray, float, flo
 
 
 def _left(u: np.ndarray, y: np.ndarray, w: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """What a Gaussian leaves, in its sds; what it can't explain at all counts so far only."""
+    """Standardized residuals of a Gaussian, clipped to `FAR`."""
     return np.clip((y - u @ w) * np.exp(-u @ v), -FAR, FAR)
 
 
@@ -223,7 +223,7 @@ def weighted(u: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 
 Grams = tuple[np.ndarray, np.ndarray]
-"""Mean products of statistics, of data sets that are fitted and of those that decide."""
+"""Mean products of statistics, over data sets that are fitted and over those that decide."""
 
 
 def grams(u: np.ndarray) -> Grams:
@@ -245,7 +245,7 @@ def _pursuit(
     *,
     log_loss: bool,
 ) -> np.ndarray:
-    """Which statistics predict y, `(kept,)`, the constant among them.
+    """Places of the statistics that predict y, `(kept,)`, the constant among them.
 
     The matrix of mean products, y among them, is swept (Goodnight 1979, The American Statistician
     33:149) by one statistic after the other: then its last column holds the coefficients of those
@@ -336,6 +336,6 @@ def _trust(z: np.ndarray) -> np.ndarray:
 def _log_density(
     theta: np.ndarray, mean: np.ndarray | float, log_sd: np.ndarray | float
 ) -> np.ndarray:
-    """Of Student's t of some degrees, without the constant: one odd data set decides nothing."""
+    """Log density of Student's t but for a constant: one odd data set decides nothing."""
     z = (theta - mean) * np.exp(-np.asarray(log_sd))
     return np.asarray(-0.5 * (DEGREES + 1) * np.log1p(z**2 / DEGREES) - log_sd)

@@ -18,23 +18,23 @@ from abi_cli.statistics.sigmoids import sigmoid
 from abi_cli.variables import Ragged, Value, count, event_size
 
 MOST_COLUMNS = 12
-"""Columns beyond these only have their moments looked at."""
+"""Most columns; of those beyond, only moments are computed."""
 
 MOST_SQUARED = 3
 MOST_DIVIDED = 2
-"""Columns that are looked at as mixtures."""
+"""Most columns that are looked at as mixtures."""
 
 MOST_CURVES = 2
-"""Regressors of which each alone is looked at with choices."""
+"""Most regressors along each of which choices are fitted by a curve."""
 
 MOST_VALUES = 128
-"""A series of one length passes on its numbers themselves up to so many."""
+"""Longest series of one length whose numbers are passed on themselves."""
 
 LONG = 4
-"""Vectors of more numbers are not regressed number by number."""
+"""Longest vectors that are regressed number by number."""
 
 SHORTEST = 3
-"""A vector of fewer numbers is not looked at as a set or series."""
+"""Shortest vectors that are looked at as a set or series."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Group:
         return found
 
     def _regressions(self, columns: Sequence[Column]) -> dict[str, Statistic]:
-        """Of each column that the model draws on the others; long vectors are looked at as rows."""
+        """Regressions of each column that the model draws on the others; long vectors as rows."""
         found: dict[str, Statistic] = {}
         long = {
             place
@@ -169,7 +169,7 @@ class Group:
 
 
 def _linear(y: Column, x: Sequence[Column], which: str, *, squares: bool) -> dict[str, Statistic]:
-    """Of numbers along others, each as it is or, where that says more, bent.
+    """Regressions of numbers on others, each plain or, where that says more, bent.
 
     What multiplies is added on the logarithm's scale.
     """
@@ -191,7 +191,7 @@ def _linear(y: Column, x: Sequence[Column], which: str, *, squares: bool) -> dic
 
 
 def _sigmoids(y: Column, x: Sequence[Column], trials: Column | None) -> dict[str, Statistic]:
-    """Of choices along each regressor that has more than two values."""
+    """Curves of choices along each regressor that has more than two values."""
     found: dict[str, Statistic] = {}
     along = [c for c in x if c is not trials and len(c.levels) != 2]
     for c in along if len(along) <= MOST_CURVES else ():
@@ -213,7 +213,7 @@ def _values(members: Members, columns: Sequence[Column], length: int) -> np.ndar
 
 
 def _of_length(x: np.ndarray, length: int) -> np.ndarray:
-    """`x (batch, obs)` with as many places as the pilot's data sets have: gaps, or none beyond.
+    """Columns `x (batch, obs)` filled with gaps, or cut, to the length of the pilot's data sets.
 
     A data set of another size than all of training is answered, if not well, and that it is of
     another size is told elsewhere.
@@ -313,7 +313,7 @@ def _group(
 
 
 def _designed(data: Mapping[str, Value], names: list[str], columns: Sequence[Column]) -> bool:
-    """Whether given columns are the same in all data sets."""
+    """True if given columns are the same in all data sets."""
     places = [c.place for c in columns if not c.response]
     least, most = np.inf, -np.inf
     for _, members in chunks(data, names):
@@ -323,12 +323,12 @@ def _designed(data: Mapping[str, Value], names: list[str], columns: Sequence[Col
 
 
 def to_config(group: Group) -> dict[str, Any]:
-    """As plain JSON values."""
+    """A group as plain JSON values."""
     return {**asdict(group), "columns": [column_to(column) for column in group.columns]}
 
 
 def from_config(config: Mapping[str, Any]) -> Group:
-    """Back from `to_config`."""
+    """A group from what `to_config` gave."""
     columns = tuple(column_from(c) for c in config["columns"])
     return Group(
         tuple(config["names"]),

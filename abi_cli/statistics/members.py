@@ -13,7 +13,7 @@ FLOOR = 1e-12
 """Least variance, relative to that over the pilot."""
 
 AT_ONCE = 2_000_000
-"""Numbers that are looked at together; more only takes memory."""
+"""Numbers that are worked on together; more only takes memory."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Members:
         return self.inside.sum(axis=1)
 
     def __getitem__(self, column: int) -> np.ndarray:
-        """`(batch, obs)`."""
+        """Column at `place`, `(batch, obs)`."""
         return self.columns[:, :, column]
 
 
@@ -61,7 +61,7 @@ def _pieces(first: Value, total: int) -> Iterator[slice]:
 
 
 def padded(data: Mapping[str, Value], names: Sequence[str], rows: slice) -> Members:
-    """Some data sets, all their variables side by side."""
+    """Members of some data sets, all their variables side by side."""
     parts, inside = [], None
     for name in names:
         value = data[name]

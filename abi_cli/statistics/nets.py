@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 Layers = tuple[np.ndarray, ...]
-"""W₀, b₀, W₁, b₁ and W₂."""
+"""Weights W₀, b₀, W₁, b₁ and W₂."""
 
 
 def begun(rng: np.random.Generator, inputs: int, outputs: int, hidden: int) -> Layers:
@@ -25,7 +25,7 @@ def begun(rng: np.random.Generator, inputs: int, outputs: int, hidden: int) -> L
 
 
 def activations(layers: Layers, x: np.ndarray) -> list[np.ndarray]:
-    """Of both hidden layers, and the output, `(row, …)` each."""
+    """Activations of both hidden layers, and the output, `(row, …)` each."""
     w0, b0, w1, b1, w2 = layers
     first = np.tanh(x @ w0 + b0)
     second = np.tanh(first @ w1 + b1)
@@ -35,14 +35,14 @@ def activations(layers: Layers, x: np.ndarray) -> list[np.ndarray]:
 def gradients(
     layers: Layers, x: np.ndarray, first: np.ndarray, second: np.ndarray, slope: np.ndarray
 ) -> list[np.ndarray]:
-    """Of a loss along all weights, where `slope (row, output)` is that along the output."""
+    """Gradients of a loss along all weights, given `slope (row, output)` along the output."""
     d1 = slope @ layers[4].T * (1 - second**2)
     d0 = d1 @ layers[2].T * (1 - first**2)
     return [x.T @ d0, d0.sum(axis=0), first.T @ d1, d1.sum(axis=0), second.T @ slope]
 
 
 def slopes(layers: Layers, first: np.ndarray, second: np.ndarray, inputs: int) -> np.ndarray:
-    """Of the output along the first `inputs`, `(row, input, output)`."""
+    """Slopes of the output along the first `inputs`, `(row, input, output)`."""
     w0, _, w1, _, w2 = layers
     hidden = len(w1)
     # One product of matrices for all rows and inputs, not one for each row.
@@ -61,7 +61,7 @@ class Adam:
         self.done = 0
 
     def step(self, slopes: Sequence[np.ndarray]) -> None:
-        """One step, against slopes of the loss."""
+        """Make one step against the slopes of the loss."""
         self.done += 1
         rate = self.rate * 0.5 * (1 + np.cos(np.pi * self.done / self.steps))
         rate *= np.sqrt(1 - 0.99**self.done) / (1 - 0.9**self.done)

@@ -20,7 +20,7 @@ ALWAYS = ("size", "values")
 
 @dataclass(frozen=True)
 class Offer:
-    """What is made of data sets.
+    """The families of statistics that are computed from data sets.
 
     Arguments:
         groups: Of variables, with the names of the families that are made of each.
@@ -33,7 +33,7 @@ class Offer:
     responses: tuple[Responses, ...] = ()
 
     def raw(self, data: Mapping[str, Value]) -> np.ndarray:
-        """`(dataset, statistic)`."""
+        """Statistics before scaling, `(dataset, statistic)`."""
         parts = []
         for group, names in self.groups:
             families = group.families()
@@ -50,7 +50,7 @@ class Offer:
         return np.concatenate(parts, axis=1)
 
     def owners(self, data: Datasets) -> np.ndarray:
-        """Which family each statistic is of, in the order of `raw`, `(statistic,)`."""
+        """The family of each statistic, by its number in the order of `raw`, `(statistic,)`."""
         few = take(dict(data), slice(0, 2))
         width = []
         for group, names in self.groups:
@@ -73,7 +73,7 @@ class Offer:
         return Offer(groups, emulator, tuple(one for one in self.responses if next(at)))
 
     def to_config(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The offer as plain JSON values."""
         return {
             "groups": [[to_config(group), list(names)] for group, names in self.groups],
             "emulator": self.emulator and self.emulator.to_config(),
@@ -82,7 +82,7 @@ class Offer:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Offer:
-        """Back from `to_config`."""
+        """An offer from what `to_config` gave."""
         groups = tuple((from_config(group), tuple(names)) for group, names in config["groups"])
         emulator = config.get("emulator")
         return cls(

@@ -26,16 +26,16 @@ from abi_cli.statistics.each import fit_each
 KNOTS = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
 
 MOST_PRODUCTS = 8
-"""Parameters whose predictions are multiplied with each other."""
+"""Most parameters whose predictions are multiplied with each other."""
 
 FACTORS = 24
 """Statistics that predictions are multiplied with."""
 
 MULTIPLIED = 120
-"""And so many products of these at most."""
+"""Most products of predictions and statistics."""
 
 FAR = 5.0
-"""Predictions and factors count up to so many units in products."""
+"""Units up to which predictions and factors count in products."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Prediction:
 
     @property
     def width(self) -> int:
-        """Features that are made of it."""
+        """Number of features."""
         dim = self.mean.shape[1]
         pairs = dim * (dim - 1) // 2 if dim <= MOST_PRODUCTS else 0
         return dim * (2 + len(KNOTS) + len(self.factors)) + pairs
@@ -90,12 +90,12 @@ class Prediction:
         return np.concatenate(parts, axis=1)
 
     def to_config(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The prediction as plain JSON values."""
         return {name: getattr(self, name).tolist() for name in ("mean", "knots", "factors")}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Sequence[Any]]) -> Prediction:
-        """Back from `to_config`."""
+        """A prediction from what `to_config` gave."""
         factors = np.array(config.get("factors", ()), np.int64)
         return cls(np.array(config["mean"]), np.array(config["knots"]), factors)
 

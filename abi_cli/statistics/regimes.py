@@ -89,7 +89,7 @@ Moves = list[tuple[np.ndarray, np.ndarray]]
 
 
 def _moves(before: np.ndarray, after: np.ndarray, pairs: np.ndarray) -> Moves:
-    """Of steps that are independent of each other, by the share of the upper state."""
+    """Moves between states of independent steps, by the share of the upper state."""
     from_low, from_high = (1 - before) * pairs, before * pairs
     return [
         ((from_low * (1 - after)).sum(axis=0), (from_low * after).sum(axis=0)),

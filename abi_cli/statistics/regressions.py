@@ -15,10 +15,10 @@ from abi_cli.statistics.members import FLOOR, Members, mean_of, moments_of, tame
 from abi_cli.statistics.sets import FEWER, order
 
 RIDGE = 1e-6
-"""Relative to the information, so that rows too few for all coefficients still have some."""
+"""Ridge relative to the information: rows too few for all coefficients still have some."""
 
 FAR = 30.0
-"""So many units of a regressor of choices and counts count in full, beyond them their logarithm."""
+"""Units of a regressor of choices and counts that count in full; beyond, their logarithm."""
 
 PRIOR = 0.05
 """Precision of coefficients of choices and counts, in units of the regressors' spread."""
@@ -285,7 +285,7 @@ def _augmented(
 
 
 def _conditioned(information: np.ndarray) -> np.ndarray:
-    """With a little more on the diagonal, `(batch, k, k)`."""
+    """The matrix with a little more on the diagonal, `(batch, k, k)`."""
     size = np.trace(information, axis1=1, axis2=2)[:, None, None]
     return information + 1e-9 * size * np.eye(information.shape[1])
 

@@ -1,4 +1,4 @@
-"""What is learned of responses from the pilot's members: which they are, whether they bend, how.
+"""Learning of responses from the pilot's members: their columns, their bends, their surface.
 
 The mean log density of members, log N(y | m(x, θ), exp(l(x, θ))), is maximized by Adam over steps
 of a few data sets and a few members of each; it begins at the least squares of a straight model.
@@ -33,13 +33,13 @@ TOLD = 0.01
 """Share of a column's mean or log spread that θ has to explain for it to be a response."""
 
 TESTED = 40_000
-"""Members on which it is seen whether anything bends."""
+"""Members on which it is tested whether anything bends."""
 
 BENDS = 120
 """Random functions of regressors and parameters that a straight model is held against."""
 
 LEAST_GAIN = 0.004
-"""What they have to add to the log density of a member, in nats."""
+"""Least gain by them in the log density of a member, in nats."""
 
 OFFSET = 1.27
 """−E log z² of a standard normal z."""
@@ -60,12 +60,12 @@ def bounded(log_variance: np.ndarray) -> np.ndarray:
 
 
 def regressor_of(column: Column, members: Members) -> np.ndarray:
-    """In units, `(batch, obs)`; what is far off is drawn in."""
+    """Regressors in units, `(batch, obs)`, tamed where they are far off."""
     return tamed(_in_units(column, members), BEYOND)
 
 
 def response_of(column: Column, members: Members) -> np.ndarray:
-    """In units, `(batch, obs)`."""
+    """Responses in units, `(batch, obs)`."""
     return _in_units(column, members)
 
 
@@ -81,7 +81,7 @@ def features_of(x: np.ndarray, told: np.ndarray) -> np.ndarray:
 def drawn_by(
     names: Sequence[str], columns: Sequence[Column], data: Datasets, theta: np.ndarray
 ) -> list[bool]:
-    """Which columns' mean or spread goes with parameters."""
+    """True for each column whose mean or spread depends on the parameters."""
     location, scale = theta.mean(axis=0), np.maximum(theta.std(axis=0), 1e-12)
     x = terms(np.clip((theta - location) / scale, -FAR, FAR))
     parts: list[list[np.ndarray]] = [[] for _ in columns]
@@ -106,7 +106,7 @@ def members_of(
     responses: Sequence[Column],
     data: Datasets,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of all data sets one below the other: whose it is, regressors and responses.
+    """Members of all data sets one below the other: data set of each, regressors and responses.
 
     Only those of which all is known.
     """
@@ -122,7 +122,7 @@ def members_of(
 
 
 def bends(t: np.ndarray, owner: np.ndarray, x: np.ndarray, y: np.ndarray) -> bool:
-    """Whether anything is not straight in the regressors, given the parameters."""
+    """True if anything is not straight in the regressors, given the parameters."""
     rng = np.random.default_rng(2)
     rows = rng.permutation(len(owner))[:TESTED]
     t, x, y = t[owner[rows]], x[rows], y[rows]

@@ -1,4 +1,4 @@
-"""Statistics of steps in their order: what depends on what came before."""
+"""Statistics of steps in their order: the dependence of steps on those before."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ DECAYS = (0.05, 0.2, 0.4, 0.55, 0.7, 0.8, 0.88, 0.94, 0.98)
 LAGS = (1, 2, 3, 4, 5, 7, 10, 20)
 AVERAGES = (-0.95, -0.8, -0.6, -0.4, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8, 0.95)
 LEAST_WEIGHT = 1e-6
-"""Of what is known of a level after a long gap."""
+"""Least information on a level, left of it after a long gap."""
 
 ORDERS = (1, 2, 3, 8)
-"""Of autoregressions."""
+"""Orders of autoregressions."""
 
 
 def autocovariances(x: np.ndarray) -> np.ndarray:
@@ -71,7 +71,7 @@ def smoothers(x: np.ndarray) -> np.ndarray:
 
 
 def _profile(grid: np.ndarray, log_squares: np.ndarray, number: np.ndarray) -> np.ndarray:
-    """Where and how sharp the maximum of a profile likelihood is, and the likelihood on the grid.
+    """Place and width of a profile likelihood's maximum, and the likelihood on the grid.
 
     Arguments:
         grid: `(place,)`.
@@ -169,7 +169,7 @@ def _regressed(
 
 
 def volatility(x: np.ndarray) -> np.ndarray:
-    """How squares depend on squares before: their autocorrelations, smoothers and regressions."""
+    """Dependence of squares on earlier ones: autocorrelations, smoothers and regressions."""
     y, there = known(x)
     mean, variance = moments_of(y, there)
     z = (y - mean[:, None]) / np.sqrt(variance + FLOOR)[:, None]

@@ -76,7 +76,7 @@ def ordered(members: Members, columns: Sequence[Column]) -> np.ndarray:
 
 
 def shares(members: Members, columns: Sequence[Column]) -> np.ndarray:
-    """Of the levels of discrete columns, the share of members, and its logit."""
+    """Shares of members at each level of discrete columns, and their logits."""
     parts = []
     for column in columns:
         x = members[column.place]

@@ -20,26 +20,30 @@ from abi_cli.statistics.columns import Column
 from abi_cli.statistics.members import Members, mean_of
 
 CENTRE = np.array([-2.5, -2.5, 0.0, 1.0])
-"""Of the priors of logit g, logit l, c and κ, for x of unit scale."""
+"""Centres of the priors of logit g, logit l, c and κ, for x of unit scale."""
 
 PRECISION = 1 / np.array([1.2, 1.2, 2.0, 1.5]) ** 2
 
 STEPS = 10
 LONGEST = 1.0
 LEAST_SHARE = 1e-4
-"""A probability is no nearer to 0 or 1."""
+"""Least distance of a probability from 0 and 1."""
 
 Link = Literal["normal", "logistic"]
 
 
 class _Trials(NamedTuple):
-    """Of members: where x is, how many trials there were, how many succeeded, `(batch, obs)`."""
+    """Trials of members: x, the numbers of trials and of successes, `(batch, obs)`."""
 
     x: np.ndarray
     m: np.ndarray
     y: np.ndarray
     falls: np.ndarray
-    """Whether fewer succeed at larger x, `(batch, 1)`; then it is −x that is meant."""
+    """True where fewer succeed at larger x, `(batch, 1)`; then x is −x."""
+
+    def at(self, rows: scoring.Rows) -> _Trials:
+        """Trials of the data sets at `rows`."""
+        return _Trials(*(array[rows] for array in self))
 
 
 def sigmoid(
@@ -52,7 +56,10 @@ def sigmoid(
     """
     of = _trials(members, response, regressor, trials)
     theta, at = scoring.mode(
-        _likeliest(of, link), partial(_around, of=of, link=link), steps=STEPS, longest=LONGEST
+        _likeliest(of, link),
+        lambda theta, rows: _around(theta, of.at(rows), link),
+        steps=STEPS,
+        longest=LONGEST,
     )
     errors, shift, width = scoring.corrected(theta, at, partial(_cost, of=of, link=link), most=0.5)
     p, _ = _curve(theta, of, link)
@@ -99,7 +106,7 @@ def _trials(
 
 
 def _likeliest(of: _Trials, link: Link) -> np.ndarray:
-    """Of some curves the one that fits best, `(batch, 4)`."""
+    """The curve of a few that fits best, `(batch, 4)`."""
     best = np.tile(CENTRE, (len(of.x), 1))
     cost = _cost(best, of, link)
     for c in np.linspace(-1.5, 1.5, 7):

@@ -1,4 +1,4 @@
-"""What is said of a data set without any weights to learn, chosen on pilot simulations."""
+"""Statistics of data sets without any weights to learn, chosen on pilot simulations."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from abi_cli.statistics.responses import Responses
 from abi_cli.variables import Datasets, Value, count, take
 
 PILOT = 20_000
-"""Data sets that decide."""
+"""Most pilot data sets on which statistics are chosen and fitted."""
 
 LINEAR = 10.0
-"""So many units of a statistic are passed on as they are; beyond, their logarithm."""
+"""Units up to which a statistic is passed on as it is; beyond, in logarithms."""
 
 MOST_PREDICTED = 40
-"""Parameters; of more, predictions and what is made of them would be thousands of statistics."""
+"""Most parameters with predictions: of more there would be thousands of statistics."""
 
 ROUNDS = 2
-"""Predictions, each of which reads what the one before says."""
+"""Rounds of predictions, each of which reads the one before."""
 
 SCREENED = 4_096
 """Data sets on which families are chosen."""
@@ -37,13 +37,13 @@ INSIDE = 0.995
 """Share of the pilot that is within the linear range of a statistic with heavy tails."""
 
 LEAST_GAIN = 0.02
-"""What a family has to add to the log density of the parameters, in nats."""
+"""Least gain of a family in the log density of the parameters, in nats."""
 
 LEAST_SHARE = 0.01
-"""And that as a share of what all families add."""
+"""Least gain of a family, as a share of what all families gain."""
 
 LEAST_OF_SURFACES = 0.05
-"""What surfaces of responses have to add, as a share of what all families do.
+"""Least gain of surfaces of responses, as a share of what all families gain.
 
 They cost as much as these together. On a survival model, where they add 3 % in the pilot, means
 were as near without them (worst 0.12 sds off, 0.10 with them; KL per parameter 0.020, 0.029),
@@ -123,7 +123,7 @@ class Statistics:
         given: Collection[str] = (),
         series: Collection[str] = (),
     ) -> np.ndarray:
-        """Whatever can be made of data sets, in units, `(dataset, statistic)`: nothing is chosen.
+        """All statistics that can be computed, in units, `(dataset, statistic)`: nothing is chosen.
 
         Arguments:
             data: Variables, without parameters.
@@ -137,7 +137,7 @@ class Statistics:
 
     @classmethod
     def _scaled(cls, offer: Offer, raw: np.ndarray) -> Statistics:
-        """Of these families, without a prediction."""
+        """Statistics of the families of an offer, scaled, without a prediction."""
         lower, middle, upper = np.quantile(raw, (0.25, 0.5, 0.75), axis=0)
         sd, typical = raw.std(axis=0), (upper - lower) / 1.349
         heavy = (sd > HEAVY * typical) & (typical > 1e-9)
@@ -154,7 +154,7 @@ class Statistics:
 
     @classmethod
     def _gains(cls, offer: Offer, data: Datasets, theta: np.ndarray) -> np.ndarray:
-        """What each family adds to the log density of the parameters, `(family,)`, in nats."""
+        """Gain of each family in the log density of the parameters, `(family,)`, in nats."""
         raw = offer.raw(data)
         fitted = cls._scaled(offer, raw)
         u = fitted._units(raw)
@@ -172,13 +172,13 @@ class Statistics:
 
     @property
     def simple(self) -> np.ndarray:
-        """Which statistics are of the data alone, and not of predictions, `(statistic,)` bool."""
+        """True for statistics of the data alone, not of predictions, `(statistic,)`."""
         own = int(self.kept.sum())
         said = self.predictions[-1].width if self.predictions else 0
         return np.arange(own + said) < own
 
     def to_config(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The statistics as plain JSON values."""
         return {
             **self.offer.to_config(),
             **{name: getattr(self, name).tolist() for name in _ARRAYS},
@@ -187,7 +187,7 @@ class Statistics:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Statistics:
-        """Back from `to_config`."""
+        """Statistics from what `to_config` gave."""
         # A run from before predictions had rounds holds one, among its own arrays.
         predictions = config.get("predictions", [config])
         return cls(
@@ -201,14 +201,14 @@ _ARRAYS = ("location", "scale", "kept")
 
 
 def _emulator(groups: Sequence[Group], data: Datasets, theta: np.ndarray) -> Emulator | None:
-    """Of vectors, where there are any and few parameters."""
+    """An emulator of vectors; None where there are none, or many parameters."""
     y, scalars = vectors_of(groups, data)
     inputs = theta.shape[1] + scalars.shape[1]
     return Emulator.fit(y, scalars, theta) if y.shape[1] and inputs <= MOST_INPUTS else None
 
 
 def _responses(groups: Sequence[Group], data: Datasets, theta: np.ndarray) -> tuple[Responses, ...]:
-    """Of members at places that differ from data set to data set, where parameters are few."""
+    """Surfaces of groups whose members' places differ between data sets, for few parameters."""
     if theta.shape[1] > MOST_INPUTS:
         return ()
     found = [

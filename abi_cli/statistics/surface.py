@@ -23,10 +23,10 @@ SHORT = 600
 
 LONG = 12_000
 RATE = 5e-3
-"""Of Adam at the start; it falls to zero as a cosine."""
+"""Learning rate of Adam at the start; it falls to zero as a cosine."""
 
 ASIDE = 0.1
-"""Share of the data sets on which it is seen."""
+"""Share of the data sets that are held out for this test."""
 
 FAR = 3.5
 """Pilot sds within which a surface is trusted."""
@@ -68,7 +68,7 @@ class Surface:
         return cls(quadratic, (*layers[:-1], layers[-1] * scale))
 
     def mean(self, t: np.ndarray) -> np.ndarray:
-        """`(dataset, value)`."""
+        """The mean, `(dataset, value)`."""
         m = terms(t) @ self.quadratic
         return m + nets.activations(self.layers, t)[-1] if self.layers else m
 
@@ -85,7 +85,7 @@ class Surface:
 def _trained(
     layers: nets.Layers, t: np.ndarray, y: np.ndarray, weight: np.ndarray, steps: int
 ) -> nets.Layers:
-    """By Adam on weighted squared errors."""
+    """Layers fitted by Adam to weighted squared errors."""
     rng = np.random.default_rng(1)
     layers = tuple(layer.copy() for layer in layers)
     adam = nets.Adam(layers, rate=RATE, steps=steps)

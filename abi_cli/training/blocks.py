@@ -1,4 +1,4 @@
-"""From rows of simulations to blocks of padded batches, off the training thread.
+"""Blocks of padded batches from rows of simulations, made off the training thread.
 
 A task is a range of rows. Workers simulate and adapt it; one thread gathers what they return by
 bucket of size, and as soon as a bucket holds enough data sets, shuffles them and pads them into a
@@ -29,10 +29,10 @@ SINGLE_BUCKET_STEPS = 32
 """Steps of a block: long enough to hide what one compiled call costs besides its steps."""
 
 SEVERAL_BUCKETS_STEPS = 16
-"""Shorter where a block holds sets of one size, so that sizes take turns more often."""
+"""Steps of a block of sets of one size: fewer, so that sizes take turns more often."""
 
 ACCELERATED = 4
-"""How many times longer blocks are for a GPU, whose steps are short beside what a call costs."""
+"""Factor by which blocks are longer for a GPU, whose steps are short beside the cost of a call."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class BlockPlan:
     Arguments:
         epochs, num_batches, batch_size: As in the spec.
         buckets: Sizes that sets are padded to; empty without sets.
-        seed: Of the shuffling.
+        seed: Seed of the shuffling.
         rate: Steps of the training → learning rates relative to the peak.
         noise: Standard normal numbers that a step takes for each data set.
         accelerated: Whether a GPU learns them.
@@ -65,7 +65,7 @@ class BlockPlan:
 
     @property
     def blocks_per_epoch(self) -> int:
-        """The last one of an epoch may be short."""
+        """The number of blocks of an epoch, the last of which may be short."""
         return -(-self.num_batches // self.length)
 
     def steps(self, block: int) -> int:
@@ -134,12 +134,12 @@ class Ledger:
         self._entries: dict[int, tuple[Block, Position]] = {}
 
     def enter(self, number: int, block: Block, *, seen: int, pools: Mapping[int, Pool]) -> None:
-        """A block that was made, and what is left after it."""
+        """Note a block that was made, and the position after it."""
         waiting = {bucket: pool.rows for bucket, pool in pools.items()}
         self._entries[number] = block, Position(seen, waiting, self._facts())
 
     def block(self, number: int) -> Block:
-        """A block that is being learned."""
+        """The position before a block that is being learned."""
         return self._entries[number][0]
 
     def learned(self, number: int) -> Position:
@@ -160,7 +160,7 @@ class Pool:
     _added: list[Datasets] = field(default_factory=list)
 
     def add(self, datasets: Datasets, rows: np.ndarray) -> None:
-        """More of them, of later rows."""
+        """Add data sets of later rows."""
         self._added.append(datasets)
         self.rows = np.concatenate([self.rows, rows])
 
@@ -297,7 +297,7 @@ class Ahead:
 
     @contextmanager
     def own_errors(self) -> Iterator[None]:
-        """While a backend asks for blocks.
+        """A context in which a backend asks for blocks.
 
         TensorFlow turns what a generator raises into an error of its own, with a traceback as text.
 

@@ -96,7 +96,7 @@ def empty_blocks(blocks: BlockPlan, adapted: Datasets) -> list[Block]:
 
 
 def shapes_of(empty: Sequence[Block]) -> Shapes:
-    """What `of_shapes` makes empty blocks from, as JSON values."""
+    """Shapes and types of empty blocks as JSON values, from which `of_shapes` makes such blocks."""
     return [
         {name: [list(array.shape), str(array.dtype)] for name, array in block.items()}
         for block in empty
@@ -122,7 +122,7 @@ def compile_blocks(approximator: Approximator, empty: Sequence[Block]) -> Block:
 
 
 def _fitting(adapted: Datasets, bucket: int) -> Datasets:
-    """The data sets that fit into a bucket."""
+    """Data sets that fit into a bucket."""
     alone = adapted.get(SUMMARY_VARIABLES)
     if not isinstance(alone, Ragged):
         return adapted
@@ -142,7 +142,7 @@ def block_plan(
     Arguments:
         approximator: What is to be trained.
         num_batches: Of an epoch: the spec's, or what stored simulations make.
-        seed: Of the run.
+        seed: Seed of the run.
         accelerated: Whether for a GPU; None to look.
     """
     schedule = registry.expected(training.learning_rate, Schedule)

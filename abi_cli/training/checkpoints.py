@@ -82,7 +82,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def _free(place: Path) -> Path:
-    """The same steps may have been saved before, within an epoch and at its end."""
+    """A place that is free: the same steps may have been saved before, within the epoch."""
     return next(
         free for letter in ("", "b", "c") if not (free := Path(f"{place}{letter}")).exists()
     )
@@ -127,7 +127,7 @@ def _telling(folder: Path) -> Iterator[None]:
 
 
 def has_checkpoint(folder: Path) -> bool:
-    """Whether a folder holds a state to go on from."""
+    """True if a folder holds a state to go on from."""
     return (folder / LATEST).is_file()
 
 
@@ -155,13 +155,13 @@ def read_checkpoint(folder: Path) -> Checkpoint:
 
 
 class Writer:
-    """Writes checkpoints off the training thread, one at a time.
+    """A writer of checkpoints off the training thread, one at a time.
 
     Arguments:
-        write: Does the writing.
+        write: Function that writes.
 
     Attributes:
-        seconds: That the last one took.
+        seconds: Seconds that the last one took.
     """
 
     def __init__(self, write: Callable[[Checkpoint], None]):
@@ -172,7 +172,7 @@ class Writer:
 
     @property
     def busy(self) -> bool:
-        """Whether one is being written."""
+        """True while a checkpoint is being written."""
         return self._writing is not None and not self._writing.done()
 
     def begin(self, checkpoint: Checkpoint) -> None:
@@ -185,7 +185,7 @@ class Writer:
         self._writing = self._thread.submit(self._timed, checkpoint)
 
     def wait(self) -> None:
-        """Until nothing is being written.
+        """Wait until nothing is being written.
 
         Errors:
             OutputError: It could not be written.

@@ -12,16 +12,16 @@ SMALL = 100
 """Numbers of a data set, on average, up to which it is small."""
 
 EPOCHS_OF_SMALL = 200
-"""There a step takes so little time that twice as many are affordable: the KL per parameter of
-`psychometric` fell from 0.056 to 0.042 nats, and its training took 2 minutes instead of 1; that of
-`dose` from 0.050 to 0.033 by three times as many."""
+"""Epochs for small data sets, whose steps are so fast that twice as many are affordable: the KL per
+parameter of `psychometric` fell from 0.056 to 0.042 nats, and its training took 2 minutes instead
+of 1; that of `dose` fell from 0.050 to 0.033 by three times as many."""
 
 LARGE = 500
-"""Numbers beyond which it is large."""
+"""Numbers of a data set, on average, beyond which it is large."""
 
 EPOCHS_OF_LARGE = 50
-"""There a step takes so much time that half as many must do: `mixture`, of 1,000 numbers, was level
-after 50 and had a KL per parameter of 0.02 nats."""
+"""Epochs for large data sets, whose steps are so slow that half as many must do: `mixture`, of
+1,000 numbers, was level after 50 and had a KL per parameter of 0.02 nats."""
 
 
 def derived_training(
@@ -31,7 +31,7 @@ def derived_training(
 
     Arguments:
         rows: Data sets.
-        names: Variables that networks are told of.
+        names: Variables that networks read.
     """
     numbers = sum(_numbers(rows, name) for name in names)
     if "epochs" in section.model_fields_set or SMALL < numbers <= LARGE:
@@ -41,7 +41,7 @@ def derived_training(
 
 
 PATIENCE = 5
-"""Of a training from stored simulations: a fifth of its epochs, but `LEAST_PATIENCE` at least, as
+"""Divisor of the epochs that gives the patience with stored simulations, at least `LEAST_PATIENCE`:
 the loss on those held out may rise for a while before the learning rate has fallen."""
 
 LEAST_PATIENCE = 10
@@ -60,7 +60,7 @@ def stopping_in_time(section: TrainingSection) -> TrainingSection:
 
 
 def _numbers(rows: Datasets, name: str) -> float:
-    """Of a data set, on average."""
+    """Number of numbers of a variable in a data set, on average."""
     value = rows[name]
     size = value.values.size if isinstance(value, Ragged) else value.size
     return size / count(rows)

@@ -22,10 +22,10 @@ from abi_cli.training.state import give_values, values_of
 from abi_cli.training.watch import BlockCallback, Start
 
 MOST_ROLLBACKS = 3
-"""How often a training that diverges goes on from its last good state."""
+"""Most times that a training that diverges goes on from its last good state."""
 
 EXPLODED = 1e3
-"""How many times the first loss, or nats, the smallest loss of a block may be above that."""
+"""Most that a block's smallest loss may be above the first loss, in units of 1 + |first loss|."""
 
 
 REMEDY = (
@@ -36,7 +36,7 @@ REMEDY = (
 
 
 class DivergenceGuard(BlockCallback):
-    """Goes back to the start of the epoch, at half the rate, when a block has diverged.
+    """A callback that goes back to the start of the epoch, at half the rate, if a block diverges.
 
     It comes first of all callbacks, so that nobody sees weights that are lost.
 
@@ -44,12 +44,12 @@ class DivergenceGuard(BlockCallback):
         block: The data of a block, by its number.
 
     Attributes:
-        rollbacks: How often it has done so.
-        rolled_back: Whether it did so after the last block.
+        rollbacks: Number of times that it has gone back.
+        rolled_back: True if it went back after the last block.
         good: The values it goes back to.
 
     Errors:
-        Diverged: When it has done so `MOST_ROLLBACKS` times and a block diverges again.
+        Diverged: It has gone back `MOST_ROLLBACKS` times and a block diverges again.
     """
 
     def __init__(self, listener: Listener, block: Callable[[int], Block], start: Start):
@@ -61,7 +61,7 @@ class DivergenceGuard(BlockCallback):
         self._given = False
 
     def facts(self) -> dict[str, Any]:
-        """What was noted so far, as JSON values."""
+        """The guard's state so far, as JSON values."""
         return {"first": self._first, "rollbacks": self.rollbacks}
 
     def go_on(self, facts: Mapping[str, Any], good: Sequence[np.ndarray] | None) -> None:
@@ -74,7 +74,7 @@ class DivergenceGuard(BlockCallback):
         self.good, self._given = list(good or ()), good is not None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002  # Keras's signature
-        """Note where we are, and keep what the last epoch ended with."""
+        """Note the epoch, and keep the state that the last one ended with."""
         self._epoch, self._place = epoch, 0
         if not self._given:
             self.good = values_of(self.model)

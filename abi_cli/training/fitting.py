@@ -31,7 +31,7 @@ HELD_OUT = 0.1
 """Share of stored simulations that validates and is never learned from."""
 
 _ROWS = 1024
-"""Data sets that are looked at."""
+"""Most data sets that are looked at."""
 
 _ROUND_TRIP = 1e-5
 """Largest error of a round trip through the adapter, in units of the variable's sd."""
@@ -51,7 +51,7 @@ class Fitted:
 
 
 def faults(spec: Spec, *, stored: int | None, fitted: Fitted | None = None) -> Iterator[AbiError]:
-    """All that would keep a complete spec from being trained, as errors at their places.
+    """Faults that would keep a complete spec from being trained, as errors at their places.
 
     Arguments:
         stored: How many simulations there are to learn from; None where they are drawn afresh.
@@ -69,7 +69,7 @@ def faults(spec: Spec, *, stored: int | None, fitted: Fitted | None = None) -> I
             adapted = adapter.forward(few)
             network_inputs(adapted)
             yield from _lost(adapter, fitted.layout)
-            yield from _told_of_parameters(adapter, few, adapted, fitted.layout)
+            yield from _depending_on_parameters(adapter, few, adapted, fitted.layout)
             yield from _changed_on_the_way(adapter, few, adapted, fitted.layout)
             series = {
                 name
@@ -130,14 +130,14 @@ def _lost(adapter: Adapter, layout: Layout) -> Iterator[AdapterError]:
             )
 
 
-def _told_of_parameters(
+def _depending_on_parameters(
     adapter: Adapter, data: Datasets, adapted: Mapping[str, Value], layout: Layout
 ) -> Iterator[SpecError]:
     """Inputs of the networks that are not the same without the parameters, as at inference."""
     known = {variable.name for variable in layout.of("context", "given", "observable")}
-    told = adapter.forward({name: value for name, value in data.items() if name in known})
+    without = adapter.forward({name: value for name, value in data.items() if name in known})
     for name in (*summarized(adapted), INFERENCE_CONDITIONS):
-        if name in adapted and not (name in told and _equal(adapted[name], told[name])):
+        if name in adapted and not (name in without and _equal(adapted[name], without[name])):
             yield SpecError(
                 f"{name} is not the same without the parameters, as it is at inference",
                 hint="A step makes it of a parameter.",
@@ -229,7 +229,7 @@ class _Input:
 
     @property
     def ragged(self) -> bool:
-        """Whether the number of members varies."""
+        """True if the number of members varies."""
         return isinstance(self.value, Ragged)
 
     @property
@@ -239,7 +239,7 @@ class _Input:
 
     @property
     def nouns(self) -> str:
-        """The same of several."""
+        """The plural of that."""
         return "series" if self.ordered else "sets"
 
     @property

@@ -77,7 +77,7 @@ class Watched:
 
 
 class Keeper(BlockCallback):
-    """Saves the state of the training, and ends the training when it is asked to.
+    """A callback that saves the state of the training, and ends the training on request.
 
     It comes last of all callbacks, so that an epoch's end includes what they have done.
 
@@ -107,7 +107,7 @@ class Keeper(BlockCallback):
             restore_callbacks(self._watched.callbacks, self._resumed)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002  # Keras's signature
-        """Note where we are."""
+        """Note the epoch."""
         self._epoch = epoch
 
     def on_block(self, number: int, logs: Any) -> None:  # noqa: ARG002  # the contract
@@ -133,7 +133,7 @@ class Keeper(BlockCallback):
             self._save(epoch + 1, 0)
 
     def _is_cheap(self) -> bool:
-        """Whether the last save was so long ago that another takes a small share of the time."""
+        """True if so much time has passed since the last save that another takes a small share."""
         cost = self._cost + self._writer.seconds
         return time.perf_counter() - self._saved >= cost / MOST_TIME
 

@@ -61,7 +61,7 @@ class Plan:
         spec: Of the run; its adapter is written down, its epochs are those of the whole training.
         source: Of simulations, fresh or stored.
         describe: What the variables of simulations are.
-        seed: Of the run.
+        seed: Seed of the run.
         keeping: Where the state is kept.
         state: To go on from; None to begin.
         stop: Whether somebody wants the training to end.
@@ -97,7 +97,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class _Ready:
-    """Everything that is there before the first block.
+    """The parts of a training before its first block.
 
     Arguments:
         empty: Blocks without steps, of every shape.
@@ -152,7 +152,7 @@ def _train(plan: Plan) -> Trained:
 
 
 def _begun(plan: Plan, clock: _Clock) -> _Ready:
-    """Networks for what the pilot shows."""
+    """Networks built for the pilot simulations."""
     with clock("pilot"):
         pilot = plan.source.pilot()
         layout = plan.describe(pilot)
@@ -168,7 +168,7 @@ def _begun(plan: Plan, clock: _Clock) -> _Ready:
 
 
 def _resumed(plan: Plan, state: State, clock: _Clock) -> _Ready:
-    """Networks as they were."""
+    """Networks of the training that goes on."""
     refuse_untrainable(plan.spec, stored=plan.source.stored)
     plan.source.go_on(state.position.source)
     training = plan.spec.training
@@ -186,7 +186,7 @@ def _resumed(plan: Plan, state: State, clock: _Clock) -> _Ready:
 
 
 def _ended(plan: Plan, state: State, approximator: Approximator) -> Trained:
-    """What is left to do where a training was interrupted after its last epoch."""
+    """The result of a training that was interrupted after its last epoch, ended here."""
     callbacks = _callbacks(plan)
     for _, built in callbacks:
         built.set_model(approximator)
@@ -240,11 +240,11 @@ class _Clock:
         self.add(name, time.perf_counter() - self._running.pop(name))
 
     def add(self, name: str, seconds: float) -> None:
-        """So many more."""
+        """Add seconds to those of a name."""
         self._seconds[name] = self._seconds.get(name, 0.0) + seconds
 
     def so_far(self) -> dict[str, float]:
-        """By now, what is running included."""
+        """Seconds by name until now."""
         now = time.perf_counter()
         running = {name: now - began for name, began in self._running.items()}
         return {

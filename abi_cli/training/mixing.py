@@ -19,7 +19,7 @@ from abi_cli.training.sources import TASK_ROWS, Fresh, Source
 from abi_cli.variables import Datasets, concatenate, count, take
 
 _LOOK = 64
-"""Fresh rows that show how long one takes."""
+"""Number of fresh rows that show how long one takes."""
 
 
 def share_of(online: float) -> Fraction:
@@ -32,7 +32,7 @@ class Mixed:
 
     Arguments:
         stored: Gives the scales and what validates, too.
-        share: Of fresh rows.
+        share: Share of fresh rows.
     """
 
     def __init__(self, stored: Source, fresh: Fresh, share: Fraction):
@@ -42,12 +42,12 @@ class Mixed:
 
     @property
     def seconds(self) -> float:
-        """That simulating the fresh ones has taken."""
+        """Seconds of simulating the fresh ones so far."""
         return self._fresh.seconds
 
     @property
     def failures(self) -> Failures:
-        """Of the fresh ones."""
+        """Failures of the fresh ones so far."""
         return self._fresh.failures
 
     def _before(self, place: np.ndarray) -> np.ndarray:
@@ -55,7 +55,7 @@ class Mixed:
         return place * self._share.numerator // self._share.denominator
 
     def pilot(self) -> Datasets:
-        """That of the stored ones; a few fresh ones show how long they take."""
+        """The pilot of the stored ones; a few fresh ones show how long they take."""
         self._fresh.look(_LOOK)
         return self._stored.pilot()
 
@@ -71,7 +71,7 @@ class Mixed:
             start += TASK_ROWS
 
     def rows(self, adapter: Adapter, index: np.ndarray) -> Datasets:
-        """Those of each source, again."""
+        """The rows of each source, again."""
         before = self._before(index)
         is_fresh = self._before(index + 1) > before
         if is_fresh.all():
@@ -82,24 +82,24 @@ class Mixed:
         return _merged(stored, self._fresh.rows(adapter, before[is_fresh]), is_fresh)
 
     def facts(self) -> dict[str, Any]:
-        """What each has to say."""
+        """The facts of each source."""
         return {"stored": self._stored.facts(), "fresh": self._fresh.facts()}
 
     def go_on(self, facts: Mapping[str, Any]) -> None:
-        """Each from its own."""
+        """Let each source go on from its own facts."""
         self._stored.go_on(facts["stored"])
         self._fresh.go_on(facts["fresh"])
 
     def validation(self, adapter: Adapter) -> Datasets | None:
-        """Of the stored ones: those held out."""
+        """The stored ones that are held out."""
         return self._stored.validation(adapter)
 
     def begin_reference(self) -> None:
-        """As the stored ones do."""
+        """Begin as the stored ones do."""
         self._stored.begin_reference()
 
     def reference(self) -> Iterator[Datasets]:
-        """Of the stored ones: those held out."""
+        """The stored ones that are held out."""
         return self._stored.reference()
 
 
@@ -111,7 +111,7 @@ class _Tap:
         self._waiting: list[Datasets] = []
 
     def rows(self, number: int) -> Datasets:
-        """The next ones."""
+        """The next rows, so many."""
         while sum(map(count, self._waiting)) < number:
             self._waiting.append(next(self._parts))
         whole = concatenate(self._waiting)

@@ -111,7 +111,7 @@ class Constant(Schedule):
         return self.learning_rate
 
     def relative(self, step: np.ndarray, total: int) -> np.ndarray:  # noqa: ARG002  # the contract
-        """Ones."""
+        """Ones: the rate is constant."""
         return np.ones(len(step))
 
 
@@ -184,7 +184,7 @@ class Callback(Part):
         """The Keras callback."""
 
     def extended(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        """Its state at the end of a training, made ready for more epochs."""
+        """The callback's state at the end of a training, made ready for more epochs."""
         return dict(attributes)
 
 
@@ -205,7 +205,7 @@ class EarlyStopping(Callback):
         return keras.callbacks.EarlyStopping(mode="min", **self.model_dump())
 
     def extended(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        """The best is kept, but patience begins anew."""
+        """The state with the best weights kept, and new patience."""
         return {**attributes, "wait": 0, "stopped_epoch": 0}
 
 

@@ -44,7 +44,7 @@ _LOOK = 64
 """Rows of a task before it is known how long they take."""
 
 _REFERENCE_TASKS = 8
-"""Parts at least that a reference is made in, by all workers."""
+"""Fewest parts that a reference is made in, by all workers."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Simulated:
     def by(
         self, pool: Pool, ranges: Iterator[tuple[int, int]], *, ahead: int
     ) -> Iterator[tuple[Datasets, Failures, float]]:
-        """What comes of ranges of rows, in order, whatever becomes of the workers."""
+        """Data sets, failures and seconds of ranges of rows, in order, even where workers die."""
 
         def again(
             rows: tuple[int, int], error: UserFunctionError
@@ -96,7 +96,7 @@ class Simulated:
 
 
 def single(datasets: Datasets) -> Datasets:
-    """In single precision: half as much to carry between processes."""
+    """Data sets in single precision: half as much to carry between processes."""
     return {
         name: Ragged(value.values.astype(np.float32), value.row_size)
         if isinstance(value, Ragged)
@@ -110,7 +110,7 @@ class Source(Protocol):
 
     Attributes:
         num_batches: Batches of an epoch.
-        stored: How many simulations there are; None where they are drawn afresh.
+        stored: Number of stored simulations; None where they are drawn afresh.
     """
 
     num_batches: int
@@ -118,11 +118,11 @@ class Source(Protocol):
 
     @property
     def seconds(self) -> float:
-        """That simulating has taken so far, over all workers."""
+        """Seconds of simulating so far, over all workers."""
 
     @property
     def failures(self) -> Failures:
-        """Of simulations so far."""
+        """Failures of simulations so far."""
 
     def pilot(self) -> Datasets:
         """Data sets from which scales are learned."""
@@ -131,7 +131,7 @@ class Source(Protocol):
         """Adapted data sets, without end, from a row on.
 
         Arguments:
-            start: Of rows that parts made before, with or without what came between them.
+            start: The number of the first row, that is, of the rows consumed so far.
         """
 
     def rows(self, adapter: Adapter, index: np.ndarray) -> Datasets:
@@ -142,7 +142,7 @@ class Source(Protocol):
         """
 
     def facts(self) -> dict[str, Any]:
-        """What `go_on` needs beside the seed, as JSON values."""
+        """Facts that `go_on` needs beside the seed, as JSON values."""
 
     def go_on(self, facts: Mapping[str, Any]) -> None:
         """Take over from the source of an earlier process, instead of a pilot."""
@@ -151,10 +151,10 @@ class Source(Protocol):
         """Adapted data sets that are not learned from, if any."""
 
     def begin_reference(self) -> None:
-        """Begin to make what `reference` gives, beside what else is made."""
+        """Begin to simulate what `reference` gives, beside the training data."""
 
     def reference(self) -> Iterator[Datasets]:
-        """Data sets that nothing was learned from, as they are, for the guard; once."""
+        """Data sets that nothing was learned from, not adapted, for the guard; use them once."""
 
 
 class Fresh:
@@ -207,7 +207,7 @@ class Fresh:
         yield from self._simulate(Purpose.TRAIN, ranges, adapter)
 
     def rows(self, adapter: Adapter, index: np.ndarray) -> Datasets:
-        """Simulated again: what was drawn with them from one stream, too, but nothing else."""
+        """Rows simulated again, with the others of their chunks but no more."""
         unit = self._simulator.unit
         units = np.unique(index // unit)
         runs = np.split(units, np.flatnonzero(np.diff(units) > 1) + 1)
@@ -227,7 +227,7 @@ class Fresh:
         }
 
     def go_on(self, facts: Mapping[str, Any]) -> None:
-        """Count on. (What the first failure was, the earlier process has told.)"""
+        """Go on counting failures; the earlier process has reported the first of them."""
         self._task_rows, self.seconds = int(facts["task_rows"]), float(facts["seconds"])
         self.failures = Failures(int(facts["failures"]))
 
@@ -248,7 +248,7 @@ class Fresh:
         self._reference = task.by(self._workers, tasks, ahead=rows)
 
     def reference(self) -> Iterator[Datasets]:
-        """The rows begun. What fails among them is drawn again, and is none of the training's."""
+        """The rows begun; failures among them are drawn again, and not counted for the training."""
         self.begin_reference()
         results, self._reference = self._reference or iter(()), None
         return (datasets for datasets, _, _ in results)
@@ -279,7 +279,7 @@ class Fresh:
 
 
 class Stored:
-    """Simulations of before: an epoch is one pass over them, in an order of its own."""
+    """Stored simulations: an epoch is one pass over them, in an order of its own."""
 
     def __init__(
         self,
@@ -303,7 +303,7 @@ class Stored:
         return take(self._learned, slice(0, PILOT_ROWS[0]))
 
     def parts(self, adapter: Adapter, *, start: int = 0) -> Iterator[Datasets]:
-        """Pass after pass, each shuffled; row i is one of pass i // (those to learn from)."""
+        """Adapted data sets, pass after pass, each shuffled; row i is of pass i // (its length)."""
         size = count(self._learned)
         adapted = None if self._augmented else single(adapter.forward(self._learned))
         number, first = divmod(start, size)
@@ -318,11 +318,11 @@ class Stored:
             number, first = number + 1, 0
 
     def _order(self, number: int) -> np.ndarray:
-        """Of a pass, from 0 on."""
+        """The order of the data sets in a pass; passes are counted from 0."""
         return np.random.default_rng([self._seed, number + 1]).permutation(count(self._learned))
 
     def rows(self, adapter: Adapter, index: np.ndarray) -> Datasets:
-        """Looked up again; what waits for its block may be of several passes."""
+        """Rows looked up again; those that wait for their block may be of several passes."""
         number, place = np.divmod(index, count(self._learned))
         stored = np.concatenate(
             [self._order(int(n))[place[number == n]] for n in np.unique(number)]
@@ -333,18 +333,18 @@ class Stored:
         return single(adapter.forward(datasets))
 
     def facts(self) -> dict[str, Any]:
-        """Nothing: all follows from the simulations and the seed."""
+        """No facts: all follows from the simulations and the seed."""
         return {}
 
     def go_on(self, facts: Mapping[str, Any]) -> None:
-        """Nothing to take over."""
+        """Do nothing: there is nothing to take over."""
 
     def validation(self, adapter: Adapter) -> Datasets | None:
         """Simulations that are held out."""
         return single(adapter.forward(self._held_out))
 
     def begin_reference(self) -> None:
-        """Nothing to begin with."""
+        """Do nothing: the simulations are there."""
 
     def reference(self) -> Iterator[Datasets]:
         """Simulations that are held out, as many as are kept of fresh ones."""

@@ -1,4 +1,4 @@
-"""The state of a training at the end of a block: all that it takes to go on as if nothing was.
+"""The state of a training at the end of a block, from which it goes on as if uninterrupted.
 
 What a block holds follows from the seed and its number, so of the data a state keeps only the
 position: which rows were gathered, and which of them still wait for their block.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import keras
 
 Shapes = list[dict[str, list[Any]]]
-"""Of the blocks that are compiled, one for each bucket: name → [shape, dtype]."""
+"""Shapes of the blocks that are compiled, one for each bucket: name → [shape, dtype]."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class State:
         return self.epoch * plan.num_batches + within
 
     def to_checkpoint(self, step: int) -> Checkpoint:
-        """As JSON values and arrays.
+        """A checkpoint of the state: JSON values and arrays.
 
         Arguments:
             step: Steps that are done.
@@ -92,7 +92,7 @@ class State:
 
     @classmethod
     def from_checkpoint(cls, checkpoint: Checkpoint) -> State:
-        """Back from `to_checkpoint`.
+        """A state from the checkpoint that `to_checkpoint` gave.
 
         Errors:
             RunError: Something is missing.
@@ -129,7 +129,7 @@ class State:
             raise RunError(f"the state of the training lacks {error}") from error
 
     def extended(self, epochs: int, callbacks: Sequence[Callback]) -> State:
-        """That of a training that goes on, after its end, to another number of epochs.
+        """The state of a training that goes on, after its end, to another number of epochs.
 
         Arguments:
             callbacks: Of the spec.

@@ -11,7 +11,7 @@ from abi_cli.errors import StoppedEarly
 
 
 class Reason(NamedTuple):
-    """Why a training ends early.
+    """The reason why a training ends early.
 
     Arguments:
         words: Such as `Ctrl-C`, after "stopped by".
@@ -39,11 +39,11 @@ class Stop:
 
     @property
     def requested(self) -> bool:
-        """Whether somebody has asked for it."""
+        """True if somebody has asked for the end."""
         return self._reason is not None
 
     def request(self, reason: Reason) -> bool:
-        """Ask for it.
+        """Ask for the end of the training.
 
         Returns:
             Whether the training will end so, with its state saved. If not (it learns nothing now,
@@ -55,13 +55,13 @@ class Stop:
         return True
 
     def asked(self) -> Reason | None:
-        """Why the training is to end now, if it is."""
+        """The reason why the training is to end now, if it is."""
         late = self._deadline is not None and time.monotonic() >= self._deadline
         return Reason("--max-time", StoppedEarly) if late and not self.requested else self._reason
 
     @contextmanager
     def heeded(self) -> Iterator[None]:
-        """For as long as somebody looks at `asked` again and again."""
+        """A context in which somebody looks at `asked` again and again."""
         self.learns = True
         try:
             yield

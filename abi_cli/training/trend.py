@@ -16,16 +16,16 @@ from dataclasses import dataclass
 import numpy as np
 
 FEWEST = 5
-"""Epochs of which a trend is told: four that have none fall every time once in 24."""
+"""Fewest epochs of a trend: four without one fall every time in one case of 24."""
 
 ENOUGH = 8
-"""Epochs of which one that is far off does not hide the trend."""
+"""Epochs among which a single odd one does not hide the trend."""
 
 LEVEL = 0.02
-"""Nats in all its epochs by which a loss may move and still be level."""
+"""Nats by which a loss may move over these epochs and still be level."""
 
 _SURE = 1.64
-"""Standard deviations of S beyond which 5 % of series without a trend are."""
+"""Standard deviations of S that 5 % of series without a trend exceed."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Trend:
 
 
 def trend(losses: Sequence[float]) -> Trend | None:
-    """Of the last fifth of the epochs, or the last 8 if that is more; None of fewer than 5.
+    """The trend of the last fifth of the epochs, or of 8 if that is more; None of fewer than 5.
 
     Arguments:
         losses: One per epoch; those that are not finite say nothing.

@@ -33,7 +33,7 @@ class Start:
 
 
 class BlockCallback(keras.callbacks.Callback):
-    """Hears of every block that is learned, by its number in the training."""
+    """A callback that is called for every block that is learned, by its number."""
 
     def __init__(self, start: Start):
         super().__init__()
@@ -48,12 +48,12 @@ class BlockCallback(keras.callbacks.Callback):
         self.on_block(self._next - 1, logs)
 
     def on_block(self, number: int, logs: Any) -> None:
-        """A block was learned; `logs` are those of `backend.train_block`."""
+        """React to a block that was learned; `logs` are those of `backend.train_block`."""
 
 
 @dataclass(frozen=True)
 class Meters:
-    """Meters that the figures of an epoch are read from.
+    """Meters from which the figures of an epoch are read.
 
     Arguments:
         steps: Steps of a block, by its number.
@@ -88,7 +88,7 @@ class EpochLog(BlockCallback):
         self._resumed: Mapping[str, Any] | None = None
 
     def facts(self) -> dict[str, Any]:
-        """What was noted so far, as JSON values."""
+        """The log's state so far, as JSON values."""
         return {
             "rows": [dict(row) for row in self.rows],
             "losses": list(self._losses),
@@ -119,7 +119,7 @@ class EpochLog(BlockCallback):
         }
 
     def _spent(self) -> dict[str, float]:
-        """What the epoch has taken so far, in processes before this one, too."""
+        """Seconds that the epoch has taken so far, with those in processes before this one."""
         now = self._clocks()
         return {
             name: now[name] - began + self._before.get(name, 0)
@@ -157,7 +157,7 @@ class EpochLog(BlockCallback):
 
 
 class LastEpoch(keras.callbacks.Callback):
-    """Does something when the last epoch begins, which may never be.
+    """A callback that calls a function when the last epoch begins, if it ever does.
 
     Arguments:
         epochs: Of the whole training.
@@ -168,6 +168,6 @@ class LastEpoch(keras.callbacks.Callback):
         self._epochs, self._begins = epochs, begins
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002  # Keras's signature
-        """Do it, if this is the last."""
+        """Call the function, if this is the last epoch."""
         if epoch == self._epochs - 1:
             self._begins()

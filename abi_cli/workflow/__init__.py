@@ -138,7 +138,7 @@ _NAMES = {
     "validation": "Validation",
     "weighing": "Weighing weigh",
 }
-"""Module → what it gives."""
+"""Module → its public names."""
 
 
 def __getattr__(name: str) -> Any:

@@ -17,7 +17,7 @@ from abi_cli.model.streams import Purpose
 from abi_cli.variables import Datasets, Layout
 
 ROWS = 1_000
-"""Data sets that are looked at, unless `SECONDS` are over before."""
+"""Number of data sets that are looked at, unless `SECONDS` are over before."""
 
 SECONDS = 3.0
 
@@ -87,7 +87,7 @@ def density_error(
 
 
 def _changed_by(joint: object, theta: np.ndarray, coordinate: int) -> str:
-    """The parameter that a coordinate of `theta (dim,)` is of."""
+    """The parameter to which a coordinate of `theta (dim,)` belongs."""
     from abi_cli.refinement.joint import Joint
 
     assert isinstance(joint, Joint)  # noqa: S101  # imported late, being heavy

@@ -1,4 +1,4 @@
-"""What the rows of a bank follow from, as files that can be held against others."""
+"""The model and code that the rows of a bank follow from, as files that can be compared."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from abi_cli.workflow.copies import Copies
 from abi_cli.workflow.request import Model
 
 _DRAWING = ("meta", "given", "prior", "likelihood")
-"""Fields of a spec's model that rows follow from."""
+"""Fields of a spec's model that decide the rows."""
 
 
 def files_of(model: Model, seed: int, context: Mapping[str, float]) -> dict[str, bytes]:
@@ -36,7 +36,7 @@ def files_of(model: Model, seed: int, context: Mapping[str, float]) -> dict[str,
 
 
 def _section(model: Model, copies: Copies) -> dict[str, Any]:
-    """What draws variables."""
+    """The fields of `model:` that say how variables are drawn, by the names of the copies."""
     section = model.spec.model
     moved = model.spec.model_copy(update={"model": section and copies.section(section)})
     tree: Any = read_document(Source(MODEL, dump_spec(moved))).tree
@@ -44,7 +44,7 @@ def _section(model: Model, copies: Copies) -> dict[str, Any]:
 
 
 def _lines(said: Mapping[str, Any], indent: str = "") -> Iterator[str]:
-    """A line for each thing that may differ."""
+    """Lines, one for each thing that may differ."""
     for name, value in said.items():
         if isinstance(value, Mapping) and len(value) > 1 and len(indent) < 4:
             yield f"{indent}{name}:\n"

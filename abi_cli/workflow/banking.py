@@ -1,4 +1,4 @@
-"""Banks of simulations: begun, gone on with, extended."""
+"""Banks of simulations: their beginning, continuation and extension."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ from abi_cli.workflow.simulating import (
 )
 
 SHARD_BYTES = 1 << 25
-"""Bytes of a shard: what is gathered in memory before it is written."""
+"""Bytes of a shard, which is gathered in memory before it is written."""
 
 SHARD_SECONDS = 30.0
-"""Of simulating, by all workers: what an interruption may lose."""
+"""Seconds of simulation by all workers in a shard: an interruption loses no more."""
 
 
 WHOLE = Share()
@@ -55,11 +55,11 @@ WHOLE = Share()
 
 @dataclass(frozen=True)
 class Order:
-    """What a bank is to have.
+    """The order for a bank: its rows, and this machine's share of them.
 
     Arguments:
-        rows: How many, of all machines.
-        share: Of which this machine makes these.
+        rows: Number of rows, of all machines together.
+        share: The part of them that this machine makes.
         context: Context variables to hold fixed, as `NAME=VALUE`.
         dry: Only say how long it would take, and how large it would be.
     """
@@ -72,17 +72,17 @@ class Order:
 
 @dataclass(frozen=True)
 class Filled:
-    """What came of an order.
+    """The result of an order.
 
     Arguments:
-        rows: That the bank has now.
-        made: How many of them were made by this command.
-        missing: How many are missing to what this machine was to make.
-        bytes: Of the shards.
+        rows: Number of rows that the bank has now.
+        made: Number of rows made by this command.
+        missing: Number of rows that this machine was to make and has not.
+        bytes: Bytes of the shards.
         failures: Draws that failed on the way to all rows.
-        where: Where they fail, in words.
-        seconds: How long it took; of a dry order, how long it would take.
-        workers: Who simulated.
+        where: A sentence on where they fail.
+        seconds: Seconds that it took; of a dry order, that it would take.
+        workers: Number of processes that simulated.
     """
 
     path: Path
@@ -100,7 +100,7 @@ class Filled:
 
 
 def is_for_bank(output: str, format: str | None) -> bool:
-    """Whether what `-o` says is the folder of a bank: no file that has a format.
+    """True if `-o` names the folder of a bank: no file that has a format.
 
     Arguments:
         output: As it was typed; a slash at its end says that it is a folder.
@@ -209,7 +209,7 @@ def _there(target: Target, *, dry: bool) -> Bank | None:
 
 @contextmanager
 def _alone(path: Path, share: Share) -> Iterator[None]:
-    """Nobody else makes the same rows of a bank.
+    """A lock on rows of a bank, so that nobody else makes the same.
 
     Errors:
         RunError: Somebody does.
@@ -261,7 +261,7 @@ def _versions() -> dict[str, str]:
 
 
 def _forecast(filling: _Filling, bank: Bank | None, missing: Sequence[Span]) -> Filled:
-    """What the rest would take, after a few rows that nobody keeps."""
+    """Time and size of the missing rows, after a few rows that are not kept."""
     work, compute, rows = filling.work, filling.compute, length(missing)
     pace, layout = Pace(1, 0.0, 0), bank.record.layout if bank else Layout(())
     if rows:
@@ -304,7 +304,7 @@ class _Filling:
     held_bytes: int = 0
 
     def fill(self, bank: Bank | None, missing: Sequence[Span], stack: ExitStack) -> int:
-        """Make rows and keep them; how many.
+        """Make rows and keep them; gives their number.
 
         What is whole is kept whatever ends it.
         """
@@ -340,7 +340,7 @@ class _Filling:
         return self.held_bytes >= SHARD_BYTES
 
     def _keep(self, bank: Bank | None, stack: ExitStack) -> Bank | None:
-        """Write what is held as a shard."""
+        """Write the rows held in memory as a shard."""
         if not self.held:
             return bank
         parts = [part.rows for part in self.held]
@@ -371,16 +371,16 @@ class _Filling:
         return bank
 
     def _tell(self, rows: int, pace: Pace, begun: bool) -> None:
-        """Say after the first rows what the others will take, and cut shards to that."""
+        """Note after the first rows the time of the others, and set the rows of a shard by it."""
         workers = self.compute.workers() if begun else 0
         unit = self.work.simulator.unit
         by_size = SHARD_BYTES * pace.rows // max(pace.bytes, 1)
         by_time = SHARD_SECONDS * max(workers, 1) * pace.rows / max(pace.seconds, 1e-9)
         self.shard_rows = max(1, int(min(by_size, by_time)) // unit) * unit
-        self.listener.note(_told(pace, rows, workers))
+        self.listener.note(_pace_note(pace, rows, workers))
 
 
-def _told(pace: Pace, rows: int, workers: int) -> str:
+def _pace_note(pace: Pace, rows: int, workers: int) -> str:
     by = f"{workers} processes" if workers > 1 else "one process"
     took = duration(pace.duration(rows, workers))
     return f"{rows:,} data sets take about {took} on {by}, and {weight(pace.size(rows))}"

@@ -22,15 +22,15 @@ from abi_cli.workflow.request import Target
 from abi_cli.workflow.simulating import Written
 
 AT_ONCE = 4_096
-"""Rows that are in memory at a time."""
+"""Most rows that are in memory at a time."""
 
 _SHOWN = 5
-"""Failures that are shown."""
+"""Most failures that are shown."""
 
 
 @dataclass(frozen=True)
 class BankLook:
-    """What a bank holds.
+    """The contents of a bank.
 
     Arguments:
         bytes: Of its shards.
@@ -49,7 +49,7 @@ class BankLook:
 
 
 def look_at_bank(path: Path) -> BankLook:
-    """What a bank holds, without executing its code.
+    """Look at the contents of a bank, without executing its code.
 
     Errors:
         DataError: It is none, or a shard is damaged.
@@ -62,7 +62,7 @@ def look_at_bank(path: Path) -> BankLook:
 
 
 def _drawn(bank: Bank) -> dict[str, np.ndarray]:
-    """What some of its rows were drawn from: name of a scalar → `(row,)`."""
+    """Scalars that some of its rows were drawn from: name → `(row,)`."""
     wanted = bank.record.layout.of("context", "given", "parameter", "nuisance")
     _, rows = next(bank.parts(AT_ONCE))
     drawn = {
@@ -75,12 +75,12 @@ def _drawn(bank: Bank) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True)
 class Verified:
-    """What came of reading a bank through.
+    """The result of reading a bank through.
 
     Arguments:
-        rows: That are there and whole.
+        rows: Number of rows that are there and whole.
         missing: Rows that were asked for and are not there.
-        faults: Of shards and files, in words.
+        faults: Faults of shards and files, in words.
     """
 
     path: Path
@@ -116,10 +116,10 @@ def verify_bank(path: Path, *, listener: Listener = SILENT) -> Verified:
 
 @dataclass(frozen=True)
 class Merged:
-    """What came of a merger.
+    """The result of a merger.
 
     Arguments:
-        taken: Rows that were taken over.
+        taken: Number of rows that were taken over.
     """
 
     bank: Bank
@@ -128,7 +128,7 @@ class Merged:
 
 
 def merge_banks(target: Path, others: Sequence[Path], *, listener: Listener = SILENT) -> Merged:
-    """Take the rows of banks of the same model into one, which is made if it is not there.
+    """Merge banks of the same model into one, which is made if it is not there.
 
     Errors:
         UsageError: There are no others.

@@ -1,4 +1,4 @@
-"""Calibrated predictive checks of a run: what z is of data that its own model has made.
+"""Calibrated predictive checks of a run, by the z of data that its own model has made.
 
 The likelihood, and the other functions of the model, are the run's own, and are executed.
 """
@@ -25,13 +25,13 @@ from abi_cli.workflow.session import Session
 from abi_cli.workflow.simulating import simulate_rows
 
 SIMULATED = 1_000
-"""Data sets that are simulated to see what is usual."""
+"""Number of data sets that are simulated to see what is usual."""
 
 DRAWS = 100
-"""Replicated data sets of each, of those of the data as well; fewer where fewer are asked for."""
+"""Replicated data sets of each data set, real or simulated; fewer where fewer are asked for."""
 
 _TOGETHER = 50
-"""Simulated data sets whose replicated ones are in memory at a time."""
+"""Simulated data sets whose replications are in memory at a time."""
 
 _NAMED = 5
 
@@ -103,7 +103,7 @@ def _shared(layout: Layout, datasets: Datasets) -> dict[str, float]:
 def _replicated(
     session: Session, simulator: Simulator, simulated: Datasets, *, draws: int, seed: int
 ) -> Iterator[tuple[Datasets, Datasets]]:
-    """Simulated data sets, some at a time, and what is replicated of them."""
+    """Simulated data sets, some at a time, and their replications."""
     layout = session.run.layout
     blocks = session.networks.sample(simulated, draws=draws, seed=seed)
     parameters: dict[str, list[np.ndarray]] = {}
@@ -145,7 +145,7 @@ def _checked(labels: Sequence[str], own: Table, made: Table, strange: Strangenes
             rows[name] = Check(label, name, float(value), low, median, high, p, each, marked)
         checks += rows.values()
         if odd[i]:
-            verdict.append(_told(label, rows, float(strange.p[i])))
+            verdict.append(_strangest(label, rows, float(strange.p[i])))
     return Checked(checks, tuple(verdict or (_like(labels),)), strange.p)
 
 
@@ -154,8 +154,8 @@ def _like(labels: Sequence[str]) -> str:
     return f"{which} such as the model would generate"
 
 
-def _told(label: str, rows: Mapping[str, Check], p: float) -> str:
-    """What is strange about a data set."""
+def _strangest(label: str, rows: Mapping[str, Check], p: float) -> str:
+    """A sentence on the strangest statistics of a data set."""
     marked: dict[str, Check] = {}  # of each kind the strangest
     for check in sorted(rows.values(), key=lambda check: check.calibrated or 0):
         if check.marked:

@@ -1,4 +1,4 @@
-"""A rehearsal of a spec without training: what it runs, what that gives, whether it fits."""
+"""A rehearsal of a spec without training: simulate, adapt, go back, and report what is wrong."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ from abi_cli.workflow.stored import stored_simulations
 from abi_cli.workflow.trying import Built, Trial, try_networks
 
 _ROWS = 1024
-"""Rows that a rehearsal simulates, unless a second is over before."""
+"""Most rows that a rehearsal simulates, unless a second is over before."""
 _QUANTITY_ROWS = 64
 _SECONDS = 1.0
 
@@ -123,12 +123,12 @@ class Check:
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
-        """The findings that may be meant."""
+        """Findings that may be intended."""
         return tuple(f for f in self.findings if f.severity is Severity.warning)
 
     @property
     def errors(self) -> tuple[Finding, ...]:
-        """The findings that training would fail on."""
+        """Findings on which training would fail."""
         return tuple(f for f in self.findings if f.severity is Severity.error)
 
 
@@ -214,7 +214,7 @@ def check(
 
 
 def _sources(model: Model) -> dict[str, str]:
-    """What draws the variables, and what says their density."""
+    """Sources of the variables and of their density, in words, by role."""
     drawn = model.simulator.sources if model.simulator else {}
     density = model.judged.density
     said = dict(
@@ -235,12 +235,12 @@ def _quantities(model: Model, data: Datasets, layout: Layout) -> tuple[View, ...
 
 
 def _one_draw(values: Mapping[str, np.ndarray]) -> Datasets:
-    """`(dataset, *event)` of the first draw."""
+    """Values of the first draw, `(dataset, *event)`."""
     return {name: value[:, 0] for name, value in values.items()}
 
 
 def _rows_and_noise(model: Model, pilot: Datasets, prior: Prior, *, seed: int) -> list[Finding]:
-    """Whether rows depend on anything but their number, and data on nothing but parameters."""
+    """Findings on rows that depend on more than their number, and on data without noise."""
     simulator = model.need_simulator()
     try:
         check_reproducible(simulator, seed, pilot)
@@ -257,7 +257,7 @@ def _rows_and_noise(model: Model, pilot: Datasets, prior: Prior, *, seed: int) -
 def _density_findings(
     model: Model, layout: Layout, adapter: Adapter | None, rows: Datasets, *, seed: int
 ) -> list[Finding]:
-    """Whether the density that is named is the simulator's."""
+    """A finding if the density that is named is not the simulator's."""
     density = model.judged.density
     if density is None or adapter is None:
         return []
@@ -266,7 +266,7 @@ def _density_findings(
 
 
 def _findings(error: AbiError) -> list[Finding]:
-    """What an error says."""
+    """The findings of an error."""
     if isinstance(error, InvalidSpecError):
         return [
             Finding(
@@ -312,8 +312,8 @@ def _adapt(
         findings += prior_findings(layout, prior, adapter, derived=derived)
     except AbiError as error:
         findings = _findings(error)
-    told = prior.told()
-    findings += warnings(data, layout, model.spec, adapter, told=told)
+    bounded = prior.bounded()
+    findings += warnings(data, layout, model.spec, adapter, already=bounded)
     return tuple(steps), findings, adapter
 
 

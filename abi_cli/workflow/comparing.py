@@ -136,7 +136,7 @@ def _judged(
     compute: Compute,
     listener: Listener,
 ) -> Judged:
-    """What a run says of the data sets."""
+    """The posteriors of a run for the data sets, judged."""
     approximator = open_approximator(run, compute, listener)
     truths = parameters_of(simulated, run)
     labels = list(map(str, range(count(simulated))))

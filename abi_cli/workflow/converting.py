@@ -1,4 +1,4 @@
-"""Files of data sets, draws and estimates: what they hold, and the same in another format."""
+"""Files of data sets, draws and estimates: their contents, and conversion to other formats."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Inspection:
 
 
 def inspect(path: Path) -> Inspection:
-    """Say what a file of data sets, draws or estimates holds.
+    """Describe a file of data sets, draws or estimates.
 
     Errors:
         UsageError: Its format is unknown.
@@ -141,7 +141,7 @@ def convert(
     once: Sequence[str] = (),
     listener: Listener = SILENT,
 ) -> Written:
-    """Write what a file holds in another format.
+    """Write the contents of a file in another format.
 
     Arguments:
         source: A file, `-` for standard input, or the folder of a bank.

@@ -17,7 +17,7 @@ _SOURCES = ("meta", "given", "prior", "likelihood", "log_likelihood", "log_prior
 
 @dataclass(frozen=True)
 class Copies:
-    """Which files are copied, and where to.
+    """Copies of files, by their names in the folder that keeps them.
 
     Arguments:
         names: File → its name in the folder that keeps it.
@@ -35,7 +35,7 @@ class Copies:
         return cls({file: _place(file, model.base) for file in kept}, model.base)
 
     def contents(self) -> dict[str, bytes]:
-        """What they hold, by their new names."""
+        """Contents of the files, by their new names."""
         return {name: file.read_bytes() for file, name in self.names.items()}
 
     def moved(self, reference: str) -> str:
@@ -46,7 +46,7 @@ class Copies:
         return f"{copy}:{function}" if copy else reference
 
     def moved_all(self, source: str | DesignSection | Mapping[str, str | Part]) -> object:
-        """What draws variables, by the names of the copies."""
+        """The source of variables by the names of the copies."""
         if isinstance(source, str):
             return self.moved(source)
         if isinstance(source, DesignSection):
@@ -67,7 +67,7 @@ class Copies:
 
 
 def _place(file: Path, base: Path) -> str:
-    """Where a module is kept: in code/, as it stands below the spec's folder.
+    """The name of a module's copy: in code/, as it stands below the spec's folder.
 
     A run that is trained again keeps its code/ as it is; a module from elsewhere keeps its name.
     """

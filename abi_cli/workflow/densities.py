@@ -1,4 +1,4 @@
-"""Log posterior densities: of which parameter values, and what they are."""
+"""Log posterior densities of given parameter values."""
 
 from __future__ import annotations
 

@@ -153,32 +153,32 @@ def diagnose(
 
 @dataclass(frozen=True)
 class _Points:
-    """What is found of a network without draws."""
+    """Results for a network without draws."""
 
     metrics: PointMetrics
-    told: str
+    note: str
 
     def write(self, place: Path, *, listener: Listener, pdf: bool) -> None:
-        """Into a folder."""
-        if self.told:
-            listener.note(self.told)
+        """Write the results into a folder."""
+        if self.note:
+            listener.note(self.note)
         diagnose_points(self.metrics, place, listener=listener, pdf=pdf)
 
 
 @dataclass(frozen=True)
 class _Draws:
-    """What is found of a network with draws, and what from."""
+    """Results for a network with draws, and what they were computed from."""
 
     inputs: Inputs
     found: Study
 
     @property
     def metrics(self) -> Metrics:
-        """In numbers."""
+        """The metrics in numbers."""
         return self.found.metrics
 
     def write(self, place: Path, *, listener: Listener, pdf: bool) -> None:
-        """Into a folder."""
+        """Write the results into a folder."""
         write(self.inputs, self.found, place, listener=listener, pdf=pdf)
 
 
@@ -281,7 +281,7 @@ def _refuse_draws(run: Run, network: str, asked: Mapping[str, object]) -> None:
 
 @dataclass(frozen=True)
 class _Answers:
-    """What a run says of data sets, beside what is true.
+    """Answers of a run for data sets, beside the truth.
 
     Arguments:
         estimates: Parameter or quantity → draws `(dataset, draw, *event)`.
@@ -325,7 +325,7 @@ def _answers(
 
 
 def _summaries(session: Session, simulated: Datasets, real: Loaded | None) -> Summaries:
-    """What the network makes of simulated data sets, and of real ones where there are some."""
+    """Summaries of simulated data sets by the network, and of real ones where there are some."""
     approximator = session.networks
     made = approximator.summaries(simulated)
     if real is None:

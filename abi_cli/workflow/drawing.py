@@ -1,4 +1,4 @@
-"""Posterior draws on their way: how many, from what seed, and what is to be said of them."""
+"""Posterior draws on their way: their number, their seed, their header."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Drawn:
     watch: Disagreement
 
     def collect(self) -> Draws:
-        """All of them in memory."""
+        """All draws, in memory."""
         draws = collect(self.header, self.blocks)
         return replace(draws, disagreement=self.watch.shares())
 
@@ -88,7 +88,7 @@ class Estimates:
 def drawing_of_estimates(
     run: Run, spec: Spec, *, draws: int | None, seed: int | None, usual_seed: int | None = None
 ) -> Drawing | None:
-    """The draws that estimates of a run are made of; None for a network that gives them itself.
+    """The draws for a run's estimates; None for a network that gives estimates itself.
 
     Arguments:
         draws: How many per data set; 1,000 by default.
@@ -120,7 +120,7 @@ def header_of(
     labels: list[str],
     scores: Mapping[str, list[float]],
 ) -> DrawHeader:
-    """What is known of draws before the first one.
+    """The header of draws, before the first one.
 
     Arguments:
         titles: Name of a parameter's element → its label.
@@ -207,7 +207,7 @@ def watched(
     layout: Layout,
     listener: Listener,
 ) -> Iterator[DrawBlock]:
-    """The same draws; after the last, warnings about them.
+    """Draws as they come; after the last, warnings about them.
 
     They are of members of an ensemble that disagree, and of draws that no prior gave.
     """

@@ -35,7 +35,7 @@ class Estimating:
     target: Target = USUAL_PLACE
 
     def estimates(self) -> Statistics:
-        """All of them."""
+        """All estimates, in memory."""
         parts = self.session.estimates(self.data, self.drawing, self.names).parts
         return replace(joined(parts), titles=self.session.titles)
 
@@ -78,7 +78,7 @@ def estimate(
         data: A file of data sets, `-` for standard input, or several.
         draws: How many per data set the estimates are of, 1,000 by default, where the network of
             the run is sampled; a `point` network gives its own, without draws.
-        seed: Of the draws; `usual_seed` by default.
+        seed: Seed of the draws; `usual_seed` by default.
         usual_seed: A default, which a network without draws leaves unused; the run's by default.
         trust_code: Whether to execute parts of the run's own, if it has any.
         refine: Whether to make posteriors exact by the run's `log_likelihood`, which is executed.

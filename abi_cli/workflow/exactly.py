@@ -11,13 +11,13 @@ from abi_cli.variables import Datasets, count, take
 from abi_cli.workflow.session import Session
 
 MOST = 200
-"""Data sets that are refined, the first ones."""
+"""Number of data sets that are refined, the first ones."""
 
 DRAWS = 1_000
-"""Effective ones of each."""
+"""Effective draws of each data set."""
 
 DENSITIES = 256
-"""Refined draws by which a divergence is estimated."""
+"""Most refined draws by which a divergence is estimated."""
 
 
 def exact_of(session: Session, simulated: Datasets, *, seed: int) -> Exact:

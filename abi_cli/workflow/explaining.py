@@ -30,10 +30,10 @@ _PLACES = {
     "callback": "training:\n  callbacks:\n    - {}",
     "distribution": "model:\n  prior:\n    theta: {}",
 }
-"""Kind of part → where it stands in a spec."""
+"""Kind of part → its place in a spec."""
 
 _DISCRETE = "model:\n  meta:\n    N: {}"
-"""Where a distribution does that parameters can't have."""
+"""Place of a discrete distribution, which parameters can't have."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,12 @@ def parts(kind: str | None = None) -> list[PartDescription]:
 
 
 def spec_fields() -> dict[str, str]:
-    """All fields of a spec: path → what it is."""
-    return {path: _told(field) for path, field in _fields(Spec, "")}
+    """All fields of a spec: path → help."""
+    return {path: _help(field) for path, field in _fields(Spec, "")}
 
 
 def explain(word: str) -> list[PartDescription] | CodeDescription | Page:
-    """What a word means: `E103`, `constrain`, `step.constrain`, `missing`, `data.missing`, `guard`.
+    """Explain a word: `E103`, `constrain`, `step.constrain`, `missing`, `data.missing`, `guard`.
 
     Returns:
         The page on a topic, or all parts and fields that have this name: parts of several kinds
@@ -108,7 +108,7 @@ def explain(word: str) -> list[PartDescription] | CodeDescription | Page:
     found = found or [_described(k, name) for k in _kinds(kind) if name in registry.names(k)]
     fields = dict(_fields(Spec, ""))
     found += [
-        PartDescription("field", path, _told(field), _options(_section(field.annotation)), "")
+        PartDescription("field", path, _help(field), _options(_section(field.annotation)), "")
         for path, field in fields.items()
         if f".{path}".endswith(f".{word}")
     ]
@@ -127,7 +127,7 @@ def explain(word: str) -> list[PartDescription] | CodeDescription | Page:
 
 
 def _kinds(words: str) -> tuple[str, ...]:
-    """The kinds of part that are called so: `step`, `steps`, `summary_network`, `networks`."""
+    """Kinds of part by a name of theirs: `step`, `steps`, `summary_network`, `networks`."""
     singular = words.replace("_", " ").removesuffix("s")
     return tuple(k for k in registry.HOMES if k == singular or k.endswith(f" {singular}"))
 
@@ -144,7 +144,7 @@ def _described(kind: str, name: str) -> PartDescription:
 
 
 def _placed(part: type[Part]) -> str:
-    """Its example where it stands in a spec."""
+    """The part's example where it stands in a spec."""
     discrete = issubclass(part, Distribution) and part.discrete
     place = _DISCRETE if discrete else _PLACES[part.kind]
     in_braces = ": " in part.example and "- {}" not in place
@@ -166,7 +166,7 @@ def _options(model: type[BaseModel] | None) -> tuple[OptionDescription, ...]:
 
 
 def _default(field: FieldInfo) -> str | None:
-    """What holds where nothing is said, as it would be written; None where it must be said."""
+    """The default of a field, as it would be written; None where it must be given."""
     if field.is_required():
         return None
     value = field.get_default(call_default_factory=True)
@@ -193,7 +193,7 @@ def _section(annotation: Any) -> type[Section] | None:
     return next((s for a in get_args(annotation) if (s := _section(a))), None)
 
 
-def _told(field: FieldInfo) -> str:
+def _help(field: FieldInfo) -> str:
     default = _default(field)
     if default and _section(field.annotation) is field.annotation:
         return str(field.description)  # its fields have defaults of their own

@@ -14,7 +14,7 @@ from abi_cli.workflow.naming import naming_of
 
 
 def read_design(spec: Spec, base: Path) -> Datasets:
-    """What the file under `model.given` holds; nothing where that names none.
+    """The values of the file under `model.given`; nothing where that names none.
 
     Errors:
         DataError: It isn't there, or can't be read, or what a column is called no variable can be.
@@ -41,7 +41,7 @@ def read_design(spec: Spec, base: Path) -> Datasets:
 
 
 def stored_layout(spec: Spec, rows: Datasets) -> Layout:
-    """What the variables are of a spec without a model, judging by simulations.
+    """The variables of a spec without a model, judged by simulations.
 
     Errors:
         SpecError: A parameter is discrete.
@@ -59,7 +59,7 @@ def stored_layout(spec: Spec, rows: Datasets) -> Layout:
 
 
 def roles(spec: Spec) -> dict[str, Role]:
-    """What the variables are that a spec without a model names."""
+    """The roles of the variables that a spec without a model names."""
     return {
         **dict.fromkeys(spec.context, "context"),
         **dict.fromkeys(spec.parameters or {}, "parameter"),
@@ -68,7 +68,7 @@ def roles(spec: Spec) -> dict[str, Role]:
 
 
 def whole(datasets: Datasets) -> Datasets:
-    """As whole numbers what holds nothing else: files of text don't say what is meant."""
+    """Values as whole numbers where they hold nothing else: files of text don't say their type."""
     return {name: _as_whole(value) for name, value in datasets.items()}
 
 

@@ -1,4 +1,4 @@
-"""Findings of a rehearsal about a model: things that may be meant, or may be a mistake."""
+"""Findings of a rehearsal about a model: each may be intended, or may be a mistake."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that a rehearsal came upon.
+    """A finding of a rehearsal.
 
     Arguments:
         code, place: Of the problem, where it is in the spec.
@@ -53,15 +53,15 @@ def warnings(
     spec: Spec,
     adapter: Adapter | None,
     *,
-    told: Collection[str] = (),
+    already: Collection[str] = (),
 ) -> list[Finding]:
-    """All that may be meant.
+    """Findings that may be intended.
 
     Arguments:
         data: Simulated data sets.
         spec: Complete.
         adapter: Fitted; None where it can't be.
-        told: Parameters of whose bounds something is told already.
+        already: Parameters on whose bounds there is a finding already.
     """
     return [
         *_constants(data, layout),
@@ -69,7 +69,7 @@ def warnings(
         *_order_ignored(spec),
         *(_narrow_summary(spec, adapter) if adapter is not None else ()),
         *(_large(data, adapter) if adapter is not None else ()),
-        *(_unbounded(data, layout, adapter, told) if adapter is not None else ()),
+        *(_unbounded(data, layout, adapter, already) if adapter is not None else ()),
     ]
 
 
@@ -91,16 +91,16 @@ def noise_findings(spec: Spec, simulator: Simulator, *, seed: int) -> list[Findi
 
 
 _FEW = 32
-"""Data sets that show too little of a model."""
+"""Fewest data sets that show enough of a model."""
 
 _LONG = 1800.0
-"""Seconds of simulating for a training that a person wants to know of before."""
+"""Seconds of simulation in a training from where on a warning is due."""
 
 
 def slowness_findings(
     spec: Spec, rows: Datasets, layout: Layout, *, seconds: float, processes: int
 ) -> list[Finding]:
-    """What it means that simulating takes long: little was seen, and training takes longer.
+    """Findings on slow simulations: few of them were seen, and training takes longer.
 
     Arguments:
         rows: Data sets that one process simulated in `seconds`.
@@ -194,7 +194,7 @@ def _almost_always(
 
 
 def _heavy_tails(data: Datasets, layout: Layout, adapter: Adapter | None) -> list[Finding]:
-    """Elements whose sd says nothing of where most values are, unless a step has seen to that."""
+    """Elements with heavy tails, whose sd says little of most values, unless a step sees to it."""
     arriving = _before_standardize(data, adapter) if adapter is not None else data
     found = []
     for variable in layout.variables:
@@ -231,7 +231,7 @@ def _before_standardize(data: Datasets, adapter: Adapter) -> Mapping[str, Value]
 
 
 def _advice(variable: Variable, low: float) -> str:
-    """What to do about heavy tails of what is `low` at least."""
+    """Advice on heavy tails of a variable whose least value is `low`."""
     if variable.role in ("parameter", "nuisance"):
         return (
             "If a prior is wider than you meant, narrow it; for a positive parameter, "
@@ -247,7 +247,7 @@ def _advice(variable: Variable, low: float) -> str:
 
 
 _LISTED = 3
-"""Elements that a warning names."""
+"""Most elements that a warning names."""
 
 
 def _by_element(data: Datasets, variable: Variable) -> np.ndarray:
@@ -318,13 +318,13 @@ def _order_ignored(spec: Spec) -> list[Finding]:
 
 
 def _unbounded(
-    data: Datasets, layout: Layout, adapter: Adapter, told: Collection[str]
+    data: Datasets, layout: Layout, adapter: Adapter, already: Collection[str]
 ) -> list[Finding]:
     """Parameters that seem to be positive, but whose draws may be negative all the same."""
     parameters = {name: data[name] for name in data if name in adapter.parameters}
     found = []
     for name in (variable.name for variable in layout.of("parameter")):
-        if name not in parameters or name in told:
+        if name not in parameters or name in already:
             continue
         array = array_of(parameters[name])
         close = 0.2 * array.std()
@@ -347,5 +347,5 @@ def _unbounded(
 
 
 def warning(message: str, hint: str) -> Finding:
-    """Something that may be meant."""
+    """A finding that may be intended."""
     return Finding(Severity.warning, message, hint)

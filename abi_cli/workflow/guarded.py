@@ -1,4 +1,4 @@
-"""The guard of a run: kept at the end of its training, at hand where data sets are read."""
+"""The guard of a run: made at the end of its training, used where data sets are read."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from abi_cli.approximator import Approximator
 
 SCORE = "guard"
-"""What the p-value of a data set is called beside its draws."""
+"""Name of the p-value of a data set beside its draws."""
 
 FEWEST = 100
-"""Simulations that tell of nothing: so few make no reference."""
+"""Fewest simulations of a reference."""
 
 
 def keep_reference(
     folder: Run, source: Source, spec: Spec, approximator: Approximator, listener: Listener
 ) -> None:
-    """Look at simulations that nothing was learned from, and keep what was seen in the run.
+    """Make the reference of a run from simulations that nothing was learned from, and keep it.
 
     A training is not lost because one of these simulations fails: the run has no guard then.
     """
@@ -85,7 +85,7 @@ def guard_of(run: Run) -> Guard | None:
 
 
 class OnUnlike(StrEnum):
-    """What is done about data sets that look unlike the simulations."""
+    """The treatment of data sets that look unlike the simulations."""
 
     WARN = "warn"
     FAIL = "fail"
@@ -109,10 +109,10 @@ class Guarding:
     """Data sets of one command, each looked at before it has a posterior.
 
     Arguments:
-        guard: Of the run; None where nobody looks.
-        layout: Its variables.
-        summaries: What the networks make of data sets.
-        on: What is done about those that look unlike the simulations.
+        guard: The run's guard; None where nobody looks.
+        layout: The run's variables.
+        summaries: Function from data sets to their summaries by the networks.
+        on: Treatment of those that look unlike the simulations.
     """
 
     guard: Guard | None
@@ -130,7 +130,7 @@ class Guarding:
             self.listener.note(_NONE)
 
     def look(self, loaded: Loaded) -> Scores | None:
-        """What the guard makes of data sets; None where there is none.
+        """Scores of data sets by the guard; None where there is none.
 
         Errors:
             DataError: The networks can't take one.
@@ -140,10 +140,10 @@ class Guarding:
         with refusing(loaded, self.layout):
             summaries = self.summaries(loaded.datasets)
         look = self.guard.reference.look_at(loaded.datasets, self.layout, summaries)
-        return self.guard.scores(look, told=UNLIKE)
+        return self.guard.scores(look, explain_below=UNLIKE)
 
     def judged(self, loaded: Loaded) -> tuple[Scores | None, str]:
-        """What the guard makes of data sets, and a sentence on them; empty where there is none.
+        """Scores of data sets by the guard, and a sentence on them; empty where there is none.
 
         Errors:
             DataError: The networks can't take one.
@@ -153,7 +153,7 @@ class Guarding:
             return None, ""
         verdict = Verdict(len(self.guard.reference))
         verdict.add(loaded.labels, scores)
-        if told := verdict.told():
+        if told := verdict.sentence():
             return scores, f"Observed data: {told}. {HINT}"
         least, number = int(scores.p.argmin()), len(scores.p)
         which = f"{loaded.labels[least]} is the least usual of {number:,}" if number > 1 else ""
@@ -161,7 +161,7 @@ class Guarding:
         return scores, f"Observed data are like the simulations ({usual})."
 
     def of(self, loaded: Loaded) -> Loaded | None:
-        """The same data sets with their scores, but for those that are skipped; None where all are.
+        """Data sets with their scores, but for those that are skipped; None where all are.
 
         Errors:
             DataError: The networks can't take one; one is unlike the simulations, where that is to
@@ -172,7 +172,7 @@ class Guarding:
             return loaded
         self._verdict.add(loaded.labels, scores)
         loaded = replace(loaded, scores={SCORE: scores.p})
-        if self.on is OnUnlike.FAIL and (told := self._verdict.told()):
+        if self.on is OnUnlike.FAIL and (told := self._verdict.sentence()):
             raise DataError(told, hint=HINT)
         if self.on is not OnUnlike.SKIP:
             return loaded
@@ -180,22 +180,22 @@ class Guarding:
         self._skipped += [loaded.labels[i] for i in np.flatnonzero(odd)]
         return None if odd.all() else loaded.of(np.flatnonzero(~odd))
 
-    def told(self, label: str, scores: Scores, row: int) -> str | None:
-        """What to say of a data set that is asked about alone, if anything.
+    def sentence_on(self, label: str, scores: Scores, row: int) -> str | None:
+        """A sentence on a data set that is asked about alone, if it looks unlike the simulations.
 
         Errors:
             DataError: It is unlike the simulations, and such are not to be answered.
         """
         verdict = Verdict(self._verdict.simulations if self._verdict else 0)
         verdict.add([label], Scores(scores.p[[row]], scores.looks[[row]], (scores.reasons[row],)))
-        told = verdict.told()
+        told = verdict.sentence()
         if told and self.on in (OnUnlike.FAIL, OnUnlike.SKIP):
             raise DataError(told, hint=HINT)
         return told
 
     def tell(self) -> None:
         """Say at the end, in a line, what there is to know."""
-        told = self._verdict.told() if self._verdict else None
+        told = self._verdict.sentence() if self._verdict else None
         if self._skipped:
             number = len(self._skipped)
             which = f"{number:,} data set{'s'[: number - 1]}: {listing(self._skipped)}"
@@ -204,8 +204,8 @@ class Guarding:
             self.listener.warn(told, hint=HINT)
 
     def none_left(self) -> DataError:
-        """What to say where all data sets were skipped."""
-        told = self._verdict.told() if self._verdict else None
+        """The error to raise where all data sets were skipped."""
+        told = self._verdict.sentence() if self._verdict else None
         return DataError(f"all data sets were skipped: {told}", hint=HINT)
 
 
@@ -215,7 +215,7 @@ def examined(
     guarding: Guarding,
     listener: Listener,
 ) -> Iterator[Loaded]:
-    """Data sets as they come; once of each thing it is said that it is odd.
+    """Data sets as they come; of each kind of oddity there is one warning.
 
     Arguments:
         examine: What is odd about some of them: a sentence on each thing, by what it is about.

@@ -20,7 +20,7 @@ from abi_cli.workflow.diagnosing import Diagnosis
 from abi_cli.workflow.request import USUAL_PLACE, Target
 
 ENOUGH = 100
-"""Effective draws of each data set below which nothing can be told."""
+"""Fewest effective draws of each data set for a verdict."""
 
 
 def judge(
@@ -40,7 +40,7 @@ def judge(
         draws: One file with a posterior for each data set, or several.
         truth: A table with each data set's name under `dataset`, and the parameters.
         data: The data sets, in any format and of any model; may be the same file.
-        seed: Of the randomization within ties.
+        seed: Seed of the randomization within ties.
         shown: Name of the data set whose posterior is shown; the first one by default.
         pdf: Write figures as PDF, too.
         target: A folder; by default STEM-diagnostics, named after the first file of draws.
@@ -134,7 +134,7 @@ def _truths(file: Path, read: Independent, listener: Listener) -> dict[str, np.n
 
 
 def _data(file: Path, read: Independent, truths: Mapping[str, np.ndarray]) -> Datasets:
-    """What the data sets of the draws hold besides parameters, in the order of the draws."""
+    """Values of the data sets besides their parameters, in the order of the draws."""
     values = _in_order(read_described(file, once=tuple(truths)), read.draws.labels, file)
     known = {name: value for name, value in values.items() if name not in read.draws.values}
     if not known:

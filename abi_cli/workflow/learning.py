@@ -1,4 +1,4 @@
-"""Learning in a run folder, which a new training and one that goes on have in common."""
+"""Learning in a run folder, for a new training and for one that goes on."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Job:
 
     Arguments:
         model: With a complete spec, whose epochs are those of the whole training.
-        seed: Of the run.
+        seed: Seed of the run.
         stored: Simulations to learn from; None for fresh ones.
         workers: Simulate, where they are fresh.
         stop: Whether the training is to end.
@@ -105,7 +105,7 @@ def load_backend(compute: Compute, workers: Pool, listener: Listener, *, usual: 
 
 
 def versions(chosen: str) -> dict[str, str]:
-    """Of what the numbers of a training depend on.
+    """Versions of the software that the numbers of a training depend on.
 
     Arguments:
         chosen: The backend.
@@ -249,6 +249,6 @@ def _telling_how_to_go_on(path: Path) -> Iterator[None]:
 
 
 def _unit(network: InferenceNetwork, approximator: Approximator) -> str:
-    """Of the losses; none where members of an ensemble have another than theirs."""
+    """Unit of the losses; empty where an ensemble's members have another one than the ensemble."""
     in_nats = approximator.inference_network.loss_is_density
     return "" if network.loss_unit == "nats" and not in_nats else network.loss_unit

@@ -25,24 +25,24 @@ from abi_cli.workflow.session import Session
 from abi_cli.workflow.simulating import simulate_rows
 
 DRAWS = 250
-"""Of each posterior, made from the same noise."""
+"""Draws of each posterior, all from the same noise."""
 
 TOGETHER = 32
-"""Posteriors at once."""
+"""Posteriors that are sampled at once."""
 
 SETS, MEMBERS = 60, 4_000
-"""Simulated sets that a maximum is held against; fewer where they have many members in all."""
+"""Simulated sets for comparison; fewer where they have many members in all."""
 
 FEWEST = 3
-"""Members of a set of which one may be left out."""
+"""Fewest members of a set of which one may be left out."""
 
 LONGEST = 1_000
-"""Members of a set that are left out in turn, at the most."""
+"""Most members of a set that are left out in turn."""
 
 
 @dataclass
 class Leaving:
-    """Leaves members out.
+    """The leaving out of members.
 
     Arguments:
         simulator: Makes the sets that shifts are held against; None to hold them against nothing.
@@ -90,7 +90,7 @@ class Leaving:
         every = concatenate([one, left])
         summaries = self.session.networks.summaries(every)
         look = guard.reference.look_at(every, layout, summaries)
-        scores = guard.scores(look, told=UNLIKE)
+        scores = guard.scores(look, explain_below=UNLIKE)
         limit = min(UNLIKE, 1 / (10 * len(scores.p)))
         found, whole = {}, _of_what(scores.reasons[0])
         for i, (p, reason) in enumerate(zip(scores.p[1:], scores.reasons[1:], strict=True)):
@@ -100,7 +100,7 @@ class Leaving:
         return found
 
     def _shifts(self, one: Datasets, left: Datasets) -> np.ndarray:
-        """`(element, member)`, in posterior sds."""
+        """Shifts of the means, `(element, member)`, in posterior sds."""
         told = self.session.networks.told_of(one), self.session.networks.told_of(left)
         moments = list(self._moments(np.concatenate(told)))
         mean = np.stack([m for m, _ in moments])
@@ -161,7 +161,7 @@ def _size(one: Datasets, names: tuple[str, ...]) -> int:
 
 
 def member_place(loaded: Loaded, row: int, member: int, names: tuple[str, ...]) -> str:
-    """Where a member is in the file: "data.csv, row 5"."""
+    """The place of a member in the file: "data.csv, row 5"."""
     value, variable = loaded.datasets[names[-1]], names[-1]
     if not isinstance(value, Ragged):
         return f"member {member}"
@@ -171,20 +171,20 @@ def member_place(loaded: Loaded, row: int, member: int, names: tuple[str, ...]) 
 
 
 NAMED = 5
-"""Members of a data set that are shown."""
+"""Most members of a data set that are shown."""
 
 LARGE = 0.5
 """Shift in posterior sds from which on it is worth a warning, if it is unusual."""
 
 
 @dataclass(frozen=True)
-class Told:
-    """The influence of the members of a data set, for a page.
+class MemberInfluence:
+    """The influence of the members of a data set, with names and places for a page.
 
     Arguments:
-        label: Of the data set.
-        places: Of members: where they are in the file.
-        known: Element of a parameter → its title.
+        label: Label of the data set.
+        places: Function from a member to its place in the file.
+        known: Function from a parameter's element to its title.
     """
 
     label: str
@@ -195,8 +195,8 @@ class Told:
     @classmethod
     def of(
         cls, leaving: Leaving, loaded: Loaded, row: int, known: Callable[[str], str]
-    ) -> Told | None:
-        """That of a data set; None where it is no set."""
+    ) -> MemberInfluence | None:
+        """The influence of the members of a data set; None where it is no set."""
         found = leaving.of(loaded, row)
         if found is None:
             return None
@@ -214,7 +214,7 @@ class Told:
 
     @property
     def rare(self) -> bool:
-        """Whether a member moves the posterior farther than one of any simulated set does."""
+        """True if a member moves the posterior farther than any member of simulated sets does."""
         usual, own = self.found.usual, self.found.by_member.max()
         return bool(len(usual) and own > max(usual.max(), LARGE))
 
@@ -229,7 +229,7 @@ class Told:
         return [*unlike[:NAMED], *moved[:NAMED]]
 
     def said(self) -> str:
-        """Its most influential member, in a sentence."""
+        """A sentence on the most influential member."""
         member = int(self.found.by_member.argmax())
         name, shift = self.found.most_moved(member)
         usual = self.found.usual
@@ -240,13 +240,13 @@ class Told:
         )
 
 
-def statements(told: Sequence[Told]) -> Iterator[Statement]:
-    """What there is to know of influential members."""
-    if not told:
+def statements(influences: Sequence[MemberInfluence]) -> Iterator[Statement]:
+    """Statements on influential members."""
+    if not influences:
         return
     unlike = [
         f"{one.places(i)} of data set {one.label} ({why})"
-        for one in told
+        for one in influences
         for i, why in one.found.unlike.items()
     ]
     if unlike:
@@ -257,7 +257,7 @@ def statements(told: Sequence[Told]) -> Iterator[Statement]:
             "posterior would be without it can't be told.",
             "Is it right? Can the others tell the parameters at all?",
         )
-    if rare := [one.said() for one in told if one.rare]:
+    if rare := [one.said() for one in influences if one.rare]:
         text = "; ".join(rare)
         yield Statement(
             Tone.WARNING,

@@ -1,4 +1,4 @@
-"""A table of which no model is known yet: what each of its columns seems to be."""
+"""A look at a table without a model: the kind that each of its columns seems to have."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from abi_cli.errors import DataError
 from abi_cli.spec import refuse_variable_name
 
 _MOST_WORDS = 20
-"""Different words of a column beyond which they are no categories."""
+"""Most different words of a column of categories."""
 
 _COMES_WITH_DATA = re.compile(
     r"(.*_)?(se|sem|stderr|std_err|standard_error|exposure|days?|weeks?|months?|years?|hours?|"
     r"minutes?|seconds?|times?|ages?|doses?|t)",
     re.IGNORECASE,
 )
-"""What is called so is known beside the data, not drawn by the model."""
+"""Names of columns that are known beside the data, not drawn by the model."""
 
 
 @dataclass(frozen=True)
@@ -165,5 +165,5 @@ def _is_number(text: str) -> bool:
 
 
 def _short(value: float) -> float:
-    """With two digits, as a person would write it."""
+    """A number with two digits, as a person would write it."""
     return float(f"{value:.2g}")

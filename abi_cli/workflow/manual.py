@@ -1,4 +1,4 @@
-"""The pages that ship with the package: what is told at more length than a command's help.
+"""The pages that ship with the package, longer than a command's help.
 
 Any file `abi_cli/pages/TOPIC.md` is a page, shown by `abi explain TOPIC`. Its first line is its
 title; links to other pages are relative, as Markdown readers follow them.

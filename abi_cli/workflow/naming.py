@@ -12,7 +12,7 @@ from abi_cli.variables import Layout
 
 
 def naming_of(spec: Spec) -> Naming:
-    """What `data:` and the times of series say, for the readers of files."""
+    """The names in files, by `data:` and the times of series, for their readers."""
     named = spec.data
     return Naming(
         dataset=named.dataset,
@@ -38,7 +38,7 @@ def titles_of(spec: Spec, layout: Layout) -> dict[str, str]:
 
 
 LABELS = "labels"
-"""What files of draws have titles under, in formats that take such attributes."""
+"""Attribute of titles in files of draws, in formats that take attributes."""
 
 
 def told_labels(titles: Mapping[str, str]) -> dict[str, str]:
@@ -47,7 +47,7 @@ def told_labels(titles: Mapping[str, str]) -> dict[str, str]:
 
 
 def labels_in(provenance: Mapping[str, str]) -> dict[str, str]:
-    """The titles that a file of draws has: none where it has no such attribute, or another's."""
+    """The titles in a file of draws; none where it has no such attribute, or a foreign one."""
     try:
         found = json.loads(provenance.get(LABELS, "{}"))
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Real data beside a model that has not been trained: whether they fit, and how they are read."""
+"""Real data beside a model that has not been trained: their reading, and their likeness."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from abi_cli.workflow.refusing import refusing
 from abi_cli.workflow.request import Model
 
 _MANY = 0.01
-"""Share of the values outside all that was simulated that is told of."""
+"""Least share of values outside all that was simulated for a warning."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def observe(
 
 
 def _unlike(loaded: Loaded, layout: Layout, rows: Datasets, spec: Spec) -> str | None:
-    """What the guard says where there are no networks yet: by context, values and statistics."""
+    """A sentence by the guard without networks, from context, values and statistics; or None."""
 
     def nothing(data: Datasets) -> np.ndarray:
         return np.zeros((count(data), 0))
@@ -119,8 +119,8 @@ def _unlike(loaded: Loaded, layout: Layout, rows: Datasets, spec: Spec) -> str |
         return None
     verdict = Verdict(len(reference))
     look = reference.look_at(loaded.datasets, layout, nothing(loaded.datasets))
-    verdict.add(loaded.labels, Guard(reference).scores(look, told=UNLIKE))
-    return verdict.told()
+    verdict.add(loaded.labels, Guard(reference).scores(look, explain_below=UNLIKE))
+    return verdict.sentence()
 
 
 def _beside(variable: Variable, data: Datasets, rows: Datasets) -> Iterator[Beside]:

@@ -1,4 +1,4 @@
-"""Opening a run: its spec, its networks, what these can do."""
+"""Opening of a run: its spec, its networks, and the abilities of these."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ def model_of(run: Run) -> Model:
 
 
 def network_of(spec: Spec) -> InferenceNetwork:
-    """The word of a spec for its inference network."""
+    """The part of a spec that is its inference network."""
     return registry.expected(spec.networks.inference, InferenceNetwork)
 
 
 def has_draws(spec: Spec) -> bool:
-    """Whether the posteriors of a spec's network can be sampled."""
+    """True if the posteriors of a spec's network can be sampled."""
     return network_of(spec).has_draws
 
 

@@ -38,15 +38,15 @@ from abi_cli.workflow.simulating import Written
 KINDS = ("pairs", "marginals", "intervals", "predictive")
 EXTENSIONS = ("png", "pdf", "svg")
 MOST = 20
-"""Pictures that are made without being asked for by name."""
+"""Pictures that are made by default."""
 
 MOST_IN_ONE = 500
-"""Data sets beside each other in one picture."""
+"""Most data sets beside each other in one picture."""
 
 
 @dataclass(frozen=True)
 class Wish:
-    """Which pictures are wanted.
+    """The pictures that are wanted.
 
     Arguments:
         kinds: Among `KINDS`.
@@ -62,7 +62,7 @@ class Wish:
     prior: bool = False
 
     def refuse_unknown(self) -> None:
-        """Refuse kinds that there are none of.
+        """Refuse unknown kinds of pictures.
 
         Errors:
             UsageError: One is unknown, or there are none.
@@ -243,7 +243,7 @@ def _plan(wish: Wish, labels: Sequence[str], rows: Sequence[int]) -> Plan:
 
 
 def _files(plan: Plan, labels: Sequence[str], *, stem: str, target: Target) -> list[Path]:
-    """Where each picture goes; the places are claimed.
+    """The file of each picture; the places are claimed.
 
     Errors:
         OutputError: One is taken, or its folder is not there.
@@ -307,7 +307,7 @@ class Replicating:
         return Predicting(self.session, self.model, self.loaded.of(at), drawn, self.seed).predict()
 
     def picture(self, row: int) -> Picture:
-        """One data set beside its replicated ones."""
+        """A data set beside its replications."""
         spec = self.session.spec
         return predictive(self.of([row]), 0, series=spec.series(), times=spec.times())
 

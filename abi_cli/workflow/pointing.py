@@ -1,4 +1,4 @@
-"""Mistakes that show only when a model is run, pointed at in the spec that they were written in."""
+"""Mistakes that show only when a model runs, with their place in the spec."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _NAMED_UNDER: dict[Role, str] = {
 
 @contextmanager
 def pointing(model: Model, layout: Layout | None = None) -> Iterator[None]:
-    """What is refused inside says where in the spec that was written.
+    """A context in which refusals name their place in the spec that was written.
 
     Arguments:
         layout: The variables of the model, if they are known: then the message says where those
@@ -61,7 +61,7 @@ def pointing(model: Model, layout: Layout | None = None) -> Iterator[None]:
 
 
 def pointed(error: SpecError, model: Model, layout: Layout | None = None) -> SpecError:
-    """The same error at its place in the file; itself where its place is none of a spec."""
+    """The error at its place in the file; unchanged where its place is none of a spec."""
     document = model.document
     path = tuple(int(word) if word.isdigit() else word for word in (error.place or "").split("."))
     if path[0] not in _CODES:
@@ -137,7 +137,7 @@ def refuse_unknown_names(spec: Spec, layout: Layout) -> None:
 
 @contextmanager
 def telling_of_names(model: Model, *, seed: int) -> Iterator[None]:
-    """Simulations that fail are looked at again: the spec may name what the model does not draw.
+    """A context that looks again where simulations fail: the spec may name undrawn variables.
 
     A set under a wrong name, say, leaves the right one to be taken for a fixed shape.
 
@@ -188,7 +188,7 @@ def _unknown(name: str, known: Sequence[str], place: str) -> AdapterError:
 
 
 def _origin(name: str, model: Model, layout: Layout | None, step: int) -> str:
-    """What made a variable that reaches a step, and where that was written."""
+    """A sentence on the source of a variable that reaches a step, and its place."""
     path = _written(name, model, step)
     if path is not None:
         return f"{name} is made by {path[2]} ({model.document.key_position(path)})"

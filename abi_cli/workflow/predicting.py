@@ -93,7 +93,7 @@ class Predicting:
     target: Target = USUAL_PLACE
 
     def predict(self) -> Prediction:
-        """Simulate them.
+        """Simulate the replicated data.
 
         Errors:
             SpecError: The likelihood needs what is not inferred.
@@ -126,7 +126,7 @@ class Predicting:
         )
 
     def check(self) -> Checked:
-        """Simulate them, and what is usual, and judge the data sets.
+        """Simulate replications, those of simulated data sets as well, and judge the data sets.
 
         Errors:
             SpecError, UserFunctionError: As `predict`.
@@ -158,7 +158,7 @@ class Predicting:
     def _quantities(
         self, parameters: Mapping[str, np.ndarray], replicated: Datasets
     ) -> dict[str, np.ndarray]:
-        """Of replicated data: each goes with one draw."""
+        """Quantities of replicated data: each data set goes with one draw."""
         quantities = self.model.quantities
         if not quantities:
             return {}
@@ -170,7 +170,7 @@ class Predicting:
         return {name: value.reshape(*shape, *value.shape[2:]) for name, value in values.items()}
 
     def write(self) -> Written:
-        """Simulate them and write them to the target, with the draws that they come from.
+        """Simulate the replicated data and write them, with their draws, to the target.
 
         Errors:
             OutputError: It can't be written.

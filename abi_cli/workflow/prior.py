@@ -1,4 +1,4 @@
-"""Draws of a prior that a function draws: where parameters can be, and which are tied."""
+"""Draws of a prior that is a function: they show supports of parameters, and ties."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from abi_cli.model.support import Support
 from abi_cli.variables import Datasets, Layout
 
 _FIRST = 64
-"""Draws after which it is first looked how long they take."""
+"""Draws after which their time is first measured."""
 
 _SECONDS, _WAIT = 5.0, 20.0
-"""Of this process, which is the same on a busy machine, and by the clock: what drawing may take. A
+"""Most seconds of drawing: of this process, the same on a busy machine, and by the clock. A
 prior that is slower is drawn less often, and nothing is certain."""
 
 _BYTES = 1 << 26
-"""That the draws may take."""
+"""Bytes that the draws may take."""
 
 _ELEMENTS = 1000
-"""Of a parameter, beyond which it is not looked at."""
+"""Most elements of a parameter that is looked at."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Prior:
     Arguments:
         values: Variable → `(draw, *event)`; empty where all are declared.
         traits: Parameter that a function draws → what its draws show.
-        declared: Where declared variables can be.
+        declared: Supports of declared variables.
     """
 
     values: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -44,12 +44,12 @@ class Prior:
     declared: Mapping[str, Support] = field(default_factory=dict)
 
     def supports(self) -> dict[str, Support]:
-        """Where variables can be, as far as it is declared or certain."""
+        """Supports of the variables, as far as they are declared or certain."""
         certain = {name: found.support() for name, found in self.traits.items()}
         found = {name: support for name, support in certain.items() if support is not None}
         return {**found, **self.declared}
 
-    def told(self) -> set[str]:
+    def bounded(self) -> set[str]:
         """Parameters whose draws show something of their support."""
         return {
             name

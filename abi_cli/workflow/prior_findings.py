@@ -24,10 +24,10 @@ _ROWS = 64
 """Draws that are moved out of their support, to see whether the adapter takes them."""
 
 _TIED = 1e-5
-"""Of its sd what is left of a parameter that is a sum of others, in single precision, too."""
+"""Largest residual, in sds, of a parameter that is a sum of others, in single precision, too."""
 
 _MOST = 256
-"""Elements among which ties are looked for."""
+"""Most elements among which ties are looked for."""
 
 _LINKED = 5.0
 """Standard deviations of a rank correlation beyond which variables are not independent."""
@@ -36,7 +36,7 @@ _LINKED = 5.0
 def prior_findings(
     layout: Layout, prior: Prior, adapter: Adapter, *, derived: bool
 ) -> list[Finding]:
-    """What the draws of a prior show, and what is not done about it.
+    """Findings on the support and the ties of a prior's draws, where nothing is done about them.
 
     Arguments:
         derived: Whether the adapter is derived: then it does what is certain.
@@ -52,7 +52,7 @@ def prior_findings(
 def _of_support(
     variable: Variable, own: Traits, prior: Prior, adapter: Adapter, *, derived: bool
 ) -> Iterator[Finding]:
-    """What draws show of where a parameter can be."""
+    """Findings on the support of a parameter, by its draws."""
     name = variable.name
     certain = own.support()
     if derived and certain is not None:
@@ -87,7 +87,7 @@ def _of_support(
 def _taken(
     adapter: Adapter, prior: Prior, name: str, moved: np.ndarray, *, at: int, flat: bool = False
 ) -> bool:
-    """Whether the adapter takes draws with an element, along the last axis, moved.
+    """True if the adapter takes draws with an element, along the last axis, moved.
 
     Arguments:
         at: Of the element, in C order where `flat`.
@@ -135,7 +135,7 @@ def _unkept(name: str, what: str, step: str, *, also: str = "") -> Finding:
 def _beyond(
     variable: Variable, edges: Sequence[tuple[Edge | None, Edge | None]], flat: np.ndarray
 ) -> Finding:
-    """Of edges that nothing keeps draws within."""
+    """A finding on edges that nothing keeps draws within."""
     bounds = [
         (_outward(lower, flat[:, place], up=False), _outward(upper, flat[:, place], up=True))
         for place, (lower, upper) in enumerate(edges)
@@ -269,7 +269,7 @@ def unused_findings(spec: Spec, simulator: Simulator, prior: Prior) -> list[Find
 
 
 def _unnamed(spec: Spec, simulator: Simulator) -> list[str]:
-    """Declared parameters, of which it is written what takes them."""
+    """Declared parameters that nothing takes, by what the spec says of takers."""
     source = simulator.prior
     if not isinstance(source, Declared):
         return []

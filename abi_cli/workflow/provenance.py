@@ -13,10 +13,10 @@ from abi_cli.spec import Spec
 
 
 def provenance(run: Run, spec: Spec, *, seed: int) -> Provenance:
-    """What the run says of itself.
+    """The provenance of the posteriors of a run.
 
     Arguments:
-        seed: Of the diagnosis.
+        seed: Seed of the diagnosis.
     """
     manifest = run.manifest
     seconds = ", ".join(f"{part} {took:.1f} s" for part, took in manifest.timings.items())
@@ -54,7 +54,7 @@ def _networks(spec: Spec) -> list[Network]:
 
 
 def _means(spec: Spec) -> Means:
-    """What the inference network has, as far as it decides what can be tried."""
+    """The means of the inference network, as far as they decide what else can be tried."""
     part = spec.networks.inference
     network = registry.expected(part, InferenceNetwork)
     largest = network.SIZES["large"].items() if network.SIZES else ()

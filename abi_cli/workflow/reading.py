@@ -1,4 +1,4 @@
-"""Data sets that a command is asked about, all at once or some at a time."""
+"""Data sets of a command, all at once or some at a time."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class DataFiles:
 
 
 Data = Path | str | DataFiles | Frame
-"""Data sets as they are asked about: a file, several, or a table in memory."""
+"""Data sets in the form that they are given in: a file, several, or a table in memory."""
 
 
 @dataclass(frozen=True)

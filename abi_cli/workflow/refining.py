@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from abi_cli.refinement.results import Certificate, Refined
 
 TOLD = ("khat", "ess", "log_evidence", "log_evidence_error", "rhat")
-"""What is told of each data set's refinement beside its draws."""
+"""Fields of a certificate that are written beside the draws of each data set."""
 
 
 def may_refine(spec: Spec) -> bool:
-    """Whether a spec says the densities that refinement takes."""
+    """True if a spec names the densities that refinement takes."""
     model = spec.model
     if model is None or model.log_likelihood is None:
         return False
@@ -45,12 +45,12 @@ def may_refine(spec: Spec) -> bool:
 
 @dataclass
 class Refiner:
-    """Refines the posteriors of data sets, and remembers how well it went.
+    """A refiner of posteriors, which keeps the certificate of each data set.
 
     Arguments:
-        model: Whose density is executed.
-        jobs: Processes that do so, where it takes long.
-        certificates: Label of a data set → what is known of its refined posterior.
+        model: The model whose density is executed.
+        jobs: Number of processes that do so, where it takes long.
+        certificates: Label of a data set → certificate of its refined posterior.
     """
 
     run: Run
@@ -63,7 +63,7 @@ class Refiner:
 
     @classmethod
     def of(cls, run: Run, *, jobs: int, listener: Listener) -> Refiner:
-        """That of a run.
+        """The refiner of a run.
 
         Errors:
             RunError: Its code was changed since.
@@ -80,7 +80,7 @@ class Refiner:
         return cls(run, model, jobs, listener)
 
     def _with(self, networks: Approximator, seed: int) -> tuple[Joint, Proposal]:
-        """The density, and what makes candidates for it.
+        """The density, and the source of candidates for it.
 
         Errors:
             UserFunctionError: It is not the density of what the model simulates.
@@ -135,7 +135,7 @@ class Refiner:
                 yield joint, one
 
     def known(self, datasets: Datasets, row: int) -> dict[str, Any]:
-        """What a density is given of a data set, beside parameters."""
+        """The values that a density takes of a data set, beside parameters."""
         inferred = {v.name for v in self.run.layout.of("parameter", "nuisance")}
         return known_of({n: v for n, v in datasets.items() if n not in inferred}, row)
 
@@ -207,7 +207,7 @@ class Refiner:
     def all_estimates(
         self, networks: Approximator, data: Batches, drawing: Drawing, names: Sequence[str]
     ) -> Iterator[Statistics]:
-        """`estimates` of all data sets as they come; after the last it is said how it went."""
+        """Estimates of all data sets as they come; after the last there is a report."""
         begun = 0
         with self.listener.task("refining", None, "data sets") as progress:
             for loaded in data.parts:
@@ -226,29 +226,29 @@ class Refiner:
         self.tell()
 
     def telling(self, blocks: Iterator[DrawBlock]) -> Iterator[DrawBlock]:
-        """The same; after the last it is said how it went."""
+        """Draws as they come; after the last there is a report."""
         yield from blocks
         self.tell()
 
     def documented(self) -> list[dict[str, Any]]:
-        """What is known of each data set's refined posterior, for JSON."""
+        """Certificates of all refined data sets, for JSON."""
         return [
             {"dataset": label, "by": one.how.value, **{name: getattr(one, name) for name in TOLD}}
             for label, one in self.certificates.items()
         ]
 
     def failed(self) -> list[str]:
-        """Labels of the data sets that could not be refined, for all that come later."""
+        """Labels of the data sets that could not be refined so far."""
         return [*self._failed]
 
     def forget(self, *, failed: bool = True) -> None:
-        """What is known of the data sets so far; of those that failed, too, unless told not to."""
+        """Forget the certificates so far; with `failed` the labels of failed data sets, too."""
         self.certificates.clear()
         if failed:
             self._failed.clear()
 
     def tell(self) -> None:
-        """Say how it went, after the last data set."""
+        """Report on the refinement, after the last data set."""
         each = self.certificates.items()
         if not each:
             return
@@ -300,7 +300,7 @@ class Refiner:
 
 
 def _told_alone(networks: Approximator, loaded: Loaded) -> np.ndarray:
-    """What the networks are told of each data set, `(dataset, told)`, to the last bit as if alone.
+    """Conditions, mean and log sd of each data set, `(dataset, told)`, to the last bit as if alone.
 
     A compiled function rounds otherwise for other numbers of rows, and so small a difference
     changes which candidates become draws.

@@ -19,7 +19,7 @@ from abi_cli.variables import Layout, Ragged, Variable, array_of, take
 
 @contextmanager
 def refusing(loaded: Loaded, layout: Layout, *, of: np.ndarray | None = None) -> Iterator[None]:
-    """Data sets that are refused inside are so with file, row and column, as errors of data.
+    """A context in which refusals of data sets name file, row and column.
 
     Arguments:
         loaded: The data sets that posteriors are asked of inside.
@@ -44,7 +44,7 @@ def refusing(loaded: Loaded, layout: Layout, *, of: np.ndarray | None = None) ->
 
 
 def _refused(loaded: Loaded, layout: Layout, rows: list[int]) -> DataError:
-    """Of data sets whose posteriors are not finite, the first and what is odd about it."""
+    """The error for data sets whose posteriors are not finite, by the oddest value of the first."""
     row = rows[0]
     label = loaded.labels[row]
     more = [loaded.labels[other] for other in rows[1:]]
@@ -68,7 +68,7 @@ def _refused(loaded: Loaded, layout: Layout, rows: list[int]) -> DataError:
 
 
 def _unfit(loaded: Loaded, layout: Layout, error: AdapterError, row: int) -> DataError:
-    """Of a data set that the adapter can't take."""
+    """The error for a data set that the adapter can't take."""
     found = _farthest(loaded, layout, row)
     place = loaded.place(row) if found is None else loaded.cell(found[0].name, found[1])
     said = error.message.replace(f"in data set {error.row}", f"in data set {loaded.labels[row]}")
@@ -104,7 +104,7 @@ def _farthest(
 
 @contextmanager
 def blaming_the_run(run: Run, *, data: Path | None = None) -> Iterator[None]:
-    """Simulated data sets are as they should be: posteriors that are not finite are the run's.
+    """A context of simulated data sets, which blames the run for posteriors that are not finite.
 
     Arguments:
         data: The file that the data sets are from; None where the run's own model made them.

@@ -1,4 +1,4 @@
-"""One row of a stream of simulations again, in the foreground."""
+"""A row of a stream of simulations, made again in the foreground."""
 
 from __future__ import annotations
 

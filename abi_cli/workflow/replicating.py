@@ -14,7 +14,7 @@ from abi_cli.workflow.request import Compute
 _FIRST_TASKS = 0.5
 """Seconds of work in this process before others are worth starting."""
 _WORTH_WORKERS = 3.0
-"""Seconds that the rest must take for that."""
+"""Seconds that the rest must take for other processes to be worth starting."""
 
 
 def replicated_of(

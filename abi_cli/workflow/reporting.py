@@ -23,7 +23,7 @@ from abi_cli.run import DIAGNOSTICS
 from abi_cli.workflow.describing import METRICS, verdict_in
 from abi_cli.workflow.drawing import USUAL_DRAWS, Drawing
 from abi_cli.workflow.guarded import SCORE
-from abi_cli.workflow.leaving import Leaving, Told, statements
+from abi_cli.workflow.leaving import Leaving, MemberInfluence, statements
 from abi_cli.workflow.opening import model_of, refuse_without_draws
 from abi_cli.workflow.plotting import MOST_IN_ONE, Replicating
 from abi_cli.workflow.provenance import provenance
@@ -41,10 +41,10 @@ from abi_cli.workflow.shown import Shown, predictive, prior_of, rows_of
 from abi_cli.workflow.simulating import Written
 
 IN_FULL = 20
-"""Data sets that are shown in full where none are named."""
+"""Most data sets that are shown in full where none are named."""
 
 MOST_ROWS = 200
-"""Of the table of all data sets."""
+"""Most rows of the table of all data sets."""
 
 RARE = 0.01
 """Two-sided p of a statistic that the model would hardly generate."""
@@ -68,17 +68,17 @@ class Heard(Listener):
     warnings: list[tuple[str, str | None]] = field(default_factory=list)
 
     def note(self, text: str) -> None:
-        """Pass it on."""
+        """Pass the note on."""
         self.to.note(text)
 
     def warn(self, text: str, *, hint: str | None = None) -> None:
-        """Keep it and pass it on."""
+        """Keep the warning and pass it on."""
         self.warnings.append((text, hint))
         self.to.warn(text, hint=hint)
 
     @contextmanager
     def task(self, title: str, total: int | None = None, unit: str = "") -> Iterator[Progress]:
-        """Pass it on."""
+        """Pass the task on."""
         with self.to.task(title, total, unit) as progress:
             yield progress
 
@@ -135,10 +135,10 @@ def report(
     full = rows if datasets or len(rows) <= IN_FULL else oddest(shown, loaded, IN_FULL)
     replicas = None if model is None else Replicating(session, model, loaded, drawn, seed)
     simulator = None if model is None else model.simulator
-    told = _told(Leaving(session, simulator, seed), loaded, full, shown, listener)
-    parts = _parts(session, shown, drawn, full, replicas, told)
+    influences = _influences(Leaving(session, simulator, seed), loaded, full, shown, listener)
+    parts = _parts(session, shown, drawn, full, replicas, influences)
     said = _statements(
-        session, parts, heard, [*likeness, *statements([*told.values()])], model=model
+        session, parts, heard, [*likeness, *statements([*influences.values()])], model=model
     )
     page = _page(session, shown, drawn, parts, said, model=model, seed=seed, named=bool(datasets))
     with listener.task("drawing", len(_pictures(page)), "pictures") as progress:
@@ -152,7 +152,7 @@ def report(
 
 
 def _likeness(loaded: Loaded, *, warned: bool) -> list[Statement]:
-    """What the guard has found, where that was no warning.
+    """Statements of the guard, where it has not warned.
 
     Arguments:
         warned: Whether something was odd about the data sets.
@@ -203,7 +203,7 @@ def _parts(
     drawn: Draws,
     rows: Sequence[int],
     replicas: Replicating | None,
-    told: Mapping[int, Told],
+    influences: Mapping[int, MemberInfluence],
 ) -> list[Part]:
     """The data sets that are shown in full."""
     prediction = None if replicas is None else replicas.of(rows)
@@ -219,20 +219,21 @@ def _parts(
             pictures.append(predictive(prediction, place, series=series, times=times))
         statistics = _statistics(drawn, shown, [row])
         own = [(shown.known(name), values) for _, name, values in statistics.rows()]
-        moved = told[row].rows() if row in told else ()
+        moved = influences[row].rows() if row in influences else ()
         parts.append(Part(label, own, pictures, checks.get(label, ()), moved))
     return parts
 
 
-def _told(
+def _influences(
     leaving: Leaving, loaded: Loaded, rows: Sequence[int], shown: Shown, listener: Listener
-) -> dict[int, Told]:
+) -> dict[int, MemberInfluence]:
     """The influence of members, of the data sets that are sets."""
     found = {}
     with listener.task("leaving members out", len(rows), "data sets") as progress:
         for row in rows:
-            if (told := Told.of(leaving, loaded, row, shown.known)) is not None:
-                found[row] = told
+            one = MemberInfluence.of(leaving, loaded, row, shown.known)
+            if one is not None:
+                found[row] = one
             progress.advance()
     return found
 
@@ -309,7 +310,7 @@ def _statements(
     *,
     model: Model | None,
 ) -> list[Statement]:
-    """What can be said, warnings first: all that commands warn of is among them."""
+    """Statements for the page, warnings first: all that commands warn of is among them."""
     found = [
         Statement(Tone.WARNING, "Look at this first", _sentence(text), hint)
         for text, hint in heard.warnings
@@ -326,7 +327,7 @@ def _sentence(text: str) -> str:
 
 
 def _calibration(session: Session) -> Iterable[Statement]:
-    """What `abi diagnose` has found."""
+    """A statement on the result of `abi diagnose`."""
     verdict = verdict_in(session.run.path / DIAGNOSTICS / METRICS)
     if verdict is None:
         yield Statement(
@@ -346,7 +347,7 @@ def _calibration(session: Session) -> Iterable[Statement]:
 
 
 def _fit(parts: Sequence[Part], *, model: Model | None) -> Iterable[Statement]:
-    """Whether the model would generate the data."""
+    """A statement on whether the model would generate the data."""
     if model is None:
         yield Statement(
             Tone.OPEN,

@@ -40,7 +40,7 @@ from abi_cli.workflow.prior import Prior, drawn_prior, stored_prior
 
 STDIN = Path("-")
 _STDOUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
-"""Its other names; the descriptor that they name is no more that of the data."""
+"""Other names of standard output; the descriptor that they name is no longer that of the data."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Compute:
     executor: str = "local"
 
     def pool(self, *, needed: bool = True) -> Pool:
-        """Who simulates; this process alone where others are not needed.
+        """The pool that simulates; this process alone where others are not needed.
 
         Errors:
             UsageError: There is no such executor.
@@ -72,7 +72,7 @@ class Compute:
 
     @property
     def is_remote(self) -> bool:
-        """Whether others than this machine's own processes simulate."""
+        """True if anything but processes of this machine simulates."""
         return self.executor != "local"
 
     def workers(self) -> int:
@@ -165,7 +165,7 @@ class Model:
         return self.simulator
 
     def layout(self, rows: Datasets) -> Layout:
-        """What the variables are, judging by simulations.
+        """The variables of the model, judged by simulations.
 
         Errors:
             SpecError: A parameter is not there, or is discrete.
@@ -180,7 +180,7 @@ class Model:
         return drawn_prior(self.need_simulator(), layout, seed=seed)
 
     def design(self) -> Path | None:
-        """The file that says what data sets come with, if there is one."""
+        """The file of the design, if there is one."""
         given = self.spec.model and self.spec.model.given
         return (self.base / given.file).resolve() if isinstance(given, DesignSection) else None
 
@@ -196,7 +196,7 @@ class Model:
         return tuple(sorted(named))
 
     def file_names(self) -> tuple[str, ...]:
-        """The same for people: relative to where they are, if they are below that."""
+        """The modules as people see them: relative to the working folder, if they are below it."""
         here = Path.cwd().resolve()
         return tuple(
             str(file.relative_to(here) if file.is_relative_to(here) else file)
@@ -235,7 +235,7 @@ def read_model(source: Path, *, overrides: Sequence[str] = ()) -> Model:
 
 @contextmanager
 def _pointing_at_functions(document: Document) -> Iterator[None]:
-    """A function that can't be used is refused where the spec names it."""
+    """A context in which an unusable function is refused at its place in the spec."""
     try:
         yield
     except UnusableFunction as error:
@@ -282,7 +282,7 @@ def completed(model: Model, rows: Datasets, prior: Prior) -> Model:
 def _series_summarized(
     steps: Sequence[Part], rows: Datasets, layout: Layout, series: frozenset[str]
 ) -> frozenset[str] | None:
-    """The series among what the steps of a spec bring to the summary network.
+    """Series among the variables that a spec's steps bring to the summary network.
 
     None where that is no set or series, so that it needs none, or where the steps don't fit.
     """

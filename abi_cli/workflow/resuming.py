@@ -1,4 +1,4 @@
-"""Going on with a training that ended early, or training a finished run longer."""
+"""Resumption of a training that ended early, and longer training of a finished run."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from abi_cli.workflow.stored import Stock, identity_of, stock_of
 T = TypeVar("T", str, int)
 
 _REHEARSAL = 8
-"""Rows that show what the variables of changed code are."""
+"""Rows that show the variables of changed code."""
 
 
 def resume(
@@ -110,7 +110,7 @@ def _now() -> str:
 
 
 def as_begun(folder: Run, compute: Compute) -> Compute:
-    """Where to go on: as somebody says, else as the training was begun, else by default.
+    """The place to go on: as asked for, else as the training was begun, else by default.
 
     Errors:
         UsageError: Another backend is asked for.
@@ -133,13 +133,13 @@ def as_begun(folder: Run, compute: Compute) -> Compute:
 
 
 def _wish(compute: Compute, name: str, now: T | None, begun: T | None) -> T | None:
-    """What is asked for now goes before what the training was begun with, that before defaults."""
+    """The value now: what is asked for, else as the training was begun, else the default."""
     wished = now is not None and name not in compute.defaults
     return now if wished or begun is None else begun
 
 
 def _as_trained(folder: Run, listener: Listener, *, accept_changed: bool) -> Run:
-    """The run, if its spec and code are those that it has learned from, or may be others.
+    """The run, if its spec and code are those that it has learned from, or changes are accepted.
 
     Others are entered into it when its training goes on, not before.
 
@@ -190,7 +190,7 @@ def _refuse_other_variables(folder: Run, model: Model, state: State) -> None:
 
 
 def _shapes(layout: Layout) -> dict[str, str]:
-    """What networks see of each variable, in words."""
+    """Roles and shapes of the networks' variables, in words."""
     return {
         variable.name: f"{variable.role} of shape "
         + ("members × " if variable.ragged else "")
@@ -200,7 +200,7 @@ def _shapes(layout: Layout) -> dict[str, str]:
 
 
 def _state(folder: Run) -> State | None:
-    """What was saved last of the training, if anything was."""
+    """The last saved state of the training, if there is one."""
     if not has_checkpoint(folder.path / run.STATE):
         return None
     return State.from_checkpoint(read_checkpoint(folder.path / run.STATE))
@@ -278,7 +278,7 @@ def _stored(folder: Run, model: Model, data: Path | None, listener: Listener) ->
 
 
 def _tell(folder: Run, state: State | None, listener: Listener) -> None:
-    """Say from where it goes on, and what may keep it from being the same."""
+    """Note from where the training goes on, and what may make its result differ."""
     manifest = folder.manifest
     if state is None:
         listener.note(f"{folder.path} has saved nothing yet: it begins anew")

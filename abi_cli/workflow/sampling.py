@@ -56,7 +56,7 @@ class Shape:
         refuse_too_few(self.statistics(), draws)
 
     def fits(self, codec: formats.Codec) -> bool:
-        """Whether a format has a place for it."""
+        """True if a format has a place for such a file."""
         kind = Kind.LONG_DRAWS if self.long else Kind.DRAWS
         wanted = kind if self.points is None else Kind.ESTIMATES
         return wanted in codec.holds and (codec.table or self.style == USUAL_STYLE)
@@ -101,7 +101,7 @@ class Sampling:
         return replace(found, titles=self.session.titles)
 
     def write(self) -> Written:
-        """Write them to the target.
+        """Write the draws to the target.
 
         Errors:
             OutputError: It can't be written.

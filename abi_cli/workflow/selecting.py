@@ -104,7 +104,7 @@ def computing(
 
 
 def quantity_variables(model: Model, datasets: Datasets) -> list[Variable]:
-    """What the quantities of a model are for data sets, judging by parameters of one simulation."""
+    """The quantities of a model as variables, judged by parameters of one simulation."""
     simulator = model.need_simulator()
     one = simulator.simulate(seed=1, purpose=Purpose.PILOT, start=0, stop=simulator.unit)
     parameters = {

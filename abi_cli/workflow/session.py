@@ -128,7 +128,7 @@ class Session:
 
     @cached_property
     def networks(self) -> Approximator:
-        """Its networks, loaded when they are first needed.
+        """The run's networks, loaded when they are first needed.
 
         Errors:
             RunError: They have learned other variables than the run says.
@@ -137,12 +137,12 @@ class Session:
 
     @property
     def seed(self) -> int:
-        """The run's, which draws are made from where no other is asked for."""
+        """The seed of draws where no other is asked for: the run's."""
         return self.run.manifest.seed
 
     @cached_property
     def naming(self) -> Naming:
-        """How files may call variables otherwise."""
+        """Other names of variables in files."""
         return naming_of(self.spec)
 
     @cached_property
@@ -167,14 +167,14 @@ class Session:
         return model
 
     def say_what_may_be_refined(self) -> None:
-        """A word on it where nobody has asked for it."""
+        """A hint at refinement, where it is possible and nobody has asked for it."""
         if self.refiner is None and may_refine(self.spec):
             self.listener.note(
                 "the spec names a log_likelihood: --refine makes these posteriors exact by it"
             )
 
     def read(self, data: Data, *, whole: bool = False) -> Batches:
-        """Data sets for the run as they come; once of each thing it is said that it is odd.
+        """Data sets for the run as they come; of each kind of oddity there is one warning.
 
         Arguments:
             data: A file, several, or a table with a column for every variable and, where it holds
@@ -196,7 +196,7 @@ class Session:
 
     @cached_property
     def guard(self) -> Guard | None:
-        """The run's; None where it has none, or nobody is to look.
+        """The run's guard; None where it has none, or nobody is to look.
 
         Errors:
             RunError: Its file is not what training wrote.
@@ -204,7 +204,7 @@ class Session:
         return None if self.on_unlike is OnUnlike.OFF else guard_of(self.run)
 
     def guarding(self) -> Guarding:
-        """What looks at the data sets of a command: whether they are like the simulations."""
+        """The guard of a command's data sets: are they like the simulations?"""
         return Guarding(
             self.guard,
             self.run.layout,
@@ -214,7 +214,7 @@ class Session:
         )
 
     def examine(self, loaded: Loaded) -> dict[str, str]:
-        """What is odd about data sets: a sentence on each thing, by what it is about.
+        """Sentences on oddities of data sets, by what they are about.
 
         All data sets that a posterior is asked of come by here before it is drawn from, whether
         from a file, from memory or line by line. Context outside what was simulated is left to the
@@ -297,7 +297,7 @@ class Session:
         return Estimates(own, elements, self._estimates(chain([first], data.parts), own))
 
     def _estimates(self, parts: Iterable[Loaded], names: tuple[str, ...]) -> Iterator[Statistics]:
-        """Those that the network gives."""
+        """Estimates that the network gives."""
         with self.listener.task("estimating"):
             for loaded in parts:
                 with refusing(loaded, self.run.layout):
@@ -347,7 +347,7 @@ class Session:
         Arguments:
             data: As `read` takes it.
             draws: How many per data set, 1,000 by default; a `point` network has none.
-            seed: Of the draws; the run's by default.
+            seed: Seed of the draws; the run's by default.
 
         Returns:
             `values[parameter]` is `(dataset, estimate, *event)`, the estimates being `names`.
@@ -374,7 +374,7 @@ class Session:
         return self.densities(data, at).log_prob
 
     def densities(self, data: Data, at: Path | str | Frame) -> Densities:
-        """The same, with the data set of each."""
+        """Log posterior densities, with the data set of each."""
         refuse_without_density(self.run, self.spec)
         loaded = replace(self, on_unlike=OnUnlike.OFF).read_all(data)  # nothing is drawn
         points = read_points(at, loaded, self.run.layout, self.naming)
@@ -388,4 +388,4 @@ class Session:
 
 
 load = Session.open
-"""The door from Python."""
+"""The entry from Python."""

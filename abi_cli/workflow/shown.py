@@ -1,4 +1,4 @@
-"""Posteriors as pictures and pages show them: of which data sets and parameters, beside what."""
+"""Posteriors for pictures and pages: the chosen data sets and parameters, with truth and prior."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Shown:
 
     @classmethod
     def of(cls, draws: Draws, titles: Mapping[str, str], *, place: str) -> Shown:
-        """All that draws hold.
+        """All scalars of draws.
 
         Errors:
             DataError: There is one draw of each alone.

@@ -36,13 +36,13 @@ _TASK_BYTES = 1 << 24
 """Bytes at most: what several tasks bring back at once must not fill the memory."""
 
 _COLD = 2.0
-"""Seconds of the first part from which on those that it took once don't matter."""
+"""Seconds of the first part from which on a start that it contains does not matter."""
 
 FIRST = 64
-"""Rows that show what the variables are."""
+"""Rows that show the variables."""
 
 PILOT = 4_096
-"""Rows at most that tell how long others take."""
+"""Most rows on which the pace is measured."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def simulate(
         listener.warn(finding.message, hint=finding.hint)
     work = Work(simulator, seed, Purpose.SIMULATE, fixed)
     with listener.task("simulating", datasets, "data sets") as progress:
-        coming = _told(parts_of(work, [(0, datasets)], compute=compute), progress)
+        coming = _advancing(parts_of(work, [(0, datasets)], compute=compute), progress)
         first = concatenate(until(coming, FIRST))
         layout = simulator.layout(first)
         write_parts(target.path, chain([first], coming), layout, format=target.format)
@@ -115,7 +115,7 @@ def until(parts: Iterable[Datasets], rows: int) -> Iterator[Datasets]:
 
 
 def fixed_context(context: Sequence[str]) -> dict[str, float]:
-    """`["N=10"]` as `{"N": 10}`; whole numbers stay whole.
+    """Context from the command line: `["N=10"]` as `{"N": 10}`; whole numbers stay whole.
 
     Errors:
         UsageError: It is something else.
@@ -135,12 +135,12 @@ def fixed_context(context: Sequence[str]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Pace:
-    """How fast simulations are made, as the first ones told.
+    """The pace of simulations, by the first ones.
 
     Arguments:
-        rows: How many those were.
-        seconds: That they took, in this process.
-        bytes: That they take.
+        rows: Number of these rows.
+        seconds: Seconds that they took, in this process.
+        bytes: Bytes that they take.
     """
 
     rows: int
@@ -148,11 +148,11 @@ class Pace:
     bytes: int
 
     def duration(self, rows: int, workers: int) -> float:
-        """Seconds that so many more take."""
+        """Seconds that so many rows take."""
         return rows * self.seconds / self.rows / max(workers, 1)
 
     def size(self, rows: int) -> int:
-        """Bytes of so many."""
+        """Bytes of so many rows."""
         return rows * self.bytes // self.rows
 
 
@@ -169,7 +169,7 @@ def parts_of(
 
     Arguments:
         spans: Ascending.
-        paced: Is told once how fast it goes, and whether workers are begun.
+        paced: Function that is called once, with the pace and whether workers are begun.
 
     Errors:
         UserFunctionError: A simulation failed that may not.
@@ -246,7 +246,7 @@ def _tells_little(part: Part, *, first: bool) -> bool:
 
 
 def pilot(work: Work, start: int, stop: int) -> tuple[Pace, Datasets]:
-    """How fast rows are made, and those that told it: no more of them than it takes to tell."""
+    """The pace, and the rows that it was measured on: no more of them than that takes."""
     share, parts = work.simulator.unit, [work((start, min(start + work.simulator.unit, stop)))]
     while parts[-1].stop < stop and parts[-1].seconds < _TASK:
         begin, share = parts[-1].stop, 2 * share
@@ -276,11 +276,11 @@ def simulate_rows(
     """Simulate rows start … stop − 1, in worker processes if that takes long enough."""
     with listener.task("simulating", stop - start, "data sets") as progress:
         return concatenate(
-            _told(parts_of(work, [(start, stop)], compute=compute), progress),
+            _advancing(parts_of(work, [(start, stop)], compute=compute), progress),
         )
 
 
-def _told(parts: Iterable[Part], progress: Progress) -> Iterator[Datasets]:
+def _advancing(parts: Iterable[Part], progress: Progress) -> Iterator[Datasets]:
     for part in parts:
         progress.advance(count(part.rows))
         yield part.rows

@@ -1,4 +1,4 @@
-"""From nothing to a spec: a first one written, an abbreviated one written out."""
+"""First specs: a template that is written, an abbreviated spec that is written out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from abi_cli.workflow.request import completed, read_model
 from abi_cli.workflow.stored import stored_simulations
 
 _FEWEST, _MOST = 5, 50
-"""Members of a data set where no data tell."""
+"""Members of a data set where there are no data to decide it."""
 _LARGEST_NAME = 40
 SCHEMA = "spec.schema.json"
 _TEMPLATES = files("abi_cli.workflow") / "templates"

@@ -42,17 +42,17 @@ class Stock(Protocol):
     def __len__(self) -> int: ...
 
     def first(self, rows: int) -> Datasets:
-        """The first ones, as many at most."""
+        """The first simulations, as many at most."""
 
     def source(
         self, training: TrainingSection, *, seed: int, augmented: Augmentation | None = None
     ) -> Source:
-        """To learn from."""
+        """The source of training data."""
 
 
 @dataclass(frozen=True)
 class FileRows:
-    """Those of a file, which are in memory."""
+    """Simulations of a file, in memory."""
 
     datasets: Datasets
 
@@ -60,13 +60,13 @@ class FileRows:
         return count(self.datasets)
 
     def first(self, rows: int) -> Datasets:
-        """The first ones."""
+        """The first simulations."""
         return take(self.datasets, slice(0, rows))
 
     def source(
         self, training: TrainingSection, *, seed: int, augmented: Augmentation | None = None
     ) -> Source:
-        """To learn from."""
+        """The source of training data."""
         from abi_cli.training.sources import Stored
 
         return Stored(self.datasets, training, seed=seed, augmented=augmented)
@@ -89,9 +89,9 @@ def stock_of(
 
 
 def identity_of(data: Path) -> tuple[str, ...]:
-    """Where simulations are and what they are told by; nothing of what came through a pipe.
+    """Place and hash of simulations; empty where they came through a pipe.
 
-    A bank is told by what its rows follow from, so it stays the same when it is extended.
+    The hash of a bank is that of its model and code, so it stays the same when rows are added.
     """
     if is_bank(data):
         told = json.dumps(Bank.open(data).record.hashes, sort_keys=True)
@@ -120,7 +120,7 @@ def stored_simulations(file: Path, model: Model, *, seed: int, listener: Listene
 def _gaps(
     few: Datasets, spec: Spec, file: Path, listener: Listener
 ) -> Callable[[int], Callable[[Datasets, int], Datasets]]:
-    """What leaves values out, as the spec says, of variables of which a few rows lack none."""
+    """Function that leaves values out, at the spec's rates, of variables that have no gaps."""
     rates = {
         name: rate
         for name, rate in spec.missing.items()
@@ -213,7 +213,7 @@ def _read(file: Path, model: Model, *, seed: int) -> Loaded:
 
 
 def _asked_for(spec: Spec, file: Path) -> Layout:
-    """What is looked for in a file of simulations, with the shapes that it has there."""
+    """The variables to look for in a file of simulations, with the shapes that they have there."""
     ragged = spec.ragged()
     shapes = read_shapes(file, Asked(roles(spec), ragged, naming_of(spec)))
     variables = (

@@ -32,11 +32,11 @@ more than three sizes are ever compiled. Rounded up to powers of two, the first 
 sizes took a second; always to 256, a single data set waited for the work of 256."""
 
 _WAITING = 4 * SIZES[-1]
-"""Lines that are read ahead of the answers."""
+"""Most lines that are read ahead of the answers."""
 
 
 Answer = str | Exception
-"""To a line: JSON, or why there is none."""
+"""Answer to a line: JSON, or the error why there is none."""
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Streaming:
     bug: Exception | None = None
 
     def answers(self, stream: BinaryIO) -> Iterator[list[str]]:
-        """For each line of a stream an answer, as JSON; those that waited together at a time.
+        """Answers to the lines of a stream, as JSON; those that waited together come together.
 
         Whatever goes wrong with a line is its answer, and the others have theirs.
         """
@@ -123,7 +123,7 @@ class Streaming:
             self.session.refiner.forget(failed=False)
 
     def _posteriors(self, loaded: Loaded, rows: np.ndarray) -> Iterator[str]:
-        """In text, of data sets that follow each other.
+        """Posteriors of data sets that follow each other, in text.
 
         Errors:
             DataError: One of them has none.
@@ -150,7 +150,7 @@ class Streaming:
             yield f"{text[:-1]}{''.join(added)}}}"
 
     def _beside(self, loaded: Loaded) -> list[list[tuple[str, Any]]]:
-        """What is said of each data set beside its posterior, by key.
+        """Scores and warnings to go beside the posterior of each data set, by key.
 
         Errors:
             DataError: One is unlike the simulations, where such are not to be answered.
@@ -164,7 +164,7 @@ class Streaming:
         found: list[list[tuple[str, Any]]] = [[] for _ in range(number)]
         if scores is not None:
             for row, label in enumerate(loaded.labels):
-                told = self.guarding.told(label, scores, row)
+                told = self.guarding.sentence_on(label, scores, row)
                 odd[row] += [told] if told else []
                 found[row].append((SCORES, {SCORE: float(scores.p[row])}))
         for own, warnings in zip(found, odd, strict=True):
@@ -185,7 +185,7 @@ class Streaming:
         return json.dumps(answer | ({"hint": error.hint} if error.hint else {}), ensure_ascii=False)
 
     def refuse_if_refused(self) -> None:
-        """At the end, own up to lines that had no answer but an error.
+        """Refuse to end well where lines had no answer but an error.
 
         Errors:
             DataError: There were some.

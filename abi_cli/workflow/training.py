@@ -1,4 +1,4 @@
-"""Training: from a spec to a run folder."""
+"""Training of the networks of a spec, in a run folder."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ from abi_cli.workflow.stored import MOST_OF_BANK, Stock, identity_of, stock_of
 _REHEARSAL = 8
 """Rows that are simulated and adapted before anything is written or loaded."""
 _STORED_REHEARSAL = 256
-"""The same where stored simulations are read: enough to tell which context counts members."""
+"""Rows of stored simulations that are read for it: they show which context counts members."""
 
 
 def train(

@@ -32,7 +32,7 @@ class Built:
 
 @dataclass(frozen=True)
 class Trial:
-    """Data that networks are tried on.
+    """Data on which networks are tried.
 
     Arguments:
         model: With a complete spec.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from abi_cli.approximator import Approximator
 
 _DATASETS = 2_000
-"""Fresh ones, where nothing else is asked for."""
+"""Number of fresh data sets, by default."""
 
 FIRST_LOOK = 1_000
 """Data sets of the first look; each further one has twice as many as that before."""
@@ -49,7 +49,7 @@ class Validation:
     until_sure: bool = False
 
     def looks(self) -> Iterator[tuple[Validation, float]]:
-        """What to take at each look, and the share of both error rates that is spent on it.
+        """Data sets to take at each look, and the share of both error rates that is spent on it.
 
         Looking until something is found finds it by chance: so the error rates of all looks must
         add up to those of one (Pocock 1977, Biometrika 64; Lan & DeMets 1983, Biometrika 70).
@@ -71,7 +71,7 @@ class Validation:
     def simulations(
         self, model: Model, *, seed: int, compute: Compute, listener: Listener
     ) -> Datasets:
-        """Simulate them, or read them.
+        """Simulate or read the data sets.
 
         Errors:
             UsageError: A context is given with stored ones.
@@ -93,7 +93,7 @@ USUAL_VALIDATION = Validation()
 
 
 def parameters_of(datasets: Datasets, run: Run) -> dict[str, np.ndarray]:
-    """Those of the variables that the run infers."""
+    """Values of the parameters that the run infers."""
     return {
         variable.name: value
         for variable in run.layout.of("parameter")
@@ -102,7 +102,7 @@ def parameters_of(datasets: Datasets, run: Run) -> dict[str, np.ndarray]:
 
 
 def data_of(datasets: Datasets, run: Run) -> Datasets:
-    """What the run's posteriors are given of data sets."""
+    """Values of the data sets that the run's posteriors are conditioned on."""
     given = run.layout.of("context", "given", "observable")
     return {variable.name: datasets[variable.name] for variable in given}
 
@@ -129,7 +129,7 @@ def density_of(
     truths: Mapping[str, np.ndarray],
     listener: Listener,
 ) -> np.ndarray | None:
-    """Log density of the true parameters, `(dataset,)`; None where there is none for all of them.
+    """Log density of the true parameters, `(dataset,)`; None where one of them has none.
 
     A truth at the very edge of its support, as far as float32 tells, has a density of 0.
     """

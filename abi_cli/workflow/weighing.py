@@ -1,4 +1,4 @@
-"""Models held against each other by real data: evidence, and members left out in turn."""
+"""Comparison of models by real data: evidence, and members left out in turn."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ ALIKE = 1e-3
 
 @dataclass(frozen=True)
 class Weighed:
-    """What one model says of the data sets.
+    """The results of one model for the data sets.
 
     Arguments:
         log_evidence, log_evidence_error: `(dataset,)`; NaN where they are not known.
-        by: How each posterior was refined.
-        elpd: Of each data set; empty where the density has no value for each member.
+        by: The way in which each posterior was refined.
+        elpd: Elpd of each data set; empty where the density has no value for each member.
     """
 
     run: Run
@@ -56,9 +56,9 @@ class Weighing:
     """Models side by side.
 
     Arguments:
-        labels: Of the data sets.
-        weighed: What each model says; the others are held against the first.
-        tests: Of the evidence of each beside the first's; None for itself, or if not asked for.
+        labels: Labels of the data sets.
+        weighed: Results of each model; the others are compared with the first.
+        tests: Tests of each evidence beside the first's; None for itself, or if not asked for.
     """
 
     labels: Sequence[str]
@@ -73,7 +73,7 @@ class Weighing:
         return float(one.log_evidence[row] - first.log_evidence[row]), error
 
     def to_config(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The comparison as plain JSON values."""
         runs = []
         for k, one in enumerate(self.weighed):
             rows = []
@@ -106,7 +106,7 @@ def weigh(
     compute: Compute = USUAL_COMPUTE,
     listener: Listener = SILENT,
 ) -> Weighing:
-    """Hold models against the first of them by real data, with posteriors that are refined.
+    """Compare models with the first of them by real data, with refined posteriors.
 
     Arguments:
         paths: Run folders, at least two, whose specs name a `log_likelihood`.
@@ -159,7 +159,7 @@ def weigh(
 def _weighed(
     session: Session, loaded: Loaded, *, draws: int, seed: int | None, by_member: bool
 ) -> Weighed:
-    """What a model says of data sets."""
+    """The results of a model for data sets."""
     from abi_cli.refinement.leaving import CANDIDATES, elpd
 
     refiner = session.refiner
@@ -272,7 +272,7 @@ def _evidence(session: Session, rows: Datasets, *, draws: int) -> np.ndarray:
 
 
 def _unlike(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -> str | None:
-    """Which context two models draw differently, if any."""
+    """A context variable that two models draw differently; None where there is none."""
     from scipy import stats
 
     for name in sorted(first.keys() | second.keys()):
