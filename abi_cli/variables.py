@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from itertools import product
 from typing import Any, Literal, get_args
 
@@ -48,8 +49,17 @@ class Ragged:
         return len(self.row_size)
 
     def starts(self) -> np.ndarray:
-        """The position in `values` where each data set begins, `(dataset,)`."""
-        return np.cumsum(self.row_size) - self.row_size
+        """The position in `values` where each data set begins, `(dataset,)`; counted once."""
+        return self._starts
+
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        starts = np.cumsum(self.row_size) - self.row_size
+        starts.flags.writeable = False
+        return starts
+
+    def __getstate__(self) -> dict[str, np.ndarray]:
+        return {"values": self.values, "row_size": self.row_size}
 
     def dataset_of(self, member: int) -> int:
         """The data set that a position in `values` belongs to."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
-import sys
-import time
+import tracemalloc
+from itertools import islice
 from pathlib import Path
 
 import h5py
@@ -19,9 +18,9 @@ from abi_cli.bank import Bank, Share, without
 from abi_cli.bank.bank import is_bank
 from abi_cli.bank.shards import span_of
 from abi_cli.errors import DataError
-from abi_cli.variables import Ragged, concatenate, take
+from abi_cli.variables import Layout, Ragged, take
 from abi_cli.whole import whole_number
-from tests.cli import ROOT, abi, words
+from tests.cli import abi, words
 from tests.model_tasks import assert_equal
 
 MODEL = """
@@ -45,21 +44,6 @@ model:
   prior: model.py:prior
   likelihood: model.py:likelihood
 observables: {x: {kind: set}}
-"""
-FILL = """
-import sys
-from pathlib import Path
-sys.path.insert(0, {root!r})
-from abi_cli import workflow
-from abi_cli.workflow import banking
-
-banking.SHARD_SECONDS = 0.05
-banking.fill_bank(
-    Path("spec.yaml"),
-    banking.Order(300),
-    workflow.Target(Path({path!r})),
-    compute=workflow.Compute(jobs=2),
-)
 """
 
 
@@ -116,7 +100,7 @@ def test_a_file_is_written_as_it_comes():
     work = Work(simulator, 1, Purpose.SIMULATE)
     whole = work((0, 100)).rows
     layout = simulator.layout(whole)
-    for suffix in ("npz", "csv", "jsonl"):
+    for suffix in ("npz", "csv", "jsonl", "nc"):
         asked = []
 
         def parts(asked=asked):
@@ -128,6 +112,30 @@ def test_a_file_is_written_as_it_comes():
         write_parts(Path(f"whole.{suffix}"), [whole], layout)
         assert asked == [0, 30, 60, 90]
         assert Path(f"parts.{suffix}").read_bytes() == Path(f"whole.{suffix}").read_bytes()
+
+
+@pytest.mark.parametrize("suffix", ["npz", "nc"])
+def test_a_file_larger_than_memory_can_be_written(suffix):
+    """Of 32 MB that come in 64 parts, memory holds little more than one."""
+    from abi_cli.data import write_parts
+
+    sizes = np.full(500, 60)
+
+    def parts():
+        for number in range(64):
+            values = np.full((500, 64), float(number))
+            yield {"mu": values, "x": Ragged(np.full(30_000, 1.0), sizes)}
+
+    layout = Layout.of_values(next(parts()), {"mu": "parameter", "x": "observable"}, missing=())
+    write_parts(Path(f"warm.{suffix}"), islice(parts(), 1), layout)
+    tracemalloc.start()
+    try:
+        assert write_parts(Path(f"file.{suffix}"), parts(), layout) == 32_000
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert Path(f"file.{suffix}").stat().st_size > 3e7
+    assert most < 1.2e7
 
 
 def test_a_bank_is_extended_by_what_is_missing(monkeypatch):
@@ -233,7 +241,7 @@ def test_rows_that_are_in_two_shards_are_read_once():
     simulate("-n", 60, "-o", "bank/")
     bank, whole = Bank.open(Path("bank")), rows("bank")
     for start, stop in ((10, 30), (20, 60), (0, 15)):
-        bank.add(start, take(whole, slice(start, stop)))
+        bank.add(start, [take(whole, slice(start, stop))])
     (piece,) = bank.pieces
     piece.file.unlink()
     assert Bank.open(Path("bank")).spans == [(0, 15), (15, 30), (30, 60)]
@@ -310,43 +318,6 @@ def test_folders_of_others_are_left_alone():
     assert abi("bank", "ls", "mine").exit_code == 4
 
 
-def killed_and_gone_on_with(folder, moments):
-    """A bank whose main process was killed at each of some moments."""
-    (folder / "model.py").write_text(MODEL.replace("PAUSE", "0.005"))
-    script = folder / "fill.py"
-    script.write_text(FILL.format(root=str(ROOT), path="killed"))
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
-    for moment in moments:
-        process = subprocess.Popen([sys.executable, script], cwd=folder, env=environment)
-        begun = time.monotonic()
-        while process.poll() is None and not (folder / "killed" / "shards").is_dir():
-            if time.monotonic() - begun > 60:
-                break
-            time.sleep(0.01)
-        try:
-            process.wait(moment)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-    subprocess.run([sys.executable, script], cwd=folder, env=environment, check=True)
-    return folder / "killed"
-
-
-def one_by_one():
-    from abi_cli.model.making import Work
-    from abi_cli.model.streams import Purpose
-    from abi_cli.workflow.request import read_model
-
-    work = Work(read_model(Path("spec.yaml")).need_simulator(), 1, Purpose.SIMULATE)
-    return concatenate(work((row, row + 1)).rows for row in range(300))
-
-
-def test_killed_at_any_moment_it_goes_on():
-    path = killed_and_gone_on_with(Path.cwd(), [0.05, 0.4])
-    assert len(Bank.open(path).pieces) > 3
-    assert_equal(rows(path), one_by_one())
-
-
 def test_interrupted_it_keeps_what_is_there_and_says_so():
     Path("model.py").write_text(MODEL.replace("PAUSE", "0.01"))
     process = subprocess.Popen(
@@ -362,42 +333,6 @@ def test_interrupted_it_keeps_what_is_there_and_says_so():
     assert Bank.open(Path("bank")).rows > 10
 
 
-@pytest.mark.soak
-def test_killed_at_twenty_moments_it_goes_on():
-    path = killed_and_gone_on_with(Path.cwd(), np.random.default_rng(1).uniform(0, 0.3, 20))
-    assert_equal(rows(path), one_by_one())
-
-
-@pytest.mark.soak
-def test_workers_are_killed_at_twenty_moments():
-    """As long as the work lasts; the main process goes on, and so does its next run."""
-    Path("model.py").write_text(MODEL.replace("PAUSE", "0.05"))
-    Path("fill.py").write_text(FILL.format(root=str(ROOT), path="killed"))
-    rng, kills = np.random.default_rng(2), 0
-    process = subprocess.Popen([sys.executable, "fill.py"])
-    while process.poll() is None and kills < 20:
-        time.sleep(rng.uniform(0.2, 1.0))
-        for child in rng.permutation(workers_of(process.pid))[:1].tolist():
-            os.kill(child, signal.SIGKILL)
-            kills += 1
-    process.wait()
-    assert kills > 3
-    subprocess.run([sys.executable, "fill.py"], check=True)
-    assert_equal(rows(Path("killed")), one_by_one())
-
-
-def workers_of(process):
-    """Processes that simulate for a process."""
-    try:
-        tasks = Path(f"/proc/{process}/task").glob("*/children")
-        children = [child for task in tasks for child in task.read_text().split()]
-        return [
-            int(c) for c in children if b"spawn_main" in Path(f"/proc/{c}/cmdline").read_bytes()
-        ]
-    except FileNotFoundError:  # it has ended
-        return []
-
-
 def test_ragged_rows_of_a_shard_are_those_that_are_asked_for():
     simulate("-n", 50, "-o", "bank/")
     bank = Bank.open(Path("bank"))
@@ -407,3 +342,60 @@ def test_ragged_rows_of_a_shard_are_those_that_are_asked_for():
     np.testing.assert_array_equal(part["x"].row_size, whole["x"].row_size[7:23])
     start, stop = np.cumsum(whole["x"].row_size)[[6, 22]]
     np.testing.assert_array_equal(part["x"].values, whole["x"].values[start:stop])
+
+
+def test_a_shape_that_varies_from_part_to_part_is_refused():
+    Path("model.py").write_text(
+        MODEL.replace("PAUSE", "0")
+        .replace("sigma, N, rng", "sigma, N, batch_size, rng")
+        .replace("mu[0], sigma, size=N", "size=(batch_size, N)")
+        .replace("integers(1, 6)", "integers(1, 9_999)")
+    )
+    plain = SPEC.replace("observables: {x: {kind: set}}", "")
+    Path("spec.yaml").write_text(plain)
+    for target in ("bank/", "file.npz"):
+        refused = abi("simulate", "spec.yaml", "-n", 64, "-o", target, "-j", 0)
+        assert refused.exit_code == 5, refused.stderr
+        assert "in row 0 and (" in refused.stderr
+        assert "observables: {x: {kind: set}}" in refused.stderr
+
+
+def test_show_shows_a_bank_and_others_say_what_it_is():
+    simulate("-n", 10, "-o", "bank/")
+    shown = abi("show", "bank")
+    assert shown.exit_code == 0
+    assert shown.stdout == abi("bank", "ls", "bank").stdout
+    assert "10 of 10 data sets in 1 shard," in shown.stdout
+    assert json.loads(abi("show", "bank", "--json").stdout)["banks"][0]["rows"] == 10
+    refused = abi("sample", "bank", "data.csv")
+    assert refused.exit_code == 6
+    assert "It is a bank of simulations: abi bank ls bank" in refused.stderr
+
+
+def test_code_of_other_specs_beside_it_is_no_part_of_a_bank():
+    """In a session of Python, where both were read; what its own code imports is."""
+    model = MODEL.replace("PAUSE", "0")
+    late = model.replace("import time\n", "import time\nimport helpers\n").replace(
+        "    time.sleep", "    from part import inner\n    time.sleep"
+    )
+    Path("model.py").write_text(late)
+    Path("helpers.py").write_text("import shared\n")
+    Path("part").mkdir()
+    Path("part/__init__.py").touch()
+    Path("part/inner.py").write_text("from . import deeper\n")
+    Path("part/deeper.py").touch()
+    Path("shared.py").touch()
+    Path("alone.py").touch()
+    Path("other.py").write_text("import alone, shared\n" + model)
+    Path("other.yaml").write_text(SPEC.replace("model.py", "other.py"))
+    assert abi("simulate", "other.yaml", "-n", 10, "-o", "other/", "-j", 0).exit_code == 0
+    simulate("-n", 10, "-o", "bank/")
+    parts = (f"part/{name}.py" for name in ("__init__", "inner", "deeper"))
+    own = {"model.py", "helpers.py", "shared.py", *parts}
+    assert set(Bank.open(Path("bank")).record.hashes) == {
+        "model.yaml",
+        *(f"code/{name}" for name in own),
+    }
+    others = {"code/other.py", "code/alone.py", "code/shared.py", "model.yaml"}
+    assert set(Bank.open(Path("other")).record.hashes) == others
+    assert abi("simulate", "other.yaml", "-n", 20, "-o", "other/", "-j", 0).exit_code == 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import replace
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
@@ -16,10 +18,14 @@ from abi_cli.bank.source import Banked, BankRows
 from abi_cli.errors import UserFunctionError
 from abi_cli.model.augmenting import Augmentation
 from abi_cli.model.functions import UserFunction
+from abi_cli.model.streams import Purpose
+from abi_cli.model.workers import Workers
 from abi_cli.spec import TrainingSection, parse_spec
 from abi_cli.training.contamination import Contamination
-from abi_cli.training.sources import Stored
+from abi_cli.training.mixing import Mixed, share_of
+from abi_cli.training.sources import Fresh, Stored
 from abi_cli.variables import array_of, concatenate, count, take
+from abi_cli.workflow.request import read_model
 from tests.cli import SPECS, abi
 from tests.model_tasks import assert_equal
 
@@ -30,17 +36,18 @@ ROWS = 1_000
 @pytest.fixture(scope="module")
 def spec(tmp_path_factory):
     """A spec in a folder of its own: code beside it that other tests import is no part of it."""
-    folder = tmp_path_factory.mktemp("spec")
+    folder = tmp_path_factory.mktemp("banks") / "spec"
+    folder.mkdir()
     for name in (SPEC.name, "regression_vectorised.py"):
         shutil.copy(SPECS / name, folder)
     return folder / SPEC.name
 
 
 @pytest.fixture(scope="module")
-def bank(spec, tmp_path_factory):
+def bank(spec):
     from abi_cli.workflow import banking
 
-    path = tmp_path_factory.mktemp("banks") / "bank"
+    path = spec.parent.parent / "bank"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(banking, "SHARD_BYTES", 30_000)
         result = abi("simulate", spec, "-n", ROWS, "-o", f"{path}/", "-j", 0)
@@ -186,6 +193,96 @@ def test_fresh_simulations_are_not_augmented(tmp_path):
     result = abi("train", spec, "-o", tmp_path / "run", "-s", option)
     assert result.exit_code == 3
     assert "these are fresh ones" in result.stderr
+
+
+MIXED = {"half": 0.5, "a fifth": 0.2, "most": 0.9}
+
+
+def mixed(bank, monkeypatch, share, *, size="many pools", augmented=None, again=None):
+    """Rows of the bank with fresh ones among them; the two sources, too."""
+    _, stored = banked(bank, monkeypatch, **SIZES[size], augmented=augmented)
+    model = read_model(spec_of(bank))
+    fresh = Fresh(
+        model.need_simulator(), Workers(0), TrainingSection(batch_size=32), seed=3, augmented=again
+    )
+    return Mixed(stored, fresh, share_of(share)), stored, fresh
+
+
+def spec_of(bank):
+    """The spec that a bank was made from lies in a folder beside it."""
+    return bank.parent / "spec" / SPEC.name
+
+
+@pytest.mark.parametrize("share", MIXED.values(), ids=MIXED)
+def test_fresh_simulations_are_spread_evenly_and_none_comes_twice(bank, monkeypatch, share):
+    learning, stored, _ = mixed(bank, monkeypatch, share)
+    rows = 4_000
+    whole = stream(learning, rows)["sigma"]
+    fresh = np.diff(np.floor(np.arange(rows + 1) * Fraction(str(share)))) > 0
+    assert abs(fresh.mean() - share) < 1e-3
+    assert all(abs(part.mean() - share) < 0.04 for part in np.split(fresh, rows // 40))
+    expected = read_model(spec_of(bank)).need_simulator()
+    simulated = expected.simulate(seed=3, purpose=Purpose.TRAIN, start=0, stop=int(fresh.sum()))
+    np.testing.assert_array_equal(whole[fresh], np.float32(simulated["sigma"]))
+    np.testing.assert_array_equal(whole[~fresh], stream(stored, int((~fresh).sum()))["sigma"])
+    assert learning.num_batches == int(stored.num_batches / (1 - Fraction(str(share))))
+    assert_equal(learning.validation(Untouched()), stored.validation(Untouched()))
+
+
+@pytest.mark.parametrize("share", MIXED.values(), ids=MIXED)
+@pytest.mark.parametrize("changed", [False, True], ids=["as they are", "augmented"])
+def test_mixed_rows_are_found_again_and_gone_on_with(bank, monkeypatch, tmp_path, share, changed):
+    options = {}
+    if changed:
+        one = augmentation(tmp_path, "shifted")
+        options = {"augmented": one, "again": replace(one, purpose=Purpose.AUGMENT_FRESH)}
+    whole = stream(mixed(bank, monkeypatch, share, **options)[0], 3_000)
+    for start in (0, 1, 517, 1_024, 2_001):
+        later = mixed(bank, monkeypatch, share, **options)[0]
+        assert_equal(stream(later, 300, start), take(whole, slice(start, start + 300)))
+    learning = mixed(bank, monkeypatch, share, **options)[0]
+    index = np.sort(np.random.default_rng(1).choice(3_000, 70, replace=False))
+    assert_equal(learning.rows(Untouched(), index), take(whole, index))
+    of_one_kind = np.arange(0, 3_000, 2)[:20] if share == 0.5 else np.arange(1)
+    for some in (of_one_kind, of_one_kind + 1):
+        assert_equal(learning.rows(Untouched(), some), take(whole, some))
+
+
+def test_fresh_ones_are_augmented_too_with_draws_of_their_own(bank, monkeypatch, tmp_path):
+    one = augmentation(tmp_path, "shifted")
+    plain = stream(mixed(bank, monkeypatch, 0.5)[0], 400)["x"]
+    learning, *_ = mixed(
+        bank, monkeypatch, 0.5, augmented=one, again=replace(one, purpose=Purpose.AUGMENT_FRESH)
+    )
+    shift = (stream(learning, 400)["x"].values - plain.values)[plain.starts()]
+    stored, fresh = shift[::2], shift[1::2]
+    for own in (stored, fresh):
+        assert own.std() == pytest.approx(1, abs=0.2)
+    assert abs(np.corrcoef(stored, fresh)[0, 1]) < 0.3
+
+
+def test_fresh_simulations_need_stored_ones_of_the_same_model(bank, tmp_path):
+    spec = spec_of(bank)
+    alone = abi("train", spec, "-o", tmp_path / "run", "--online")
+    assert (alone.exit_code, "--online with --data" in alone.stderr) == (2, True)
+    said = abi("train", spec, "-o", tmp_path / "run", "-s", "training.online=0.5")
+    assert (said.exit_code, "there are none" in said.stderr) == (3, True)
+    for wrong in ("0", "1", "half"):
+        option = f"training.online={wrong}"
+        refused = abi("train", spec, "--data", f"{bank}/", "-o", tmp_path / "run", "-s", option)
+        assert refused.exit_code == 3, wrong
+    other = tmp_path / "other"
+    shutil.copytree(spec.parent, other)
+    code = other / "regression_vectorised.py"
+    code.write_text(code.read_text() + "\nMORE = 1\n")
+    options = ("--data", f"{bank}/", "-o", tmp_path / "run", "--online")
+    refused = abi("train", other / SPEC.name, *options)
+    assert refused.exit_code == 6
+    assert "+MORE = 1" in refused.stderr
+    assert not (tmp_path / "run").exists()
+    modelless = tmp_path / "spec.yaml"
+    modelless.write_text("name: stored\nparameters: {beta: {}, sigma: {}}\n")
+    assert abi("train", modelless, *options).exit_code == 3
 
 
 def test_reading_holds_no_more_than_two_pools(bank, monkeypatch):

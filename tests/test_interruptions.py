@@ -92,6 +92,22 @@ def test_killed_while_it_learned_from_stored_simulations(folder, tmp_path):
     assert_same(run, whole, tmp_path)
 
 
+def test_killed_while_it_learned_from_a_bank_with_fresh_ones_among_its_rows(folder, tmp_path):
+    spec, bank, whole, run = folder / "spec.yaml", *(tmp_path / name for name in "abc")
+    assert abi("simulate", spec, "-n", 900, "-o", f"{bank}/", "-j", 0).exit_code == 0
+    options = ("--data", bank, "--online", "-s", "training.epochs=12", "-j", 1)
+    assert Training(whole, spec, *options, "-o", whole).end() == 0
+    killed = Training(run, spec, *options, "-o", run).until(300)
+    assert killed.end(signal.SIGKILL) == -signal.SIGKILL
+    assert abi("train", "--resume", run, "--online").exit_code == 2
+    assert abi("simulate", spec, "-n", 1_200, "-o", f"{bank}/", "-j", 0).exit_code == 0
+    resumed = Training(run, "--resume", run)
+    assert resumed.end() == 0, resumed.said
+    assert_same(run, whole, tmp_path)
+    assert len(history(run)) == 12
+    assert "online: 0.5" in (run / "spec.yaml").read_text()
+
+
 def test_a_second_ctrl_c_leaves_at_once_with_the_last_state_whole(folder, tmp_path):
     """While a block waits for a simulation that would take an hour."""
     run = tmp_path / "run"

@@ -94,6 +94,7 @@ training:
   callbacks: []
   augment: null
   noise: null
+  online: null
   checkpoint_every: 5 min
 diagnostics:
   p: 0.03

@@ -112,7 +112,7 @@ class Bank:
                 done = stop
         return tuple(pieces)
 
-    @property
+    @cached_property
     def spans(self) -> list[Span]:
         """The rows that are there, ascending."""
         return [piece.rows for piece in self.pieces]
@@ -179,13 +179,13 @@ class Bank:
                 if piece.rows[0] <= failure["row"] < piece.rows[1]:
                     yield failure
 
-    def add(self, start: int, rows: Datasets, failures: Sequence[Failure] = ()) -> None:
-        """Keep rows from `start` on as a shard of their own.
+    def add(self, start: int, parts: Sequence[Datasets], failures: Sequence[Failure] = ()) -> None:
+        """Keep rows from `start` on, one part after the other, as a shard of their own.
 
         Errors:
             OutputError: It can't be written.
         """
-        write_shard(self.path / SHARDS, start, rows, failures)
+        write_shard(self.path / SHARDS, start, parts, failures)
 
     def take(self, other: Bank) -> int:
         """Take over rows of a bank of the same model that are not here; return their number.
@@ -205,7 +205,7 @@ class Bank:
                 of = [Failure.of(document) for document in read_failures(piece.file)]
                 for start, stop in missing:
                     own = [failure for failure in of if start <= failure.row < stop]
-                    self.add(start, read_shard(piece.file, piece.holds, (start, stop)), own)
+                    self.add(start, [read_shard(piece.file, piece.holds, (start, stop))], own)
             taken += length(missing)
         return taken
 

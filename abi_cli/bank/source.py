@@ -31,7 +31,7 @@ from abi_cli.spec import TrainingSection
 from abi_cli.training.contamination import Contamination
 from abi_cli.training.fitting import divided
 from abi_cli.training.sources import PILOT_ROWS, TASK_ROWS, Change, changed, single
-from abi_cli.variables import Datasets, concatenate, count, take
+from abi_cli.variables import Datasets, concatenate, take
 
 MOST_HELD_OUT = 10_000
 """Number of rows that are held out, at most."""
@@ -86,6 +86,21 @@ class BankRows:
         return Banked(self, training, seed=seed, augmented=augmented)
 
 
+@dataclass(frozen=True)
+class _Held:
+    """Rows in memory, which will be put in order as they are asked for.
+
+    Arguments:
+        datasets: Data sets in blocks as the bank has them.
+        where: Places in these of the rows in the order of the training, `(row,)`.
+        places: Places of the rows in the training, `(row,)`.
+    """
+
+    datasets: Datasets
+    where: np.ndarray
+    places: np.ndarray
+
+
 class Banked:
     """The rows of a bank as a source of simulations: an epoch is one pass; see the module."""
 
@@ -125,7 +140,7 @@ class Banked:
         number, first = divmod(start, self._learned)
         with ThreadPoolExecutor(1, thread_name_prefix="bank") as reader:
             pools = ((p, pool) for p in counting(number) for pool in range(self._pools))
-            waiting: Future[Datasets] | None = None
+            waiting: Future[_Held] | None = None
             skipped = 0
             for at in pools:
                 size = self._sizes(at[0])[at[1]]
@@ -134,7 +149,7 @@ class Banked:
                     continue
                 coming = reader.submit(self._pool, adapter, at)
                 if waiting is not None:
-                    yield from _in_tasks(waiting.result(), skipped)
+                    yield from self._in_tasks(adapter, waiting.result(), skipped)
                 waiting, skipped, first = coming, first, 0
 
     def _shares(self, number: int) -> list[np.ndarray]:
@@ -157,33 +172,41 @@ class Banked:
         rows = rows[rows < self._learned]
         return np.random.default_rng([self._seed, number + 1, pool]).permutation(rows)
 
-    def _pool(self, adapter: Adapter, at: tuple[int, int]) -> Datasets:
+    def _pool(self, adapter: Adapter, at: tuple[int, int]) -> _Held:
         number, pool = at
         order = self._ordered(*at)
         begin = number * self._learned + sum(self._sizes(number)[:pool])
-        places = begin + np.arange(len(order))
-        return self._at(adapter, order, places)
+        return self._held(adapter, order, begin + np.arange(len(order)))
 
-    def _at(self, adapter: Adapter, rows: np.ndarray, places: np.ndarray) -> Datasets:
-        """Rows that are learned from, adapted, in the order of `rows`.
+    def _held(self, adapter: Adapter, rows: np.ndarray, places: np.ndarray) -> _Held:
+        """Rows that are learned from, read with the blocks that they lie in.
+
+        They are adapted unless they are augmented each time.
 
         Arguments:
             places: Their places in the training, `(row,)`.
         """
-        if self._augmented is not None:
-            return single(adapter.forward(self._augmented(self._chosen(None, rows), places)))
-        return self._chosen(adapter, rows)
-
-    def _chosen(self, adapter: Adapter | None, rows: np.ndarray) -> Datasets:
-        """Rows that are learned from, adapted if there is an adapter, in the order of `rows`."""
+        early = None if self._augmented is not None else adapter
         if self._pools == 1:
             if self._whole is None:
-                self._whole = self._read(adapter, np.arange(self._blocks))
-            return take(self._whole, rows)
+                self._whole = self._read(early, np.arange(self._blocks))
+            return _Held(self._whole, rows, places)
         block, place = np.divmod(rows, self._block)
         blocks = np.unique(block)
-        read = self._read(adapter, blocks)
-        return take(read, np.searchsorted(blocks, block) * self._block + place)
+        where = np.searchsorted(blocks, block) * self._block + place
+        return _Held(self._read(early, blocks), where, places)
+
+    def _given(self, adapter: Adapter, held: _Held, some: slice) -> Datasets:
+        """Some of the held rows, in their order, adapted."""
+        chosen = take(held.datasets, held.where[some])
+        if self._augmented is None:
+            return chosen
+        return single(adapter.forward(self._augmented(chosen, held.places[some])))
+
+    def _in_tasks(self, adapter: Adapter, held: _Held, start: int) -> Iterator[Datasets]:
+        """The held rows from `start` on, some at a time: a whole pool at once takes long."""
+        for begin in range(start, len(held.where), TASK_ROWS):
+            yield self._given(adapter, held, slice(begin, begin + TASK_ROWS))
 
     def _read(self, adapter: Adapter | None, blocks: np.ndarray) -> Datasets:
         """The rows of blocks, one block after the other; only the last block of all is short."""
@@ -205,7 +228,8 @@ class Banked:
                 if here.any():
                     found[here] = self._ordered(one, pool)[place[here] - begin]
                 begin += size
-        return self._at(adapter, found, index)
+        held = self._held(adapter, found, index)
+        return self._given(adapter, held, slice(None))
 
     def facts(self) -> dict[str, Any]:
         """No facts: all follows from the simulations and the seed."""
@@ -229,8 +253,3 @@ class Banked:
         """The rows held out, as many as are kept of fresh simulations."""
         for start in range(0, min(self._held_out, MOST), TASK_ROWS):
             yield self._rows.read(start, min(start + TASK_ROWS, self._held_out, MOST))
-
-
-def _in_tasks(pool: Datasets, start: int) -> Iterator[Datasets]:
-    for begin in range(start, count(pool), TASK_ROWS):
-        yield take(pool, slice(begin, begin + TASK_ROWS))

@@ -302,20 +302,30 @@ def summary(
 
 
 @app.command(
-    epilog=examples("abi show runs/regression", "abi show runs/regression --json", "abi show d.nc")
+    epilog=examples(
+        "abi show runs/regression",
+        "abi show runs/regression --json",
+        "abi show bank/",
+        "abi show d.nc",
+    )
 )
 @command
 def show(
     console: Console,
     path: Annotated[
-        Path, typer.Argument(metavar="RUN|FILE", help="A run folder, or a file of draws or data.")
+        Path,
+        typer.Argument(
+            metavar="RUN|BANK|FILE", help="A run folder, a bank, or a file of draws or data."
+        ),
     ],
 ) -> None:
-    """Show what is in a run folder, or in a file of draws or data."""
+    """Show what is in a run folder, a bank of simulations, or a file of draws or data."""
     from abi_cli import workflow
-    from abi_cli.console import reports
+    from abi_cli.console import banks, reports
 
-    if path.is_dir() or not path.exists():
+    if workflow.is_bank(path):
+        banks.show_banks(console, [workflow.look_at_bank(path)])
+    elif path.is_dir() or not path.exists():
         reports.show_run(console, workflow.show(path))
     else:
         reports.show_file(console, workflow.inspect(path))

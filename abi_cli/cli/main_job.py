@@ -138,6 +138,7 @@ def check(
         "abi train spec.yaml",
         "abi train spec.yaml -s training.epochs=60 -o runs/long",
         "abi train spec.yaml --data bank/",
+        "abi train spec.yaml --data bank/ --online",
         "abi train spec.yaml --max-time 50m",
         "abi train --resume runs/long",
         "abi train --resume runs/long --extend 20",
@@ -192,6 +193,13 @@ def train(
         ),
     ] = None,
     data: Stored = None,
+    online: Annotated[
+        bool,
+        typer.Option(
+            "--online",
+            help="With --data: mix as many fresh simulations in; another share is training.online.",
+        ),
+    ] = False,
     overrides: Override = None,
     seed: Seed = None,
     backend: BackendName = None,
@@ -220,6 +228,7 @@ def train(
                 "overrides": "-s",
                 "seed": "--seed",
                 "force": "--force",
+                "online": "--online",
             }
             if given := said(call, anew):
                 raise UsageError(
@@ -248,6 +257,7 @@ def train(
                 data=data,
                 overrides=overrides or (),
                 seed=seed,
+                online=online,
                 compute=compute,
                 stop=stop,
                 listener=console,

@@ -48,6 +48,10 @@ def show_filled(console: Console, filled: Filled) -> None:
     )
 
 
+def _several(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def _failed(failures: int, where: str) -> dict[str, str]:
     if not failures:
         return {}
@@ -69,7 +73,7 @@ def show_banks(console: Console, looks: Sequence[BankLook]) -> None:
                 "bank": f"{look.bank.path} ({record.name}, seed {record.seed}, begun "
                 f"{record.created})",
                 "holds": f"{look.bank.rows:,} of {record.rows:,} data sets in "
-                f"{len(look.bank.pieces):,} shards, {weight(look.bytes)}",
+                f"{_several(len(look.bank.pieces), 'shard')}, {weight(look.bytes)}",
                 "variables": ", ".join(f"{v.name} ({v.role})" for v in record.layout.variables),
                 "versions": ", ".join(f"{name} {text}" for name, text in record.versions.items()),
                 "command": " ".join(record.command),

@@ -5,7 +5,7 @@ hdf5, zips files of strangers, looked over before they are read
 contents   kinds of content, and the contract of the three carriers:
 sheets, tables, wide_tables, draw_tables, table_rows   tables; read, and written
 records, record_texts   objects of JSON
-arrays     named arrays
+arrays     named arrays; growing: those larger than memory, on their way out
 delimited, text_rows, cells, parquet, stan   codecs of tables
 json_files, npz, netcdf                      codecs of the others
 formats    the table of all codecs: the only place that names them

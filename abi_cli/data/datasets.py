@@ -366,8 +366,6 @@ def write_parts(
         return DataSets(part, layout, [str(done + i) for i in range(count(part))])
 
     coming = iter(parts)
-    if codec.at_once:
-        coming = iter([concatenate(coming)])
     first = next(coming)
     with formats.writing(target, codec, labelled(first)) as append:
         for part in chain([first], coming):

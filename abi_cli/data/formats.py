@@ -33,7 +33,6 @@ class Codec:
         holds: What can be written.
         table: Whether names and numbers of draws can be had in another style.
         counts_first: Whether it must know how many data sets there are before the first one.
-        at_once: Whether data sets are written all at once.
         streams: Whether data sets are read as they come.
         groups: The same, where the rows of each data set follow each other.
     """
@@ -44,7 +43,6 @@ class Codec:
     holds: frozenset[Kind] = _HELD
     table: bool = False
     counts_first: bool = False
-    at_once: bool = False
     streams: bool = False
     groups: bool = False
 
@@ -77,7 +75,6 @@ FORMATS = (
         netcdf.write,
         holds=frozenset({Kind.DATA, Kind.DRAWS}),
         counts_first=True,
-        at_once=True,
     ),
     Codec("parquet", parquet.read, parquet.write, table=True),
     Codec("stan", None, stan.write, holds=frozenset({Kind.DRAWS}), counts_first=True),

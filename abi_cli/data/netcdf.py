@@ -11,13 +11,14 @@ Data sets are read from the last three and from the file's own root, from any pr
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -30,8 +31,9 @@ from abi_cli.data.contents import Append, Content, DataSets
 from abi_cli.data.draws import DrawHeader, Draws, as_float32, refuse_absent_in_part
 from abi_cli.data.entries import LABEL, SAMPLE_STATS
 from abi_cli.data.files import Source
+from abi_cli.data.growing import Grown
 from abi_cli.errors import DataError
-from abi_cli.variables import Datasets, DrawBlock, Ragged
+from abi_cli.variables import DrawBlock, Ragged, Value, array_of
 
 if TYPE_CHECKING:
     import h5netcdf
@@ -65,18 +67,23 @@ def _full_disk_said() -> Iterator[None]:
 
 @contextmanager
 def write(stream: BinaryIO, content: Content, scratch: Path | None) -> Iterator[Append]:
-    """Write draws with what they are given, or data sets; of draws, memory holds one block.
+    """Write draws with what they are given, or data sets; of both, memory holds one part.
 
     HDF5 writes here and there, so the file grows in a temporary one and is then copied.
     """
     import h5netcdf
 
     with tempfile.NamedTemporaryFile(dir=scratch, prefix=placing.mark(), suffix=".nc") as file:
-        with _full_disk_said(), h5netcdf.File(file.name, "w") as root:
+        with _full_disk_said():
             if isinstance(content, DrawHeader):
-                yield _draws_into(root, content)
+                with h5netcdf.File(file.name, "w") as root:
+                    yield _draws_into(root, content)
             else:
-                yield partial(_write_datasets, root)
+                with ExitStack() as stack:
+                    coming = _Coming(stack, scratch)
+                    yield coming.append
+                    with h5netcdf.File(file.name, "w") as root:
+                        coming.write(root)
         file.seek(0)
         shutil.copyfileobj(file, stream, 1 << 20)
 
@@ -87,8 +94,9 @@ def _draws_into(root: h5netcdf.File, header: DrawHeader) -> Append:
     if header.seed is not None:
         root.attrs["seed"] = header.seed
     base = header.style.base
-    _write_given(root, "observed_data", header.observed, header.labels, base=base)
-    _write_given(root, "constant_data", header.constant, header.labels, base=base)
+    for name, given in (("observed_data", header.observed), ("constant_data", header.constant)):
+        columns = {variable: _Column.of(value) for variable, value in (given or {}).items()}
+        _write_given(root, name, columns, header.labels, base=base)
     posterior = _group(root, "posterior", header.labels)
     _index(posterior, "chain", range(1))
     _index(posterior, "draw", range(header.draws))
@@ -131,14 +139,71 @@ def _write_scores(root: h5netcdf.File, header: DrawHeader) -> Any:
     return group
 
 
-def _write_datasets(root: h5netcdf.File, content: DataSets) -> None:
-    """Write groups observed_data, constant_data and parameters."""
-    groups: dict[str, Datasets] = {name: {} for name in _DATA}
-    for name, value in content.present().items():
-        role = {"observable": 0, "context": 1, "given": 1}.get(content.layout[name].role, 2)
-        groups[_DATA[role]][name] = value
-    for name, values in groups.items():
-        _write_given(root, name, values, content.labels)
+@dataclass(frozen=True)
+class _Column:
+    """A variable of data sets, in memory or in a temporary file.
+
+    Arguments:
+        values: The numbers, `(dataset, *event)`; of sets and series `(obs, *event)`.
+        row_size: Numbers of members, `(dataset,)`; None where it is no set or series.
+    """
+
+    values: np.ndarray | Grown
+    row_size: np.ndarray | None
+
+    @classmethod
+    def of(cls, value: Value) -> _Column:
+        """A variable in memory."""
+        return cls(array_of(value), value.row_size if isinstance(value, Ragged) else None)
+
+    def write(self, group: h5netcdf.Group, name: str, dimensions: tuple[str, ...]) -> None:
+        """Write the variable into a group, piece by piece."""
+        if isinstance(self.values, np.ndarray) or not math.prod(self.values.shape):
+            whole = np.zeros(self.values.shape, self.values.dtype)
+            whole = self.values if isinstance(self.values, np.ndarray) else whole
+            group.create_variable(name, dimensions, data=whole)
+            return
+        variable = group.create_variable(name, dimensions, self.values.dtype)
+        at = 0
+        for piece in self.values.pieces():
+            variable[at : at + len(piece)] = piece
+            at += len(piece)
+
+
+class _Coming:
+    """Data sets that come in parts; which dimensions they share is known when all have come.
+
+    Memory holds a part of them, their labels, and how many members all have.
+    """
+
+    def __init__(self, stack: ExitStack, scratch: Path | None):
+        self._stack, self._scratch = stack, scratch
+        self._groups: dict[str, dict[str, Grown]] = {name: {} for name in _DATA}
+        self._sizes: dict[str, list[np.ndarray]] = {}
+        self._labels: list[str] = []
+
+    def append(self, part: DataSets) -> None:
+        """Take more data sets."""
+        for name, value in part.present().items():
+            role = {"observable": 0, "context": 1, "given": 1}.get(part.layout[name].role, 2)
+            group, array = self._groups[_DATA[role]], array_of(value)
+            if name not in group:
+                group[name] = Grown.begun(self._stack, self._scratch, array.shape[1:])
+            group[name].add(array)
+            if isinstance(value, Ragged):
+                self._sizes.setdefault(name, []).append(value.row_size)
+        self._labels += part.labels
+
+    def write(self, root: h5netcdf.File) -> None:
+        """Write groups observed_data, constant_data and parameters."""
+        for group, grown in self._groups.items():
+            columns = {
+                name: _Column(
+                    values, np.concatenate(self._sizes[name]) if name in self._sizes else None
+                )
+                for name, values in grown.items()
+            }
+            _write_given(root, group, columns, self._labels)
 
 
 def _chunks(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -176,30 +241,28 @@ def _event_dimensions(
 def _write_given(
     root: h5netcdf.File,
     name: str,
-    datasets: Datasets | None,
+    columns: Mapping[str, _Column],
     labels: Sequence[str],
     *,
     base: int = 0,
 ) -> None:
     """Write a group of what the posteriors are given, if there is any."""
-    if not datasets:
+    if not columns:
         return
     group = _group(root, name, labels)
-    sizes = [value.row_size for value in datasets.values() if isinstance(value, Ragged)]
+    sizes = [column.row_size for column in columns.values() if column.row_size is not None]
     common = all(np.array_equal(size, sizes[0]) for size in sizes)
-    for variable, value in datasets.items():
-        if isinstance(value, Ragged):
+    for variable, column in columns.items():
+        first, values = LABEL, column.values
+        if column.row_size is not None:
             suffix = "" if common else f"_{variable}"
-            obs = f"obs{suffix}"
-            if obs not in group.dimensions:
-                group.dimensions[obs] = len(value.values)
-                row_size = group.create_variable(f"row_size{suffix}", (LABEL,), data=value.row_size)
-                row_size.attrs["sample_dimension"] = obs
-            array, first = value.values, obs
-        else:
-            array, first = value, LABEL
-        dimensions = _event_dimensions(group, variable, array.shape[1:], base)
-        group.create_variable(variable, (first, *dimensions), data=array)
+            first = f"obs{suffix}"
+            if first not in group.dimensions:
+                group.dimensions[first] = values.shape[0]
+                sized = group.create_variable(f"row_size{suffix}", (LABEL,), data=column.row_size)
+                sized.attrs["sample_dimension"] = first
+        dimensions = _event_dimensions(group, variable, values.shape[1:], base)
+        column.write(group, variable, (first, *dimensions))
 
 
 @contextmanager

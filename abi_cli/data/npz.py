@@ -25,6 +25,7 @@ from abi_cli.data.arrays import (
 )
 from abi_cli.data.contents import Append, Content, DataSets
 from abi_cli.data.files import Source
+from abi_cli.data.growing import Grown
 from abi_cli.data.zips import looked_over
 from abi_cli.errors import DataError
 
@@ -166,14 +167,13 @@ def write(stream: BinaryIO, content: Content, scratch: Path | None) -> Iterator[
 def _write_datasets(stream: BinaryIO, scratch: Path | None) -> Iterator[Append]:
     """Write data sets, some at a time: memory holds those, and the numbers of all members."""
     with ExitStack() as stack:
-        grown: dict[str, _Grown] = {}
+        grown: dict[str, Grown] = {}
         sizes: dict[str, list[np.ndarray]] = {}
 
         def append(part: DataSets) -> None:
             for name, array in arrays_of_datasets(part):
                 if name not in grown:
-                    file = stack.enter_context(tempfile.TemporaryFile(dir=scratch))
-                    grown[name] = _Grown(file, array.shape[1:])
+                    grown[name] = Grown.begun(stack, scratch, array.shape[1:])
                 grown[name].add(array)
             for name, size in sizes_of_datasets(part).items():
                 sizes.setdefault(name, []).append(size)
@@ -184,49 +184,22 @@ def _write_datasets(stream: BinaryIO, scratch: Path | None) -> Iterator[Append]:
         with zipfile.ZipFile(stream, "w") as archive:
             for name, array in grown.items():
                 with _member(archive, name) as member:
-                    array.write(member)
+                    _write_array(member, array)
             for name, size in named_sizes(whole).items():
                 with _member(archive, name) as member:
                     np.lib.format.write_array(member, size, allow_pickle=False)
 
 
-class _Grown:
-    """An array that comes in parts, in a temporary file.
-
-    Arguments:
-        shape: Shape of a row.
-    """
-
-    def __init__(self, file: IO[bytes], shape: tuple[int, ...]):
-        self._file, self._shape = file, shape
-        self._parts: list[tuple[np.dtype[Any], int]] = []
-
-    def add(self, part: np.ndarray) -> None:
-        """Take more rows."""
-        self._file.write(np.ascontiguousarray(part).data.cast("B") if part.size else b"")
-        self._parts.append((part.dtype, len(part)))
-
-    def write(self, member: IO[bytes]) -> None:
-        """Write all rows, in the type that holds every part."""
-        dtype = np.result_type(*(kind for kind, _ in self._parts))
-        rows = sum(number for _, number in self._parts)
-        header = {
-            "descr": np.lib.format.dtype_to_descr(dtype),
-            "fortran_order": False,
-            "shape": (rows, *self._shape),
-        }
-        np.lib.format.write_array_header_1_0(member, header)
-        self._file.seek(0)
-        for kind, number in self._parts:
-            left = number * math.prod(self._shape) * kind.itemsize
-            while left:
-                content = self._file.read(min(left, _AT_ONCE * kind.itemsize))
-                left -= len(content)
-                member.write(np.frombuffer(content, kind).astype(dtype).tobytes())
-
-
-_AT_ONCE = 1 << 17
-"""Numbers that are copied at a time."""
+def _write_array(member: IO[bytes], array: Grown) -> None:
+    """Write an array in NumPy's format."""
+    header = {
+        "descr": np.lib.format.dtype_to_descr(array.dtype),
+        "fortran_order": False,
+        "shape": array.shape,
+    }
+    np.lib.format.write_array_header_1_0(member, header)
+    for piece in array.pieces():
+        member.write(piece.tobytes())
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:

@@ -1,4 +1,4 @@
-"""Stored data sets, changed a little each time that they are learned from.
+"""Data sets, changed a little each time that they are learned from.
 
 A function that knows of a symmetry (the order of channels, a shift in time, the sign of a phase)
 makes many data sets of one. It is given a data set's variables by name, and `rng`; what it returns
@@ -23,10 +23,15 @@ from abi_cli.variables import Datasets, Ragged, Value, array_of, count
 
 @dataclass(frozen=True)
 class Augmentation:
-    """A function that changes data sets, and the seed of its random numbers."""
+    """A function that changes data sets, and what its draws follow from. It can cross processes.
+
+    Arguments:
+        purpose: The purpose of the draws: stored data sets and fresh ones have the same places.
+    """
 
     function: UserFunction
     seed: int
+    purpose: Purpose = Purpose.AUGMENT
 
     def __call__(self, datasets: Datasets, places: np.ndarray) -> Datasets:
         """Data sets as they are learned from this time.
@@ -37,7 +42,7 @@ class Augmentation:
         Errors:
             UserFunctionError: The function raised, or returned what can't be used.
         """
-        streams = Streams(self.seed, Purpose.AUGMENT)
+        streams = Streams(self.seed, self.purpose)
         where = f"data set {{}} of the training, seed {self.seed}"
         with (
             self.function.at_hand(),

@@ -39,9 +39,13 @@ def shown(value: object) -> str:
     return " ".join(text.split())
 
 
-def loaded_files(base_dir: Path) -> tuple[Path, ...]:
-    """The files that functions of a folder needed so far, absolute: theirs, and those beside."""
-    return user_modules(base_dir.resolve()).files()
+def loaded_files(base_dir: Path, references: Collection[str]) -> tuple[Path, ...]:
+    """The files that modules of a folder needed so far, absolute: theirs, and those beside.
+
+    Arguments:
+        references: The modules, as specs name them.
+    """
+    return user_modules(base_dir.resolve()).files_of(references)
 
 
 def _parameters(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...]:

@@ -12,6 +12,7 @@ the files beside the spec come first, but for names of the standard library, whi
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib
 import importlib.util
@@ -20,7 +21,7 @@ import re
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from functools import partial
 from importlib.machinery import ModuleSpec, PathFinder
@@ -209,6 +210,37 @@ class UserModules:
         paths = map(_file, self._modules.values())
         return tuple(sorted(path for path in paths if path is not None))
 
+    def files_of(self, references: Collection[str]) -> tuple[Path, ...]:
+        """The files that some references need, loaded by now or imported later, sorted.
+
+        Files that others alone need, those of other specs of the folder, are left out. What nobody
+        is known to need, as where a name is put together while code runs, is kept.
+        """
+        own = self._needed(self._loaded.keys() & set(references))
+        others = self._needed(self._loaded.keys() - set(references))
+        return tuple(sorted(own | (set(self.files()) - others)))
+
+    def _needed(self, references: Collection[str]) -> set[Path]:
+        """Files of the folder that the code of some imports, and that the code of these does."""
+        waiting = {self._loaded[reference].__name__ for reference in references}
+        found: dict[str, Path | None] = {}
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found[name] = path = self._place(name)
+                waiting |= set() if path is None else _imported(name, path)
+        return {path for path in found.values() if path is not None}
+
+    def _place(self, name: str) -> Path | None:
+        """The file of a module of the folder, if it is one."""
+        if name in self._modules:
+            return _file(self._modules[name])
+        if name.partition(".")[0] in sys.stdlib_module_names:
+            return None
+        places = [Path(folder, *name.split(".")) for folder in self._search]
+        files = [f for p in places for f in (p / "__init__.py", p.with_name(f"{p.name}.py"))]
+        return next((file for file in files if file.is_file()), None)
+
     def changed(self) -> bool:
         """True if a file was changed since it was loaded."""
         return any(_stamp(path) != stamp for path, stamp in self._stamps.items())
@@ -291,6 +323,25 @@ def _shown(filename: str, base_dir: Path) -> str:
 def _file(module: ModuleType) -> Path | None:
     file = getattr(module, "__file__", None)
     return None if file is None else Path(file)
+
+
+def _imported(name: str, path: Path) -> set[str]:
+    """Names of what the code of a module imports, anywhere in it, and of the packages around."""
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    found = {name}
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError):  # compiled code; or it would not be imported
+        return set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1]
+            place = ".".join([*(above if node.level else []), *filter(None, [node.module])])
+            found |= {place, *(f"{place}.{alias.name}" for alias in node.names)}
+    parts = [one.split(".") for one in found]
+    return {".".join(part[:depth]) for part in parts for depth in range(1, len(part) + 1)}
 
 
 def _found(name: str) -> Path | None:

@@ -95,6 +95,15 @@ def owned(results: Any) -> Any:
     return {name: kept(value) for name, value in results.items()}
 
 
+def passing(results: Any) -> Any:
+    """As `owned`, but plain arrays are as they are: to be copied before anybody else has a turn."""
+    if not isinstance(results, dict) or all(type(value) is _ARRAY for value in results.values()):
+        return results
+    return {
+        name: value if type(value) is _ARRAY else kept(value) for name, value in results.items()
+    }
+
+
 def kept(value: Any) -> Any:
     """A result, copied: a number, an array, a list of these.
 

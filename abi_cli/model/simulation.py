@@ -16,6 +16,7 @@ from abi_cli import underway
 from abi_cli.errors import TookTooLong, UsageError, UserFunctionError
 from abi_cli.model.functions import BATCH_SIZE, RNG, Known
 from abi_cli.model.outputs import (
+    Room,
     UnusableOutputError,
     as_chunk,
     as_members,
@@ -23,7 +24,7 @@ from abi_cli.model.outputs import (
     join,
     stack,
 )
-from abi_cli.model.owning import Columns, UnlikeOthersError
+from abi_cli.model.owning import Columns, UnlikeOthersError, kept, passing
 from abi_cli.model.repeating import HINT, UnrepeatableError, alike, repeated
 from abi_cli.model.stage import Origin, Stage
 from abi_cli.model.streams import Streams
@@ -165,16 +166,26 @@ class Simulation:
             raise stage.failed(error, known, row) from error
 
     def _chunks(self, units: range, size: int) -> Datasets:
-        parts = [self._unit(unit, size) for unit in units]
+        rooms: dict[str, Room] = {}
+        parts = [self._unit(unit, size, rooms, left=units.stop - unit) for unit in units]
         first = units[0] * size
         datasets = self._given(len(parts) * size)
         for stage, name in self._variables():
             with self._blaming(stage, name, datasets, first):
-                datasets[name] = join(name, [part[name] for part in parts], first_row=first)
+                whole = rooms[name].whole() if name in rooms else None
+                if whole is None:
+                    datasets[name] = join(name, [part[name] for part in parts], first_row=first)
+                else:
+                    datasets[name] = as_members(whole) if name in stage.ragged else whole
         return datasets
 
-    def _unit(self, unit: int, size: int) -> Datasets:
-        """The rows of one chunk, which are drawn from one stream."""
+    def _unit(self, unit: int, size: int, rooms: dict[str, Room], *, left: int) -> Datasets:
+        """The rows of one chunk, which are drawn from one stream.
+
+        Arguments:
+            rooms: Variable → where the chunks of what batched functions give are laid.
+            left: Chunks that they are to have room for, where this is the first.
+        """
         first = unit * size
         self._streams.seek(unit)
         shared: Known = {**self._origin.context, RNG: self._streams.rng, BATCH_SIZE: size}
@@ -183,21 +194,25 @@ class Simulation:
         for stage in self._stages:
             self._go_apart(stage, unit)
             once = stage.role == "context" and not stage.batched
-            if stage.batched or once:
+            if stage.batched:
+                _, output = stage.call(shared | columns, first, copied=passing)
+            elif once:
                 _, output = stage.call(shared | columns, first)
             else:
                 output = self._one_by_one(stage, shared, columns, size=size, first=first)
             for name in stage.keys:
-                with self._blaming(stage, name, datasets, first):
-                    ragged = name in stage.ragged
+                ragged = name in stage.ragged
+                try:
                     if stage.batched:
-                        made: Value = as_chunk(name, output[name], size=size)
+                        made: Value = _laid(name, output[name], rooms, size=size, left=left)
                     else:
                         column = [output[name]] * size if once else output[name]
                         # Rows of a chunk share their sizes up to the likelihood, which is last.
                         varies = ragged and stage.role == "observable"
                         made = stack(name, column, ragged=varies, first_row=first)
-                    datasets[name] = as_members(made) if ragged else made
+                except UnusableOutputError as error:
+                    raise self._blamed(error, stage, name, datasets, first) from None
+                datasets[name] = as_members(made) if ragged else made
                 if once:
                     shared[name] = output[name]
                 else:
@@ -244,16 +259,37 @@ class Simulation:
         try:
             yield
         except UnusableOutputError as error:
-            if error.varies:
-                hint = _WHERE_SHAPES_VARY[stage.role].format(name=name)
-                raise stage.unusable(f"{error.message} ({self._origin})", hint=hint) from None
-            may_lack = error.lacks and stage.role in ("given", "observable")
-            causes = {
-                cause: value[error.row]
-                for made, cause in self._variables()
-                if made.role != "observable"
-                and isinstance(value := datasets.get(cause), np.ndarray)
-            }
-            where = self._origin.row(first + error.row, causes)
-            remedy = WHERE_VALUES_LACK.format(name=name) if may_lack else None
-            raise stage.unusable(f"{error.message} ({where})", hint=remedy) from None
+            raise self._blamed(error, stage, name, datasets, first) from None
+
+    def _blamed(
+        self, error: UnusableOutputError, stage: Stage, name: str, datasets: Datasets, first: int
+    ) -> UserFunctionError:
+        """The error to raise for a variable that can't be used."""
+        if error.varies:
+            hint = _WHERE_SHAPES_VARY[stage.role].format(name=name)
+            return stage.unusable(f"{error.message} ({self._origin})", hint=hint)
+        may_lack = error.lacks and stage.role in ("given", "observable")
+        causes = {
+            cause: value[error.row]
+            for made, cause in self._variables()
+            if made.role != "observable" and isinstance(value := datasets.get(cause), np.ndarray)
+        }
+        where = self._origin.row(first + error.row, causes)
+        remedy = WHERE_VALUES_LACK.format(name=name) if may_lack else None
+        return stage.unusable(f"{error.message} ({where})", hint=remedy)
+
+
+def _laid(name: str, value: object, rooms: dict[str, Room], *, size: int, left: int) -> np.ndarray:
+    """What a function gave for a chunk, as `as_chunk` has it: a copy, where it belongs.
+
+    Errors:
+        UnusableOutputError: As `as_chunk`.
+    """
+    room = rooms.get(name)
+    if room is not None and isinstance(value, np.ndarray) and room.fits(value):
+        return room.copy(value)
+    chunk = as_chunk(name, kept(value), size=size)
+    if room is None:
+        room = rooms[name] = Room(chunk, left)
+        return room.copy(chunk)
+    return chunk

@@ -76,18 +76,24 @@ class Stage:
         self.batched = BATCH_SIZE in self.signature
         self.keys: tuple[str, ...] = ()
         self.take: Callable[[Known], Known]
+        self._keys: frozenset[str] = frozenset()
         self._visible: tuple[str, ...] = ()
 
-    def call(self, known: Known, row: int) -> tuple[Known, Known]:
+    def call(
+        self, known: Known, row: int, *, copied: Callable[[Any], Any] = owned
+    ) -> tuple[Known, Known]:
         """The function's results for what is known, with the same keys in every call; our copies.
 
         What was not known at the first call, because it comes later, plays no part.
+
+        Arguments:
+            copied: Makes the copies.
         """
         if not self.keys:
             return self._call_first(known, row)
         try:
             output = self.take(known)
-            copies = owned(output)
+            copies = copied(output)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -114,6 +120,7 @@ class Stage:
             )
         self.check(output, row)
         self.keys = tuple(output)
+        self._keys = frozenset(output)
         fixed = self._check_keys(output, known)
         self.take = (lambda known: function(known) | fixed) if fixed else function
         return output | fixed, copies | fixed
@@ -131,7 +138,7 @@ class Stage:
                 f"Expected a dict of numbers and arrays; got {type(output).__name__}",
                 hint='Return one like {"x": x, "y": y}.',
             )
-        if not output or (self.keys and output.keys() != set(self.keys)):
+        if not output or (self.keys and output.keys() != self._keys):
             expected = f"{', '.join(self.keys)} as in the first row" if self.keys else "variables"
             got = ", ".join(map(str, output)) or "an empty dict"
             raise self.unusable(f"Expected {expected}; got {got} (row {row} of {self.origin})")

@@ -52,6 +52,7 @@ class Purpose(IntEnum):
     REFINE = 11
     AUGMENT = 12
     CHALLENGE = 13
+    AUGMENT_FRESH = 14
 
 
 @lru_cache(maxsize=64)

@@ -185,12 +185,21 @@ def look(path: Path) -> Run:
         ) from error
 
 
+_BANK = "bank.json"
+"""In the folder of a bank, which may be taken for a run."""
+
+
 def _where_runs_are(path: Path) -> str:
     """A remedy: the run that was probably meant."""
     if path.is_file() and (path.parent / MANIFEST).is_file():
         return f"The run is the folder: {path.parent}"
     if path.suffix in {".yaml", ".yml"} and path.is_file():
         return f"It looks like a spec; make a run of it first: abi train {path}"
+    if (path / _BANK).is_file():
+        return (
+            f"It is a bank of simulations: abi bank ls {path} looks at it, and "
+            f"abi train SPEC --data {path} learns from it."
+        )
     folder = path.parent if path.parent.is_dir() else Path()
     runs = [entry.parent.name for entry in sorted(folder.glob(f"*/{MANIFEST}"))]
     near = difflib.get_close_matches(path.name, runs, n=1)

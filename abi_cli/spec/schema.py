@@ -179,6 +179,12 @@ class TrainingSection(Section):
         "wild values move posteriors less: their scale in sds, of all continuous observables or "
         "of each that is named, or {scale, share, datasets}. None: none are.",
     )
+    online: float | None = Field(
+        default=None,
+        ge=0.01,
+        le=0.99,
+        description="Share of fresh simulations among stored ones; --online is 0.5 (train --data).",
+    )
     checkpoint_every: Duration = Field(
         default="5 min",
         description="The state that --resume goes on from is saved this often, at the least.",

@@ -1,4 +1,7 @@
-"""Sources of training data: fresh simulations for every batch, or stored ones in passes."""
+"""Sources of training data: fresh simulations for every batch, or stored ones in passes.
+
+`mixing` has both at once.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +40,9 @@ TASK_ROWS = 1_024
 TASK_SECONDS = 0.5
 TASKS_AHEAD = 8
 
+_LOOK = 64
+"""Rows of a task before it is known how long they take."""
+
 _REFERENCE_TASKS = 8
 """Fewest parts that a reference is made in, by all workers."""
 
@@ -48,19 +54,39 @@ class Adapts(Protocol):
         """From the scale of the user to that of the networks."""
 
 
+Change = Callable[[Datasets, np.ndarray], Datasets]
+"""A change of data sets, given the place of each in the training."""
+
+
+@dataclass(frozen=True)
+class _Changes:
+    """One change after another; workers are sent it."""
+
+    first: Change
+    second: Change
+
+    def __call__(self, datasets: Datasets, places: np.ndarray) -> Datasets:
+        return self.second(self.first(datasets, places), places)
+
+
+def changed(first: Change | None, second: Change) -> Change:
+    """One change after another, if there is one before."""
+    return second if first is None else _Changes(first, second)
+
+
 @dataclass(frozen=True)
 class Simulated:
     """A worker's task on a range of rows: simulate them, and adapt them if there is an adapter.
 
     Arguments:
-        noise: Adds errors to them, if they are to have some.
+        change: Changes them before they are adapted, if anything does: what augments them, errors.
     """
 
     simulator: Simulator
     seed: int
     purpose: Purpose
     adapter: Adapts | None = None
-    noise: Contamination | None = None
+    change: Change | None = None
 
     def __call__(self, rows: tuple[int, int]) -> tuple[Datasets, Failures, float]:
         """The data sets of rows start … stop − 1, what failed, and the seconds that they took."""
@@ -76,8 +102,8 @@ class Simulated:
     def adapted(self, part: Part) -> Datasets:
         """Simulated data sets as they are given out."""
         datasets = part.rows
-        if self.noise is not None:
-            datasets = self.noise(datasets, np.arange(part.start, part.stop))
+        if self.change is not None:
+            datasets = self.change(datasets, np.arange(part.start, part.stop))
         return datasets if self.adapter is None else single(self.adapter.forward(datasets))
 
     def by(
@@ -104,31 +130,24 @@ def single(datasets: Datasets) -> Datasets:
     }
 
 
-Change = Callable[[Datasets, np.ndarray], Datasets]
-"""A change of data sets, by the place of each in the training."""
-
-
-def changed(first: Change | None, second: Change) -> Change:
-    """One change after another, if there is one before."""
-    if first is None:
-        return second
-    return lambda datasets, places: second(first(datasets, places), places)
-
-
 class Source(Protocol):
     """A source of training data.
 
     Attributes:
-        seconds: Seconds of simulating so far, over all workers.
         num_batches: Batches of an epoch.
         stored: Number of stored simulations; None where they are drawn afresh.
-        failures: Failures of simulations so far.
     """
 
-    seconds: float
     num_batches: int
     stored: int | None
-    failures: Failures
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of simulating so far, over all workers."""
+
+    @property
+    def failures(self) -> Failures:
+        """Failures of simulations so far."""
 
     def pilot(self) -> Datasets:
         """Data sets from which scales are learned."""
@@ -167,12 +186,23 @@ class Source(Protocol):
 
 
 class Fresh:
-    """Fresh simulations for every batch: nothing is learned twice."""
+    """Fresh simulations for every batch: nothing is learned twice.
+
+    Arguments:
+        augmented: Changes them, where they are mixed with stored ones that are changed.
+    """
 
     def __init__(
-        self, simulator: Simulator, workers: Pool, training: TrainingSection, *, seed: int
+        self,
+        simulator: Simulator,
+        workers: Pool,
+        training: TrainingSection,
+        *,
+        seed: int,
+        augmented: Change | None = None,
     ):
         self._simulator, self._workers, self._seed = simulator, workers, seed
+        self._change: Change | None = augmented
         self._validation = training.validation
         self._task_rows = TASK_ROWS
         self._total = training.epochs * training.num_batches * training.batch_size
@@ -180,25 +210,28 @@ class Fresh:
         self.stored: int | None = None
         self.seconds, self.failures = 0.0, NO_FAILURES
         self._reference: Iterator[tuple[Datasets, Failures, float]] | None = None
-        self._noise: Contamination | None = None
 
     def contaminate(self, noise: Contamination) -> None:
-        """Rows of the training stream alone."""
-        self._noise = noise
+        """Rows of the training stream alone, after what else changes them."""
+        self._change = changed(self._change, noise)
 
     def pilot(self) -> Datasets:
         """The first rows of the pilot's stream, fewer for a slow simulator."""
         least = PILOT_ROWS[-1]
-        parts = list(self._simulate(Purpose.PILOT, self._ranges(0, least, 64)))
-        # Not by the clock here, which would count the start of the processes.
-        row_seconds = self.seconds / least / max(self._workers.jobs, 1)
+        first, row_seconds = self.look(least)
         large = self._total >= MOST_OF_TRAINING * PILOT_ROWS[0]
         numbers = PILOT_ROWS if large else PILOT_ROWS[1:]
         wanted = next((rows for rows in numbers if rows * row_seconds <= PILOT_SECONDS), least)
+        ranges = self._ranges(count(first), wanted, self._task_rows)
+        return concatenate([first, *self._simulate(Purpose.PILOT, ranges)])
+
+    def look(self, rows: int) -> tuple[Datasets, float]:
+        """The first rows of the pilot's stream, and the seconds a row by which tasks are cut."""
+        looked = concatenate(self._simulate(Purpose.PILOT, self._ranges(0, rows, _LOOK)))
+        # Not by the clock here, which would count the start of the processes.
+        row_seconds = self.seconds / rows / max(self._workers.jobs, 1)
         self._task_rows = int(min(TASK_ROWS, max(1.0, TASK_SECONDS / row_seconds)))
-        start = count(concatenate(parts))
-        parts += self._simulate(Purpose.PILOT, self._ranges(start, wanted, self._task_rows))
-        return concatenate(parts)
+        return looked, row_seconds
 
     def parts(self, adapter: Adapts, *, start: int = 0) -> Iterator[Datasets]:
         """Rows of the training stream."""
@@ -211,7 +244,7 @@ class Fresh:
         units = np.unique(index // unit)
         runs = np.split(units, np.flatnonzero(np.diff(units) > 1) + 1)
         ranges = ((int(run[0]) * unit, (int(run[-1]) + 1) * unit) for run in runs)
-        task = Simulated(self._simulator, self._seed, Purpose.TRAIN, adapter, self._noise)
+        task = Simulated(self._simulator, self._seed, Purpose.TRAIN, adapter, self._change)
         results = task.by(self._workers, ranges, ahead=TASKS_AHEAD)
         simulated = concatenate(datasets for datasets, _, _ in results)
         place = np.searchsorted(units, index // unit) * unit + index % unit
@@ -262,8 +295,8 @@ class Fresh:
         ranges: Iterator[tuple[int, int]],
         adapter: Adapts | None = None,
     ) -> Iterator[Datasets]:
-        noise = self._noise if purpose is Purpose.TRAIN else None
-        task = Simulated(self._simulator, self._seed, purpose, adapter, noise)
+        change = self._change if purpose is Purpose.TRAIN else None
+        task = Simulated(self._simulator, self._seed, purpose, adapter, change)
         for datasets, failures, seconds in task.by(self._workers, ranges, ahead=TASKS_AHEAD):
             self.seconds += seconds
             self.failures += failures

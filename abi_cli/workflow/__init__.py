@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from abi_cli.workflow.banking import Filled, Order, Share, fill_bank, is_for_bank
-    from abi_cli.workflow.banks import look_at_bank, merge_banks, verify_bank
+    from abi_cli.workflow.banks import is_bank, look_at_bank, merge_banks, verify_bank
     from abi_cli.workflow.checking import Check, check
     from abi_cli.workflow.comparing import Comparison, compare
     from abi_cli.workflow.converting import convert, inspect
@@ -81,6 +81,7 @@ __all__ = [
     "fill_bank",
     "init",
     "inspect",
+    "is_bank",
     "is_for_bank",
     "judge",
     "load",
@@ -107,7 +108,7 @@ __all__ = [
 
 _NAMES = {
     "banking": "Filled Order Share fill_bank is_for_bank",
-    "banks": "look_at_bank merge_banks verify_bank",
+    "banks": "is_bank look_at_bank merge_banks verify_bank",
     "checking": "Check check",
     "comparing": "Comparison compare",
     "converting": "convert inspect",

@@ -40,6 +40,7 @@ from abi_cli.workflow.simulating import (
     parts_of,
     pilot,
     size_of,
+    until,
 )
 
 SHARD_BYTES = 1 << 25
@@ -342,12 +343,13 @@ class _Filling:
         """Write the rows held in memory as a shard."""
         if not self.held:
             return bank
-        rows = concatenate(part.rows for part in self.held)
+        parts = [part.rows for part in self.held]
         if bank is None:
-            bank = self._create(self.work.simulator.layout(take(rows, slice(0, PILOT))))
+            first = concatenate(until(parts, PILOT))
+            bank = self._create(self.work.simulator.layout(take(first, slice(0, PILOT))))
             stack.enter_context(_alone(self.path, self.order.share))
         failures = [failure for part in self.held for failure in part.failures.kept]
-        bank.add(self.held[0].start, rows, failures)
+        bank.add(self.held[0].start, parts, failures)
         self.held.clear()
         self.held_rows = self.held_bytes = 0
         return bank

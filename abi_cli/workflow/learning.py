@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,14 @@ from abi_cli import __version__, backend, placing, registry, run
 from abi_cli.errors import AbiError, Diverged, StoppedEarly
 from abi_cli.listener import Listener
 from abi_cli.model.augmenting import Augmentation
+from abi_cli.model.streams import Purpose
 from abi_cli.model.workers import Pool
 from abi_cli.networks.network import InferenceNetwork
 from abi_cli.run import Run, room
-from abi_cli.spec import seconds
+from abi_cli.spec import TrainingSection, seconds
 from abi_cli.training.checkpoints import has_checkpoint
-from abi_cli.training.sources import Fresh
+from abi_cli.training.mixing import Mixed, share_of
+from abi_cli.training.sources import Fresh, Source
 from abi_cli.training.stopping import Stop
 from abi_cli.workflow.guarded import keep_reference
 from abi_cli.workflow.pointing import pointing
@@ -81,6 +84,11 @@ class Job:
     begun: float = 0.0
 
 
+def simulates(training: TrainingSection, stored: Stock | None) -> bool:
+    """Whether a training draws simulations."""
+    return stored is None or training.online is not None
+
+
 def load_backend(compute: Compute, workers: Pool, listener: Listener, *, usual: str | None) -> str:
     """Choose and load the backend; gives its name.
 
@@ -128,13 +136,7 @@ def _learned(folder: Run, job: Job) -> Receipt:
 
     spec, listener, path = job.model.spec, job.listener, folder.path
     loaded = time.perf_counter()
-    source = (
-        Fresh(job.model.need_simulator(), job.workers, spec.training, seed=job.seed)
-        if job.stored is None
-        else job.stored.source(
-            spec.training, seed=job.seed, augmented=_augmented(job.model, job.seed)
-        )
-    )
+    source = _source(job)
     with backend.all_devices(spec.training.batch_size) as devices:
         if devices > 1:
             listener.note(f"learns on {devices} devices, each from its share of every batch")
@@ -184,9 +186,30 @@ def _learned(folder: Run, job: Job) -> Receipt:
     )
 
 
-def _augmented(model: Model, seed: int) -> Augmentation | None:
-    """The changes of stored data sets in each pass; None where there are none."""
-    return None if model.augment is None else Augmentation(model.augment, seed)
+def _source(job: Job) -> Source:
+    """What is learned from: fresh simulations, stored ones, or both."""
+    model, training, stored = job.model, job.model.spec.training, job.stored
+    if stored is None:
+        return Fresh(model.need_simulator(), job.workers, training, seed=job.seed)
+    kept = stored.source(
+        training, seed=job.seed, augmented=_augmented(model, job.seed, Purpose.AUGMENT)
+    )
+    if training.online is None:
+        return kept
+    share = share_of(training.online)
+    fresh = Fresh(
+        model.need_simulator(),
+        job.workers,
+        training.model_copy(update={"num_batches": ceil(kept.num_batches * share / (1 - share))}),
+        seed=job.seed,
+        augmented=_augmented(model, job.seed, Purpose.AUGMENT_FRESH),
+    )
+    return Mixed(kept, fresh, share)
+
+
+def _augmented(model: Model, seed: int, purpose: Purpose) -> Augmentation | None:
+    """What changes data sets each time, if anything does."""
+    return None if model.augment is None else Augmentation(model.augment, seed, purpose)
 
 
 @contextmanager

@@ -82,6 +82,8 @@ def _methods(run: Run, spec: Spec) -> str:
             f"{run.manifest.stored:,} stored simulations, part of them held out, in {epochs} "
             f"passes and batches of {training.batch_size}"
         )
+        if training.online is not None:
+            told += f", with fresh ones among them ({training.online:.0%} of all)"
     else:
         seen = epochs * training.num_batches * training.batch_size
         told = (

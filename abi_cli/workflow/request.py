@@ -192,7 +192,7 @@ class Model:
         modules += [(self.base, module) for module in self.spec.use]
         named = {(base / module).resolve() for base, module in modules if module.endswith(".py")}
         for base in {self.base, *(base for base, _ in modules)}:
-            named |= set(loaded_files(base))
+            named |= set(loaded_files(base, [name for where, name in modules if where == base]))
         return tuple(sorted(named))
 
     def file_names(self) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from abi_cli.workflow.learning import (
     Receipt,
     learned,
     load_backend,
+    simulates,
     telling_how_to_begin_again,
     versions,
 )
@@ -85,7 +86,7 @@ def resume(
             _refuse_other_variables(folder, model, state)
         folder, state = _where_it_was(folder, model, state, extend)
         _tell(folder, state, listener)
-        with compute.pool(needed=stored is None) as workers:
+        with compute.pool(needed=simulates(model.spec.training, stored)) as workers:
             load_backend(compute, workers, listener, usual=None)
             epochs = folder.manifest.extended or (model.spec.training.epochs,)
             training = model.spec.training.model_copy(update={"epochs": epochs[-1]})

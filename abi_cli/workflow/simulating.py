@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 from abi_cli.data import Kind, formats, write_parts
-from abi_cli.errors import UsageError
+from abi_cli.errors import UsageError, UserFunctionError
 from abi_cli.listener import SILENT, Listener, Progress
 from abi_cli.model.failures import NO_FAILURES
 from abi_cli.model.making import Part, Work, surviving
@@ -31,6 +31,9 @@ WORTH_WORKERS = 3.0
 """Seconds of simulation for which it pays to start processes."""
 _TASK = 0.25
 """Seconds that one task of a worker should take."""
+
+_TASK_BYTES = 1 << 24
+"""Bytes at most: what several tasks bring back at once must not fill the memory."""
 
 _COLD = 2.0
 """Seconds of the first part from which on a start that it contains does not matter."""
@@ -172,10 +175,28 @@ def parts_of(
         UserFunctionError: A simulation failed that may not.
     """
     total, failures = sum(stop - start for start, stop in spans), NO_FAILURES
+    first: Part | None = None
     for part in _parts_of(work, spans, compute, paced):
+        first = first or part
+        _refuse_unlike(first, part)
         failures += part.failures
         failures.refuse_more_than(work.simulator.max_failures, total, work.where_they_fail)
         yield part
+
+
+def _refuse_unlike(first: Part, part: Part) -> None:
+    """Refuse variables whose shapes vary from part to part: they can't be joined.
+
+    Errors:
+        UserFunctionError: One does.
+    """
+    for name, value in part.rows.items():
+        before, now = array_of(first.rows[name]).shape[1:], array_of(value).shape[1:]
+        if before != now or type(value) is not type(first.rows[name]):
+            raise UserFunctionError(
+                f"{name} has the shape {before} in row {first.start} and {now} in row {part.start}",
+                hint=f"Say set or series, as in `observables: {{{name}: {{kind: set}}}}`.",
+            )
 
 
 def _parts_of(
@@ -189,7 +210,7 @@ def _parts_of(
     # Here first, twice as many each time: the last and largest part tells how long a row takes.
     # (The very first one also has what is done once, such as loading the functions.)
     share, part, left, first = work.simulator.unit, None, deque(spans), True
-    while left and (part is None or part.seconds < (_COLD if first else _TASK / 2)):
+    while left and (part is None or _tells_little(part, first=first)):
         first = part is None
         start, stop = left.popleft()
         end = min(start + share, stop)
@@ -204,8 +225,9 @@ def _parts_of(
     rows = sum(stop - start for start, stop in left)
     worth = bool(compute.workers()) and pace.duration(rows, 1) > WORTH_WORKERS
     paced(pace, worth or compute.is_remote)
-    unit, least = work.simulator.unit, _TASK * pace.rows / max(pace.seconds, 1e-9)
-    ranges = _ranges(left, max(1, int(least / unit)) * unit)
+    unit, wanted = work.simulator.unit, _TASK * pace.rows / max(pace.seconds, 1e-9)
+    wanted = min(wanted, _TASK_BYTES * pace.rows / max(pace.bytes, 1))
+    ranges = _ranges(left, max(1, int(wanted / unit)) * unit)
     with compute.pool(needed=worth or compute.is_remote) as pool:
         yield from surviving(
             pool,
@@ -214,6 +236,13 @@ def _parts_of(
             ahead=4 * max(pool.jobs, 1) + 1,
             again=partial(work.in_spite_of_deaths, pool),
         )
+
+
+def _tells_little(part: Part, *, first: bool) -> bool:
+    """Whether a part is too short to tell how long others take, and could have been longer."""
+    if size_of(part.rows) >= _TASK_BYTES / 2 and not first:
+        return False
+    return part.seconds < (_COLD if first else _TASK / 2)
 
 
 def pilot(work: Work, start: int, stop: int) -> tuple[Pace, Datasets]:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from abi_cli import run
 from abi_cli.adapter import Adapter
-from abi_cli.errors import SpecError
+from abi_cli.bank.bank import Bank, is_bank
+from abi_cli.errors import SpecError, UsageError
 from abi_cli.listener import SILENT, Listener
 from abi_cli.model.streams import Purpose
 from abi_cli.run import ORIGINAL, room
@@ -20,6 +21,7 @@ from abi_cli.training.contamination import asked_of
 from abi_cli.training.derive import stopping_in_time
 from abi_cli.training.fitting import Fitted, refuse_untrainable
 from abi_cli.training.stopping import Stop
+from abi_cli.workflow.bank_files import files_of
 from abi_cli.workflow.copies import Copies
 from abi_cli.workflow.findings import noise_findings
 from abi_cli.workflow.learning import (
@@ -27,6 +29,7 @@ from abi_cli.workflow.learning import (
     Receipt,
     learned,
     load_backend,
+    simulates,
     telling_how_to_begin_again,
     versions,
 )
@@ -60,6 +63,7 @@ def train(
     data: Path | None = None,
     overrides: Sequence[str] = (),
     seed: int | None = None,
+    online: bool = False,
     compute: Compute = USUAL_COMPUTE,
     stop: Stop | None = None,
     listener: Listener = SILENT,
@@ -70,6 +74,7 @@ def train(
         source: A spec or a run folder, whose spec is trained anew.
         target: The run folder; runs/NAME by default, NAME being the spec's.
         data: Stored simulations to learn from instead of fresh ones: a file, or a bank.
+        online: Mix fresh ones in: as many, unless the spec says which share (`training.online`).
         stop: Lets others end the training early, with its state saved.
 
     Errors:
@@ -80,12 +85,13 @@ def train(
     model = read_model(source, overrides=overrides)
     seed = model.spec.seed if seed is None else seed
     path = target.path or Path("runs") / model.spec.name
+    model = _online(model, online=online, stored=data is not None)
     model, stored = _rehearse(model, seed=seed, data=data, listener=listener)
     room.refuse_taken(path, force=target.force, by_run=True)
     if room.is_unfinished(path) and not room.is_only_begun(path):
         listener.note(f"{path} is unfinished: it is dropped as soon as this training is saved")
     # Processes that simulate start now, before the backend makes this one large.
-    with compute.pool(needed=stored is None) as workers:
+    with compute.pool(needed=simulates(model.spec.training, stored)) as workers:
         chosen = load_backend(compute, workers, listener, usual=model.spec.backend)
         job = Job(model, seed, stored, workers, stop or Stop(), listener, begun=begun)
         files, manifest = _first_files(model, seed=seed, backend=chosen, compute=compute)
@@ -98,6 +104,46 @@ def train(
             return learned(folder, job)
 
 
+HALF = 0.5
+"""Share of fresh simulations among stored ones, where they are asked for and nothing is said."""
+
+
+def _online(model: Model, *, online: bool, stored: bool) -> Model:
+    """The model with a spec that says which share of fresh simulations there is, if any.
+
+    Errors:
+        UsageError, SpecError: There are no stored ones that they could be mixed with.
+    """
+    training = model.spec.training
+    hint = "Make a bank: abi simulate SPEC -n N -o BANK/; then abi train SPEC --data BANK/ --online"
+    if online and not stored:
+        raise UsageError("expected --online with --data: all simulations are fresh ones", hint=hint)
+    if not stored and training.online is not None:
+        raise SpecError(
+            "training.online mixes fresh simulations with stored ones, and there are none",
+            hint=hint,
+            place="training.online",
+        )
+    if not online or training.online is not None:
+        return model
+    training = training.model_copy(update={"online": HALF})
+    return replace(model, spec=model.spec.model_copy(update={"training": training}))
+
+
+def _refuse_bank_of_another(data: Path, model: Model) -> None:
+    """Refuse a bank of which no fresh simulations can be had.
+
+    Errors:
+        RunError: It is of another model.
+    """
+    if is_bank(data):
+        bank = Bank.open(data)
+        bank.refuse_another(
+            files_of(model, bank.record.seed, {}),
+            hint="Without --online, what is learned is the posterior of the bank's.",
+        )
+
+
 def _rehearse(
     model: Model, *, seed: int, data: Path | None, listener: Listener
 ) -> tuple[Model, Stock | None]:
@@ -106,8 +152,12 @@ def _rehearse(
     Returns:
         The model with its spec complete, and the stored simulations to learn from, if any.
     """
-    stored = None
+    stored, fresh = None, data is None
     if data is not None:
+        if model.spec.training.online is not None:
+            model.need_simulator()
+            _refuse_bank_of_another(data, model)
+            fresh = True
         stored = stock_of(data, model, seed=seed, listener=listener)
         few = stored.first(_STORED_REHEARSAL)
     else:
@@ -126,7 +176,8 @@ def _rehearse(
     if stored is None:
         simulator = model.need_simulator()
         findings += unused_findings(model.spec, simulator, prior)
-        findings += noise_findings(model.spec, simulator, seed=seed)
+    if fresh:
+        findings += noise_findings(model.spec, model.need_simulator(), seed=seed)
     derived, model = model.spec.adapter is None, completed(model, few, prior)
     if stored is not None:
         model = _validated(model)
