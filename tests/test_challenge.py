@@ -7,6 +7,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import yaml
+from scipy import stats
 
 from abi_cli import backend, registry
 from abi_cli.adapter import Adapter
@@ -127,6 +128,11 @@ BLIND = (
 """Of a set it knows mean and variance; what tells most of the shift is the least member."""
 
 
+def least_of(simulated):
+    """The least member of each set, below which the shift is: given all, N(20, 1) up to there."""
+    return np.minimum.reduceat(simulated["y"].values, simulated["y"].starts())
+
+
 SMALL = {
     "summary": "deep_set: {width: 4, depth: 1, summary_dim: 2, moment_features: 1}",
     "statistics": "mlp: {width: 16, depth: 1, summary_dim: 4}",
@@ -186,6 +192,11 @@ def test_what_a_run_is_blind_to_is_found(rivals_of):
     rank = (drawn < simulated["theta"][:, None]).mean(axis=1)
     assert 0.4 < rank.mean() < 0.6
     assert drawn.std(axis=1).mean() < 0.2
+    exact = stats.truncnorm.logpdf(
+        theta := simulated["theta"], -np.inf, least_of(simulated) - 20, loc=20
+    )
+    lost = exact - rivals.own.log_prob(simulated, {"theta": theta})
+    assert found.proof.nats.mean() < lost.mean()
     _, heir = rivals.rivals
     assert rivals.proof(heir, simulated, seed=1).nats.mean() > 0.1
 

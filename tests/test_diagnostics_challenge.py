@@ -124,6 +124,8 @@ def test_the_bars_are_those_of_the_classifier(width, outcome):
     low, high = told["interval"]
     assert low <= kl(width) <= high or width == 1.0
     assert low <= told["nats"] <= high
+    named = f"the posterior is at least {told['nats']:.2f} nats"
+    assert (named in metrics.verdict.sentence) == (outcome is Outcome.FAIL)
 
 
 def test_a_width_is_told_where_the_rivals_own_ranks_pass():

@@ -231,7 +231,9 @@ def together(
     more = {name: v.reason for name, v in joint.items() if v.outcome is worst}
     if len(more) > 1:
         more.pop("classifier", None)  # which says least of what is wrong
-    if more and not (guilty and len(parameters) == 1):
+    if guilty and len(parameters) == 1:  # which says the same, but for what rivals prove
+        more = {name: reason for name, reason in more.items() if name == "challenge"}
+    if more:
         name = "the joint posterior" if len(parameters) > 1 else "the posterior"
         guilty[name] = " and ".join(more.values())
     strays = any(Kind.BEYOND in v.faults[0].kinds for v in parameters.values() if v.faults)
