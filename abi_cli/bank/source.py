@@ -127,7 +127,7 @@ class Banked:
         self.seconds, self.failures = 0.0, NO_FAILURES
 
     def contaminate(self, noise: Contamination) -> None:
-        """Those to learn from, other ones each time, after what else changes them."""
+        """Add errors to rows that are learned from, new ones each time, after all other changes."""
         self._augmented = changed(self._augmented, noise)
 
     def pilot(self) -> Datasets:

@@ -68,7 +68,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Challenged:
-    """What is challenged.
+    """A run that is challenged.
 
     Arguments:
         own: Its networks, of which the heir has a copy.
@@ -113,7 +113,7 @@ class Challenger:
     rules: Rules
 
     def against(self, datasets: Datasets, *, seed: int) -> Challenge:
-        """What the rivals prove on data sets that none of them has seen.
+        """Findings of the rivals on data sets that none of them has seen.
 
         Arguments:
             datasets: With their parameters.
@@ -133,7 +133,7 @@ class Challenger:
         )
 
     def proof(self, rival: Rival, datasets: Datasets, *, seed: int) -> Proof:
-        """What one of them proves."""
+        """The proof by one of them."""
         theta = parameters(self.own, datasets)
         if self.own.inference_network.has_density:
             return Proof.by_densities(
@@ -187,7 +187,7 @@ def challenge(what: Challenged, workers: Pool, rules: Rules, listener: Listener)
 
 @dataclass(frozen=True)
 class _Learner:
-    """What rivals learn from."""
+    """Simulations that rivals learn from."""
 
     source: Fresh
     pilot: Datasets

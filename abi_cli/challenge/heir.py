@@ -147,7 +147,7 @@ class Heir(keras.Model):
 
 
 class Told:
-    """What makes of data sets the inputs of both: the steps of the run's adapter, whose statistics
+    """The adapter that makes the inputs of both: the steps of the run's adapter, whose statistics
     stand before those of the other.
     """
 

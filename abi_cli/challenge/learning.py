@@ -125,7 +125,7 @@ def learn(
 
 
 def is_finite(model: Approximator | Heir) -> bool:
-    """Whether its weights are."""
+    """True if all weights are finite."""
     return all(np.isfinite(value).all() for value in values_of(model))
 
 

@@ -66,7 +66,7 @@ def knowing(
 
 
 def _base(networks: NetworksSection) -> dict[str, Any]:
-    """What the run's flow has, so that its rival has no less."""
+    """Options of the run's flow, so that its rival has no less."""
     own = networks.inference
     if not isinstance(own, OfLayers) or own.base == "normal":
         return {}

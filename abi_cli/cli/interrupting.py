@@ -31,7 +31,7 @@ _REASONS = {
 
 
 def time_limit(text: str | None, option: str = "--max-time") -> float | None:
-    """What an option says, in seconds.
+    """Seconds that an option names.
 
     Errors:
         UsageError: It is no length of time.

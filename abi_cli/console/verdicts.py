@@ -110,7 +110,7 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis, *, format: str | None
 
 
 def _show_lost(console: Console, metrics: Metrics) -> None:
-    """What is lost by context, where anything certainly is."""
+    """Show losses by context, where there certainly is one."""
     for part in metrics.by_context:
         told = [
             f"{signed(own.mean)} ({signed(own.interval[0])} to {signed(own.interval[1])}) by {who}"
@@ -122,7 +122,7 @@ def _show_lost(console: Console, metrics: Metrics) -> None:
 
 
 def _is_lost(metrics: Metrics, who: str) -> bool:
-    """Whether the classifier, or rivals, prove a loss that is worth a word."""
+    """True if the classifier, or rivals, prove a loss that is worth a word."""
     joint = metrics.verdict.joint.get("challenge" if who == "rivals" else "loss")
     of_each = [] if who == "rivals" else list(metrics.verdict.parameters.values())
     kinds = {kind for own in of_each for fault in own.faults for kind in fault.kinds}
@@ -131,7 +131,7 @@ def _is_lost(metrics: Metrics, who: str) -> bool:
 
 
 def _show_challenge(console: Console, metrics: Metrics) -> None:
-    """What rivals prove, and how wide posteriors are beside theirs."""
+    """Show the findings of rivals, and widths of posteriors beside theirs."""
     own = metrics.challenged
     if own is None:
         return

@@ -1,4 +1,4 @@
-r"""What rivals of a network prove: nats that it loses at least, and what they would have found.
+r"""Findings of rivals of a network: nats that it loses at least, and what would have been found.
 
 On held-out data sets, dₙ = log q'(θₙ | yₙ) − log q(θₙ | yₙ) is what the density of a rival q' says
 more of the truth than that of the network q, and E d = E KL(p ‖ q) − E KL(p ‖ q') is a lower bound
@@ -35,7 +35,7 @@ RESAMPLES = 2_000
 
 @dataclass(frozen=True)
 class Proof:
-    """What the densities, or scores, of a rival prove.
+    """A proof by the densities, or scores, of a rival.
 
     Arguments:
         nats: What each data set has to say, whose mean is a lower bound of the loss, `(dataset,)`.
@@ -47,7 +47,7 @@ class Proof:
 
     @classmethod
     def by_densities(cls, rival: np.ndarray, own: np.ndarray) -> Proof:
-        """Of log densities of the truths, `(dataset,)` each; a density of 0 is −inf."""
+        """The proof by log densities of the truths, `(dataset,)` each; of a density of 0 −inf."""
         with np.errstate(invalid="ignore"):
             away = np.where(np.isneginf(own), MOST, rival - own)
         nats = np.clip(np.nan_to_num(away, nan=-MOST, neginf=-MOST), -MOST, MOST)
@@ -56,7 +56,7 @@ class Proof:
 
     @classmethod
     def by_scores(cls, scores: np.ndarray) -> Proof:
-        """Of scores `(dataset, 1 + draw)` that tell truths, the first ones, from draws."""
+        """The proof by scores `(dataset, 1 + draw)`, those of truths first, then those of draws."""
         return cls(proved(scores)[:, 0], bound(scores).p)
 
 
@@ -114,7 +114,7 @@ class Challenged:
     def of(
         cls, challenge: Challenge, *, widths: Mapping[str, float], interval: float = INTERVAL
     ) -> Challenged:
-        """What a challenge amounts to.
+        """The result of a challenge.
 
         Arguments:
             widths: As here.
@@ -145,7 +145,7 @@ class Challenged:
         return self.lacking + max(least, float(certain))
 
     def told(self, detectable: float) -> str:
-        """What a challenge that found nothing means.
+        """Sentence on a challenge that found nothing.
 
         Arguments:
             detectable: As by that.
@@ -157,7 +157,7 @@ class Challenged:
         )
 
     def to_config(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The result as plain JSON values."""
         return {
             "rival": self.rival,
             "nats": self.nats,
@@ -189,7 +189,7 @@ def _error(nats: np.ndarray) -> float:
 
 
 def _interval(nats: np.ndarray, level: float) -> tuple[float, float]:
-    """Of the mean, by the bootstrap (BCa: Efron 1987, JASA 82:171)."""
+    """Interval of the mean, by the bootstrap (BCa: Efron 1987, JASA 82:171)."""
     if _error(nats) < 1e-9:
         return float(nats.mean()), float(nats.mean())
     found = stats.bootstrap(

@@ -58,7 +58,7 @@ class Nats:
 
     @classmethod
     def of(cls, nats: np.ndarray) -> Nats:
-        """Of what each data set has to say, `(dataset,)`."""
+        """The mean of contributions of data sets, `(dataset,)`."""
         mean = float(nats.mean())
         half = float(special.ndtri((1 + INTERVAL) / 2) * nats.std(ddof=1) / np.sqrt(len(nats)))
         return cls(mean, (mean - half, mean + half))
@@ -146,7 +146,7 @@ def measure_bins(
     summary: Summary,
     nats: Mapping[str, np.ndarray] | None = None,
 ) -> tuple[BinMetrics, ...]:
-    """What ranks say, and what is lost, bin by bin.
+    """Uniformity of the ranks, and nats lost, bin by bin.
 
     Arguments:
         nats: Who proves a loss → what each data set has to say of it, `(dataset,)`.

@@ -285,7 +285,7 @@ def of_loss(
 def of_challenge(
     challenged: Challenged, *, level: float, limits: Limits, parameters: int
 ) -> Fault | None:
-    """What rivals prove; None where it is not certain, or small.
+    """The fault that rivals prove; None where it is not certain, or small.
 
     Arguments:
         parameters: How many there are, whose limits add up.

@@ -130,7 +130,7 @@ def _sums(inputs: Inputs, scalars: Scalars) -> dict[str, int]:
 def _challenged(
     challenge: Challenge, inputs: Inputs, scalars: Scalars, summary: Summary
 ) -> Challenged:
-    """What rivals prove, and how wide posteriors are beside those of the chosen one.
+    """Findings of rivals, and widths of posteriors beside those of the chosen one.
 
     Widths are those of parameters of which the rival itself passes, by its ranks.
     """

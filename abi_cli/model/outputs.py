@@ -86,7 +86,7 @@ def as_chunk(name: str, value: object, *, size: int) -> np.ndarray:
 
 
 class Room:
-    """Where the chunks of a variable are laid one behind the other, so that each is copied once.
+    """An array in which chunks of a variable are laid one behind the other: each is copied once.
 
     Arguments:
         first: Its first chunk, `(chunk, *event)`, as `as_chunk` gave it.
@@ -99,7 +99,7 @@ class Room:
         self._kinds = "f" if first.dtype.kind == "f" else "bi"
 
     def fits(self, value: np.ndarray) -> bool:
-        """Whether another chunk is like the first one."""
+        """True if another chunk is like the first one."""
         return value.shape == self._shape and value.dtype.kind in self._kinds
 
     def copy(self, value: np.ndarray) -> np.ndarray:

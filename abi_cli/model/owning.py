@@ -96,7 +96,7 @@ def owned(results: Any) -> Any:
 
 
 def passing(results: Any) -> Any:
-    """As `owned`, but plain arrays are as they are: to be copied before anybody else has a turn."""
+    """Results like those of `owned`, but plain arrays as they are: to be copied at once."""
     if not isinstance(results, dict) or all(type(value) is _ARRAY for value in results.values()):
         return results
     return {

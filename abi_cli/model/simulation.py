@@ -280,7 +280,7 @@ class Simulation:
 
 
 def _laid(name: str, value: object, rooms: dict[str, Room], *, size: int, left: int) -> np.ndarray:
-    """What a function gave for a chunk, as `as_chunk` has it: a copy, where it belongs.
+    """Results of a function for a chunk, as of `as_chunk`: a copy, in its place.
 
     Errors:
         UnusableOutputError: As `as_chunk`.

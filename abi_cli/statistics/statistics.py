@@ -116,14 +116,14 @@ class Statistics:
         given: Collection[str] = (),
         series: Collection[str] = (),
     ) -> Statistics | None:
-        """As `fit`, of all families that need no learning: none is left out, whatever it adds."""
+        """Statistics of all families that need no learning, whatever they add (see `fit`)."""
         pilot, theta = _few(pilot, names, theta)
         groups = groups_of(pilot, names, given=given, series=series)
         return cls._predicting(Offer(_families(groups)), pilot, theta) if groups else None
 
     @classmethod
     def _predicting(cls, offer: Offer, pilot: Datasets, theta: np.ndarray) -> Statistics:
-        """Of these families, with predictions of the parameters."""
+        """Statistics of these families, with predictions of the parameters."""
         raw = offer.raw(pilot)
         fitted = cls._scaled(offer, raw)
         u = said = fitted._units(raw)

@@ -94,7 +94,7 @@ def asked_of(noise: Errors | None, data: Datasets, layout: Layout) -> dict[str, 
 
 
 def _whole(value: Value) -> bool:
-    """Whether all numbers that are there are whole; the type can't tell of what may be missing."""
+    """True if all numbers that are there are whole; the type can't tell where some are missing."""
     array = array_of(value)
     return array.dtype.kind != "f" or bool(np.all(np.isnan(array) | (array == np.round(array))))
 

@@ -52,7 +52,7 @@ class Mixed:
         return self._fresh.failures
 
     def _before(self, place: np.ndarray) -> np.ndarray:
-        """How many fresh rows there are before each place, `(row,)`."""
+        """Number of fresh rows before each place, `(row,)`."""
         return place * self._share.numerator // self._share.denominator
 
     def pilot(self) -> Datasets:

@@ -48,7 +48,7 @@ _REFERENCE_TASKS = 8
 
 
 class Adapts(Protocol):
-    """What makes of data sets those that networks take: an adapter, or what is like one."""
+    """An adapter, or anything else that makes of data sets those that networks take."""
 
     def forward(self, data: Mapping[str, Value]) -> Datasets:
         """From the scale of the user to that of the networks."""
@@ -336,7 +336,7 @@ class Stored:
         self.seconds, self.failures = 0.0, NO_FAILURES
 
     def contaminate(self, noise: Contamination) -> None:
-        """Those to learn from, other ones each time, after what else changes them."""
+        """Add errors to rows that are learned from, new ones each time, after all other changes."""
         self._augmented = changed(self._augmented, noise)
 
     def pilot(self) -> Datasets:

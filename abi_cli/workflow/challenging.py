@@ -40,7 +40,7 @@ class Challenging:
             )
 
     def against(self, simulated: Datasets) -> Challenge:
-        """What rivals prove on simulated data sets.
+        """Findings of rivals on simulated data sets.
 
         Errors:
             UserFunctionError: A simulation failed.

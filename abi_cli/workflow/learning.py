@@ -85,7 +85,7 @@ class Job:
 
 
 def simulates(training: TrainingSection, stored: Stock | None) -> bool:
-    """Whether a training draws simulations."""
+    """True if a training draws simulations."""
     return stored is None or training.online is not None
 
 
@@ -187,7 +187,7 @@ def _learned(folder: Run, job: Job) -> Receipt:
 
 
 def _source(job: Job) -> Source:
-    """What is learned from: fresh simulations, stored ones, or both."""
+    """The source that is learned from: fresh simulations, stored ones, or both."""
     model, training, stored = job.model, job.model.spec.training, job.stored
     if stored is None:
         return Fresh(model.need_simulator(), job.workers, training, seed=job.seed)
@@ -208,7 +208,7 @@ def _source(job: Job) -> Source:
 
 
 def _augmented(model: Model, seed: int, purpose: Purpose) -> Augmentation | None:
-    """What changes data sets each time, if anything does."""
+    """The function that changes data sets each time, if there is one."""
     return None if model.augment is None else Augmentation(model.augment, seed, purpose)
 
 

@@ -239,7 +239,7 @@ def _parts_of(
 
 
 def _tells_little(part: Part, *, first: bool) -> bool:
-    """Whether a part is too short to tell how long others take, and could have been longer."""
+    """True if a part is too short to tell how long others take, and could have been longer."""
     if size_of(part.rows) >= _TASK_BYTES / 2 and not first:
         return False
     return part.seconds < (_COLD if first else _TASK / 2)
