@@ -7,7 +7,9 @@ import pytest
 from scipy import stats
 
 from abi_cli.diagnostics import flatten
-from abi_cli.diagnostics.strata import PLACE, WIDTH, strata_of
+from abi_cli.diagnostics.faults import DEFAULT_LIMITS, by_strata
+from abi_cli.diagnostics.strata import PLACE, WIDTH, Stratum, strata_of
+from abi_cli.diagnostics.uniformity import Uniformity
 from tests.diagnostics_examples import read
 
 
@@ -63,3 +65,15 @@ def test_what_does_not_vary_is_no_stratum():
     assert names == {PLACE, WIDTH}
     few = read(flatten({"t": drawn[:50]}, {"t": truth[:50]}, labels={}))
     assert strata_of(few, {}, {}) == [()]
+
+
+@pytest.mark.parametrize(
+    ("ratio", "score", "large"),
+    [(1.15, 0.0, False), (1.25, 0, True), (1, 0.15, False), (1, -0.25, True)],
+)
+def test_some_of_the_data_may_be_twice_as_far_off_before_that_is_a_failure(ratio, score, large):
+    ranks = Uniformity(score, (score, score), ratio, (ratio, ratio), 1.0, 1e-9, 1e-9, 1e-9)
+    stratum = Stratum("N", 1e-9, 1e-9, 5.0, 9.0, ranks)
+    fault = by_strata([stratum], level=1e-3, limits=DEFAULT_LIMITS)
+    assert fault is not None
+    assert fault.large is large

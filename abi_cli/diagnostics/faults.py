@@ -97,6 +97,10 @@ class Limits:
         place = (square - 1) * math.sqrt(parameters / 2)
         return replace(self, sd_ratio=square, mean_score=max(place, self.mean_score))
 
+    def of_some(self) -> Limits:
+        """The limits for some of the data alone: twice as far off."""
+        return replace(self, sd_ratio=self.sd_ratio**2, mean_score=2 * self.mean_score)
+
 
 DEFAULT_LIMITS = Limits()
 
@@ -206,7 +210,7 @@ def by_strata(strata: Sequence[Stratum], *, level: float, limits: Limits) -> Fau
     else:
         kind = Kind.LOW if ranks.mean_score > 0 else Kind.HIGH
         words = f"{abs(ranks.mean_score):.2f} sd too {kind.value}"
-    large = any(is_large(own.ranks, limits) for own in wrong)
+    large = any(is_large(own.ranks, limits.of_some()) for own in wrong)
     return Fault((kind,), f"{words} where {worst} (p = {worst.p:.1g})", large)
 
 
