@@ -18,6 +18,7 @@ from abi_cli.challenge.means import means_of
 from abi_cli.listener import SILENT
 from abi_cli.model.streams import Purpose
 from abi_cli.model.workers import Workers
+from abi_cli.spec import TrainingSection
 from abi_cli.training.fitting import refuse_unfit
 from abi_cli.variables import take
 from abi_cli.workflow.opening import model_of
@@ -84,6 +85,31 @@ def test_an_heir_is_told_more_by_weights_that_can_learn():
     further = slice(own_conditions, told.shape[1] - 2 * own.adapter.dim)
     told[:, further] = np.roll(told[:, further], 1, axis=0)
     assert np.abs(backend.to_numpy(heir.log_density(theta(own), told)) - after).max() > 1e-2
+
+
+@pytest.mark.parametrize("better", [False, True])
+def test_a_rival_that_learning_made_worse_is_as_it_was(monkeypatch, better):
+    from abi_cli.challenge.challenger import _Learner
+
+    heir, _, _ = heir_of(FLOWS["coupling"])
+    before = [weight.copy() for weight in heir.get_weights()]
+
+    def learn(model, *_, **__):
+        model.set_weights([weight + 0.1 for weight in model.get_weights()])
+        return 3
+
+    monkeypatch.setattr(f"{CHALLENGER}.learn", learn)
+    monkeypatch.setattr(f"{CHALLENGER}.is_finite", lambda _: True)
+    batches = TrainingSection(epochs=1, num_batches=1, batch_size=64)
+    sign = 1 if better else -1
+
+    def score(model):
+        return sign * float(model.get_weights()[0].sum())
+
+    learner = _Learner(None, None, batches, Rules(1.0), 1, SILENT, score)
+    assert learner.rival("an heir", heir, share=1.0, pace=1.0).simulations == 3 * 64
+    moved = [np.abs(now - then).max() for now, then in zip(heir.get_weights(), before, strict=True)]
+    assert (max(moved) > 0) is better
 
 
 def test_a_batch_is_told_what_data_sets_are():

@@ -172,16 +172,19 @@ def challenge(what: Challenged, workers: Pool, rules: Rules, listener: Listener)
         adapter = knowing(own.adapter, pilot, own.layout, series=spec.series())
         scratch = build(spec, adapter, own.layout, adapter.forward(pilot), seed=seed % 2**31)
         held_out = source.validation(None) or pilot
-    learner = _Learner(source, pilot, spec.training, rules, seed, listener)
+    theta = parameters(own, held_out)
 
+    def score(model: Model) -> float:
+        return _score(model, held_out, theta)
+
+    learner = _Learner(source, pilot, spec.training, rules, seed, listener, score)
     rivals = [learner.rival(SCRATCH, scratch, share=FROM_SCRATCH, pace=1.0)]
     if own.inference_network.has_density:
         word = registry.expected(what.spec.networks.inference, InferenceNetwork)
         heir = Heir.of(_copy(own), _copy(scratch), word, pilot)
         if heir is not None:
             rivals.append(learner.rival(HEIR, heir, share=1 - FROM_SCRATCH, pace=HEIRS_PACE))
-    theta = parameters(own, held_out)
-    chosen = max(rivals, key=lambda rival: _score(rival.model, held_out, theta))
+    chosen = max(rivals, key=lambda rival: score(rival.model))
     return Challenger(own, tuple(rivals), chosen, rules)
 
 
@@ -195,10 +198,11 @@ class _Learner:
     rules: Rules
     seed: int
     listener: Listener
+    score: Callable[[Model], float]
 
     def rival(self, title: str, model: Model, *, share: float, pace: float) -> Rival:
-        """A rival that has learned, or as it was before where that made it useless."""
-        before = model.get_weights()
+        """A rival that has learned, or as it was before where that made it worse."""
+        before, score = model.get_weights(), self.score(model)
         with self.listener.task(f"a rival learns ({title})", total=100, unit="%") as progress:
             steps = learn(
                 model,
@@ -212,6 +216,8 @@ class _Learner:
             )
         if not is_finite(model):
             self.listener.note(f"the rival with {title} diverged: it is as it was to begin with")
+            model.set_weights(before)
+        elif self.score(model) < score:  # a course too short for its rate
             model.set_weights(before)
         return Rival(title, model, steps * self.training.batch_size)
 
