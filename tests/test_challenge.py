@@ -109,7 +109,7 @@ def test_a_rival_that_learning_made_worse_is_as_it_was(monkeypatch, better):
     learner = _Learner(None, None, batches, Rules(1.0), 1, SILENT, score)
     assert learner.rival("an heir", heir, share=1.0, pace=1.0).simulations == 3 * 64
     moved = [np.abs(now - then).max() for now, then in zip(heir.get_weights(), before, strict=True)]
-    assert (max(moved) > 0) is better
+    assert bool(max(moved) > 0) is better
 
 
 def test_a_batch_is_told_what_data_sets_are():
