@@ -60,7 +60,7 @@ def test_a_function_of_a_package_is_found(folder):
     (folder / "models" / "one.py").write_text("from .two import f\n")
     (folder / "models" / "two.py").write_text("def f(): return 2\n")
     assert call(UserFunction.load("models.one:f", folder)) == 2
-    names = [str(path.relative_to(folder)) for path in loaded_files(folder)]
+    names = [str(path.relative_to(folder)) for path in loaded_files(folder, ["models.one"])]
     assert names == ["models/__init__.py", "models/one.py", "models/two.py"]
 
 
@@ -84,7 +84,7 @@ def test_folders_may_use_the_same_names(tmp_path):
         functions.append(UserFunction.load("model.py:f", folder))
     assert [call(function) for function in functions * 2] == [11, 22, 11, 22]
     assert not {"helpers", "later"} & set(sys.modules)
-    assert [path.name for path in loaded_files(tmp_path / "1")] == [
+    assert [path.name for path in loaded_files(tmp_path / "1", ["model.py"])] == [
         "helpers.py",
         "later.py",
         "model.py",

@@ -319,7 +319,7 @@ def show(
         ),
     ],
 ) -> None:
-    """Show what is in a run folder, a bank of simulations, or a file of draws or data."""
+    """Show what is in a run folder, a bank, a file of draws or data."""
     from abi_cli import workflow
     from abi_cli.console import banks, reports
 
