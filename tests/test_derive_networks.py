@@ -9,8 +9,8 @@ from abi_cli import registry
 from abi_cli.adapter import network_inputs
 from abi_cli.adapter.adapter import SUMMARY_STATISTICS, Adapter
 from abi_cli.networks.derive import derived_networks
-from abi_cli.spec import parse_spec
-from abi_cli.training.derive import derived_training
+from abi_cli.spec import TrainingSection, parse_spec
+from abi_cli.training.derive import derived_training, fitting_few
 from abi_cli.variables import Layout, Ragged, Variable, take
 from tests.adapter_examples import step
 from tests.cli import abi
@@ -187,3 +187,11 @@ def test_the_advice_follows_the_kind(step, network, tmp_path):
         grouped.replace("{kind}", step) + f"networks: {{{advice}}}\n"
     )
     assert abi("check", tmp_path / "line.yaml").exit_code == 0
+
+
+@pytest.mark.parametrize(("stored", "size"), [(3, 64), (20, 4), (60, 8), (300, 64), (10_000, 64)])
+def test_few_stored_simulations_are_learned_in_small_batches(stored, size):
+    section = TrainingSection()
+    assert fitting_few(section, stored).batch_size == size
+    asked = TrainingSection(batch_size=64)
+    assert fitting_few(asked, stored) is asked

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from abi_cli import registry
 from abi_cli.spec import TrainingSection
+from abi_cli.training.fitting import divided
 from abi_cli.variables import Datasets, Ragged, count
 
 SMALL = 100
@@ -38,6 +39,26 @@ def derived_training(
         return section
     epochs = EPOCHS_OF_SMALL if numbers <= SMALL else EPOCHS_OF_LARGE
     return section.model_copy(update={"epochs": epochs})
+
+
+FEWEST_BATCHES = 4
+"""Batches of an epoch that few stored simulations are divided into, at least."""
+
+
+def fitting_few(section: TrainingSection, stored: int) -> TrainingSection:
+    """The section with batches of a size that stored simulations fill, where it leaves that out.
+
+    Arguments:
+        stored: Their number. Too few to fill four batches of one are left to be refused.
+    """
+    learned, size = divided(stored)[0], section.batch_size
+    if "batch_size" in section.model_fields_set or learned < FEWEST_BATCHES:
+        return section
+    while learned < FEWEST_BATCHES * size:
+        size //= 2
+    return (
+        section if size == section.batch_size else section.model_copy(update={"batch_size": size})
+    )
 
 
 PATIENCE = 5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from abi_cli.model.reproducing import check_reproducible
 from abi_cli.model.streams import Purpose
 from abi_cli.spec import InvalidSpecError
 from abi_cli.training.contamination import asked_of
+from abi_cli.training.derive import fitting_few
 from abi_cli.training.fitting import Fitted, faults
 from abi_cli.variables import (
     Datasets,
@@ -180,6 +181,9 @@ def check(
         model.judged.refuse_unfit(layout)
     prior = model.prior(layout, seed=seed, stored=whole)
     stored = None if whole is None else count(whole)
+    if stored is not None:
+        fitting = fitting_few(model.spec.training, stored)
+        model = replace(model, spec=model.spec.model_copy(update={"training": fitting}))
     steps, findings, adapter = _adapt(model, rows, layout, prior, stored=stored)
     if data is None:
         slow = slowness_findings(

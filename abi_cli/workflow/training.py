@@ -18,7 +18,7 @@ from abi_cli.model.streams import Purpose
 from abi_cli.run import ORIGINAL, room
 from abi_cli.spec import Spec, dump_spec
 from abi_cli.training.contamination import asked_of
-from abi_cli.training.derive import stopping_in_time
+from abi_cli.training.derive import fitting_few, stopping_in_time
 from abi_cli.training.fitting import Fitted, refuse_untrainable
 from abi_cli.training.stopping import Stop
 from abi_cli.workflow.bank_files import files_of
@@ -180,7 +180,7 @@ def _rehearse(
         findings += noise_findings(model.spec, model.need_simulator(), seed=seed)
     derived, model = model.spec.adapter is None, completed(model, few, prior)
     if stored is not None:
-        model = _validated(model)
+        model = _validated(model, len(stored))
     elif model.augment is not None:
         raise SpecError(
             "training.augment changes stored simulations, and these are fresh ones",
@@ -201,12 +201,13 @@ def _rehearse(
     return model, stored
 
 
-def _validated(model: Model) -> Model:
-    """The model with a spec that stops in time, if it does not say what happens after epochs.
+def _validated(model: Model, stored: int) -> Model:
+    """The model with a spec for so many stored simulations.
 
-    What is learned from again and again is learned by heart in the end.
+    Batches are as large as these fill, and training stops in time, if the spec does not say what
+    happens after epochs: what is learned from again and again is learned by heart in the end.
     """
-    training = stopping_in_time(model.spec.training)
+    training = stopping_in_time(fitting_few(model.spec.training, stored))
     return replace(model, spec=model.spec.model_copy(update={"training": training}))
 
 
