@@ -14,6 +14,7 @@ A map of the package. A file imports only from lines below its own, or from its 
     diagnostics/   metrics, verdict, pictures; NumPy and SciPy only, for draws from anywhere
     training/      blocks of batches, optimizers, schedules, callbacks, checkpoints
     approximator   the networks behind one adapter: loss, sample, log_prob
+    learner        what approximators and their rivals learn by: densities, the loss
     sampler        posterior draws in blocks; spare ones in place of wild ones
     adapter/       invertible steps between the user's scale and the networks'; NumPy only
     model/         the generative model: user functions, seeds, simulating in many processes

@@ -32,11 +32,12 @@ from abi_cli.adapter.adapter import (
     Adapter,
     summarized,
 )
-from abi_cli.adapter.batches import NOISE, bare, in_buckets, network_inputs, summary_inputs
+from abi_cli.adapter.batches import bare, in_buckets, network_inputs, summary_inputs
 from abi_cli.adapter.targets import moved
 from abi_cli.backend.rows import by_row, round_up
 from abi_cli.errors import UsageError
 from abi_cli.finite import refuse_not_finite
+from abi_cli.learner import Learner
 from abi_cli.listener import SILENT, Listener
 from abi_cli.networks.network import InferenceNetwork, SummaryNetwork, entries, shape_of
 from abi_cli.nn.build import inference_layer, summary_layer
@@ -55,7 +56,7 @@ FITTED_ROWS = 20_000
 
 
 @keras.saving.register_keras_serializable("abi")
-class Approximator(keras.Model):
+class Approximator(Learner):
     """Networks with the adapter and layout that give their inputs and outputs a meaning.
 
     Arguments:
@@ -148,58 +149,18 @@ class Approximator(keras.Model):
             [self.conditions(inputs), *self.standardization(self.statistics(inputs))], axis=-1
         )
 
-    def heard(self, told: Any) -> tuple[Any, Any, Any]:
-        """Conditions, mean and log sd: the parts of a vector `told (…, told)` from `tell`."""
-        first, second = self._ends
-        return told[..., :first], told[..., first:second], told[..., second:]
-
-    def log_density(self, theta: Any, told: Any) -> Any:
-        """Log density `(batch,)` of adapted parameters `theta (batch, dim)`."""
-        c, mean, log_sd = self.heard(told)
-        z, log_det = self.standardization.standardized(theta, mean, log_sd)
-        return self.inference_network.log_prob(z, c) + log_det
-
-    def inverse(self, z: Any, told: Any) -> Any:
-        """Adapted parameters of noise `z (dataset, draw, noise)` given `told (dataset, 1, …)`."""
-        c, mean, log_sd = self.heard(told)
-        return self.standardization.restored(self.inference_network.inverse(z, c), mean, log_sd)
-
     def conditions(self, inputs: Mapping[str, Any]) -> Any:
         """Inputs of the inference network for each data set, `(batch, conditions)`."""
         told = self.reader and self.reader(inputs[SUMMARY_STATISTICS])
         return self._with_conditions(inputs, self.summary_network, told)
 
-    def objective(self, theta: Any, told: Any, noise: Any = None) -> Any:
-        """The objective that training maximizes, `(batch,)`: mostly `log_density`, in nats.
-
-        Arguments:
-            noise: `(batch, training_noise)`, for networks that learn from noised parameters.
-        """
-        c, mean, log_sd = self.heard(told)
-        z, log_det = self.standardization.standardized(theta, mean, log_sd)
-        objective = self.inference_network.objective(z, c, noise)
-        return objective + log_det if self.inference_network.loss_is_density else objective
-
-    def batch_loss(self, batch: Mapping[str, Any]) -> Any:
-        """The mean negative objective of a batch (and its `noise`, if needed), regularised."""
-        told = self.tell(batch)
-        loss = -ops.mean(self.objective(batch[INFERENCE_VARIABLES], told, batch.get(NOISE)))
-        return regularised(loss, self.heard(told)[0], (self._reader, self._summary))
+    def penalized(self, loss: Any, conditions: Any) -> Any:
+        """The loss, and what summaries away from a normal distribution cost, if they do."""
+        return regularised(loss, conditions, (self._reader, self._summary))
 
     def estimates(self, told: Any) -> Any:
         """Functionals of the standardized parameters, `(batch, dim, functional)`."""
         return self.inference_network.estimates(self.heard(told)[0])
-
-    def prepare(self, optimizer: keras.Optimizer, clip: Callable[[list[Any]], list[Any]]) -> None:
-        """Get ready for `fit` with blocks of batches.
-
-        Arguments:
-            optimizer: The optimizer of all weights as one vector.
-            clip: Gradients of the arrays of weights → the gradients to follow.
-        """
-        self.flat = backend.FlatWeights(self, clip)
-        optimizer.build([self.flat.variable])
-        self.compile(optimizer=optimizer, jit_compile=backend.compiles())
 
     def mean_loss(self, adapted: Datasets) -> float:
         """The mean negative objective of adapted data sets, of any number, at fixed noise."""
@@ -233,15 +194,6 @@ class Approximator(keras.Model):
         estimates = moved(by_row(self._estimates, told), degrees, mean, np.exp(log_sd))
         refuse_not_finite(*(values := targets.on_users_scale(estimates, degrees)).values())
         return values
-
-    def train_step(self, *arguments: Any) -> Any:
-        """Learn one block of batches (see `backend.train_block`)."""
-        return backend.train_block(self, *arguments)
-
-    @property
-    def metrics(self) -> list[Any]:
-        """No metrics: the loss of a block is reported as it is."""
-        return []
 
     def initialize(self, adapted: Datasets) -> None:
         """Let the networks scale themselves on adapted pilot data sets, before training."""

@@ -12,7 +12,7 @@ is gained over the run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -21,8 +21,8 @@ from keras import ops
 
 from abi_cli import backend
 from abi_cli.adapter.adapter import INFERENCE_VARIABLES, SUMMARY_STATISTICS
-from abi_cli.adapter.batches import NOISE
 from abi_cli.approximator import Approximator
+from abi_cli.learner import Learner
 from abi_cli.networks.network import InferenceNetwork
 from abi_cli.nn.build import inference_layer
 from abi_cli.nn.standardization import tamed
@@ -35,7 +35,7 @@ TRIED = 256
 """Data sets on which that is looked at."""
 
 
-class Heir(keras.Model):
+class Heir(Learner):
     """The run's networks with further inputs.
 
     Arguments:
@@ -50,23 +50,27 @@ class Heir(keras.Model):
     ):
         super().__init__(name="heir")
         self.own, self.more = own, more
-        self.adapter, self.buckets = Told(own, more), own.buckets
-        dim = self._dim = own.adapter.dim
+        self.adapter, self.buckets = BothAdapters(own, more), own.buckets
+        dim = own.adapter.dim
         adapted = self.adapter.forward(few)
         said = adapted.get(SUMMARY_STATISTICS)
         further = more.adapter.statistics
         width = 0 if further is None else further.of(take(few, slice(0, 1))).shape[1]
         self._own_statistics = (0 if said is None else np.asarray(said).shape[1]) - width
-        conditions = own.told_of(few).shape[1] - 2 * dim
-        self._conditions = conditions + more.told_of(few).shape[1]
-        with backend.first_weights(own.get_config()["seed"]):
-            self.inference_network = inference_layer(
-                word, dim, self._conditions, own.get_config()["seed"]
-            )
+        conditions = own.told_of(few).shape[1] - 2 * dim + more.told_of(few).shape[1]
+        self._ends = conditions, conditions + dim
+        seed = own.get_config()["seed"]
+        with backend.first_weights(seed):
+            self.inference_network = inference_layer(word, dim, conditions, seed)
         inherit(self.inference_network, own.inference_network)
         # In their place is the heir's.
         own.inference_network.trainable = more.inference_network.trainable = False
         self.built = True
+
+    @property
+    def standardization(self) -> Any:
+        """The run's own."""
+        return self.own.standardization
 
     @classmethod
     def of(
@@ -104,52 +108,9 @@ class Heir(keras.Model):
         away = tamed((other_mean - mean) * ops.exp(-log_sd))
         return ops.concatenate([c, d, away, tamed(other_log_sd - log_sd), mean, log_sd], axis=-1)
 
-    def heard(self, told: Any) -> tuple[Any, Any, Any]:
-        """Conditions, mean and log sd, of what is told `(…, told)`."""
-        first, second = self._conditions, self._conditions + self._dim
-        return told[..., :first], told[..., first:second], told[..., second:]
 
-    def log_density(self, theta: Any, told: Any) -> Any:
-        """Log density `(batch,)` of adapted parameters `theta (batch, dim)`."""
-        c, mean, log_sd = self.heard(told)
-        z, log_det = self.own.standardization.standardized(theta, mean, log_sd)
-        return self.inference_network.log_prob(z, c) + log_det
-
-    def inverse(self, z: Any, told: Any) -> Any:
-        """Adapted parameters of noise `z (dataset, draw, noise)` given `told (dataset, 1, …)`."""
-        c, mean, log_sd = self.heard(told)
-        return self.own.standardization.restored(self.inference_network.inverse(z, c), mean, log_sd)
-
-    def batch_loss(self, batch: Mapping[str, Any]) -> Any:
-        """Mean negative objective of one batch, as the run's networks have learned by it."""
-        c, mean, log_sd = self.heard(self.tell(batch))
-        theta = batch[INFERENCE_VARIABLES]
-        z, log_det = self.own.standardization.standardized(theta, mean, log_sd)
-        objective = self.inference_network.objective(z, c, batch.get(NOISE))
-        if self.inference_network.loss_is_density:
-            objective = objective + log_det
-        return -ops.mean(objective)
-
-    def prepare(self, optimizer: keras.Optimizer, clip: Callable[[list[Any]], list[Any]]) -> None:
-        """Make ready for `fit` with blocks of batches, as `Approximator.prepare`."""
-        self.flat = backend.FlatWeights(self, clip)
-        optimizer.build([self.flat.variable])
-        self.compile(optimizer=optimizer, jit_compile=backend.compiles())
-
-    def train_step(self, *arguments: Any) -> Any:
-        """Learn one block of batches (see `backend.train_block`)."""
-        return backend.train_block(self, *arguments)
-
-    @property
-    def metrics(self) -> list[Any]:
-        """None: the loss of a block is reported as it is."""
-        return []
-
-
-class Told:
-    """The adapter that makes the inputs of both: the steps of the run's adapter, whose statistics
-    stand before those of the other.
-    """
+class BothAdapters:
+    """The adapter that makes the inputs of both: steps of the run, statistics of both."""
 
     def __init__(self, own: Approximator, more: Approximator):
         self._own, self._more = own.adapter, more.adapter.statistics
