@@ -107,6 +107,7 @@ class Group:
         for name, of in (
             ("lags", series.autocovariances),
             ("smoothers", series.smoothers),
+            ("levels", series.levels),
             ("autoregressions", series.autoregressions),
             ("averages", series.moving_averages),
             ("volatility", series.volatility),
