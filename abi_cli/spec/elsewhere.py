@@ -69,11 +69,11 @@ _BOUNDED = {"normal": "truncated_normal: {loc: …, scale: …, low: …, high: 
 """Distributions that others bound by an option, and the one that is bounded here."""
 
 _SPOKEN = {
-    ("model",): "A number that functions take is drawn in meta: {{{word}: …}}",
-    ("data",): "Files are named to commands, abi sample RUN FILE; data says how they are read",
-    ("training",): "Simulations are epochs × num_batches × batch_size",
+    "model": "A number that functions take is drawn in meta: {{{word}: …}}",
+    "data": "Files are named to commands, abi sample RUN FILE; data says how they are read",
+    "training": "Simulations are epochs × num_batches × batch_size",
 }
-"""For sections, what those mean who write in them what is no field."""
+"""Sections, and what is meant by those who write in them what is no field."""
 
 
 def option(word: str, options: Collection[str]) -> str | None:
@@ -85,7 +85,7 @@ def option(word: str, options: Collection[str]) -> str | None:
 
 
 def bounded(word: str, distribution: str) -> str | None:
-    """What to write for a distribution that is bounded by an option; None for other options."""
+    """The way to write a distribution that is bounded by an option; None for other options."""
     bounds = word.startswith("trunc") or option(word, ("low", "high")) is not None
     return _BOUNDED.get(distribution) if bounds else None
 
@@ -100,9 +100,9 @@ def value(word: str, known: Collection[str]) -> str | None:
     return _among(word, known, _VALUES)
 
 
-def spoken(section: tuple[str | int, ...], word: str) -> str | None:
-    """What may be meant by a field of a section that has none like it."""
-    said = _SPOKEN.get(tuple(map(str, section)))
+def spoken(section: str, word: str) -> str | None:
+    """The likely meaning of a field in a section that has none like it; None if unknown."""
+    said = _SPOKEN.get(section)
     return said and said.format(word=word)
 
 

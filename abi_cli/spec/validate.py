@@ -212,7 +212,7 @@ def _unknown(path: Path, models: Models) -> tuple[str, str]:
         hint = f"Write {bounded}"
     if by_rate:
         hint = f"The scale is 1 / rate. {hint}"
-    said = None if "Did you mean" in hint or places else elsewhere.spoken(path[:-1], word)
+    said = None if "Did you mean" in hint or places else elsewhere.spoken(".".join(above), word)
     if said is not None:
         hint = f"{said}. {hint}"
     return f"unknown {what} {word!r} {preposition} {whose}", hint
