@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from abi_cli.statistics.members import FLOOR, known, mean_of, moments_of
+from abi_cli.statistics.members import FLOOR, known, mean_of, mixed, moments_of
 
 DECAYS = (0.05, 0.2, 0.4, 0.55, 0.7, 0.8, 0.88, 0.94, 0.98)
 LAGS = (1, 2, 3, 4, 5, 7, 10, 20)
@@ -14,6 +14,9 @@ LEAST_WEIGHT = 1e-6
 
 RATIOS = np.geomspace(1e-4, 1e2, 13)
 """Variances of a level's steps, in units of the variance around the level."""
+
+BLURRED = 1e-2
+"""Variance of log sds between the places of that grid."""
 
 ORDERS = (1, 2, 3, 8)
 """Orders of autoregressions."""
@@ -112,19 +115,12 @@ def levels(x: np.ndarray) -> np.ndarray:
     weight /= weight.sum(axis=1, keepdims=True)
     noise = 0.5 * np.log(mean_squares)
     walk = noise + 0.5 * np.log(RATIOS)
-    parts = [_over(weight, values, 1e-2) for values in (noise, walk)]
+    parts = [*mixed(weight, noise, BLURRED), *mixed(weight, walk, BLURRED)]
     ends = variance * mean_squares[:, None]
-    parts += [_over(weight, level[:, end], FLOOR, ends[:, end]) for end in (0, 1)]
-    return np.concatenate([*parts, _profile(np.log(RATIOS), log_squares, number)], axis=1)
-
-
-def _over(
-    weight: np.ndarray, values: np.ndarray, least: float, variance: np.ndarray | float = 0.0
-) -> np.ndarray:
-    """Mean and log sd of what has mean `values (batch, place)` at places of these weights."""
-    mean = (weight * values).sum(axis=1)
-    spread = (weight * ((values - mean[:, None]) ** 2 + variance)).sum(axis=1)
-    return np.stack([mean, 0.5 * np.log(spread + least)], axis=1)
+    for end in (0, 1):
+        parts += mixed(weight, level[:, end], ends[:, end])
+    profile = _profile(np.log(RATIOS), log_squares, number)
+    return np.concatenate([np.stack(parts, axis=1), profile], axis=1)
 
 
 def _profile(grid: np.ndarray, log_squares: np.ndarray, number: np.ndarray) -> np.ndarray:
