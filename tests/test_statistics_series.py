@@ -79,9 +79,9 @@ def test_levels_are_the_profile_likelihood_of_a_local_level_with_gaps():
 
 
 def _end(x: np.ndarray, ratio: float) -> tuple[float, float]:
-    """The last level by generalized least squares, and its variance in units of the noise's."""
+    """The level at the last value by generalized least squares; variance in the noise's units."""
     at = np.flatnonzero(np.isfinite(x))
-    ago = len(x) - 1 - at
+    ago = at[-1] - at
     precision = np.linalg.inv(ratio * np.minimum.outer(ago, ago) + np.eye(len(at)))
     return precision.sum(axis=0) @ x[at] / precision.sum(), 1 / precision.sum()
 

@@ -89,12 +89,12 @@ def levels(x: np.ndarray) -> np.ndarray:
     from the first value on, where P = 1; in a gap only P grows, so that gaps cost nothing of what
     is known. The mean of e² / F is the best var ε, and the log of it plus the mean of log F is
     −2/n times the profile log likelihood. Means over that likelihood, on the grid of λ: of the log
-    sds of ε and η with their spreads, of the last level and, filtered backwards, of the first,
-    with their log sds.
+    sds of ε and η with their spreads, of the level at the last value and, filtered backwards, at the
+    first, with their log sds.
     """
     y, there = known(x)
     both, seen = np.stack([y, y[:, ::-1]], axis=2), np.stack([there, there[:, ::-1]], axis=2)
-    level, variance, squares, logs = np.zeros((4, len(y), 2, len(RATIOS)))
+    level, variance, sure, squares, logs = np.zeros((5, len(y), 2, len(RATIOS)))
     begun = np.zeros((len(y), 2, 1), bool)
     for t in range(y.shape[1]):
         now = seen[:, t, :, None] > 0
@@ -107,6 +107,7 @@ def levels(x: np.ndarray) -> np.ndarray:
         gain = np.where(begun, variance / f, 1.0)
         level += np.where(now, gain * surprise, 0.0)
         variance = np.where(now, gain, variance)
+        sure = np.where(now, gain, sure)
         begun = begun | now
     number = np.maximum(there.sum(axis=1) - 1, 1)
     mean_squares = squares[:, 0] / number[:, None] + FLOOR
@@ -116,7 +117,7 @@ def levels(x: np.ndarray) -> np.ndarray:
     noise = 0.5 * np.log(mean_squares)
     walk = noise + 0.5 * np.log(RATIOS)
     parts = [*mixed(weight, noise, BLURRED), *mixed(weight, walk, BLURRED)]
-    ends = variance * mean_squares[:, None]
+    ends = sure * mean_squares[:, None]
     for end in (0, 1):
         parts += mixed(weight, level[:, end], ends[:, end])
     profile = _profile(np.log(RATIOS), log_squares, number)
