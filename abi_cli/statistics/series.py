@@ -89,8 +89,8 @@ def levels(x: np.ndarray) -> np.ndarray:
     from the first value on, where P = 1; in a gap only P grows, so that gaps cost nothing of what
     is known. The mean of e² / F is the best var ε, and the log of it plus the mean of log F is
     −2/n times the profile log likelihood. Means over that likelihood, on the grid of λ: of the log
-    sds of ε and η with their spreads, of the level at the last value and, filtered backwards, at the
-    first, with their log sds.
+    sds of ε and η with their spreads, of the level at the last value and, filtered backwards, at
+    the first, with their log sds.
     """
     y, there = known(x)
     both, seen = np.stack([y, y[:, ::-1]], axis=2), np.stack([there, there[:, ::-1]], axis=2)
