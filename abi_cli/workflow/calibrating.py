@@ -6,7 +6,7 @@ The likelihood, and the other functions of the model, are the run's own, and are
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from abi_cli.guard.plain import Table, families_of
 from abi_cli.guard.reference import MOST
 from abi_cli.guard.replicated import STRANGE, Calibration, Strangeness, departures
 from abi_cli.model.making import Work
-from abi_cli.model.prediction import replications
+from abi_cli.model.prediction import Replicated, replications
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.streams import Purpose
 from abi_cli.variables import Datasets, Layout, concatenate, take
@@ -26,6 +26,7 @@ from abi_cli.workflow.replicating import (
     lacking_the_same,
     left_out,
     replicated_of,
+    tell_lost,
 )
 from abi_cli.workflow.session import Session
 from abi_cli.workflow.simulating import simulate_rows
@@ -124,10 +125,13 @@ def _replicated(
     whole = {name: np.concatenate(values) for name, values in parameters.items()}
     tasks = replications(simulator, layout, whole, simulated, seed=seed)
     held: list[Datasets] = []
+    lost: list[Replicated] = []
     done = 0
     with session.listener.task("calibrating", SIMULATED, "data sets") as progress:
         for part in replicated_of(tasks, compute=session.compute, number=SIMULATED):
-            held.append(part)
+            held.append(part.data)
+            if part.error is not None:
+                lost.append(replace(part, data={}))
             progress.advance()
             if len(held) == _TOGETHER or done + len(held) == SIMULATED:
                 index = np.arange(done, done + len(held))
@@ -135,6 +139,7 @@ def _replicated(
                 made = lacking_the_same(gaps, some, concatenate(held), draws=draws)
                 yield some, beside(layout, some, made, draws=draws)
                 done, held = done + len(held), []
+    tell_lost(lost, session.listener)
 
 
 def _checked(labels: Sequence[str], own: Table, made: Table, strange: Strangeness) -> Checked:

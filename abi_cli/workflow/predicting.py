@@ -26,7 +26,14 @@ from abi_cli.workflow.drawing import Drawing
 from abi_cli.workflow.guarded import OnUnlike
 from abi_cli.workflow.opening import model_of, refuse_without_draws
 from abi_cli.workflow.reading import Batches, Data
-from abi_cli.workflow.replicating import beside, lacking_the_same, left_out, replicated_of
+from abi_cli.workflow.replicating import (
+    beside,
+    lacking_the_same,
+    left_out,
+    refuse_gaps,
+    replicated_of,
+    tell_lost,
+)
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
     USUAL_PLACE,
@@ -101,9 +108,11 @@ class Predicting:
 
         Errors:
             SpecError: The likelihood needs what is not inferred.
+            DataError: What is given lacks values.
             UserFunctionError: A function of the run's failed.
         """
         session, loaded, parameters = self.session, self.loaded, self._parameters()
+        refuse_gaps(session.run.layout, loaded.datasets, loaded.labels)
         layout, datasets = session.run.layout, loaded.datasets
         tasks = replications(
             self.model.need_simulator(), layout, parameters, datasets, seed=self.seed
@@ -114,7 +123,12 @@ class Predicting:
             for part in replicated_of(tasks, compute=session.compute, number=number):
                 parts.append(part)
                 progress.advance()
-        replicated = concatenate(parts)
+        tell_lost(parts, session.listener)
+        replicated = concatenate([part.data for part in parts])
+        parameters = {
+            name: np.stack([own[part.source] for own, part in zip(value, parts, strict=True)])
+            for name, value in parameters.items()
+        }
         observed = {v.name: datasets[v.name] for v in layout.of("given", "observable")}
         return Prediction(
             loaded.labels,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from abi_cli.model.prediction import Replication
+from abi_cli.errors import DataError
+from abi_cli.listener import Listener
+from abi_cli.model.prediction import OUT_OF_REACH, Replicated, Replication
 from abi_cli.model.simulator import Simulator
 from abi_cli.variables import Datasets, Layout, Ragged, array_of, count, share_missing, take
 from abi_cli.workflow.request import Compute
@@ -21,12 +23,12 @@ _WORTH_WORKERS = 3.0
 
 def replicated_of(
     tasks: Iterator[Replication], *, compute: Compute, number: int
-) -> Iterator[Datasets]:
+) -> Iterator[Replicated]:
     """Tasks done here, and by other processes if they take long; the results are the same."""
     begun = time.perf_counter()
     done = 0
     for task in tasks:
-        yield task.simulate()
+        yield task.simulate_possible()
         done += 1
         if (took := time.perf_counter() - begun) > _FIRST_TASKS:
             break
@@ -34,7 +36,9 @@ def replicated_of(
         return
     worth = took / done * (number - done) > _WORTH_WORKERS
     with compute.pool(needed=worth or compute.is_remote) as workers:
-        yield from workers.imap(Replication.simulate, tasks, ahead=4 * compute.workers() + 1)
+        yield from workers.imap(
+            Replication.simulate_possible, tasks, ahead=4 * compute.workers() + 1
+        )
 
 
 def beside(layout: Layout, datasets: Datasets, replicated: Datasets, *, draws: int) -> Datasets:
@@ -84,3 +88,34 @@ def lacking_the_same(
         else:
             found[name] = np.where(gaps, np.nan, values)
     return found
+
+
+def tell_lost(parts: Iterable[Replicated], listener: Listener) -> None:
+    """Warn of draws from which nothing could be simulated, and that others took the place of."""
+    failed = [(part.lost, part.error) for part in parts if part.error is not None]
+    if not failed:
+        return
+    error = failed[0][1]
+    where = f"{error.place}: " if error and error.place else ""
+    listener.warn(
+        f"from {sum(lost for lost, _ in failed):,} draws of {len(failed):,} data sets nothing can "
+        f"be simulated; others took their place. {where}{error.message if error else ''}",
+        hint=OUT_OF_REACH,
+    )
+
+
+def refuse_gaps(layout: Layout, datasets: Datasets, labels: Sequence[str]) -> None:
+    """Refuse data sets that lack values of what a likelihood takes as given.
+
+    Errors:
+        DataError: Some do.
+    """
+    for variable in layout.of("given"):
+        lacking = share_missing(datasets[variable.name]) > 0
+        if lacking.any():
+            raise DataError(
+                f"{variable.name} lacks values in data set {labels[int(lacking.argmax())]}: the "
+                "likelihood takes it as given, and can replicate no data without them",
+                hint=f"Leave these members out; or let the likelihood draw {variable.name}, and "
+                "take it out of given:, so that data are replicated with values of its own.",
+            )
