@@ -79,6 +79,7 @@ def test_calls_are_told_as_options(written, meant):
     [
         ("{uniform: [0, 1]}", "Write uniform: {low: 0, high: 1}"),
         ("{normal: [0, 1]}", "Write normal: {loc: 0, scale: 1}"),
+        ("{gamma: [2, 1]}", "Write gamma: {shape: 2, scale: "),
         ("{dist: normal, loc: 0, scale: 1}", "Write normal: {loc: 0, scale: 1}"),
         ("{distribution: normal, mu: 0, sd: 1}", "Write normal: {loc: 0, scale: 1}"),
         ("{lognormal: {loc: 0, sigma: 1}}", "Did you mean 'mean'?"),

@@ -204,3 +204,15 @@ def test_init_asks_for_something_to_draw(tmp_path):
     refused = abi("init", tmp_path / "trial", "--from", tmp_path / "data.csv")
     assert refused.exit_code == 4
     assert "expected columns of numbers for a model to draw" in refused.stderr
+
+
+def test_columns_of_names_are_left_out_and_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [f"car {i},{i % 7 + 0.5}" for i in range(30)]
+    (tmp_path / "cars.csv").write_text("\n".join(["car,mpg", *rows]) + "\n")
+    begun = abi("init", "a", "--from", "cars.csv")
+    assert begun.exit_code == 0, begun.output
+    assert "car left out, as names" in begun.stderr + begun.stdout
+    assert "car" not in (tmp_path / "a" / "a.py").read_text()
+    document = abi("init", "b", "--from", "cars.csv", "--json")
+    assert json.loads(document.stdout)["names"] == ["car"]

@@ -138,6 +138,7 @@ def show_started(console: Console, started: Started) -> None:
                 "given": list(started.given),
                 "label": started.label,
                 "time": started.time,
+                "names": list(started.names),
             },
         )
         return
@@ -148,6 +149,7 @@ def show_started(console: Console, started: Started) -> None:
         model += f"; {', '.join(started.given)} given" if started.given else ""
         model += f"; steps in the order of {started.time}" if started.time else ""
         model += f"; data sets by {started.label}" if started.label else ""
+        model += f"; {', '.join(started.names)} left out, as names" if started.names else ""
     console.facts(
         {
             "wrote": ", ".join(str(file) for file in started.files),

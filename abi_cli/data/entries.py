@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from abi_cli.data.meanings import Meaning, Missing
+from abi_cli.data.meanings import NO_PLACE, Meaning, Missing
 from abi_cli.data.spelling import meant
 from abi_cli.errors import DataError
 from abi_cli.variables import Datasets, Variable, element_names
@@ -253,9 +253,7 @@ def check_numbers(
             if missing
             else f"expected a finite number; got {values[at]}",
             place=place(at),
-            hint="This model has no place for missing values: fill it in, or leave the row out."
-            if missing
-            else None,
+            hint=NO_PLACE if missing else None,
         )
     if not variable.integer or gaps.any():
         return values.astype(np.float64)

@@ -19,6 +19,13 @@ _FEW = 6
 """Words that a message shows."""
 
 
+NO_PLACE = (
+    "This model has no place for missing values: fill it in, leave the row out, or train with "
+    "missing: in the spec."
+)
+"""Advice on a value that is missing, where none may be."""
+
+
 @dataclass(frozen=True)
 class Missing:
     """Words for a missing value in the files of a model, whatever their format.
@@ -121,7 +128,7 @@ class Meaning:
         """
         text, name = cell.strip(), self.variable
         if self.missing.says(text):
-            return "This model has no place for missing values: fill it in, or leave the row out."
+            return NO_PLACE
         if _is_number(text.replace(",", ".")):
             return "Write decimals with a point."
         if self.words:

@@ -12,7 +12,7 @@ from abi_cli.data.contents import Kind
 from abi_cli.data.draws import Draws, Statistics, absent_in_part, as_float32
 from abi_cli.data.entries import LABEL, Asked, Entries, Wanted
 from abi_cli.data.files import Source
-from abi_cli.data.meanings import PLAIN, Meaning
+from abi_cli.data.meanings import NO_PLACE, PLAIN, Meaning
 from abi_cli.data.record_texts import EXPECTED, SCORES, Record, excerpt
 from abi_cli.data.sheets import Block, Sheet
 from abi_cli.data.statistics import gathered
@@ -319,7 +319,7 @@ def _refuse_non_numbers(
         raise DataError(
             "expected a number; got null, a missing value",
             place=place,
-            hint="This model has no place for missing values: fill it in, or leave it out.",
+            hint=NO_PLACE,
         )
     elif not isinstance(value, int | float):
         words = [item for item in beside if isinstance(item, str)]

@@ -35,6 +35,7 @@ class Means:
         transform, base: Those of a flow; empty for other networks.
         large: Whether networks are as large as `size` makes them.
         settled: Whether the loss had come to rest.
+        refines: Whether the spec names a density by which posteriors can be made exact.
     """
 
     inference: str = ""
@@ -42,6 +43,7 @@ class Means:
     base: str = ""
     large: bool = False
     settled: bool = False
+    refines: bool = False
 
 
 UNKNOWN_MEANS = Means()
@@ -67,6 +69,12 @@ LITTLE = 0.01
 
 Remedy = Callable[[Means], str | None]
 """A function that says what to try with a run; None where it has that already."""
+
+
+def _refined(means: Means) -> str | None:
+    if not means.refines:
+        return None
+    return "Let the log_likelihood make each posterior exact: abi sample --refine."
 
 
 def _longer(means: Means) -> str | None:
@@ -115,8 +123,8 @@ def _fresh(_: Means) -> str | None:
 
 def _bounded(_: Means) -> str | None:
     return (
-        "If there is a bound, declare the prior, or name the bound in the adapter: "
-        "constrain: {keys: p, lower: 0, upper: 1}."
+        "A declared prior keeps draws within its bounds; other bounds are named in the adapter: "
+        "constrain: {keys: p, lower: 0, upper: 1}. A long tail of the prior may be narrowed."
     )
 
 
@@ -241,7 +249,9 @@ def advice(verdict: Verdict, *, datasets: int, means: Means = UNKNOWN_MEANS) -> 
                 guilty.setdefault(kind, []).append(f"{where}: {fault.reason}")
     for kind, reasons in guilty.items():
         meaning, remedies = _MEANINGS[kind]
-        usable = tuple(said for remedy in remedies if (said := remedy(means)) is not None)
+        usable = tuple(
+            said for remedy in (_refined, *remedies) if (said := remedy(means)) is not None
+        )
         yield Advice("; ".join(dict.fromkeys(reasons)), meaning, usable)
     unsure = [
         name for name, own in verdict.parameters.items() if own.outcome is Outcome.CANNOT_TELL

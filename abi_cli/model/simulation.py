@@ -43,6 +43,12 @@ WHERE_VALUES_LACK = (
 )
 
 
+WHERE_VALUES_OVERFLOW = (
+    "If that is so where parameters are extreme, bound the prior there; or let such simulations be "
+    "drawn again, which cuts the prior: model: {max_failures: 0.1 %}."
+)
+
+
 class Simulation:
     """Some of a model's stages, run in order.
 
@@ -275,7 +281,7 @@ class Simulation:
             if made.role != "observable" and isinstance(value := datasets.get(cause), np.ndarray)
         }
         where = self._origin.row(first + error.row, causes)
-        remedy = WHERE_VALUES_LACK.format(name=name) if may_lack else None
+        remedy = WHERE_VALUES_LACK.format(name=name) if may_lack else WHERE_VALUES_OVERFLOW
         return stage.unusable(f"{error.message} ({where})", hint=remedy)
 
 

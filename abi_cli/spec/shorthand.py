@@ -20,7 +20,13 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
+from pydantic import (
+    BaseModel,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError, core_schema
 
@@ -83,6 +89,8 @@ class PartOf:
         if part is None:
             return Node(value, node.position)
         options, bare = entry.node, part.shorthand()
+        if bare and isinstance(options.value, tuple) and _is_of_several(part, bare):
+            bare = None
         if options.value is None:
             options = Node({}, entry.node.position)
         elif bare and not isinstance(options.value, dict):
@@ -199,6 +207,21 @@ class OneOf:
         if isinstance(value, BaseModel):
             return value
         return _of_form(self.choose(value)).validate_python(value, strict=True)
+
+
+@cache
+def _is_of_several(part: type[Part], bare: str) -> bool:
+    """True if a list could be the options of a distribution, and not one option of its own.
+
+    `gamma: [2, 1]` is meant as shape and scale by whoever writes it; `choice: [1, 2]` is one.
+    """
+    if part.kind != "distribution" or len([n for n in option_names(part) if n != "size"]) < 2:
+        return False
+    try:
+        part.model_validate({bare: 1.0})
+    except ValidationError:
+        return False
+    return True
 
 
 @cache

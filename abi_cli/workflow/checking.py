@@ -314,7 +314,7 @@ def _adapt(
         findings += prior_findings(layout, prior, adapter, derived=derived)
     except AbiError as error:
         findings = _findings(error)
-    bounded = prior.bounded()
+    bounded = prior.bounded() | prior.declared.keys()
     findings += warnings(data, layout, model.spec, adapter, already=bounded)
     return tuple(steps), findings, adapter
 

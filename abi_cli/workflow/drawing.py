@@ -213,9 +213,9 @@ def watched(
     """
     beyond = Beyond(ranges_of(layout))
     yield from beyond.watching(watch.watching(blocks))
-    for text in beyond.told(labels):
+    if outside := [*beyond.told(labels)]:
         listener.warn(
-            text,
+            "\n".join(outside),
             hint="If the prior has a bound there, declare it, or constrain the parameter in the "
             "adapter, and train again. If not, are the data like the simulations?",
         )

@@ -64,6 +64,7 @@ class Look:
         sizes: The fewest and the most rows of a data set, and some more either way.
         datasets: How many there are.
         gaps: Columns in which some values are missing.
+        names: Columns of names, which no model has a use for.
     """
 
     label: str | None
@@ -73,6 +74,7 @@ class Look:
     sizes: tuple[int, int]
     datasets: int
     gaps: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 def looked_at(path: Path) -> Look:
@@ -93,11 +95,12 @@ def looked_at(path: Path) -> Look:
     label = _label(texts)
     sizes = Counter(texts.pop(label)) if label is not None else Counter({"": len(rows)})
     time = next((name for name, cells in texts.items() if _are_dates(cells)), None)
+    names = tuple(name for name, cells in texts.items() if name != time and _are_names(cells))
     drawn: list[Shown] = []
     given: list[Shown] = []
     gaps: list[str] = []
     for name, cells in texts.items():
-        if name == time:
+        if name == time or name in names:
             continue
         if reason := refuse_variable_name(name):
             raise DataError(reason, place=f"{source}, row 1", hint="Rename the column.")
@@ -113,7 +116,9 @@ def looked_at(path: Path) -> Look:
     fewest, most = min(sizes.values()), max(sizes.values())
     if fewest == most:  # the next data set will have another size
         fewest, most = (most + 1) // 2, 2 * most
-    return Look(label, time, tuple(drawn), tuple(given), (fewest, most), len(sizes), tuple(gaps))
+    return Look(
+        label, time, tuple(drawn), tuple(given), (fewest, most), len(sizes), tuple(gaps), names
+    )
 
 
 def _label(texts: dict[str, Sequence[str]]) -> str | None:
@@ -129,6 +134,14 @@ def _label(texts: dict[str, Sequence[str]]) -> str | None:
 
 def _are_dates(cells: Sequence[str]) -> bool:
     return all(as_date(cell.strip()) is not None for cell in cells)
+
+
+def _are_names(cells: Sequence[str]) -> bool:
+    """True of words, for the most part, that are too many for categories."""
+    missing = Missing()
+    words = {cell.strip() for cell in cells if not missing.says(cell)}
+    numbers = sum(map(_is_number, words))
+    return len(words) > _MOST_WORDS and numbers < len(words) / 2
 
 
 def _shown(

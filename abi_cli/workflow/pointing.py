@@ -105,9 +105,12 @@ def refuse_unknown_names(spec: Spec, layout: Layout) -> None:
         for name in names:
             if name not in layout:
                 near = nearest(name, known)
+                hint = f"Did you mean {near}?" if near else None
+                if section == "data.columns":
+                    hint = _of_columns(spec, name, known) or hint
                 raise SpecError(
                     f"Expected variables of the model, {', '.join(known)}; got {name}",
-                    hint=f"Did you mean {near}?" if near else None,
+                    hint=hint,
                     place=f"{section}.{name}",
                 )
     for name in spec.missing:
@@ -175,6 +178,18 @@ def refuse_names_of_nothing(model: Model, *, seed: int) -> None:
                     if name not in made:
                         raise _unknown(name, known, f"adapter.{number}.{part.name}")
             made |= set(step.flow({}))
+
+
+def _of_columns(spec: Spec, name: str, known: Sequence[str]) -> str | None:
+    """The advice on a name of `data: {columns}` that no variable has; None where nobody knows."""
+    column = spec.data.columns[name]
+    own = column[0] if len(column) == 1 else "…"
+    for observable, section in (spec.observables or {}).items():
+        if section.time == name:
+            return f"Name the file's column itself: observables: {{{observable}: {{time: {own}}}}}"
+    if len(column) == 1 and column[0] in known:
+        return f"The model's name comes first: {{{column[0]}: {name}}}."
+    return None
 
 
 def _unknown(name: str, known: Sequence[str], place: str) -> AdapterError:

@@ -10,6 +10,7 @@ from abi_cli.diagnostics.advice import Means
 from abi_cli.networks.network import InferenceNetwork, Network, SummaryNetwork
 from abi_cli.run import Run
 from abi_cli.spec import Spec
+from abi_cli.workflow.refining import may_refine
 
 
 def provenance(run: Run, spec: Spec, inference: InferenceNetwork, *, seed: int) -> Provenance:
@@ -40,7 +41,7 @@ def provenance(run: Run, spec: Spec, inference: InferenceNetwork, *, seed: int) 
         facts={name: value for name, value in facts.items() if value},
         spec=run.spec_file().read_text(encoding="utf-8"),
         methods=_methods(run, spec),
-        means=_means(inference),
+        means=_means(inference, spec),
         references=tuple(network.reference for network in networks if network.reference),
     )
 
@@ -54,13 +55,14 @@ def _networks(spec: Spec) -> list[Network]:
     return [*named, registry.expected(inference, InferenceNetwork)]
 
 
-def _means(network: InferenceNetwork) -> Means:
+def _means(network: InferenceNetwork, spec: Spec) -> Means:
     """The means of the inference network, as far as they decide what else can be tried."""
     largest = network.SIZES["large"].items() if network.SIZES else ()
     return Means(
         network.name,
         getattr(network, "transform", ""),
         getattr(network, "base", ""),
+        refines=may_refine(spec),
         large=bool(largest) and all(getattr(network, name) >= value for name, value in largest),
     )
 

@@ -40,6 +40,7 @@ class Started:
         given: Columns that come with the data.
         label: The column that names the data sets, if there is one.
         time: The column of dates that steps of series are put in order by, if there is one.
+        names: Columns of names, which were left out.
     """
 
     spec: Path
@@ -51,6 +52,7 @@ class Started:
     given: tuple[str, ...] = ()
     label: str | None = None
     time: str | None = None
+    names: tuple[str, ...] = ()
 
 
 def init(
@@ -128,6 +130,7 @@ def init(
         given=tuple(column.name for column in seen.given),
         label=seen.label,
         time=seen.time,
+        names=seen.names,
     )
 
 

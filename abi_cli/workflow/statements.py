@@ -159,7 +159,9 @@ def fit(
         yield Statement(
             Tone.GOOD,
             "The model would generate such data",
-            f"None of {len(checks)} statistics of the data is beyond what replicated data show.",
+            f"None of {len(checks)} simple statistics of the data is beyond what replicated data "
+            "show.",
+            "`abi predict --check` looks at more of them, and is calibrated.",
         )
         return
     told = listing([f"{one.name} of data set {one.label} ({_p(one.p)})" for one in rare])
