@@ -20,8 +20,8 @@ from abi_cli.model.simulator import Simulator
 from abi_cli.model.streams import Purpose
 from abi_cli.spec import parse_spec
 from abi_cli.variables import Layout, Ragged, Variable, take
+from abi_cli.workflow.learning.stored import stored_simulations
 from abi_cli.workflow.request import read_model
-from abi_cli.workflow.stored import stored_simulations
 from tests.adapter_examples import step
 from tests.cli import abi
 from tests.model_tasks import assert_equal, train_rows

@@ -13,7 +13,7 @@ from scipy import stats
 import abi_cli
 from abi_cli.data import read_draws
 from abi_cli.refinement import refining
-from abi_cli.workflow.refining import TOLD
+from abi_cli.workflow.opened.refining import TOLD
 from tests.cli import ANSCOMBE, abi
 
 CODE = """

@@ -18,8 +18,8 @@ from abi_cli.training.trend import trend
 if TYPE_CHECKING:
     from abi_cli.workflow import Description, Receipt, Started, Target
     from abi_cli.workflow.converting import Inspection
-    from abi_cli.workflow.densities import Densities
-    from abi_cli.workflow.refining import Refiner
+    from abi_cli.workflow.opened.reading import Densities
+    from abi_cli.workflow.opened.refining import Refiner
     from abi_cli.workflow.simulating import Written
 
 

@@ -27,14 +27,23 @@ from abi_cli.model.quantities import OF_TRUTHS
 from abi_cli.ranges import ranges_of
 from abi_cli.run import DIAGNOSTICS, Run, open_run
 from abi_cli.variables import Datasets, count
-from abi_cli.workflow.challenging import Challenging
-from abi_cli.workflow.exactly import exact_of
-from abi_cli.workflow.guarded import OnUnlike
-from abi_cli.workflow.joining import NOTHING, joined_of
-from abi_cli.workflow.opening import has_draws, model_of
-from abi_cli.workflow.provenance import provenance
-from abi_cli.workflow.refining import Refiner
-from abi_cli.workflow.refusing import blaming_the_run, refusing
+from abi_cli.workflow.about_data.provenance import provenance
+from abi_cli.workflow.calibration.challenging import Challenging
+from abi_cli.workflow.calibration.exactly import exact_of
+from abi_cli.workflow.calibration.joining import NOTHING, joined_of
+from abi_cli.workflow.calibration.validation import (
+    USUAL_VALIDATION,
+    Validation,
+    context_of,
+    data_of,
+    density_of,
+    parameters_of,
+)
+from abi_cli.workflow.opened.guarded import OnUnlike
+from abi_cli.workflow.opened.opening import has_draws, model_of
+from abi_cli.workflow.opened.refining import Refiner
+from abi_cli.workflow.opened.refusing import blaming_the_run, refusing
+from abi_cli.workflow.opened.selecting import USUAL_SELECTION, Selection, computing
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
     USUAL_PLACE,
@@ -43,16 +52,7 @@ from abi_cli.workflow.request import (
     Target,
     tell_files,
 )
-from abi_cli.workflow.selecting import USUAL_SELECTION, Selection, computing
 from abi_cli.workflow.session import Session
-from abi_cli.workflow.validation import (
-    USUAL_VALIDATION,
-    Validation,
-    context_of,
-    data_of,
-    density_of,
-    parameters_of,
-)
 
 USUAL_DRAWS = 1000
 

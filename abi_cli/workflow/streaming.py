@@ -19,9 +19,9 @@ from abi_cli.data.statistics import parse
 from abi_cli.errors import AbiError, DataError
 from abi_cli.listener import SILENT, Listener
 from abi_cli.variables import DrawBlock
-from abi_cli.workflow.drawing import USUAL_DRAWS
-from abi_cli.workflow.guarded import SCORE, Guarding, OnUnlike
-from abi_cli.workflow.opening import refuse_without_draws
+from abi_cli.workflow.opened.drawing import USUAL_DRAWS
+from abi_cli.workflow.opened.guarded import SCORE, Guarding, OnUnlike
+from abi_cli.workflow.opened.opening import refuse_without_draws
 from abi_cli.workflow.request import USUAL_COMPUTE, Compute
 from abi_cli.workflow.sampling import refuse_too_few
 from abi_cli.workflow.session import Session

@@ -15,9 +15,9 @@ from abi_cli.model.making import Work
 from abi_cli.model.streams import Purpose
 from abi_cli.run import Run
 from abi_cli.variables import Datasets, Ragged, take
+from abi_cli.workflow.learning.stored import stored_simulations
 from abi_cli.workflow.request import Compute, Model
 from abi_cli.workflow.simulating import fixed_context, simulate_rows
-from abi_cli.workflow.stored import stored_simulations
 
 if TYPE_CHECKING:
     from abi_cli.approximator import Approximator

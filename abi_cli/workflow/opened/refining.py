@@ -18,11 +18,11 @@ from abi_cli.model.evaluation import At, known_of
 from abi_cli.run import Run
 from abi_cli.spec import Spec
 from abi_cli.variables import Datasets, DrawBlock, take
-from abi_cli.workflow.agreeing import refuse_disagreement
-from abi_cli.workflow.drawing import Drawing
-from abi_cli.workflow.opening import model_of
-from abi_cli.workflow.reading import Batches
-from abi_cli.workflow.refusing import refusing
+from abi_cli.workflow.checking.agreeing import refuse_disagreement
+from abi_cli.workflow.opened.drawing import Drawing
+from abi_cli.workflow.opened.opening import model_of
+from abi_cli.workflow.opened.reading import Batches
+from abi_cli.workflow.opened.refusing import refusing
 from abi_cli.workflow.request import Model, tell_files
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from abi_cli import backend, memory
 from abi_cli.listener import Listener
 from abi_cli.variables import Datasets, Layout
-from abi_cli.workflow.pointing import pointing
+from abi_cli.workflow.checking.pointing import pointing
 from abi_cli.workflow.request import Compute, Model
 
 

@@ -20,8 +20,8 @@ from abi_cli.run import REFERENCE, Run
 from abi_cli.spec import Spec
 from abi_cli.training.sources import Source
 from abi_cli.variables import Datasets, Layout
-from abi_cli.workflow.reading import Batches
-from abi_cli.workflow.refusing import refusing
+from abi_cli.workflow.opened.reading import Batches
+from abi_cli.workflow.opened.refusing import refusing
 
 if TYPE_CHECKING:
     from abi_cli.approximator import Approximator

@@ -25,10 +25,10 @@ from abi_cli.training.checkpoints import has_checkpoint
 from abi_cli.training.mixing import Mixed, share_of
 from abi_cli.training.sources import Fresh, Source
 from abi_cli.training.stopping import Stop
-from abi_cli.workflow.guarded import keep_reference
-from abi_cli.workflow.pointing import pointing
+from abi_cli.workflow.checking.pointing import pointing
+from abi_cli.workflow.learning.stored import Stock
+from abi_cli.workflow.opened.guarded import keep_reference
 from abi_cli.workflow.request import Compute, Model, usable_cores
-from abi_cli.workflow.stored import Stock
 
 if TYPE_CHECKING:
     from abi_cli.approximator import Approximator

@@ -26,9 +26,9 @@ from abi_cli.run import MODEL, Run
 from abi_cli.spec import Spec
 from abi_cli.variables import DrawBlock, Layout
 from abi_cli.workflow.naming import told_labels
-from abi_cli.workflow.opening import has_draws
+from abi_cli.workflow.opened.opening import has_draws
+from abi_cli.workflow.opened.selecting import computing, quantity_variables
 from abi_cli.workflow.request import Model
-from abi_cli.workflow.selecting import computing, quantity_variables
 
 USUAL_DRAWS = 1000
 

@@ -15,7 +15,7 @@ from abi_cli.errors import UserFunctionError
 from abi_cli.listener import Listener, Progress
 from abi_cli.run import DIAGNOSTICS
 from abi_cli.workflow.describing import METRICS, verdict_in
-from abi_cli.workflow.guarded import SCORE, OnUnlike
+from abi_cli.workflow.opened.guarded import SCORE, OnUnlike
 from abi_cli.workflow.session import Session
 
 RARE = 0.01

@@ -17,8 +17,8 @@ from abi_cli.model.support import Support
 from abi_cli.spec import Spec
 from abi_cli.spreads import almost_constant
 from abi_cli.variables import Layout, Variable
-from abi_cli.workflow.findings import Finding, warning
-from abi_cli.workflow.prior import Prior
+from abi_cli.workflow.checking.findings import Finding, warning
+from abi_cli.workflow.checking.prior import Prior
 
 _ROWS = 64
 """Draws that are moved out of their support, to see whether the adapter takes them."""

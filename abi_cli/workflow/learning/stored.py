@@ -20,8 +20,7 @@ from abi_cli.model.gaps import with_gaps
 from abi_cli.model.streams import Purpose
 from abi_cli.spec import Spec, TrainingSection
 from abi_cli.variables import Datasets, Layout, Value, Variable, array_of, count, take
-from abi_cli.workflow.file_variables import roles, whole
-from abi_cli.workflow.naming import naming_of
+from abi_cli.workflow.naming import naming_of, roles, whole
 from abi_cli.workflow.request import Model
 
 if TYPE_CHECKING:
@@ -152,7 +151,7 @@ def bank_rows(
         DataError: They are not there, or not simulations of this model.
     """
     from abi_cli.bank.source import BankRows
-    from abi_cli.workflow.bank_files import files_of
+    from abi_cli.workflow.learning.copies import files_of
 
     bank = Bank.open(path)
     there = bank.whole()

@@ -15,10 +15,10 @@ from abi_cli.guard.reference import LEAST
 from abi_cli.listener import Listener
 from abi_cli.spec import Spec
 from abi_cli.variables import Datasets, Layout, Ragged, Variable, array_of, count
-from abi_cli.workflow.findings import Finding, warning
-from abi_cli.workflow.guarded import HINT
+from abi_cli.workflow.checking.findings import Finding, warning
 from abi_cli.workflow.naming import naming_of
-from abi_cli.workflow.refusing import refusing
+from abi_cli.workflow.opened.guarded import HINT
+from abi_cli.workflow.opened.refusing import refusing
 from abi_cli.workflow.request import Model
 
 _MANY = 0.01

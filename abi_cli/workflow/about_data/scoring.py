@@ -13,8 +13,8 @@ from abi_cli.diagnostics.posterior_page import Statement, Tone
 from abi_cli.errors import UserFunctionError
 from abi_cli.listener import Listener
 from abi_cli.model.evaluation import At
-from abi_cli.workflow.refining import Refiner, may_refine
-from abi_cli.workflow.refusing import refusing
+from abi_cli.workflow.opened.refining import Refiner, may_refine
+from abi_cli.workflow.opened.refusing import refusing
 from abi_cli.workflow.request import Model
 from abi_cli.workflow.session import Session
 

@@ -29,26 +29,26 @@ from abi_cli.variables import (
     element_names,
     take,
 )
-from abi_cli.workflow.agreeing import density_error
-from abi_cli.workflow.findings import (
+from abi_cli.workflow.checking.agreeing import density_error
+from abi_cli.workflow.checking.findings import (
     Finding,
     Severity,
     noise_findings,
     slowness_findings,
     warnings,
 )
-from abi_cli.workflow.observing import Observed, observe
-from abi_cli.workflow.pointing import (
+from abi_cli.workflow.checking.observing import Observed, observe
+from abi_cli.workflow.checking.pointing import (
     pointed,
     pointing,
     refuse_unknown_names,
     telling_of_names,
 )
-from abi_cli.workflow.prior import Prior
-from abi_cli.workflow.prior_findings import prior_findings, unused_findings
+from abi_cli.workflow.checking.prior import Prior
+from abi_cli.workflow.checking.prior_findings import prior_findings, unused_findings
+from abi_cli.workflow.checking.trying import Built, Trial, try_networks
+from abi_cli.workflow.learning.stored import stored_simulations
 from abi_cli.workflow.request import Compute, Model, completed, read_model, usable_cores
-from abi_cli.workflow.stored import stored_simulations
-from abi_cli.workflow.trying import Built, Trial, try_networks
 
 _ROWS = 1024
 """Most rows that a rehearsal simulates, unless a second is over before."""
