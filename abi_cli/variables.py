@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from abi_cli.spreads import almost_constant
+from abi_cli.precision import almost_constant
 
 Role = Literal["context", "given", "parameter", "nuisance", "observable"]
 ROLES: tuple[Role, ...] = get_args(Role)

@@ -40,8 +40,8 @@ from abi_cli.data import (
     write_replicates,
     write_simulations,
 )
-from abi_cli.digests import digest
 from abi_cli.errors import AbiError
+from abi_cli.hashing import digest
 from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged, Variable, array_of
 from tests.data_examples import FIXED, LINE, PARAMETERS, RICH, draw_values, in_blocks, some
 

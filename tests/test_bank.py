@@ -17,9 +17,9 @@ import pytest
 from abi_cli.bank import Bank, Share, without
 from abi_cli.bank.bank import is_bank
 from abi_cli.bank.shards import span_of
+from abi_cli.digits import whole_number
 from abi_cli.errors import DataError
 from abi_cli.variables import Layout, Ragged, take
-from abi_cli.whole import whole_number
 from tests.cli import abi, words
 from tests.model_tasks import assert_equal
 

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from abi_cli.errors import SpecError, UserFunctionError
-from abi_cli.model.reproducing import check_reproducible
+from abi_cli.model.rehearsal import check_reproducible
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.streams import Purpose
 from abi_cli.model.support import Support

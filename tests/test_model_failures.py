@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from abi_cli.errors import UserFunctionError
-from abi_cli.model.reproducing import check_reproducible
+from abi_cli.model.rehearsal import check_reproducible
 from abi_cli.model.simulator import Simulator
 from abi_cli.spec import parse_spec
 from abi_cli.variables import take

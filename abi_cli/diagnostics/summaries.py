@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from abi_cli.spreads import almost_constant
+from abi_cli.precision import almost_constant
 
 LEAST_NEAR = 200
 """Number of simulated data sets, at least, that posteriors near an observed one are judged by."""

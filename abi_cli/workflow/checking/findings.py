@@ -14,11 +14,11 @@ from abi_cli.adapter.parts_shapes import AsTimeSeries
 from abi_cli.adapter.parts_standardize import Scale, Standardize
 from abi_cli.adapter.step import event_of
 from abi_cli.data.entries import listing
-from abi_cli.model.noise import without_noise
+from abi_cli.model.rehearsal import without_noise
 from abi_cli.model.simulator import Simulator
 from abi_cli.networks.network import SummaryNetwork
+from abi_cli.precision import almost_constant
 from abi_cli.spec import Spec
-from abi_cli.spreads import almost_constant
 from abi_cli.training.derive import derived_training
 from abi_cli.variables import Datasets, Layout, Value, Variable, array_of, count
 

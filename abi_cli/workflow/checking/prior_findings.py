@@ -14,8 +14,8 @@ from abi_cli.model.declared import Declared
 from abi_cli.model.functions import UserFunction
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.support import Support
+from abi_cli.precision import almost_constant
 from abi_cli.spec import Spec
-from abi_cli.spreads import almost_constant
 from abi_cli.variables import Layout, Variable
 from abi_cli.workflow.checking.findings import Finding, warning
 from abi_cli.workflow.checking.prior import Prior

@@ -12,8 +12,7 @@ import numpy as np
 from abi_cli.adapter import Adapter
 from abi_cli.errors import AbiError, SpecError, TookTooLong, UserFunctionError
 from abi_cli.listener import SILENT, Listener
-from abi_cli.model.rehearsal import rehearsed
-from abi_cli.model.reproducing import check_reproducible
+from abi_cli.model.rehearsal import check_reproducible, rehearsed
 from abi_cli.model.streams import Purpose
 from abi_cli.spec import InvalidSpecError
 from abi_cli.training.contamination import asked_of

@@ -13,8 +13,8 @@ import numpy as np
 
 from abi_cli.bank.bank import Bank, is_bank
 from abi_cli.data import Asked, Loaded, read_shapes, read_simulations
-from abi_cli.digests import digest
 from abi_cli.errors import DataError
+from abi_cli.hashing import digest
 from abi_cli.listener import Listener
 from abi_cli.model.gaps import with_gaps
 from abi_cli.model.streams import Purpose

@@ -12,9 +12,9 @@ import numpy as np
 from abi_cli.data import Loaded, Statistics
 from abi_cli.data.entries import listing
 from abi_cli.errors import CheckFailed, UsageError
-from abi_cli.finite import refuse_not_finite
 from abi_cli.listener import Listener
 from abi_cli.model.evaluation import At, known_of
+from abi_cli.precision import refuse_not_finite
 from abi_cli.run import Run
 from abi_cli.spec import Spec
 from abi_cli.variables import Datasets, DrawBlock, take
@@ -214,7 +214,7 @@ class Refiner:
         Arguments, Errors:
             As of `draws`, which is how many effective ones there are at the least, if possible.
         """
-        from abi_cli.refinement.summaries import weighted
+        from abi_cli.refinement.weights import weighted
 
         made = self.refined(networks, loaded, draws=draws, seed=seed, first=first, resample=False)
         for place, (joint, one) in enumerate(made):

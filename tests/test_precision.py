@@ -10,7 +10,7 @@ from abi_cli.diagnostics.features import features_of
 from abi_cli.diagnostics.joint import _standardized
 from abi_cli.diagnostics.summaries import Summaries
 from abi_cli.errors import DataError
-from abi_cli.spreads import almost_constant
+from abi_cli.precision import almost_constant
 from abi_cli.variables import Ragged
 from tests.cli import abi
 
