@@ -27,18 +27,23 @@ SMALL = ("-s", "training.epochs=2", "-s", "training.num_batches=4", "-j", "0")
 PILOT = 500
 """Simulations that a light training begins with; 10,000 by itself."""
 
+STEPS = 60, 120
+"""Steps in which a surface of the pilot's statistics is learned; 600 and 12,000 by itself."""
+
 
 @contextmanager
 def light() -> Iterator[None]:
     """Trainings that are short take little around what they learn.
 
-    Their pilot is small, to which plain statistics are fitted; and on TensorFlow the graph is not
-    compiled by XLA, which takes half of a training of a few steps. Trainings as everybody has them
-    are those of other processes, and of `tests/engine.py`, by XLA.
+    Their pilot is small, to which plain statistics are fitted, surfaces in few steps; and on
+    TensorFlow the graph is not compiled by XLA, which takes half of a training of a few steps.
+    Trainings as everybody has them are those of other processes, and of `tests/engine.py`, by XLA.
     """
     with (
         patch("abi_cli.backend.compiles", lambda: backend.name() == "jax"),
         patch("abi_cli.training.sources.PILOT_ROWS", (PILOT, PILOT)),
+        patch("abi_cli.statistics.surface.SHORT", STEPS[0]),
+        patch("abi_cli.statistics.surface.LONG", STEPS[1]),
     ):
         yield
 
