@@ -130,7 +130,7 @@ def block(values, *, first=0):
 def told(*blocks, labels="ABCDEF"):
     watch = Beyond({"mu": RANGE})
     assert list(watch.watching(blocks)) == list(blocks)
-    return list(watch.told(labels))
+    return list(watch.sentences(labels))
 
 
 def test_draws_outside_are_told_by_data_set():

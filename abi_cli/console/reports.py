@@ -58,7 +58,7 @@ def show_training(console: Console, receipt: Receipt) -> None:
             "learned": f"{receipt.weights:,} weights from {receipt.simulations:,} simulations",
             **_failed(receipt.failures),
             "time": f"{duration(total)}: {parts}",
-            "loss": loss_told(receipt.history, receipt.loss_unit),
+            "loss": loss_sentence(receipt.history, receipt.loss_unit),
             **_next(receipt),
         },
         aside=True,
@@ -73,7 +73,7 @@ def _next(receipt: Receipt) -> dict[str, str]:
     return {"next": f"abi diagnose {path}", "": f"abi sample {path} DATA.csv -o draws.csv"}
 
 
-def loss_told(history: Sequence[Mapping[str, float]], unit: str) -> str:
+def loss_sentence(history: Sequence[Mapping[str, float]], unit: str) -> str:
     """A sentence on the last loss, and on whether more training would lower it.
 
     Where there are validation data, their loss says so: that on simulations that are learned from

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from abi_cli import placing
-from abi_cli.data import Disagreement, DrawHeader, Loaded, collect, disagreement_told
+from abi_cli.data import Disagreement, DrawHeader, Loaded, collect, disagreement_note
 from abi_cli.diagnostics import (
     Inputs,
     Limits,
@@ -224,7 +224,7 @@ class _Examined:
             labels=self._labels(),
             limits=limits,
         )
-        return _Points(replace(points, observed=dict(summaries.p)), summaries.told)
+        return _Points(replace(points, observed=dict(summaries.p)), summaries.sentence)
 
     def drawn(self, simulated: Datasets, limits: Limits) -> _Draws:
         """Metrics of draws."""
@@ -257,7 +257,7 @@ class _Examined:
             joined=after.ranks,
             log_density=answers.log_density,
             ranges=ranges_of(run.layout),
-            notes=(*answers.notes, *after.told),
+            notes=(*answers.notes, *after.lacking),
             computed=model.judged.functions,
             skipped=dict.fromkeys(self.skipped, "--skip"),
             density=None if model.judged.density is None else model.judged.density.name,
@@ -332,7 +332,7 @@ def _answers(
     if model.judged.density is not None:
         _bring_to_earth(model.judged.density.name, estimates, truths, listener)
     shares = watch.shares()
-    told = disagreement_told(shares, labels)
+    told = disagreement_note(shares, labels)
     notes = () if told is None else (f"{told[0].upper()}{told[1:]}.",)
     return _Answers(estimates, truths, density, shares, notes)
 

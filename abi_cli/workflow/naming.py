@@ -48,7 +48,7 @@ LABELS = "labels"
 """Attribute of titles in files of draws, in formats that take attributes."""
 
 
-def told_labels(titles: Mapping[str, str]) -> dict[str, str]:
+def label_attribute(titles: Mapping[str, str]) -> dict[str, str]:
     """The attribute with titles; none where there are none."""
     return {LABELS: json.dumps(titles, ensure_ascii=False)} if titles else {}
 

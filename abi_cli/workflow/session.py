@@ -53,7 +53,7 @@ from abi_cli.workflow.opened.opening import (
     spec_of,
 )
 from abi_cli.workflow.opened.reading import Batches, Data, Densities, read_data, read_points
-from abi_cli.workflow.opened.refining import TOLD, Refiner, may_refine
+from abi_cli.workflow.opened.refining import CERTIFIED, Refiner, may_refine
 from abi_cli.workflow.opened.refusing import refusing
 from abi_cli.workflow.opened.selecting import USUAL_SELECTION, Selection
 from abi_cli.workflow.request import USUAL_COMPUTE, Compute, Model, tell_files
@@ -260,7 +260,7 @@ class Session:
         labels = list(first.labels)
         scores = {name: own.tolist() for name, own in first.scores.items()}
         header = header_of(self.run, self.titles, drawing, first, labels, scores)
-        header = replace(header, told=() if self.refiner is None else TOLD)
+        header = replace(header, certificates=() if self.refiner is None else CERTIFIED)
         watch = Disagreement(0 if self.refiner else self.networks.members)
         draw = partial(self.draws, draws=drawing.draws, seed=drawing.seed)
         total = len(labels) * drawing.draws if data.whole else None

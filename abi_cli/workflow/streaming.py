@@ -117,8 +117,8 @@ class Streaming:
             start = block.first_dataset - first
             if start < number:
                 own = {name: value[: number - start] for name, value in block.values.items()}
-                told = {name: value[: number - start] for name, value in block.told.items()}
-                yield DrawBlock(start, block.first_draw, own, told=told)
+                kept = {k: value[: number - start] for k, value in block.certificates.items()}
+                yield DrawBlock(start, block.first_draw, own, certificates=kept)
         if self.session.refiner is not None:  # a stream has no end
             self.session.refiner.forget(failed=False)
 

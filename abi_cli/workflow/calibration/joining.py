@@ -45,11 +45,11 @@ class Joined:
 
     Arguments:
         ranks: In words which data set → element name → ranks, `(truth,)`.
-        told: What there are none of, and why; may be empty.
+        lacking: What there are none of, and why; may be empty.
     """
 
     ranks: Mapping[str, Mapping[str, np.ndarray]]
-    told: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
 
 
 NOTHING = Joined({})

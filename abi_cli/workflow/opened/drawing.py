@@ -15,7 +15,7 @@ from abi_cli.data import (
     Statistics,
     Style,
     collect,
-    disagreement_told,
+    disagreement_note,
 )
 from abi_cli.data.beyond import Beyond
 from abi_cli.data.draws import USUAL_STYLE
@@ -25,7 +25,7 @@ from abi_cli.ranges import ranges_of
 from abi_cli.run import MODEL, Run
 from abi_cli.spec import Spec
 from abi_cli.variables import DrawBlock, Layout
-from abi_cli.workflow.naming import told_labels
+from abi_cli.workflow.naming import label_attribute
 from abi_cli.workflow.opened.opening import has_draws
 from abi_cli.workflow.opened.selecting import computing, quantity_variables
 from abi_cli.workflow.request import Model
@@ -138,7 +138,7 @@ def header_of(
             "abi": __version__,
             "run": run.manifest.name,
             "model_sha256": run.manifest.hashes[MODEL],
-            **told_labels(titles),
+            **label_attribute(titles),
         },
         more=[] if model is None else quantity_variables(model, first.datasets),
         style=drawing.style,
@@ -213,13 +213,13 @@ def watched(
     """
     beyond = Beyond(ranges_of(layout))
     yield from beyond.watching(watch.watching(blocks))
-    for text in beyond.told(labels):
+    for text in beyond.sentences(labels):
         listener.warn(
             text,
             hint="If the prior has a bound there, declare it, or constrain the parameter in the "
             "adapter, and train again. If not, are the data like the simulations?",
         )
-    told = disagreement_told(watch.shares(), labels)
+    told = disagreement_note(watch.shares(), labels)
     if told is not None:
         listener.warn(
             told,

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from abi_cli.refinement.proposal import Proposal
     from abi_cli.refinement.results import Certificate, Refined
 
-TOLD = ("khat", "ess", "log_evidence", "log_evidence_error", "rhat")
+CERTIFIED = ("khat", "ess", "log_evidence", "log_evidence_error", "rhat")
 """Fields of a certificate that are written beside the draws of each data set."""
 
 
@@ -196,8 +196,8 @@ class Refiner:
             parameters = joint.parameters(one.theta[one.draws])
             values = self.run.layout.parameters_of(parameters, (1, draws))
             refuse_not_finite(*values.values(), first=place)
-            told = {name: np.array([getattr(one.certificate, name)]) for name in TOLD}
-            yield DrawBlock(first + place, 0, values, told=told)
+            certificates = {name: np.array([getattr(one.certificate, name)]) for name in CERTIFIED}
+            yield DrawBlock(first + place, 0, values, certificates=certificates)
 
     def estimates(
         self,
@@ -257,7 +257,11 @@ class Refiner:
     def documented(self) -> list[dict[str, Any]]:
         """Certificates of all refined data sets, for JSON."""
         return [
-            {"dataset": label, "by": one.how.value, **{name: getattr(one, name) for name in TOLD}}
+            {
+                "dataset": label,
+                "by": one.how.value,
+                **{name: getattr(one, name) for name in CERTIFIED},
+            }
             for label, one in self.certificates.items()
         ]
 
