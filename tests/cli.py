@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
@@ -27,8 +27,21 @@ SMALL = ("-s", "training.epochs=2", "-s", "training.num_batches=4", "-j", "0")
 PILOT = 500
 """Simulations that a light training begins with; 10,000 by itself."""
 
-STEPS = 60, 120
-"""Steps in which a surface of the pilot's statistics is learned; 600 and 12,000 by itself."""
+STEPS = {
+    "abi_cli.statistics.surface.SHORT": 60,
+    "abi_cli.statistics.surface.LONG": 120,
+    "abi_cli.statistics.response_learning.STEPS": 80,
+}
+"""Steps in which surfaces of the pilot are learned; 600, 12,000 and 8,000 by themselves."""
+
+
+@contextmanager
+def brief_surfaces() -> Iterator[None]:
+    """Trainings learn surfaces of the pilot for a moment, whatever else they learn."""
+    with ExitStack() as patches:
+        for place, steps in STEPS.items():
+            patches.enter_context(patch(place, steps))
+        yield
 
 
 @contextmanager
@@ -42,8 +55,7 @@ def light() -> Iterator[None]:
     with (
         patch("abi_cli.backend.compiles", lambda: backend.name() == "jax"),
         patch("abi_cli.training.sources.PILOT_ROWS", (PILOT, PILOT)),
-        patch("abi_cli.statistics.surface.SHORT", STEPS[0]),
-        patch("abi_cli.statistics.surface.LONG", STEPS[1]),
+        brief_surfaces(),
     ):
         yield
 
