@@ -195,8 +195,17 @@ class Approximator(Learner):
         refuse_not_finite(*(values := targets.on_users_scale(estimates, degrees)).values())
         return values
 
-    def initialize(self, adapted: Datasets) -> None:
-        """Let the networks scale themselves on adapted pilot data sets, before training."""
+    @property
+    def inference(self) -> InferenceNetwork:
+        """The config of the inference network, nothing of which is left open."""
+        return self._inference
+
+    def initialize(self, adapted: Datasets) -> np.ndarray:
+        """Let the networks scale themselves on adapted pilot data sets, before training.
+
+        Returns:
+            Parameters of these, standardized given the data, `(dataset, dim)`.
+        """
         few = network_inputs(take(adapted, slice(0, INITIAL_ROWS)))
         if self.summary_network is not None:
             self.summary_network.adapt(*summary_inputs(few))
@@ -210,13 +219,15 @@ class Approximator(Learner):
         simple = self.adapter.statistics.simple if self.adapter.statistics else np.ones(0, bool)
         known, pilot = np.concatenate(statistics), np.concatenate(theta)
         self.standardization.adapt(known, pilot, simple)
+        mean, log_sd = map(backend.to_numpy, self.standardization(known))
         if self._inference.has_draws:
-            predicted = map(backend.to_numpy, self.standardization(known))
-            self._reach = sampler.reach_of(pilot, *predicted)
+            self._reach = sampler.reach_of(pilot, mean, log_sd)
+        scores = (pilot - mean) / np.exp(log_sd)
         if self.inference_network.adapts:
             c, mean, log_sd = self.heard(backend.to_numpy(backend.compiled(self.tell)(few)))
             z, _ = self.standardization.standardized(few[INFERENCE_VARIABLES], mean, log_sd)
             self.inference_network.adapt(backend.to_numpy(z), c)
+        return np.asarray(scores)
 
     def told(self, datasets: Mapping[str, Value]) -> np.ndarray:
         """The vectors that `tell` makes of adapted data sets, `(dataset, told)`, float32."""

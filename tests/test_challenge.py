@@ -41,14 +41,13 @@ CHALLENGER = "abi_cli.challenge.challenger"
 
 
 def heir_of(inference):
-    """The heir of untrained networks, these, and the word of their inference network."""
+    """The heir of untrained networks, and these."""
     from abi_cli.challenge.heir import Heir
 
     own, more = approximator(inference=inference), approximator(seed=2)
     disturb(own.inference_network)
-    word = registry.from_config("inference network", inference)
     before = own.log_density(theta(own), own.told_of(DATA))
-    return Heir.of(own, more, word, DATA), own, np.asarray(backend.to_numpy(before))
+    return Heir.of(own, more, DATA), own, np.asarray(backend.to_numpy(before))
 
 
 def theta(own):

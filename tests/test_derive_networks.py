@@ -14,6 +14,7 @@ from abi_cli.training.derive import derived_training, fitting_few
 from abi_cli.variables import Layout, Ragged, Variable, take
 from tests.adapter_examples import step
 from tests.cli import abi
+from tests.engine import LAYOUT, normal_sets
 
 SPEC = """
 name: any
@@ -83,7 +84,7 @@ def test_where_values_may_be_missing_a_networks_own_statistics_are_not_enough():
 def test_a_parameter_alone_has_splines():
     alone = derived("", parameters=("a",))
     assert alone.inference.transform == "spline"
-    assert derived("").inference.transform == "affine"
+    assert derived("").inference.transform == "auto"
     written = derived("networks: {inference: coupling_flow}", parameters=("a",))
     assert written.inference.transform == "affine"
 
@@ -195,3 +196,49 @@ def test_few_stored_simulations_are_learned_in_small_batches(stored, size):
     assert fitting_few(section, stored).batch_size == size
     asked = TrainingSection(batch_size=64)
     assert fitting_few(asked, stored) is asked
+
+
+BENT = """
+name: bent
+parameters: {mu: {}, sigma: {}}
+observables: {x: {kind: set}}
+adapter:
+  - as_set: [x]
+  - standardize: {include: [mu, sigma, x]}
+  - concatenate: {keys: [mu, sigma], into: inference_variables}
+  - rename: {from: x, to: summary_variables}
+networks:
+  summary: {deep_set: {width: 4, summary_dim: 4, moment_features: 1}}
+  statistics: {mlp: {width: 4, summary_dim: 4}}
+  inference: INFERENCE
+"""
+
+
+@pytest.mark.parametrize(
+    ("inference", "told", "transform"),
+    [
+        ("{coupling_flow: {transform: auto, depth: 2, width: 4}}", "mu", "affine"),
+        ("{coupling_flow: {transform: auto, depth: 2, width: 4}}", "its square", "spline"),
+        ("{coupling_flow: {transform: affine, depth: 2, width: 4}}", "its square", "affine"),
+        ("{ensemble: {members: 2, network: {coupling_flow: {transform: auto}}}}", "mu", "affine"),
+        ("{autoregressive_flow: {transform: auto, depth: 1}}", "its square", "spline"),
+    ],
+)
+def test_splines_are_taken_where_posteriors_of_the_pilot_have_several_modes(
+    inference, told, transform
+):
+    from abi_cli.training.building import adapter_for, build, rebuild
+
+    spec = parse_spec(BENT.replace("INFERENCE", inference))
+    pilot = normal_sets(2_000)
+    if told == "its square":
+        x = pilot["x"]
+        own = np.repeat(pilot["mu"], x.row_size)
+        pilot = {**pilot, "x": Ragged(x.values - own + own**2, x.row_size)}
+    adapter = adapter_for(spec, pilot, LAYOUT)
+    made = build(spec, adapter, LAYOUT, adapter.forward(pilot), seed=1)
+    chosen = getattr(made.inference, "network", made.inference)
+    assert chosen.transform == transform
+    again = rebuild(made.get_config(), spec.training)
+    assert again.inference == made.inference
+    assert [w.shape for w in again.weights] == [w.shape for w in made.weights]

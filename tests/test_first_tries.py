@@ -110,6 +110,26 @@ def test_options_of_others_are_told_once_as_ours(written, meant):
         ({"observables": "{y: set}"}, "Write {kind: set}"),
         ({"observables": "y"}, "Write {y: {…}}"),
         ({"observables": "{y: {kind: vector}}"}, "Did you mean 'fixed'?"),
+        ({"observables": "[y]"}, "Write a mapping of names: {y: {…}}"),
+        ({"observables": "{y: {kind: set}}\ndata: {y: y.csv}"}, "abi sample RUN FILE"),
+        (
+            {"observables": "{y: {kind: set}}\ntraining: {lr: 0.001}"},
+            "Did you mean 'learning_rate'?",
+        ),
+        (
+            {"observables": "{y: {kind: set}}\nnetworks: {inference: nsf}"},
+            "Write coupling_flow: {transform: spline}. Inference networks: ",
+        ),
+        ({"meta": "{N: 10}\n  simulator: a.py:f"}, "Did you mean 'likelihood'? Fields: "),
+        (
+            {"prior": "{mu: {lkj_corr: {eta: 2}}}"},
+            "Others a function can draw: prior: FILE.py:NAME",
+        ),
+        ({"prior": "{mu: {bernoulli: {p: 0.5}}}"}, "Write binomial: {n: 1, p: …}. Distributions: "),
+        (
+            {"prior": "{mu: {normal: {scale: 2, lower: 0}}}"},
+            "Write truncated_normal: {loc: …, scale: …, low: …, high: …}",
+        ),
         ({"meta": "{N: 10}\n  M: 3"}, "A number that functions take is drawn in meta: {M: …}"),
     ],
 )
@@ -187,6 +207,13 @@ def test_a_name_of_nothing_is_pointed_at_not_the_simulation_that_fails_by_it(cha
         assert result.exit_code == 3, result.output
         assert said in result.stderr + result.stdout
         assert "values in row" not in result.output
+
+
+def test_a_size_with_a_fraction_is_told_how_whole_numbers_are_drawn(folder):
+    (folder / "a.yaml").write_text(spec(meta="{N: {uniform: {low: 5, high: 20}}}"))
+    result = abi("check", "a.yaml")
+    assert result.exit_code == 5
+    assert "N can have fractions. integers: {low: …, high: …}" in " ".join(result.stderr.split())
 
 
 def test_a_function_that_is_not_there_is_pointed_at(folder):

@@ -116,6 +116,8 @@ REFUSED = {
     "prior": (["--prior"], 2, "expected --run RUN with --prior"),
     "extension": (["-o", "x.jpg"], 2, "expected a picture, .png, .pdf, .svg, or a folder"),
     "stdout": (["-o", "-"], 2, "got -, standard output"),
+    "seed": (["--seed", "3"], 2, "expected --seed with RUN DATA"),
+    "draws": (["-n", "30"], 2, "expected --draws with RUN DATA"),
     "data": ([ANSCOMBE], 2, "expected a run folder with data, or draws alone"),
 }
 

@@ -47,6 +47,45 @@ def test_smoothers_are_kalman_filters_of_a_level_whose_information_decays():
             assert loss == pytest.approx(np.log(squares) + logs, rel=1e-5)
 
 
+def test_levels_are_the_profile_likelihood_of_a_local_level_with_gaps():
+    """Beside the density of all values together: λ min(s, t) + 1 where s = t, from a flat start."""
+    x = RNG.normal(size=(3, 25)).cumsum(axis=1) + RNG.normal(size=(3, 25))
+    x[0, [4, 5, 6, 17]] = np.nan
+    x[1, [0, 1, 24]] = np.nan
+    found = series.levels(x)
+    number = len(series.RATIOS)
+    for row in range(3):
+        at = np.flatnonzero(np.isfinite(x[row]))
+        best, likelihood, noise, ends = [], [], [], []
+        for ratio in series.RATIOS:
+            walk = ratio * np.minimum.outer(at, at) + np.eye(len(at))
+            # A flat prior of the first level: differences from the first value say all.
+            differ = np.eye(len(at))[1:] - np.eye(len(at))[0]
+            covariance = differ @ walk @ differ.T
+            z = differ @ x[row, at]
+            square = z @ np.linalg.solve(covariance, z) / len(z)
+            best.append(np.log(square) + np.linalg.slogdet(covariance)[1] / len(z))
+            noise.append(square)
+            ends.append([_end(x[row, ::way], ratio) for way in (1, -1)])
+        likelihood = np.exp(-0.5 * len(z) * (np.array(best) - min(best)))
+        weight = likelihood / likelihood.sum()
+        np.testing.assert_allclose(found[row, 12 : 12 + number], best, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(found[row, 12 + 2 * number :], likelihood, rtol=1e-3, atol=1e-6)
+        np.testing.assert_allclose(found[row, 0], weight @ np.log(noise) / 2, atol=1e-3)
+        mean, spread = np.array(ends).transpose(2, 1, 0)
+        np.testing.assert_allclose(found[row, [4, 6]], mean @ weight, rtol=1e-4, atol=1e-4)
+        variance = (spread * noise + (mean - (mean @ weight)[:, None]) ** 2) @ weight
+        np.testing.assert_allclose(found[row, [5, 7]], np.log(variance) / 2, atol=1e-3)
+
+
+def _end(x: np.ndarray, ratio: float) -> tuple[float, float]:
+    """The level at the last value by generalized least squares; variance in the noise's units."""
+    at = np.flatnonzero(np.isfinite(x))
+    ago = at[-1] - at
+    precision = np.linalg.inv(ratio * np.minimum.outer(ago, ago) + np.eye(len(at)))
+    return precision.sum(axis=0) @ x[at] / precision.sum(), 1 / precision.sum()
+
+
 def test_autoregressions_are_regressions_on_what_came_before():
     x = np.exp(RNG.normal(size=(3, 60)).cumsum(axis=1) / 4)
     found = series.autoregressions(x)

@@ -80,6 +80,7 @@ def test_a_run_without_a_model_does_all_but_simulate(folder):
     filled = abi("fill", spec, "--data", data)
     assert filled.exit_code == 0, filled.output
     assert "adapter:" in filled.stdout
+    assert "early_stopping:" in filled.stdout  # what `train` does with them
 
 
 def test_what_does_not_fit_is_refused(folder, tmp_path):

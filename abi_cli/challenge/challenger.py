@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from abi_cli import backend, registry, sampler
+from abi_cli import backend, sampler
 from abi_cli.adapter.adapter import INFERENCE_VARIABLES
 from abi_cli.adapter.batches import network_inputs
 from abi_cli.approximator import Approximator
@@ -20,7 +20,6 @@ from abi_cli.listener import Listener
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.streams import Purpose, stream_key
 from abi_cli.model.workers import Pool
-from abi_cli.networks.network import InferenceNetwork
 from abi_cli.spec import Spec, TrainingSection
 from abi_cli.training.building import build
 from abi_cli.training.sources import Fresh
@@ -180,8 +179,7 @@ def challenge(what: Challenged, workers: Pool, rules: Rules, listener: Listener)
     learner = _Learner(source, pilot, spec.training, rules, seed, listener, score)
     rivals = [learner.rival(SCRATCH, scratch, share=FROM_SCRATCH, pace=1.0)]
     if own.inference_network.has_density:
-        word = registry.expected(what.spec.networks.inference, InferenceNetwork)
-        heir = Heir.of(_copy(own), _copy(scratch), word, pilot)
+        heir = Heir.of(_copy(own), _copy(scratch), pilot)
         if heir is not None:
             rivals.append(learner.rival(HEIR, heir, share=1 - FROM_SCRATCH, pace=HEIRS_PACE))
     chosen = max(rivals, key=lambda rival: score(rival.model))

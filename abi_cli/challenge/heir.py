@@ -23,7 +23,6 @@ from abi_cli import backend
 from abi_cli.adapter.adapter import INFERENCE_VARIABLES, SUMMARY_STATISTICS
 from abi_cli.approximator import Approximator
 from abi_cli.learner import Learner
-from abi_cli.networks.network import InferenceNetwork
 from abi_cli.nn.build import inference_layer
 from abi_cli.nn.standardization import tamed
 from abi_cli.variables import Datasets, Value, take
@@ -41,13 +40,10 @@ class Heir(Learner):
     Arguments:
         own: The run's, which learn on.
         more: Those that know more, which learn on, too.
-        word: The run's inference network.
         few: Data sets with parameters.
     """
 
-    def __init__(
-        self, own: Approximator, more: Approximator, word: InferenceNetwork, few: Datasets
-    ):
+    def __init__(self, own: Approximator, more: Approximator, few: Datasets):
         super().__init__(name="heir")
         self.own, self.more = own, more
         self.adapter, self.buckets = BothAdapters(own, more), own.buckets
@@ -61,7 +57,7 @@ class Heir(Learner):
         self._ends = conditions, conditions + dim
         seed = own.get_config()["seed"]
         with backend.first_weights(seed):
-            self.inference_network = inference_layer(word, dim, conditions, seed)
+            self.inference_network = inference_layer(own.inference, dim, conditions, seed)
         inherit(self.inference_network, own.inference_network)
         # In their place is the heir's.
         own.inference_network.trainable = more.inference_network.trainable = False
@@ -73,12 +69,10 @@ class Heir(Learner):
         return self.own.standardization
 
     @classmethod
-    def of(
-        cls, own: Approximator, more: Approximator, word: InferenceNetwork, pilot: Datasets
-    ) -> Heir | None:
+    def of(cls, own: Approximator, more: Approximator, pilot: Datasets) -> Heir | None:
         """An heir that is the run to begin with; None where the network has no place for more."""
         few = take(pilot, slice(0, TRIED))
-        heir = cls(own, more, word, few)
+        heir = cls(own, more, few)
         theta = np.asarray(own.adapter.forward(few)[INFERENCE_VARIABLES], np.float32)
         theta = theta.reshape(len(theta), -1)
         densities = [

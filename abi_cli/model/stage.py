@@ -146,7 +146,15 @@ class Stage:
     def failed(self, error: BaseException, known: Known, row: int) -> UserFunctionError:
         """The error to raise where the function raised one."""
         values = {name: known[name] for name in self._visible}
-        return self.source.raised(error, draw=self.origin.row(row, values))
+        failed = self.source.raised(error, draw=self.origin.row(row, values))
+        sizes = [name for stage in self.earlier if stage.role == "context" for name in stage.keys]
+        broken = [name for name in sizes if _has_fraction(known.get(name))]
+        if isinstance(error, TypeError) and "integer" in str(error) and broken:
+            failed.hint = failed.hint or (
+                f"Sizes are whole numbers; {', '.join(broken)} can have fractions. "
+                "integers: {low: …, high: …} draws whole numbers."
+            )
+        return failed
 
     def unusable(self, message: str, *, hint: str | None = None) -> UserFunctionError:
         """The error to raise for a result that can't be used."""
@@ -197,3 +205,8 @@ class Stage:
                 raise UsageError(f"Expected a whole number for {name}; got {value}")
             value = int(value)
         return np.full(known[BATCH_SIZE], value) if self.batched else value
+
+
+def _has_fraction(value: Any) -> bool:
+    """True of one number that is not whole."""
+    return np.ndim(value) == 0 and isinstance(value, float | np.floating) and value % 1 != 0

@@ -17,6 +17,7 @@ _READER = {"mlp": {"summary_dim": 32}}
 """Small networks beside statistics, which do most of the work."""
 
 _ALONE = {"coupling_flow": {"transform": "spline"}}
+_SEVERAL = {"coupling_flow": {"transform": "auto"}}
 
 _OWN_STATISTICS = "moment_features"
 """The option of summary networks by which they make statistics themselves."""
@@ -32,7 +33,8 @@ def derived_networks(
     """The section with a summary network where there are sets or series, and with statistics.
 
     A parameter that is alone has no others to be coupled with: without splines a coupling flow of
-    it is a normal distribution.
+    it is a normal distribution. Several have splines where the pilot shows that posteriors have
+    several modes.
 
     Statistics are for every spec that does not choose them itself, and take the place of those that
     a summary network makes. A spec that leaves `statistics` out and writes its summary network with
@@ -55,8 +57,9 @@ def derived_networks(
         named = section.summary
         if named is not None and _OWN_STATISTICS in type(named).model_fields:
             update["summary"] = named.model_copy(update={_OWN_STATISTICS: 1})
-    if "inference" not in written and _numbers(layout) == 1:
-        update["inference"] = registry.from_config("inference network", _ALONE)
+    if "inference" not in written:
+        word = _ALONE if _numbers(layout) == 1 else _SEVERAL
+        update["inference"] = registry.from_config("inference network", word)
     return section.model_copy(update=update)
 
 

@@ -19,6 +19,7 @@ from abi_cli.registry import Part
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
 
 Activation = Literal["elu", "gelu", "mish", "relu", "silu", "softplus", "tanh"]
@@ -162,6 +163,15 @@ class InferenceNetwork(Network):
 
     loss_unit: ClassVar[str] = "nats"
     """Unit of the loss that training minimizes."""
+
+    def suited(self, scores: np.ndarray | None) -> InferenceNetwork:  # noqa: ARG002  # most suit all
+        """The network with what it leaves to the first simulations decided by them.
+
+        Arguments:
+            scores: Parameters of simulations, standardized given their data, `(dataset, dim)`;
+                None before they are known.
+        """
+        return self
 
     def build(self, dim: int, conditions: int, seed: int) -> keras.Layer | None:  # noqa: ARG002  # ours make none
         """The built layer, of a word of your own; None for the one that `nn.build` knows.

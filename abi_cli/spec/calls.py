@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from abi_cli import registry
-from abi_cli.spec.problems import Code, Path, Position, Problem, suggestion
+from abi_cli.spec import elsewhere
+from abi_cli.spec.problems import Code, Path, Position, Problem
 from abi_cli.spec.section import option_names
 
 _CALL = re.compile(r"(?<![\w.:])([A-Za-z]\w*)\(([^()]*)\)")
@@ -17,29 +18,6 @@ _KIND = "distribution"
 
 _CODES = (Code.PART, Code.NAME, Code.VALUE, Code.FIELD, Code.KEY)
 """Codes of problems that a call causes, whole or cut at its commas."""
-
-_ALIKE = (
-    ("loc", "mean", "mu", "location", "m", "meanlog"),
-    ("scale", "sigma", "sd", "std", "stddev", "s", "sdlog"),
-    ("df", "nu", "dof"),
-    ("low", "lower", "min", "minimum"),
-    ("high", "upper", "max", "maximum"),
-    ("lam", "rate", "lambda", "mu"),
-    ("a", "shape", "alpha", "shape1"),
-    ("b", "beta", "shape2"),
-    ("p", "prob", "theta"),
-    ("n", "trials"),
-)
-"""Names of options: ours, and those of other programs."""
-
-
-def ours(word: str, options: Collection[str]) -> str | None:
-    """The option that another word for it means; None where there is none."""
-    if word in options:
-        return word
-    meant = (name for alike in _ALIKE if word in alike for name in alike if name in options)
-    return next(meant, None)
-
 
 _BY_RATE = ("gamma", "exponential")
 """Distributions that Stan, PyMC and R write with a rate, and NumPy with a scale, 1 / rate."""
@@ -79,7 +57,8 @@ def _problem_of(path: Path, call: re.Match[str], place: Position) -> Problem:
     known = registry.names(_KIND)
     message = f"Expected a mapping of options, not a call; got {call[0]}"
     if name not in known:
-        return Problem(path, message, suggestion(name, known, title="Distributions"), Code.PART, at)
+        hint = elsewhere.part(name, _KIND, tuple(known), title="Distributions")
+        return Problem(path, message, hint, Code.PART, at)
     hint = f"Write {as_options(name, _arguments(call[2]))}"
     if name in _BY_RATE:
         hint += "; a rate of r is a scale of 1/r. What is a scale already, as in NumPy, stays"
@@ -119,7 +98,7 @@ def as_options(name: str, arguments: Sequence[tuple[str | None, Any]]) -> str:
     free, written = list(options), []
     for key, value in arguments:
         word = key or (free[0] if free else "…")
-        option = ours(word, options) or word
+        option = elsewhere.option(word, options) or word
         by_rate = name in _BY_RATE and (word in _RATES if key else option == "scale")
         option = "scale" if by_rate else option
         if option in free:

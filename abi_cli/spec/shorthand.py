@@ -26,8 +26,9 @@ from pydantic_core import PydanticCustomError, core_schema
 
 from abi_cli import registry
 from abi_cli.registry import Part
+from abi_cli.spec import elsewhere
 from abi_cli.spec.calls import as_options
-from abi_cli.spec.problems import Code, Path, suggestion
+from abi_cli.spec.problems import Code, Path
 from abi_cli.spec.reader import Entry, Node
 from abi_cli.spec.section import option_names
 
@@ -124,7 +125,7 @@ class PartOf:
         (name,) = value
         part = self._find(name)
         if part is None:
-            hint = suggestion(name, self._known(), title=self._title())
+            hint = elsewhere.part(name, self.kind, self._known(), title=self._title())
             raise refusal(Code.PART, f"unknown {self.kind} {name!r}", hint=hint, at=(name,))
         return _named(part).validate_python(value, strict=True)[name]
 

@@ -8,28 +8,19 @@ sentence that says what was expected, what was found and what to write instead.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from abi_cli.registry import Part
-from abi_cli.spec import dialect
-from abi_cli.spec.calls import as_options, ours, without_calls
+from abi_cli.spec import dialect, elsewhere
+from abi_cli.spec.calls import as_options, without_calls
 from abi_cli.spec.problems import Code, InvalidSpecError, Path, Problem, nearest, suggestion
 from abi_cli.spec.reader import Document
 from abi_cli.spec.schema import Spec
 from abi_cli.spec.section import option_names
 from abi_cli.spec.shorthand import REFUSAL, Models, canonical, describe
-
-_ALIKE: defaultdict[str, tuple[str, ...]] = defaultdict(
-    tuple,
-    set=("iid", "exchangeable", "sample", "table", "rows"),
-    series=("ordered", "sequence", "timeseries"),
-    fixed=("vector", "array", "matrix", "image", "scalar", "number"),
-)
-"""Words for values of fields, and other words for them."""
 
 _EXPECTED = {
     "int_type": "a whole number",
@@ -147,7 +138,7 @@ class _Finding:
         return any(
             other.detail["type"] == "extra_forbidden"
             and other.path[:-1] == self.path
-            and ours(str(other.path[-1]), options) == self.missing
+            and elsewhere.option(str(other.path[-1]), options) == self.missing
             for other in findings
         )
 
@@ -210,17 +201,20 @@ def _unknown(path: Path, models: Models) -> tuple[str, str]:
     known = option_names(models[path[:-1]])
     preposition = "of" if what == "option" or not above else "in"
     hint = suggestion(word, known, title=f"{what.capitalize()}s")
-    elsewhere = [section for section, names in _sections(models).items() if word in names]
-    if not nearest(word, known) and elsewhere:
-        hint = f"It belongs {elsewhere[0]}"
-    other = ours(word, known) if what == "option" else None
+    places = [section for section, names in _sections(models).items() if word in names]
+    if not nearest(word, known) and places:
+        hint = f"It belongs {places[0]}"
+    other = (elsewhere.option if what == "option" else elsewhere.field)(word, known)
     by_rate = word in ("rate", "beta", "lam") and "scale" in known
     if other is not None and not by_rate and "Did you mean" not in hint:
         hint = f"Did you mean {other!r}? {hint}"
+    if what == "option" and (bounded := elsewhere.bounded(word, whose)):
+        hint = f"Write {bounded}"
     if by_rate:
         hint = f"The scale is 1 / rate. {hint}"
-    if path[:-1] == ("model",) and not nearest(word, known) and not elsewhere:
-        hint = f"A number that functions take is drawn in meta: {{{word}: …}}. {hint}"
+    said = None if "Did you mean" in hint or places else elsewhere.spoken(".".join(above), word)
+    if said is not None:
+        hint = f"{said}. {hint}"
     return f"unknown {what} {word!r} {preposition} {whose}", hint
 
 
@@ -260,6 +254,8 @@ def _remedy(finding: _Finding, value: Any, models: Models) -> str | None:
         return f"Name its {what}: {', '.join(option_names(model))}"
     if expected == "a mapping" and isinstance(value, str) and value.isidentifier():
         return f"Write {{{value}: {{…}}}}, or {value}: and what it is below"
+    if expected == "a mapping" and _scalars(value) and value:
+        return f"Write a mapping of names: {{{', '.join(f'{one}: {{…}}' for one in value)}}}"
     if "number" in expected and isinstance(value, str):
         return _number_in(value)
     if expected == "a whole number" and isinstance(value, float) and value.is_integer():
@@ -270,7 +266,7 @@ def _remedy(finding: _Finding, value: Any, models: Models) -> str | None:
         return f"Write {'true' if str(value).lower() in ('yes', 'on', 'y') else 'false'}"
     choices = re.findall(r"'([^']*)'", expected)
     if choices and isinstance(value, str):
-        found = nearest(value, choices) or next((c for c in choices if value in _ALIKE[c]), None)
+        found = nearest(value, choices) or elsewhere.value(value, choices)
         return f"Did you mean {found!r}?" if found else None
     return None
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from abi_cli.statistics import regressions, series, sets
+from abi_cli.statistics.breaks import breaks
 from abi_cli.statistics.columns import Bent, Column, column_from, column_of, column_to
 from abi_cli.statistics.components import components
 from abi_cli.statistics.members import Members, Statistic, chunks
@@ -104,9 +105,13 @@ class Group:
 
     def _in_order(self, column: Column) -> dict[str, Statistic]:
         found: dict[str, Statistic] = {}
+        for counts in (False, True) if column.counts else (False,):
+            name = f"breaks{column.place}" + "of_counts" * counts
+            found[name] = partial(breaks, column=column, counts=counts)
         for name, of in (
             ("lags", series.autocovariances),
             ("smoothers", series.smoothers),
+            ("levels", series.levels),
             ("autoregressions", series.autoregressions),
             ("averages", series.moving_averages),
             ("volatility", series.volatility),

@@ -106,6 +106,20 @@ def moments_of(x: np.ndarray, there: Weights) -> tuple[np.ndarray, np.ndarray]:
     return mean, mean_of((x - mean[:, None]) ** 2, there)
 
 
+def mixed(
+    weight: Weights, values: np.ndarray, variance: np.ndarray | float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and log sd of mixtures, `(batch,)` each.
+
+    Arguments:
+        weight: Of components, `(batch, component)`, which sum to 1.
+        values, variance: Mean and variance of each.
+    """
+    mean = (weight * values).sum(axis=1)
+    spread = (weight * ((values - mean[:, None]) ** 2 + variance)).sum(axis=1)
+    return mean, 0.5 * np.log(spread + FLOOR)
+
+
 def tamed(x: np.ndarray, most: float) -> np.ndarray:
     """The identity up to `most` in size, logarithmic beyond."""
     beyond = np.maximum(np.abs(x) - most, 0.0)

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from abi_cli.statistics.members import FLOOR, known, mean_of, moments_of
+from abi_cli.statistics.members import FLOOR, known, mean_of, mixed, moments_of
 
 DECAYS = (0.05, 0.2, 0.4, 0.55, 0.7, 0.8, 0.88, 0.94, 0.98)
 LAGS = (1, 2, 3, 4, 5, 7, 10, 20)
 AVERAGES = (-0.95, -0.8, -0.6, -0.4, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8, 0.95)
 LEAST_WEIGHT = 1e-6
 """Least information on a level, left of it after a long gap."""
+
+RATIOS = np.geomspace(1e-4, 1e2, 13)
+"""Variances of a level's steps, in units of the variance around the level."""
+
+BLURRED = 1e-2
+"""Variance of log sds between the places of that grid."""
 
 ORDERS = (1, 2, 3, 8)
 """Orders of autoregressions."""
@@ -68,6 +74,54 @@ def smoothers(x: np.ndarray) -> np.ndarray:
     parts = [level.reshape(len(y), -1), log_squares[:, 1], np.log(mean_squares[:, 0] + FLOOR)]
     parts.append(_profile(np.log(keep / (1 - keep)), log_squares[:, 0], number))
     return np.concatenate(parts, axis=1)
+
+
+def levels(x: np.ndarray) -> np.ndarray:
+    """Local level model: profile likelihood of the ratio of its variances, and both ends.
+
+        level_t = level_{t−1} + η_t,    y_t = level_t + ε_t,    λ = var η / var ε.
+
+    Given λ the Kalman filter says how far each innovation is from 0, in units of var ε (Durbin &
+    Koopman 2012, Time series analysis by state space methods, chapter 2):
+
+        P ← P + λ,    F = P + 1,    level ← level + (P / F) e,    P ← P / F,
+
+    from the first value on, where P = 1; in a gap only P grows, so that gaps cost nothing of what
+    is known. The mean of e² / F is the best var ε, and the log of it plus the mean of log F is
+    −2/n times the profile log likelihood. Means over that likelihood, on the grid of λ: of the log
+    sds of ε and η with their spreads, of the level at the last value and, filtered backwards, at
+    the first, with their log sds.
+    """
+    y, there = known(x)
+    both, seen = np.stack([y, y[:, ::-1]], axis=2), np.stack([there, there[:, ::-1]], axis=2)
+    level, variance, sure, squares, logs = np.zeros((5, len(y), 2, len(RATIOS)))
+    begun = np.zeros((len(y), 2, 1), bool)
+    for t in range(y.shape[1]):
+        now = seen[:, t, :, None] > 0
+        variance = variance + RATIOS
+        f = variance + 1
+        surprise = both[:, t, :, None] - level
+        told = now & begun
+        squares += np.where(told, surprise * surprise / f, 0.0)
+        logs += np.where(told, np.log(f), 0.0)
+        gain = np.where(begun, variance / f, 1.0)
+        level += np.where(now, gain * surprise, 0.0)
+        variance = np.where(now, gain, variance)
+        sure = np.where(now, gain, sure)
+        begun = begun | now
+    number = np.maximum(there.sum(axis=1) - 1, 1)
+    mean_squares = squares[:, 0] / number[:, None] + FLOOR
+    log_squares = np.log(mean_squares) + logs[:, 0] / number[:, None]
+    weight = np.exp(-0.5 * number[:, None] * (log_squares - log_squares.min(axis=1)[:, None]))
+    weight /= weight.sum(axis=1, keepdims=True)
+    noise = 0.5 * np.log(mean_squares)
+    walk = noise + 0.5 * np.log(RATIOS)
+    parts = [*mixed(weight, noise, BLURRED), *mixed(weight, walk, BLURRED)]
+    ends = sure * mean_squares[:, None]
+    for end in (0, 1):
+        parts += mixed(weight, level[:, end], ends[:, end])
+    profile = _profile(np.log(RATIOS), log_squares, number)
+    return np.concatenate([np.stack(parts, axis=1), profile], axis=1)
 
 
 def _profile(grid: np.ndarray, log_squares: np.ndarray, number: np.ndarray) -> np.ndarray:

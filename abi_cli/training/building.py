@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,10 @@ def adapter_for(spec: Spec, pilot: Datasets, layout: Layout) -> Adapter:
 def build(
     spec: Spec, adapter: Adapter, layout: Layout, adapted: Datasets, *, seed: int
 ) -> Approximator:
-    """The networks of a spec for adapted pilot data sets, scaled on them, ready to be trained."""
+    """The networks of a spec for adapted pilot data sets, scaled on them, ready to be trained.
+
+    What the inference network leaves open is decided by the pilot.
+    """
     inputs = network_inputs(take(adapted, slice(0, 1)))
     widths: dict[str, int | list[int]] = {
         name: list(inputs[name].shape[1:])
@@ -58,19 +62,22 @@ def build(
             widths[name] = inputs[name].shape[-1]
     alone = adapted.get(SUMMARY_VARIABLES)
     named, reader = spec.networks.summary, spec.networks.statistics
-    summary = None if named is None else registry.expected(named, SummaryNetwork)
-    buckets = bucket_sizes(alone.row_size) if isinstance(alone, Ragged) else ()
-    approximator = Approximator(
+    networks = partial(
+        Approximator,
         adapter,
         layout,
-        summary=summary,
+        summary=None if named is None else registry.expected(named, SummaryNetwork),
         reader=None if reader is None else registry.expected(reader, SummaryNetwork),
-        inference=registry.expected(spec.networks.inference, InferenceNetwork),
         widths=widths,
-        buckets=buckets,
+        buckets=bucket_sizes(alone.row_size) if isinstance(alone, Ragged) else (),
         seed=seed,
     )
-    approximator.initialize(adapted)
+    word = registry.expected(spec.networks.inference, InferenceNetwork)
+    approximator = networks(inference=word.suited(None))
+    suited = word.suited(approximator.initialize(adapted))
+    if suited != approximator.inference:
+        approximator = networks(inference=suited)
+        approximator.initialize(adapted)
     return _prepared(approximator, spec.training)
 
 

@@ -23,6 +23,7 @@ from abi_cli.approximator import Approximator
 from abi_cli.errors import OutOfMemory
 from abi_cli.listener import Listener
 from abi_cli.model.streams import Purpose
+from abi_cli.networks.network import InferenceNetwork
 from abi_cli.spec import Spec
 from abi_cli.training.blocks import (
     Ahead,
@@ -180,6 +181,12 @@ def _begun(plan: Plan, clock: _Clock) -> _Ready:
         adapted = adapter.forward(pilot)
     with clock("networks"):
         approximator = build(plan.spec, adapter, layout, adapted, seed=plan.seed)
+        word = registry.expected(plan.spec.networks.inference, InferenceNetwork)
+        if approximator.inference != word.suited(None):
+            plan.listener.note(
+                "posteriors of the first simulations seem to have several modes: "
+                f"{word.name} takes splines"
+            )
     training, num_batches = plan.spec.training, plan.source.num_batches
     blocks = block_plan(training, approximator, num_batches=num_batches, seed=plan.seed)
     return _Ready(approximator, blocks, empty_blocks(blocks, adapted), noise)

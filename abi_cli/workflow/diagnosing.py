@@ -264,7 +264,7 @@ class _Examined:
             exact=exact,
             challenge=None if self.rivals is None else self.rivals.against(simulated),
             limits=limits,
-            source=provenance(run, model.spec, seed=self.seed),
+            source=provenance(run, model.spec, session.networks.inference, seed=self.seed),
         )
         return _Draws(inputs, study(inputs, listener=session.listener))
 

@@ -115,8 +115,8 @@ def plot(
     if of_run:
         refuse_one_draw(draws)
     _refuse_unfit(source, data, wish, run, of_run=of_run)
-    if not of_run and on_unlike is not OnUnlike.WARN:
-        raise UsageError("expected --guard with RUN DATA, which it looks at; got a file of draws")
+    if not of_run:
+        _refuse_for_draws(seed=seed, draws=draws, on_unlike=on_unlike)
     folder = source if of_run else run
     session = None
     if folder is not None:
@@ -208,6 +208,21 @@ def _refuse_unfit(
         )
     if not of_run and wish.prior and run is None:
         raise UsageError("expected --run RUN with --prior, which its code draws; got draws alone")
+
+
+def _refuse_for_draws(*, seed: int | None, draws: int, on_unlike: OnUnlike) -> None:
+    """Refuse what says how to draw, where draws are there.
+
+    Errors:
+        UsageError: Something does.
+    """
+    for option, given, does in (
+        ("--guard", on_unlike is not OnUnlike.WARN, "looks at data"),
+        ("--seed", seed is not None, "decides new draws"),
+        ("--draws", draws != USUAL_DRAWS, "says how many to make"),
+    ):
+        if given:
+            raise UsageError(f"expected {option} with RUN DATA, as it {does}; got a file of draws")
 
 
 def _model(session: Session, wish: Wish) -> Model | None:

@@ -222,7 +222,7 @@ def _page(
     for label, name, own in _statistics(drawn, shown, range(min(number, MOST_ROWS))).rows():
         table.setdefault(label, {})[name] = own
     absent = {"median": np.nan, "q5": np.nan, "q95": np.nan}
-    source = provenance(session.run, session.spec, seed=seed)
+    source = provenance(session.run, session.spec, session.networks.inference, seed=seed)
     facts = {n: v for n, v in source.facts.items() if n != "seed of diagnosis"}
     return Page(
         f"{source.title}: {number:,} data set{'s'[: number - 1]}",

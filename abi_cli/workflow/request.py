@@ -247,19 +247,22 @@ def _pointing_at_functions(document: Document) -> Iterator[None]:
         raise InvalidSpecError([problem], name=document.source.name) from None
 
 
-def completed(model: Model, rows: Datasets, prior: Prior) -> Model:
+def completed(model: Model, rows: Datasets, prior: Prior, *, stored: int | None = None) -> Model:
     """The model with a spec that leaves nothing to be derived.
 
     Arguments:
         rows: Data sets that it simulated: they show what its variables are.
         prior: Where its parameters can be.
+        stored: Number of stored simulations, if it is to learn from some: batches are as large as
+            these fill, and training stops in time, if the spec does not say what happens after
+            epochs. What is learned from again and again is learned by heart in the end.
 
     Errors:
         SpecError: What is left out of the spec does not follow from the variables.
     """
     from abi_cli.adapter.derive import derived_steps
     from abi_cli.networks.derive import derived_networks
-    from abi_cli.training.derive import derived_training
+    from abi_cli.training.derive import derived_training, fitting_few, stopping_in_time
 
     spec = model.spec
     layout, steps, series = model.layout(rows), spec.adapter, spec.series()
@@ -275,6 +278,8 @@ def completed(model: Model, rows: Datasets, prior: Prior) -> Model:
     )
     told = [variable.name for variable in layout.of("given", "observable")]
     training = derived_training(spec.training, rows, told)
+    if stored is not None:
+        training = stopping_in_time(fitting_few(training, stored))
     derived = {"adapter": steps, "networks": networks, "training": training}
     return replace(model, spec=spec.model_copy(update=derived))
 

@@ -15,6 +15,7 @@ from abi_cli.errors import OutputError, UsageError
 from abi_cli.listener import SILENT, Listener
 from abi_cli.model.streams import Purpose
 from abi_cli.spec import commented_spec, json_schema
+from abi_cli.variables import count
 from abi_cli.workflow.learning.stored import stored_simulations
 from abi_cli.workflow.request import completed, read_model
 
@@ -174,5 +175,6 @@ def fill(
             stop = max(64, 4 * simulator.unit)
             rows = simulator.simulate(seed=seed, purpose=Purpose.PILOT, start=0, stop=stop)
         prior = model.prior(model.layout(rows), seed=seed, stored=stored)
-        model = completed(model, rows, prior)
+        number = None if stored is None else count(stored)
+        model = completed(model, rows, prior, stored=number)
     return commented_spec(model.spec)

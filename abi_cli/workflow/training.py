@@ -18,7 +18,6 @@ from abi_cli.model.streams import Purpose
 from abi_cli.run import ORIGINAL, room
 from abi_cli.spec import Spec, dump_spec
 from abi_cli.training.contamination import asked_of
-from abi_cli.training.derive import fitting_few, stopping_in_time
 from abi_cli.training.fitting import Fitted, refuse_untrainable
 from abi_cli.training.stopping import Stop
 from abi_cli.workflow.checking.findings import noise_findings
@@ -177,10 +176,9 @@ def _rehearse(
         findings += unused_findings(model.spec, simulator, prior)
     if fresh:
         findings += noise_findings(model.spec, model.need_simulator(), seed=seed)
-    derived, model = model.spec.adapter is None, completed(model, few, prior)
-    if stored is not None:
-        model = _validated(model, len(stored))
-    elif model.augment is not None:
+    derived, number = model.spec.adapter is None, None if stored is None else len(stored)
+    model = completed(model, few, prior, stored=number)
+    if stored is None and model.augment is not None:
         raise SpecError(
             "training.augment changes stored simulations, and these are fresh ones",
             hint="Let the likelihood do it; or learn from stored ones: --data BANK/.",
@@ -192,22 +190,12 @@ def _rehearse(
         adapter = Adapter.fit(model.spec.adapter or (), few, missing=layout.missing)
         refuse_untrainable(
             model.spec,
-            stored=None if stored is None else len(stored),
+            stored=number,
             fitted=Fitted(adapter, layout, few),
         )
     for finding in [*findings, *prior_findings(layout, prior, adapter, derived=derived)]:
         listener.warn(finding.message, hint=finding.hint)
     return model, stored
-
-
-def _validated(model: Model, stored: int) -> Model:
-    """The model with a spec for so many stored simulations.
-
-    Batches are as large as these fill, and training stops in time, if the spec does not say what
-    happens after epochs: what is learned from again and again is learned by heart in the end.
-    """
-    training = stopping_in_time(fitting_few(model.spec.training, stored))
-    return replace(model, spec=model.spec.model_copy(update={"training": training}))
 
 
 def _first_files(

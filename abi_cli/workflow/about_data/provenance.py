@@ -12,10 +12,11 @@ from abi_cli.run import Run
 from abi_cli.spec import Spec
 
 
-def provenance(run: Run, spec: Spec, *, seed: int) -> Provenance:
+def provenance(run: Run, spec: Spec, inference: InferenceNetwork, *, seed: int) -> Provenance:
     """The provenance of the posteriors of a run.
 
     Arguments:
+        inference: The network that it has.
         seed: Seed of the diagnosis.
     """
     manifest = run.manifest
@@ -39,7 +40,7 @@ def provenance(run: Run, spec: Spec, *, seed: int) -> Provenance:
         facts={name: value for name, value in facts.items() if value},
         spec=run.spec_file().read_text(encoding="utf-8"),
         methods=_methods(run, spec),
-        means=_means(spec),
+        means=_means(inference),
         references=tuple(network.reference for network in networks if network.reference),
     )
 
@@ -53,13 +54,11 @@ def _networks(spec: Spec) -> list[Network]:
     return [*named, registry.expected(inference, InferenceNetwork)]
 
 
-def _means(spec: Spec) -> Means:
+def _means(network: InferenceNetwork) -> Means:
     """The means of the inference network, as far as they decide what else can be tried."""
-    part = spec.networks.inference
-    network = registry.expected(part, InferenceNetwork)
     largest = network.SIZES["large"].items() if network.SIZES else ()
     return Means(
-        part.name,
+        network.name,
         getattr(network, "transform", ""),
         getattr(network, "base", ""),
         large=bool(largest) and all(getattr(network, name) >= value for name, value in largest),

@@ -95,8 +95,8 @@ def likeness(loaded: Loaded, on: OnUnlike, *, warned: bool) -> list[Statement]:
         Statement(
             Tone.GOOD,
             "The data are like the simulations",
-            f"Of {len(p):,} data sets, {loaded.labels[least]} is the least usual "
-            f"({_p(float(p[least]))}), which is no more than chance gives."
+            f"The least usual of {len(p):,} data sets is {loaded.labels[least]} "
+            f"({_p(float(p[least]))}): no more than chance gives."
             if len(p) > 1
             else f"It is as usual as simulated ones are ({_p(float(p[0]))}).",
         )

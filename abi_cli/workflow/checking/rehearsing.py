@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,6 @@ from abi_cli.model.rehearsal import check_reproducible, rehearsed
 from abi_cli.model.streams import Purpose
 from abi_cli.spec import InvalidSpecError
 from abi_cli.training.contamination import asked_of
-from abi_cli.training.derive import fitting_few
 from abi_cli.training.fitting import Fitted, faults
 from abi_cli.variables import (
     Datasets,
@@ -180,9 +179,6 @@ def check(
         model.judged.refuse_unfit(layout)
     prior = model.prior(layout, seed=seed, stored=whole)
     stored = None if whole is None else count(whole)
-    if stored is not None:
-        fitting = fitting_few(model.spec.training, stored)
-        model = replace(model, spec=model.spec.model_copy(update={"training": fitting}))
     steps, findings, adapter = _adapt(model, rows, layout, prior, stored=stored)
     if data is None:
         slow = slowness_findings(
@@ -197,7 +193,7 @@ def check(
     built = None
     if build is not None and not any(f.severity is Severity.error for f in findings):
         each = seconds / count(rows) if data is None else 0.0
-        trial = Trial(completed(model, rows, prior), rows, layout, each)
+        trial = Trial(completed(model, rows, prior, stored=stored), rows, layout, each)
         built = try_networks(trial, build, listener=listener)
     return Check(
         name=model.spec.name,
@@ -303,7 +299,7 @@ def _adapt(
 
     derived = model.spec.adapter is None
     try:
-        model = completed(model, data, prior)
+        model = completed(model, data, prior, stored=stored)
         with pointing(model, layout):
             adapter = Adapter.fit(
                 model.spec.adapter or (), data, missing=layout.missing, watch=watch
