@@ -97,7 +97,7 @@ def test_a_training_counts_them(tmp_path):
     trained = abi("train", tmp_path / "spec.yaml", "-o", tmp_path / "run", "--json")
     assert trained.exit_code == 0, trained.output
     assert json.loads(trained.stdout)["failures"] > 100
-    shown = abi("train", tmp_path / "spec.yaml", "-o", tmp_path / "other")
+    shown = abi("train", tmp_path / "spec.yaml", "-o", tmp_path / "other", "-j", 0)
     assert "drawn again: the prior is cut where they fail" in shown.output
     refused = abi(
         "train", tmp_path / "spec.yaml", "-o", tmp_path / "third", "-s", "model.max_failures=50"
