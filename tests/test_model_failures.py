@@ -55,8 +55,8 @@ def test_none_may_fail_by_default(tmp_path):
 
 
 def test_what_fails_is_drawn_again_from_the_rest_of_the_prior(tmp_path):
-    data = train_rows(simulator(tmp_path, CODE), 0, 4000)
-    assert len(data["mu"]) == 4000
+    data = train_rows(simulator(tmp_path, CODE), 0, 1500)
+    assert len(data["mu"]) == 1500
     assert stats.kstest(data["mu"], stats.truncnorm(-1, 1).cdf).pvalue > 1e-3
     assert np.isfinite(data["x"].values).all()
 
