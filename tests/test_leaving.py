@@ -155,7 +155,18 @@ def test_of_draws_that_are_not_finite_nothing_is_computed(session, overflowing):
     assert not own.known_of_any  # the largest x is 1.5: that of the whole set is infinite
     (said,) = statements([own])
     title = "What single members do to a posterior is not known"
-    assert (said.tone, said.title) == (Tone.OPEN, title)
+    assert (said.tone, said.title, said.remedy) == (Tone.OPEN, title, "Train longer.")
+
+
+def test_of_sets_of_one_size_it_is_told_that_no_other_was_seen():
+    shifts = np.full((2, 4), np.nan)
+    why = "number of x = 3, trained on 4"
+    found = Influence(("mu", "sigma"), shifts, np.zeros(0), dict.fromkeys(range(4), why))
+    own = MemberInfluence("I", found, str, str)
+    (said,) = statements([own])
+    assert "data set I would be unlike any simulated set: number of x = 3" in said.text
+    assert "Let their number vary" in said.remedy
+    assert own.rows() == []
 
 
 def test_simulated_sets_of_infinite_draws_are_no_measure(session, overflowing, monkeypatch):

@@ -232,3 +232,33 @@ def test_a_density_that_is_not_the_simulators_is_told_by_check_and_refused(tmp_p
 def test_the_right_density_is_not_told_of(run):
     told = abi("check", run.parent / "spec.yaml")
     assert "density of what" not in told.stdout
+
+
+def test_a_report_shows_exact_posteriors(run, data, x, tmp_path):
+    from abi_cli.workflow.about_data.scoring import Scoring
+    from abi_cli.workflow.request import read_model
+    from abi_cli.workflow.session import SILENT, Session
+
+    session = Session.open(run)
+    loaded = session.read_all(data)
+    model = read_model(run / "spec.yaml")
+    scored = Scoring(session, model, 400, 3, SILENT).of(loaded, [0, 2])
+    drawn = session.sample(data, draws=400, seed=3)
+    exact = scored.put_into(drawn)
+    for row in (0, 2):
+        members = x[f"s{row}"]
+        mean, sd = members.sum() / (len(members) + 0.25), (len(members) + 0.25) ** -0.5
+        assert exact.values["mu"][row].mean() == pytest.approx(mean, abs=0.15 * sd)
+        assert exact.values["mu"][row].std() == pytest.approx(sd, rel=0.12)
+    np.testing.assert_array_equal(exact.values["mu"][[1, 3]], drawn.values["mu"][[1, 3]])
+    assert drawn.values["mu"][0].std() != exact.values["mu"][0].std()
+
+    page = tmp_path / "page.html"
+    shown = abi("report", run, data, "-n", 100, "--datasets", "s0,s1", "-o", page)
+    assert shown.exit_code == 0, shown.output
+    text = page.read_text()
+    assert "The posteriors are exact" in text
+    assert "2 of 2 data sets shown in full" in text
+    shown = abi("report", run, data, "-n", 100, "--no-code", "--force", "-o", page)
+    assert shown.exit_code == 0, shown.output
+    assert "are exact" not in page.read_text()

@@ -169,7 +169,8 @@ def report(
         bool,
         typer.Option(
             "--code/--no-code",
-            help="Whether to execute the run's code, for prior and replicated data.",
+            help="Whether to execute the run's code: for the prior, replicated data and, given a "
+            "log_likelihood, exact posteriors.",
         ),
     ] = True,
     each: Each = False,

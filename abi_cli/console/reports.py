@@ -68,9 +68,19 @@ def show_training(console: Console, receipt: Receipt) -> None:
 def _next(receipt: Receipt) -> dict[str, str]:
     """The fact that names the commands to type next."""
     path = receipt.run.path
+    commands = [f"abi diagnose {path}", f"abi sample {path} DATA.csv -o draws.csv"]
     if not receipt.has_draws:
-        return {"next": f"abi estimate {path} DATA.csv -o estimates.csv"}
-    return {"next": f"abi diagnose {path}", "": f"abi sample {path} DATA.csv -o draws.csv"}
+        commands = [f"abi estimate {path} DATA.csv -o estimates.csv"]
+    if is_falling(receipt.history):
+        epochs = max(10, len(receipt.history) // 2)
+        commands.append(f"abi train --resume {path} --extend {epochs}    # the loss still falls")
+    return {"next": "\n".join(commands)}
+
+
+def is_falling(history: Sequence[Mapping[str, float]]) -> bool:
+    """True if a loss still falls at the end, so that longer training would lower it."""
+    found = trend([row.get("val_loss", row["loss"]) for row in history])
+    return found is not None and found.change < 0
 
 
 def loss_sentence(history: Sequence[Mapping[str, float]], unit: str) -> str:
@@ -168,8 +178,6 @@ def show_run(console: Console, description: Description) -> None:
     if console.json:
         console.document("run", _run_document(description))
         return
-    last = description.history[-1] if description.history else {}
-    losses = ", ".join(f"{name} {number(value)}" for name, value in last.items() if "loss" in name)
     verdict = description.verdict
     console.facts(
         {
@@ -178,9 +186,10 @@ def show_run(console: Console, description: Description) -> None:
             "seed": str(manifest.seed),
             "versions": ", ".join(f"{name} {text}" for name, text in manifest.versions.items()),
             "trained": f"{len(description.history)} epochs in "
-            f"{duration(manifest.timings.get('total', 0.0))}, {losses}"
+            f"{duration(manifest.timings.get('total', 0.0))}"
             if manifest.trained
-            else "not to its end",
+            else f"not to its end, {len(description.history)} epochs so far",
+            **({"loss": loss_sentence(description.history, "")} if description.history else {}),
             "verdict": f"{verdict['outcome']}: {verdict['sentence']}" if verdict else "none yet",
             **{
                 f"accepted {change.when}": f"other {', '.join(change.files)}"

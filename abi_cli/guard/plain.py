@@ -23,6 +23,9 @@ MOST_ELEMENTS = 24
 MOST_TOGETHER = 4
 """Columns side by side, each of which is regressed on the others; of more none is."""
 
+NUMBER_OF = "number of "
+"""Beginning of the name of how many members a set has."""
+
 LONG = 8
 """A vector of fixed shape with fewer numbers is not looked at as members."""
 
@@ -140,7 +143,7 @@ class Plain:
         counted = {name for v in self.layout.of("context") for name in v.length_of}
         if not isinstance(first, Ragged) or counted & {*family.names}:
             return {}
-        return {f"number of {family.names[0]}": first.row_size.astype(np.float64)}
+        return {f"{NUMBER_OF}{family.names[0]}": first.row_size.astype(np.float64)}
 
     def values(self, data: Datasets) -> Table:
         """The smallest and the largest value of each observable, `min of y` and `max of y`."""

@@ -103,16 +103,17 @@ def report(
     rows = rows_of(loaded.labels, datasets, place=loaded.place(0))
     drawn = session.drawn(Batches(iter([loaded]), whole=True), Drawing(draws, seed)).collect()
     shown = Shown.of(drawn, session.titles, place=loaded.place(0))
+    full = rows if datasets or len(rows) <= IN_FULL else oddest(shown, loaded, IN_FULL)
+    scored = Scored()
     if model is not None:
+        scored = Scoring(session, model, draws, seed, heard).of(loaded, full)
+        drawn = scored.put_into(drawn)
+        shown = Shown.of(drawn, session.titles, place=loaded.place(0))
         shown = replace(shown, prior=prior_of(model, session.run.layout, seed=session.seed))
     shown = shown.only(parameters)
-    full = rows if datasets or len(rows) <= IN_FULL else oddest(shown, loaded, IN_FULL)
     replicas = None if model is None else Replicating(session, model, loaded, drawn, seed)
     leaving = Leaving(session, None if model is None else model.simulator, seed)
     influences = _influences(leaving, loaded, full, shown, listener)
-    scored = Scored()
-    if model is not None:
-        scored = Scoring(session, model, draws, seed, heard).of(loaded, drawn, [*influences])
     failed: list[tuple[str, UserFunctionError]] = []
     predictions = {} if replicas is None else _predictions(replicas, full, failed)
     parts = _parts(session, shown, drawn, full, predictions, influences, scored)
@@ -179,7 +180,7 @@ def _parts(
             checks = prediction.checks()
         statistics = _statistics(drawn, shown, [row])
         own = [(shown.known(name), values) for _, name, values in statistics.rows()]
-        elpd = scored.each.get(row)
+        elpd = scored.left_out.get(row)
         moved = influences[row].rows(elpd) if row in influences else ()
         said = "" if elpd is None else elpd.said()
         parts.append(Part(shown.labels[row], own, pictures, checks, moved, said))

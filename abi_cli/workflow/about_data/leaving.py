@@ -16,6 +16,7 @@ from abi_cli.data.entries import listing
 from abi_cli.diagnostics.posterior_page import Moved, Statement, Tone
 from abi_cli.guard import UNLIKE
 from abi_cli.guard.influence import Influence, members_of, without_each
+from abi_cli.guard.plain import NUMBER_OF
 from abi_cli.model.making import Work
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.streams import Purpose, noise
@@ -247,6 +248,8 @@ class MemberInfluence:
         Arguments:
             elpd: How well each is predicted by the others, where that is known.
         """
+        if not self.known_of_any and elpd is None:
+            return []  # one statement says why, of all of them
         unlike = [self._moved(i, None, why, elpd) for i, why in self.found.unlike.items()]
         moved = []
         for member in np.argsort(-self.found.by_member, kind="stable").tolist():
@@ -277,14 +280,8 @@ def statements(influences: Sequence[MemberInfluence]) -> Iterator[Statement]:
     """Statements on influential members."""
     if not influences:
         return
-    if unknown := [one.label for one in influences if not one.known_of_any]:
-        yield Statement(
-            Tone.OPEN,
-            "What single members do to a posterior is not known",
-            f"Of data set{'s' if len(unknown) > 1 else ''} {listing(unknown)} {INFINITE} when "
-            "members are left out.",
-            "Train longer.",
-        )
+    if unknown := [one for one in influences if not one.known_of_any]:
+        yield _not_known(unknown)
     influences = [one for one in influences if one.known_of_any]
     unlike = [
         f"{one.places(i)} of data set {one.label} ({why})"
@@ -314,3 +311,19 @@ def statements(influences: Sequence[MemberInfluence]) -> Iterator[Statement]:
             f"Left out in turn, none moves it by more than {LARGE:g} posterior sds, or than "
             "members of simulated sets do.",
         )
+
+
+def _not_known(unknown: Sequence[MemberInfluence]) -> Statement:
+    """A statement on data sets of which no member can be left out, and why."""
+    labels = listing([one.label for one in unknown])
+    whose = f"data set{'s' if len(unknown) > 1 else ''} {labels}"
+    title = "What single members do to a posterior is not known"
+    reasons = [why for one in unknown for why in one.found.unlike.values() if why != INFINITE]
+    if not reasons:
+        return Statement(
+            Tone.OPEN, title, f"Of {whose} {INFINITE} when members are left out.", "Train longer."
+        )
+    text = f"Without one, {whose} would be unlike any simulated set: {reasons[0]}."
+    fixed = all(why.startswith(NUMBER_OF) for why in reasons)
+    remedy = "Let their number vary (in meta:), and the run learns what fewer say."
+    return Statement(Tone.OPEN, title, text, remedy if fixed else None)

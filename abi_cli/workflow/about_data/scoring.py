@@ -1,9 +1,9 @@
-"""The predictive densities of members of a set, each left out in turn, for a page about data."""
+"""The exact posteriors of data sets on a page, and predictive densities of members left out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +12,7 @@ from abi_cli.data import Draws, Loaded
 from abi_cli.diagnostics.posterior_page import Statement, Tone
 from abi_cli.errors import UserFunctionError
 from abi_cli.listener import Listener
-from abi_cli.model.evaluation import At
+from abi_cli.precision import refuse_not_finite
 from abi_cli.workflow.opened.refining import Refiner, may_refine
 from abi_cli.workflow.opened.refusing import refusing
 from abi_cli.workflow.request import Model
@@ -24,18 +24,40 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scored:
-    """The expected log predictive densities of data sets.
+    """The posteriors of data sets by the model's density.
 
     Arguments:
-        each: Row of a data set → its own; of those that could be refined.
+        draws: Row of a data set → its exact draws, by parameter, `(draw, *event)`; of those that
+            could be refined.
+        left_out: Row of a data set → the expected log predictive density of its members.
+        asked: Number of data sets that were to be refined.
         error: The reason why there are none, if the density is to blame.
     """
 
-    each: Mapping[int, Elpd] = field(default_factory=dict)
+    draws: Mapping[int, Mapping[str, np.ndarray]] = field(default_factory=dict)
+    left_out: Mapping[int, Elpd] = field(default_factory=dict)
+    asked: int = 0
     error: UserFunctionError | None = None
 
+    def put_into(self, drawn: Draws) -> Draws:
+        """Draws of all data sets, with the exact ones in their place."""
+        values = {name: own.copy() for name, own in drawn.values.items()} if self.draws else {}
+        for row, exact in self.draws.items():
+            for name, own in exact.items():
+                values[name][row] = own
+        return replace(drawn, values=values or drawn.values)
+
     def statements(self) -> Iterator[Statement]:
-        """A statement on a density that can't be used."""
+        """A statement on what is exact, or on a density that can't be used."""
+        if self.draws:
+            whose = "The posteriors" if len(self.draws) == self.asked else "Some posteriors"
+            yield Statement(
+                Tone.GOOD,
+                f"{whose} are exact",
+                f"Of {len(self.draws):,} of {self.asked:,} data sets shown in full they were "
+                "refined by the model's log_likelihood. A mode that the networks miss is not "
+                "found by that.",
+            )
         if self.error is not None:
             yield Statement(
                 Tone.WARNING,
@@ -47,10 +69,10 @@ class Scored:
 
 @dataclass(frozen=True)
 class Scoring:
-    """Scores members by the model's density, which is executed.
+    """The model's density, which is executed, for the data sets of a page.
 
     Arguments:
-        draws: Effective ones of each posterior that is refined.
+        draws: How many of each posterior.
         listener: Hears how refining went.
     """
 
@@ -60,11 +82,13 @@ class Scoring:
     seed: int
     listener: Listener
 
-    def of(self, loaded: Loaded, drawn: Draws, rows: Sequence[int]) -> Scored:
-        """The scores of some data sets; empty where the model says no density of each member.
+    def of(self, loaded: Loaded, rows: Sequence[int]) -> Scored:
+        """Exact posteriors of some data sets, and what members are expected given the others.
+
+        A run that learned from data with errors (`training: {noise}`) keeps its own posteriors,
+        which bear them.
 
         Arguments:
-            drawn: Draws of all data sets.
             rows: The data sets that are wanted.
         """
         if not rows or not may_refine(self.session.spec):
@@ -72,35 +96,33 @@ class Scoring:
         workers = self.session.compute.workers()
         refiner = Refiner(self.session.run, self.model, workers, self.listener)
         try:
-            if not self._has_members(refiner, loaded, drawn, rows[0]):
-                return Scored()
-            return Scored(self._each(refiner, loaded, rows))
+            return self._each(refiner, loaded, rows)
         except UserFunctionError as error:
             return Scored(error=error)
 
-    def _has_members(self, refiner: Refiner, loaded: Loaded, drawn: Draws, row: int) -> bool:
-        """True if the density has a value for each member; refining is dear, and this is cheap."""
-        density = self.model.judged.density
-        if density is None:
-            return False
-        few = {n: v[row, :2] for n, v in drawn.values.items() if n in self.session.run.layout}
-        at = At(row, label=loaded.labels[row])
-        values = density.each(refiner.known(loaded.datasets, row), few, at)
-        return values.ndim > 1 and values.shape[1:] != (1,)
-
-    def _each(self, refiner: Refiner, loaded: Loaded, rows: Sequence[int]) -> dict[int, Elpd]:
-        wanted = loaded.of(np.array(rows))
-        networks = self.session.networks
-        made = refiner.refined(networks, wanted, draws=self.draws, seed=self.seed)
-        found = {}
+    def _each(self, refiner: Refiner, loaded: Loaded, rows: Sequence[int]) -> Scored:
+        wanted, run = loaded.of(np.array(rows)), self.session.run
+        robust = self.session.spec.training.noise is not None
+        made = refiner.refined(
+            self.session.networks, wanted, draws=self.draws, seed=self.seed, resample=not robust
+        )
+        exact: dict[int, Mapping[str, np.ndarray]] = {}
+        left_out: dict[int, Elpd] = {}
         with (
-            refusing(wanted, self.session.run.layout),
+            refusing(wanted, run.layout),
             self.listener.task("refining", len(rows), "data sets") as progress,
         ):
             for place, (joint, one) in enumerate(made):
-                own = refiner.by_member(joint, wanted, place, one)
-                if own is not None and one.certificate.how != "failed":
-                    found[rows[place]] = own
                 progress.advance()
+                if one.certificate.how == "failed":
+                    continue
+                own = refiner.by_member(joint, wanted, place, one)
+                if own is not None:
+                    left_out[rows[place]] = own
+                if not robust:
+                    parameters = joint.parameters(one.theta[one.draws])
+                    values = run.layout.parameters_of(parameters, (self.draws,))
+                    refuse_not_finite(*(v[None] for v in values.values()), first=place)
+                    exact[rows[place]] = values
         refiner.tell()
-        return found
+        return Scored(exact, left_out, 0 if robust else len(rows))
