@@ -241,7 +241,7 @@ def _streamed(file: Path, *, grouped: bool) -> object:
 def _drawn_there(file: Path) -> object:
     draws = vars(read_draws(file))
     # what came when the others had been frozen
-    later = {name: draws.pop(name) for name in ("chains", "scores", "told")}
+    later = {name: draws.pop(name) for name in ("chains", "scores", "certificates")}
     return draws | {name: value for name, value in later.items() if value}
 
 
