@@ -13,7 +13,7 @@ from abi_cli.model.streams import Purpose
 from abi_cli.spec import parse_spec
 from abi_cli.variables import DrawBlock, Ragged, count, share_missing
 from abi_cli.workflow.calibration import calibrating
-from abi_cli.workflow.calibration.calibrating import lacking_as_much, lacking_the_same, left_out
+from abi_cli.workflow.calibration.replicating import lacking_as_much, lacking_the_same, left_out
 from abi_cli.workflow.request import Compute
 
 CODE = """

@@ -11,7 +11,11 @@ import pytest
 
 from abi_cli import workflow
 from abi_cli.diagnostics.predictive import check, statistics_of, without_ends_of_binary
-from abi_cli.variables import Ragged
+from abi_cli.errors import DataError, UserFunctionError
+from abi_cli.model.functions import UserFunction
+from abi_cli.model.prediction import Replication
+from abi_cli.variables import Layout, Ragged, Variable, take
+from abi_cli.workflow.calibration.replicating import refuse_gaps
 from tests.cli import ANSCOMBE, SMALL, abi
 
 BATCHED = """
@@ -225,3 +229,63 @@ def test_the_ends_of_what_is_0_or_1_are_left_out():
         assert len(without_ends_of_binary(found, found)) == left
     one = statistics_of(binary)
     assert len(without_ends_of_binary(one, statistics_of(counts))) == 4
+
+
+ONE_DRAW = """
+import numpy as np
+
+def likelihood(rng, mu, N):
+    if mu > 2:
+        raise ValueError("no such mean")
+    return {"x": np.full(N, np.nan) if mu < -2 else rng.normal(mu, 1, N)}
+
+def at_once(rng, mu, N, batch_size):
+    x = mu[:, None] + rng.normal(size=(batch_size, N[0]))
+    return {"x": np.where(mu[:, None] < -2, np.nan, x)}
+"""
+
+
+def replication(folder, mu, function="likelihood"):
+    (folder / "one.py").write_text(ONE_DRAW)
+    return Replication(
+        UserFunction.load(f"one.py:{function}", folder),
+        frozenset({"x"}),
+        frozenset(),
+        chunk=16,
+        once=frozenset(),
+        known={"N": 4},
+        draws={"mu": np.asarray(mu)},
+        dataset=0,
+        seed=1,
+    )
+
+
+@pytest.mark.parametrize("function", ["likelihood", "at_once"])
+def test_draws_of_which_nothing_can_be_simulated_give_their_place_to_others(function, tmp_path):
+    mu = np.linspace(-1, 1, 60)
+    mu[[3, 59]] = (-3, 5) if function == "likelihood" else (-3, -4)
+    made = replication(tmp_path, mu, function).simulate_possible()
+    assert made.lost == 2
+    assert made.source[[3, 59]].tolist() == [4, 0]
+    assert made.error is not None
+    assert np.isfinite(made.data["x"].values).all()
+    mended = replication(tmp_path, mu[made.source], function).simulate()
+    np.testing.assert_array_equal(made.data["x"].values, mended["x"].values)
+    whole = replication(tmp_path, np.linspace(-1, 1, 60), function).simulate_possible()
+    assert (whole.lost, whole.error) == (0, None)
+
+
+def test_many_draws_of_which_nothing_can_be_simulated_are_refused(tmp_path):
+    mu = np.linspace(-1, 1, 60)
+    mu[:4] = -3
+    with pytest.raises(UserFunctionError, match="not finite") as refused:
+        replication(tmp_path, mu).simulate_possible()
+    assert "the prior never gives any" in refused.value.hint
+
+
+def test_given_values_that_lack_are_refused():
+    layout = Layout((Variable("z", "given", ragged=True, event=()),))
+    data = {"z": Ragged(np.array([1.0, 2.0, np.nan]), np.array([1, 2]))}
+    with pytest.raises(DataError, match="z lacks values in data set b"):
+        refuse_gaps(layout, data, ["a", "b"])
+    refuse_gaps(layout, take(data, np.array([0])), ["a"])

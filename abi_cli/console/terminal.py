@@ -209,7 +209,7 @@ class Console(Listener):
         sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
     def facts(self, facts: Mapping[str, str], *, aside: bool = False) -> None:
-        """Write names and what they stand for, one a line.
+        """Write names and what they stand for, one a line; further lines below the first.
 
         Arguments:
             aside: On standard error, as a receipt is.
@@ -220,7 +220,8 @@ class Console(Listener):
             return
         width = max(map(len, facts))
         for name, value in facts.items():
-            line = Text.assemble((name.ljust(width), "bold"), f"  {shown(value)}")
+            below = shown(value).replace("\n", "\n" + " " * (width + 2))
+            line = Text.assemble((name.ljust(width), "bold"), f"  {below}")
             (self._err if aside else self._out).print(line, soft_wrap=True)
 
 

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from abi_cli import underway
-from abi_cli.errors import SpecError
+from abi_cli.errors import SpecError, TookTooLong, UserFunctionError
 from abi_cli.model.evaluation import by_data_set
 from abi_cli.model.functions import BATCH_SIZE, RNG, Known, UserFunction
 from abi_cli.model.outputs import (
@@ -30,14 +30,44 @@ from abi_cli.model.outputs import (
     stack,
 )
 from abi_cli.model.repeating import HINT, UnrepeatableError, alike, repeated
-from abi_cli.model.simulation import WHERE_VALUES_LACK
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.stage import Origin, Stage
 from abi_cli.model.streams import Purpose, Streams
 from abi_cli.variables import Datasets, Layout, Value, take
 
+LOST = 0.05
+"""Largest share of draws from which nothing can be simulated, and that others take the place of."""
+
+OUT_OF_REACH = (
+    "Draws may lie where the prior never gives any: is the function right there? A prior that is "
+    "declared in the spec, or `constrain` in the adapter, keeps draws inside its bounds."
+)
+
+ROUNDS = 3
+"""Rounds of that: what others are simulated from is other noise, too."""
+
 _UNITS = 1 << 32
 """Streams of a data set: more than it has draws."""
+
+
+@dataclass(frozen=True)
+class Replicated:
+    """The replicated data of one data set.
+
+    Arguments:
+        data: One data set for each draw.
+        source: The draw that each is simulated from, `(draw,)`: its own, or one in its place.
+        error: Why nothing could be simulated from some draw; None where it could from all.
+    """
+
+    data: Datasets
+    source: np.ndarray
+    error: UserFunctionError | None = None
+
+    @property
+    def lost(self) -> int:
+        """Number of draws that others took the place of."""
+        return int((self.source != np.arange(len(self.source))).sum())
 
 
 @dataclass(frozen=True)
@@ -85,6 +115,42 @@ class Replication:
         ):
             return streams.run(lambda: self._simulated(stage, streams))
 
+    def simulate_possible(self) -> Replicated:
+        """One data set for each draw, or for another where nothing can be simulated from it.
+
+        A network's draws may lie where a prior never gives any, as beyond the region in which a
+        series is stationary, if only one in a thousand.
+
+        Errors:
+            UserFunctionError: As `simulate`, for more than a share of the draws, or for all of a
+                sort that no other draw mends.
+        """
+        source, first = np.arange(self._number), None
+        for _ in range(ROUNDS):
+            task = replace(self, draws={name: v[source] for name, v in self.draws.items()})
+            try:
+                return Replicated(task.simulate(), source, first)
+            except (TookTooLong, UnrepeatableError):
+                raise
+            except UserFunctionError as error:
+                first = first or error
+                bad = ~task._possible()  # its own kind
+                if not bad.any() or bad.mean() > LOST:
+                    raise
+                source = np.where(bad, source[np.flatnonzero(~bad)[_next_to(bad)]], source)
+        raise first or ValueError("Expected rounds; got none")
+
+    def _possible(self) -> np.ndarray:
+        """True for draws from which, alone, something can be simulated, `(draw,)`."""
+        possible = np.ones(self._number, bool)
+        for draw in range(self._number):
+            one = {name: value[draw : draw + 1] for name, value in self.draws.items()}
+            try:
+                replace(self, draws=one).simulate()
+            except UserFunctionError:
+                possible[draw] = False
+        return possible
+
     def _simulated(self, stage: Stage, streams: Streams) -> Datasets:
         work, size = (self._in_chunks, self.chunk) if stage.batched else (self._one_by_one, 1)
         units = -(-self._number // size)
@@ -117,7 +183,7 @@ class Replication:
         for name in stage.keys:
             column = [output[name] for output in outputs]
             ragged = name in self.ragged
-            with _blaming(stage, name):
+            with _blaming(stage):
                 values[name] = stack(name, column, ragged=ragged, first_row=0)
                 check_finite(name, values[name], missing=name in self.missing)
         return values
@@ -136,26 +202,32 @@ class Replication:
             _, output = stage.call({**known, **own, RNG: streams.rng, BATCH_SIZE: size}, first)
             made: dict[str, Value] = {}
             for name in stage.keys:
-                with _blaming(stage, name):
+                with _blaming(stage):
                     value = as_chunk(name, output[name], size=size)
                 made[name] = as_members(value) if name in self.ragged else value
             parts.append(made)
         values: Datasets = {}
         for name in stage.keys:
-            with _blaming(stage, name):
+            with _blaming(stage):
                 values[name] = join(name, [part[name] for part in parts], first_row=0)
                 check_finite(name, values[name], missing=name in self.missing)
         return values
 
 
+def _next_to(bad: np.ndarray) -> np.ndarray:
+    """For each draw the place, among those that are not bad, of the next one, around the end."""
+    number = int((~bad).sum())
+    return np.cumsum(~bad) % number if number else np.zeros(len(bad), int)
+
+
 @contextmanager
-def _blaming(stage: Stage, name: str) -> Iterator[None]:
+def _blaming(stage: Stage) -> Iterator[None]:
     """Unusable results are the fault of the likelihood, at a draw."""
     try:
         yield
     except UnusableOutputError as error:
         where = f"draw {error.row}, {stage.origin}"
-        hint = WHERE_VALUES_LACK.format(name=name) if error.lacks else None
+        hint = OUT_OF_REACH if error.lacks else None
         raise stage.unusable(f"{error.message} ({where})", hint=hint) from None
 
 

@@ -21,13 +21,14 @@ from abi_cli.model.prediction import replications
 from abi_cli.model.quantities import OF_TRUTHS
 from abi_cli.run import Run
 from abi_cli.variables import Datasets, Layout, Value, Variable, array_of, concatenate, count, take
-from abi_cli.workflow.calibration.calibrating import (
-    Checked,
+from abi_cli.workflow.calibration.calibrating import Checked, calibrated
+from abi_cli.workflow.calibration.replicating import (
     beside,
-    calibrated,
     lacking_the_same,
     left_out,
+    refuse_gaps,
     replicated_of,
+    tell_lost,
 )
 from abi_cli.workflow.opened.drawing import Drawing
 from abi_cli.workflow.opened.guarded import OnUnlike
@@ -107,9 +108,11 @@ class Predicting:
 
         Errors:
             SpecError: The likelihood needs what is not inferred.
+            DataError: What is given lacks values.
             UserFunctionError: A function of the run's failed.
         """
         session, loaded, parameters = self.session, self.loaded, self._parameters()
+        refuse_gaps(session.run.layout, loaded.datasets, loaded.labels)
         layout, datasets = session.run.layout, loaded.datasets
         tasks = replications(
             self.model.need_simulator(), layout, parameters, datasets, seed=self.seed
@@ -120,7 +123,12 @@ class Predicting:
             for part in replicated_of(tasks, compute=session.compute, number=number):
                 parts.append(part)
                 progress.advance()
-        replicated = concatenate(parts)
+        tell_lost(parts, session.listener)
+        replicated = concatenate([part.data for part in parts])
+        parameters = {
+            name: np.stack([own[part.source] for own, part in zip(value, parts, strict=True)])
+            for name, value in parameters.items()
+        }
         observed = {v.name: datasets[v.name] for v in layout.of("given", "observable")}
         return Prediction(
             loaded.labels,

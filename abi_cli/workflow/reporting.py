@@ -16,7 +16,7 @@ from abi_cli.diagnostics import Provenance
 from abi_cli.diagnostics.page import image
 from abi_cli.diagnostics.pictures import Picture
 from abi_cli.diagnostics.posterior_page import Page, Part, Statement, page_text
-from abi_cli.errors import UserFunctionError
+from abi_cli.errors import AbiError, DataError, UserFunctionError
 from abi_cli.listener import SILENT, Listener
 from abi_cli.workflow.about_data.leaving import Leaving, MemberInfluence, statements
 from abi_cli.workflow.about_data.provenance import provenance
@@ -114,7 +114,7 @@ def report(
     replicas = None if model is None else Replicating(session, model, loaded, drawn, seed)
     leaving = Leaving(session, None if model is None else model.simulator, seed)
     influences = _influences(leaving, loaded, full, shown, listener)
-    failed: list[tuple[str, UserFunctionError]] = []
+    failed: list[tuple[str, AbiError]] = []
     predictions = {} if replicas is None else _predictions(replicas, full, failed)
     parts = _parts(session, shown, drawn, full, predictions, influences, scored)
     found += [*heard.statements(), *scored.statements(), *statements([*influences.values()])]
@@ -149,14 +149,14 @@ def oddest(shown: Shown, loaded: Loaded, most: int) -> list[int]:
 
 
 def _predictions(
-    replicas: Replicating, rows: Sequence[int], failed: list[tuple[str, UserFunctionError]]
+    replicas: Replicating, rows: Sequence[int], failed: list[tuple[str, AbiError]]
 ) -> dict[int, Prediction]:
     """Data that the posteriors generate; errors of simulations are kept in `failed`."""
     found = {}
     for row in rows:
         try:
             found[row] = replicas.of([row])
-        except UserFunctionError as error:
+        except (UserFunctionError, DataError) as error:
             failed.append((replicas.loaded.labels[row], error))
     return found
 

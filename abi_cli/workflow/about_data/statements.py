@@ -11,7 +11,7 @@ import numpy as np
 from abi_cli.data import Loaded
 from abi_cli.data.entries import listing
 from abi_cli.diagnostics.posterior_page import Part, Statement, Tone
-from abi_cli.errors import UserFunctionError
+from abi_cli.errors import AbiError, DataError
 from abi_cli.listener import Listener, Progress
 from abi_cli.run import DIAGNOSTICS
 from abi_cli.workflow.describing import METRICS, verdict_in
@@ -124,7 +124,7 @@ def calibration(session: Session) -> Iterable[Statement]:
 
 
 def fit(
-    parts: Sequence[Part], *, replicated: bool, failed: Sequence[tuple[str, UserFunctionError]]
+    parts: Sequence[Part], *, replicated: bool, failed: Sequence[tuple[str, AbiError]]
 ) -> Iterable[Statement]:
     """A statement on whether the model would generate the data.
 
@@ -146,8 +146,10 @@ def fit(
             "The model can't simulate from these posteriors",
             f"For {len(failed):,} of {len(parts):,} data sets, such as {label}, no data could be "
             f"replicated: {error.place + ': ' if error.place else ''}{error.message}.",
-            "Posteriors of networks that have learned little reach where no function was written "
-            "for. Train longer; else mend the function.",
+            error.hint
+            if isinstance(error, DataError)
+            else "Posteriors of networks that have learned little reach where no function was "
+            "written for. Train longer; else mend the function.",
         )
     if len(failed) == len(parts):
         return

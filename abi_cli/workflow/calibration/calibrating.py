@@ -1,12 +1,11 @@
-"""Replicated data sets, and predictive checks calibrated by those of data that the model made.
+"""Calibrated predictive checks of a run, by the z of data that its own model has made.
 
 The likelihood, and the other functions of the model, are the run's own, and are executed.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,93 +16,20 @@ from abi_cli.guard.plain import Table, families_of
 from abi_cli.guard.reference import MOST
 from abi_cli.guard.replicated import STRANGE, Calibration, Strangeness, departures
 from abi_cli.model.making import Work
-from abi_cli.model.prediction import Replication, replications
+from abi_cli.model.prediction import Replicated, replications
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.streams import Purpose
-from abi_cli.variables import (
-    Datasets,
-    Layout,
-    Ragged,
-    array_of,
-    concatenate,
-    count,
-    share_missing,
-    take,
+from abi_cli.variables import Datasets, Layout, concatenate, take
+from abi_cli.workflow.calibration.replicating import (
+    beside,
+    lacking_as_much,
+    lacking_the_same,
+    left_out,
+    replicated_of,
+    tell_lost,
 )
-from abi_cli.workflow.request import Compute
 from abi_cli.workflow.session import Session
-from abi_cli.workflow.simulating import WORTH_WORKERS, simulate_rows
-
-_FIRST_TASKS = 0.5
-"""Seconds of work in this process before others are worth starting."""
-
-
-def replicated_of(
-    tasks: Iterator[Replication], *, compute: Compute, number: int
-) -> Iterator[Datasets]:
-    """Tasks done here, and by other processes if they take long; the results are the same."""
-    begun = time.perf_counter()
-    done = 0
-    for task in tasks:
-        yield task.simulate()
-        done += 1
-        if (took := time.perf_counter() - begun) > _FIRST_TASKS:
-            break
-    else:
-        return
-    worth = took / done * (number - done) > WORTH_WORKERS
-    with compute.pool(needed=worth or compute.is_remote) as workers:
-        yield from workers.imap(Replication.simulate, tasks, ahead=4 * compute.workers() + 1)
-
-
-def beside(layout: Layout, datasets: Datasets, replicated: Datasets, *, draws: int) -> Datasets:
-    """Replicated data sets, with context and given of those that they are replicated from.
-
-    Arguments:
-        draws: Replicated data sets of each, one after the other.
-    """
-    rows = np.repeat(np.arange(count(datasets)), draws)
-    held = {v.name: datasets[v.name] for v in layout.of("context", "given")}
-    return (take(held, rows) if held else {}) | replicated
-
-
-def left_out(simulator: Simulator) -> tuple[str, ...]:
-    """Observables that lack values at a rate, and not because the likelihood returns NaN."""
-    return tuple(name for name, rate in simulator.missing.items() if rate)
-
-
-def lacking_as_much(simulator: Simulator, datasets: Datasets) -> Simulator:
-    """A simulator whose data sets lack as large a share of their values as these do."""
-    shares = {name: share_missing(datasets[name]) for name in left_out(simulator)}
-    ends = {name: (float(own.min()), float(own.max())) for name, own in shares.items()}
-    return replace(simulator, missing={**simulator.missing, **ends})
-
-
-def lacking_the_same(
-    names: Iterable[str], datasets: Datasets, replicated: Datasets, *, draws: int
-) -> Datasets:
-    """Replicated data sets without the values that the data sets lack.
-
-    Where replicated data sets have other sizes than the data they stay as they are.
-
-    Arguments:
-        names: Variables of which that holds, from `left_out`.
-        draws: Replicated data sets of each, one after the other.
-    """
-    rows = np.repeat(np.arange(count(datasets)), draws)
-    found = dict(replicated)
-    for name in replicated.keys() & {*names}:  # the others are given
-        own, made = take({name: datasets[name]}, rows)[name], replicated[name]
-        gaps, values = np.isnan(array_of(own)), array_of(made)
-        if gaps.shape != values.shape:
-            continue
-        if isinstance(made, Ragged):
-            if isinstance(own, Ragged) and np.array_equal(own.row_size, made.row_size):
-                found[name] = Ragged(np.where(gaps, np.nan, values), made.row_size)
-        else:
-            found[name] = np.where(gaps, np.nan, values)
-    return found
-
+from abi_cli.workflow.simulating import simulate_rows
 
 SIMULATED = 1_000
 """Number of data sets that are simulated to see what is usual."""
@@ -199,10 +125,13 @@ def _replicated(
     whole = {name: np.concatenate(values) for name, values in parameters.items()}
     tasks = replications(simulator, layout, whole, simulated, seed=seed)
     held: list[Datasets] = []
+    lost: list[Replicated] = []
     done = 0
     with session.listener.task("calibrating", SIMULATED, "data sets") as progress:
         for part in replicated_of(tasks, compute=session.compute, number=SIMULATED):
-            held.append(part)
+            held.append(part.data)
+            if part.error is not None:
+                lost.append(replace(part, data={}))
             progress.advance()
             if len(held) == _TOGETHER or done + len(held) == SIMULATED:
                 index = np.arange(done, done + len(held))
@@ -210,6 +139,7 @@ def _replicated(
                 made = lacking_the_same(gaps, some, concatenate(held), draws=draws)
                 yield some, beside(layout, some, made, draws=draws)
                 done, held = done + len(held), []
+    tell_lost(lost, session.listener)
 
 
 def _checked(labels: Sequence[str], own: Table, made: Table, strange: Strangeness) -> Checked:
