@@ -16,8 +16,9 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 ENGINE := tests/test_nn_laws.py tests/test_nn_standardization.py tests/test_training.py \
 	tests/test_approximator.py tests/test_resume.py
 
-# Two at a time, which two cores and 8 GB bear; a file's tests share what they have made.
-TWO := -n 2 --dist loadfile
+# Two at a time, which two cores and 8 GB bear; a file's tests share what they have made. The
+# longest files come first, by tests/conftest.py.
+TWO := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: run test lint soak bench clean
 .DELETE_ON_ERROR:

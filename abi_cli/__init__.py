@@ -25,8 +25,8 @@ A map of the package. A file imports only from lines below its own, or from its 
     spec/          reading YAML with positions, schema, overrides, defaults
     backend/       TensorFlow, JAX or PyTorch: the choice, and all that differs
     underway      what a person's code is doing in this process; what ends it, if nothing else does
-    registry, variables, spreads, ranges, listener, placing
-    digests, digits, hashing, harmless, finite, memory, whole, errors
+    registry, variables, precision, ranges, listener, placing
+    digits, hashing, harmless, memory, errors
 
 `pages/` holds the manual, Markdown that `abi explain` shows. Data goes one way:
 

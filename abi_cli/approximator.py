@@ -34,15 +34,15 @@ from abi_cli.adapter.adapter import (
 )
 from abi_cli.adapter.batches import bare, in_buckets, network_inputs, summary_inputs
 from abi_cli.adapter.targets import moved
-from abi_cli.backend.rows import by_row, round_up
+from abi_cli.backend.loops import by_row, round_up
 from abi_cli.errors import UsageError
-from abi_cli.finite import refuse_not_finite
 from abi_cli.learner import Learner
 from abi_cli.listener import SILENT, Listener
 from abi_cli.networks.network import InferenceNetwork, SummaryNetwork, entries, shape_of
 from abi_cli.nn.build import inference_layer, summary_layer
 from abi_cli.nn.normality import regularised
 from abi_cli.nn.standardization import ConditionalStandardization
+from abi_cli.precision import refuse_not_finite
 from abi_cli.variables import Datasets, DrawBlock, Layout, Value, count, take
 
 CONDITION_ROWS = 256

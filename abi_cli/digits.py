@@ -1,8 +1,10 @@
-"""Numbers as people read them, with a true minus sign."""
+"""Numbers as people read them, with a true minus sign, and whole ones as they write them."""
 
 from __future__ import annotations
 
 import math
+import re
+from decimal import Decimal
 
 
 def number(value: float) -> str:
@@ -37,3 +39,13 @@ def weight(size: float) -> str:
     while size >= 999.5 and power < len(units) - 1:
         size, power = size / 1000, power + 1
     return f"{size:.3g} {units[power]}"
+
+
+def whole_number(text: str) -> int | None:
+    """The number that 1000, 1_000 or 1e6 means; None where it is none, or not a whole one."""
+    if re.fullmatch(r"[+-]?\d+(_\d+)*", text):
+        return int(text)
+    if not re.fullmatch(r"\+?\d+(_\d+)*(\.\d*)?e\+?\d{1,2}", text, re.IGNORECASE):
+        return None
+    number = Decimal(text.replace("_", ""))
+    return int(number) if number == number.to_integral_value() else None

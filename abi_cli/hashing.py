@@ -1,8 +1,17 @@
-"""Pseudorandom bits by hashing counters (SplitMix64), many at a time."""
+"""Hashes: of files, which tell them apart; of counters (SplitMix64), as pseudorandom bits."""
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
 import numpy as np
+
+
+def digest(file: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def scattered(bits: np.ndarray) -> np.ndarray:

@@ -20,9 +20,9 @@ import typer
 
 from abi_cli import completing
 from abi_cli.console import Console
+from abi_cli.digits import whole_number
 from abi_cli.ending import ending, terminable, watched
 from abi_cli.errors import UsageError
-from abi_cli.whole import whole_number
 
 
 class Progress(enum.StrEnum):

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from abi_cli import backend
-from abi_cli.backend.rows import ROWS, round_up
+from abi_cli.backend.loops import ROWS, round_up
 from abi_cli.model.streams import NOISE_BLOCK, noise, noise_of_draws
 
 SPARES = 16

@@ -118,7 +118,7 @@ class Here:
         give_up: Ends the process with an error where nothing else helps; None not to.
         hands: Threads that run code of theirs, and how often they have entered it.
         process: Its number: a fork is another process.
-        told: Whether the thread was told that its time is over.
+        warned: Whether the thread was told that its time is over.
         turn: The lock for telling it so, and for ending the work that it would be told of.
         guard: Called before the first work.
     """
@@ -129,7 +129,7 @@ class Here:
     give_up: Callable[[UserFunctionError], None] | None = None
     hands: dict[int, int] = field(default_factory=dict)
     process: int = field(default_factory=os.getpid)
-    told: bool = False
+    warned: bool = False
     guard: Callable[[], None] | None = None
     turn: threading.Lock = field(default_factory=threading.Lock)
 
@@ -201,9 +201,9 @@ def again() -> None:
 
 def _take_back() -> None:
     """Take back the error, not yet raised in the thread, that says that its time is over."""
-    if here.told:  # perhaps too late to be raised
+    if here.warned:  # perhaps too late to be raised
         _interrupt(here.thread, None)
-        here.told = False
+        here.warned = False
 
 
 def too_long(where: str, limit: float, *, unit: int | None = None) -> TookTooLong:
@@ -343,8 +343,8 @@ def tell(text: str, hint: str) -> None:
 def _stop(seen: Seen) -> None:
     with here.turn:
         now = here.cell.look()
-        if now is not None and now[:2] == seen[:2] and not here.told:
-            here.told = True
+        if now is not None and now[:2] == seen[:2] and not here.warned:
+            here.warned = True
             _interrupt(here.thread, TakesTooLong)
 
 

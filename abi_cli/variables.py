@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from abi_cli.spreads import almost_constant
+from abi_cli.precision import almost_constant
 
 Role = Literal["context", "given", "parameter", "nuisance", "observable"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -345,20 +345,25 @@ class DrawBlock:
         first_draw: Index of its first draw.
         values: Parameter name → `(dataset, draw, *event)`, float32, on the user's scale.
         member: Which member of an ensemble made each draw, `(dataset, draw)`; None without one.
-        told: What else is known of the posteriors, name → `(dataset,)`, such as k-hat.
+        certificates: Of refined posteriors, name → `(dataset,)`, such as k-hat.
     """
 
     first_dataset: int
     first_draw: int
     values: dict[str, np.ndarray]
     member: np.ndarray | None = None
-    told: Mapping[str, np.ndarray] = field(default_factory=dict)
+    certificates: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, int]:
         """The numbers of data sets, and of draws of each."""
         datasets, draws = next(iter(self.values.values())).shape[:2]
         return datasets, draws
+
+    @property
+    def rows(self) -> slice:
+        """The places of its data sets among those asked for."""
+        return slice(self.first_dataset, self.first_dataset + self.shape[0])
 
 
 def event_size(value: Value) -> int:

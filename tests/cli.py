@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
@@ -27,18 +27,35 @@ SMALL = ("-s", "training.epochs=2", "-s", "training.num_batches=4", "-j", "0")
 PILOT = 500
 """Simulations that a light training begins with; 10,000 by itself."""
 
+STEPS = {
+    "abi_cli.statistics.surface.SHORT": 60,
+    "abi_cli.statistics.surface.LONG": 120,
+    "abi_cli.statistics.response_learning.STEPS": 80,
+}
+"""Steps in which surfaces of the pilot are learned; 600, 12,000 and 8,000 by themselves."""
+
+
+@contextmanager
+def brief_surfaces() -> Iterator[None]:
+    """Trainings learn surfaces of the pilot for a moment, whatever else they learn."""
+    with ExitStack() as patches:
+        for place, steps in STEPS.items():
+            patches.enter_context(patch(place, steps))
+        yield
+
 
 @contextmanager
 def light() -> Iterator[None]:
     """Trainings that are short take little around what they learn.
 
-    Their pilot is small, to which plain statistics are fitted; and on TensorFlow the graph is not
-    compiled by XLA, which takes half of a training of a few steps. Trainings as everybody has them
-    are those of other processes, and of `tests/engine.py`, by XLA.
+    Their pilot is small, to which plain statistics are fitted, surfaces in few steps; and on
+    TensorFlow the graph is not compiled by XLA, which takes half of a training of a few steps.
+    Trainings as everybody has them are those of other processes, and of `tests/engine.py`, by XLA.
     """
     with (
         patch("abi_cli.backend.compiles", lambda: backend.name() == "jax"),
         patch("abi_cli.training.sources.PILOT_ROWS", (PILOT, PILOT)),
+        brief_surfaces(),
     ):
         yield
 

@@ -40,8 +40,8 @@ from abi_cli.data import (
     write_replicates,
     write_simulations,
 )
-from abi_cli.digests import digest
 from abi_cli.errors import AbiError
+from abi_cli.hashing import digest
 from abi_cli.variables import Datasets, DrawBlock, Layout, Ragged, Variable, array_of
 from tests.data_examples import FIXED, LINE, PARAMETERS, RICH, draw_values, in_blocks, some
 
@@ -241,7 +241,7 @@ def _streamed(file: Path, *, grouped: bool) -> object:
 def _drawn_there(file: Path) -> object:
     draws = vars(read_draws(file))
     # what came when the others had been frozen
-    later = {name: draws.pop(name) for name in ("chains", "scores", "told")}
+    later = {name: draws.pop(name) for name in ("chains", "scores", "certificates")}
     return draws | {name: value for name, value in later.items() if value}
 
 

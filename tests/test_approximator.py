@@ -10,7 +10,7 @@ import pytest
 
 from abi_cli import backend
 from abi_cli.adapter import network_inputs
-from abi_cli.backend.rows import ROWS
+from abi_cli.backend.loops import ROWS
 from abi_cli.errors import RunError
 from abi_cli.run.archive import save_approximator
 from abi_cli.variables import Ragged, take

@@ -19,7 +19,6 @@ from abi_cli.bank.bank import is_bank
 from abi_cli.bank.shards import span_of
 from abi_cli.errors import DataError
 from abi_cli.variables import Layout, Ragged, take
-from abi_cli.whole import whole_number
 from tests.cli import abi, words
 from tests.model_tasks import assert_equal
 
@@ -284,17 +283,7 @@ def test_damage_is_found_and_mended(monkeypatch):
     assert_equal(rows("bank"), expected)
 
 
-@pytest.mark.parametrize("said", ["200", "2e2", "2E+2", "0.2e3", "2_00"])
-def test_numbers_are_written_as_people_write_them(said):
-    assert whole_number(said) == 200
-
-
-@pytest.mark.parametrize("said", ["2.5", "1e-3", "nan", "", "12x", "1__0", "_1", "2.55e1", "0x10"])
-def test_what_is_no_whole_number_is_none(said):
-    assert whole_number(said) is None
-
-
-def test_commands_take_them():
+def test_numbers_of_rows_are_written_as_people_write_them():
     assert "wrote 20 simulated data sets" in simulate("-n", "2e1", "-o", "f.csv").stderr
     for wrong in ("0", "2.5", "many"):
         result = abi("simulate", "spec.yaml", "-n", wrong, "-o", "g.csv")

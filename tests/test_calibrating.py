@@ -12,8 +12,8 @@ from abi_cli.model.simulator import Simulator
 from abi_cli.model.streams import Purpose
 from abi_cli.spec import parse_spec
 from abi_cli.variables import DrawBlock, Ragged, count, share_missing
-from abi_cli.workflow import calibrating
-from abi_cli.workflow.replicating import lacking_as_much, lacking_the_same, left_out
+from abi_cli.workflow.calibration import calibrating
+from abi_cli.workflow.calibration.replicating import lacking_as_much, lacking_the_same, left_out
 from abi_cli.workflow.request import Compute
 
 CODE = """

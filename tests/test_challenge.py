@@ -21,7 +21,7 @@ from abi_cli.model.workers import Workers
 from abi_cli.spec import TrainingSection
 from abi_cli.training.fitting import refuse_unfit
 from abi_cli.variables import take
-from abi_cli.workflow.opening import model_of
+from abi_cli.workflow.opened.opening import model_of
 from abi_cli.workflow.request import Compute, completed, read_model
 from abi_cli.workflow.session import Session
 from tests.cli import abi, light

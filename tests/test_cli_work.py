@@ -17,7 +17,7 @@ import pytest
 import abi_cli
 from abi_cli import run as runs
 from abi_cli import workflow
-from abi_cli.digests import digest
+from abi_cli.hashing import digest
 from abi_cli.run import open_run, room
 from abi_cli.spec import parse_spec
 from tests.cli import ANSCOMBE, SMALL, SPECS, abi, abi_process, shell

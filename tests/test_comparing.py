@@ -64,8 +64,8 @@ def runs(tmp_path_factory):
         ("long", ("-s", "training.epochs=3", "-s", "training.num_batches=64")),
         ("short", ("-s", "training.epochs=1", "-s", "training.num_batches=2")),
     ):
-        assert abi("train", spec, "-o", folder / name, "-q", *changes).exit_code == 0
-    brief = ("-s", "training.epochs=1", "-s", "training.num_batches=2")
+        assert abi("train", spec, "-o", folder / name, "-q", "-j", 0, *changes).exit_code == 0
+    brief = ("-s", "training.epochs=1", "-s", "training.num_batches=2", "-j", 0)
     other = abi("train", SPECS / "conjugate.yaml", "-o", folder / "other", "-q", *brief)
     assert other.exit_code == 0
     return folder

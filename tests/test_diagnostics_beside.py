@@ -47,7 +47,7 @@ def test_exact_posteriors_are_off_by_chance_alone():
     assert own.nats < 0.003
     assert fault(found) is None
     assert found.weakest is None
-    assert "no region stands out" in found.told()
+    assert "no region stands out" in found.sentence()
 
 
 def test_sizes_are_what_was_put_in():
@@ -78,7 +78,7 @@ def test_the_weak_region_is_named():
     found = judged(1.0, where=slice(150, None))
     assert found.weakest.covariate == "N"
     assert (found.weakest.low, found.weakest.high) == pytest.approx((150, 199), abs=12)
-    assert "weakest where N is" in found.told()
+    assert "weakest where N is" in found.sentence()
     nats = [nats for one, nats, _ in found.by_context if one.variable == "N"]
     assert np.argmax(nats) == len(nats) - 1
 

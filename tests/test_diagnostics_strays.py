@@ -13,7 +13,7 @@ from abi_cli.data.beyond import Beyond
 from abi_cli.diagnostics import Inputs, diagnose, flatten, measure
 from abi_cli.diagnostics.faults import Fault, Kind
 from abi_cli.diagnostics.plots_truths import draw_recovery
-from abi_cli.diagnostics.reach import beyond, reach
+from abi_cli.diagnostics.style import beyond, reach
 from abi_cli.listener import Listener
 from abi_cli.ranges import Range, ranges_of
 from abi_cli.variables import DrawBlock, Layout, Variable
@@ -130,7 +130,7 @@ def block(values, *, first=0):
 def told(*blocks, labels="ABCDEF"):
     watch = Beyond({"mu": RANGE})
     assert list(watch.watching(blocks)) == list(blocks)
-    return list(watch.told(labels))
+    return list(watch.sentences(labels))
 
 
 def test_draws_outside_are_told_by_data_set():

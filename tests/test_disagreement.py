@@ -9,7 +9,7 @@ import pytest
 
 import abi_cli
 from abi_cli import backend
-from abi_cli.data import Disagreement, disagreement_told
+from abi_cli.data import Disagreement, disagreement_note
 from abi_cli.variables import DrawBlock
 from tests import engine
 from tests.cli import ANSCOMBE, SMALL, SPECS, abi
@@ -80,15 +80,15 @@ def test_it_does_not_depend_on_how_draws_are_cut():
 
 def test_large_ones_are_told_with_the_names_of_the_data_sets():
     told = {"a": np.array([0.05, 0.45, np.nan, 0.1]), "b": np.array([0.3, 0.01, 0.0, 0.0])}
-    assert disagreement_told(told, "ABCD") == (
+    assert disagreement_note(told, "ABCD") == (
         "the members of the ensemble disagree on 3 of 4 data sets (A, B, D): up to 45% of the "
         "posterior variance of a is between them"
     )
-    many = disagreement_told({"a": np.full(9, 0.9)}, "ABCDEFGHI")
+    many = disagreement_note({"a": np.full(9, 0.9)}, "ABCDEFGHI")
     assert many is not None
     assert "9 of 9 data sets (A, B, C, D, E, …)" in many
-    assert disagreement_told({"a": np.full(4, 0.09)}, "ABCD") is None
-    assert disagreement_told({}, "ABCD") is None
+    assert disagreement_note({"a": np.full(4, 0.09)}, "ABCD") is None
+    assert disagreement_note({}, "ABCD") is None
 
 
 def test_draws_say_which_member_made_them():

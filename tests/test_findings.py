@@ -127,7 +127,7 @@ def test_data_that_differ_from_a_constant_of_training_are_told_of(warned, tmp_pa
 
 def test_a_slow_simulator_is_told_with_what_it_means(tmp_path, monkeypatch):
     """Ten hours of training, and next to nothing seen of the model."""
-    monkeypatch.setattr("abi_cli.workflow.checking.usable_cores", lambda: 2)
+    monkeypatch.setattr("abi_cli.workflow.checking.rehearsing.usable_cores", lambda: 2)
     (tmp_path / "slow.yaml").write_text(
         "name: slow\nmodel: {prior: {mu: {normal: {scale: 5}}}, likelihood: slow.py:likelihood}\n"
         "training: {epochs: 30, num_batches: 128, batch_size: 64}\n"

@@ -9,10 +9,7 @@ import pytest
 from scipy import stats
 
 from abi_cli.guard import Guard, Look, Reference, Scores, Verdict, flagged, wanted
-from abi_cli.guard.distance import Distance
-from abi_cli.guard.plain import Plain, Table, families_of
-from abi_cli.guard.replicated import Calibration, departures
-from abi_cli.guard.tails import SMALLEST, Tails, TwoSided
+from abi_cli.guard.plain import Plain, families_of
 from abi_cli.variables import Datasets, Layout, Ragged, Variable
 
 PAIRS = Layout(
@@ -283,46 +280,6 @@ class TestPlain:
         assert PLAIN.context(with_y(data, y.ravel())).numbers[0, -1] == pytest.approx(0.25)
 
 
-class TestTails:
-    def test_far_beyond_all_it_is_what_the_distribution_says(self):
-        rng = np.random.default_rng(16)
-        found = np.median(
-            [Tails.of(rng.exponential(size=(2_000, 1)))(np.array([[12.0]])) for _ in range(20)]
-        )
-        assert np.log(found) == pytest.approx(-12, abs=1.5)
-        heavy = np.median(
-            [Tails.of(rng.pareto(1, size=(2_000, 1)))(np.array([[1e4]])) for _ in range(20)]
-        )
-        assert np.log(heavy) == pytest.approx(np.log(1e-4), abs=1.5)
-
-    def test_of_its_own_numbers_it_is_their_rank(self):
-        numbers = np.random.default_rng(17).normal(size=(999, 2))
-        p = TwoSided.of(numbers)(numbers)
-        assert np.quantile(p, [0.1, 0.5, 0.9]) == pytest.approx([0.1, 0.5, 0.9], abs=0.02)
-
-    def test_what_differs_from_a_constant_is_as_rare_as_can_be(self):
-        constant = np.full((500, 1), 0.1)
-        tails = TwoSided.of(constant)
-        single = np.float32(0.1).astype(np.float64)
-        p = tails(np.array([[0.1], [single], [0.1001], [0.0999], [np.nan]]))[:, 0]
-        assert p.tolist() == [1, 1, 2 * SMALLEST, 2 * SMALLEST, 1]
-
-
-class TestDistance:
-    def test_simulated_ones_lie_as_far_as_if_they_had_not_been_seen(self):
-        rng = np.random.default_rng(18)
-        features = np.concatenate([np.ones((120, 1)), rng.normal(size=(120, 2))], axis=1)
-        y = features @ rng.normal(size=(3, 5)) + rng.normal(size=(120, 5)) @ rng.normal(size=(5, 5))
-        whole = Distance.fit(features, y)
-        for i in range(0, 120, 10):
-            rest = np.delete(np.arange(120), i)
-            without = Distance.fit(features[rest], y[rest])
-            _, squared = without(features[[i]], y[[i]])
-            assert whole.squared[i] == pytest.approx(squared[0], rel=0.2)
-        _, seen = whole(features, y)
-        assert (seen < whole.squared).all()
-
-
 class TestVerdict:
     def scores(self, *p: float) -> Scores:
         return Scores(
@@ -358,43 +315,6 @@ class TestVerdict:
             "60 of 1,000 data sets look unlike the simulations, 10 expected by chance: "
             "0 (reason 0); 1 (reason 1); 2 (reason 2); and 57 more"
         )
-
-
-class TestReplicated:
-    """With exact posteriors: y ~ N(mu, 1), mu ~ N(0, 3²), 20 members."""
-
-    LAYOUT = Layout((Variable("y", "observable", True, ()),))
-
-    def departed(self, rng: np.random.Generator, y: np.ndarray) -> tuple[Table, np.ndarray]:
-        """The context of data sets `y (dataset, member)`, and z with 40 replicated ones of each."""
-        n, size = y.shape
-        variance = 1 / (size + 1 / 9)
-        mu = variance * y.sum(axis=1)[:, None] + np.sqrt(variance) * rng.normal(size=(n, 40))
-        made = mu[:, :, None] + rng.normal(size=(n, 40, size))
-        own: Datasets = {"y": Ragged(y.ravel(), np.full(n, size))}
-        replicated: Datasets = {"y": Ragged(made.ravel(), np.full(n * 40, size))}
-        plain = Plain(self.LAYOUT, tuple(families_of(self.LAYOUT, own, ())))
-        z = departures(plain.statistics(own), plain.statistics(replicated))
-        return plain.context(own), z
-
-    def of_the_model(self, rng: np.random.Generator, number: int) -> np.ndarray:
-        return 3 * rng.normal(size=(number, 1)) + rng.normal(size=(number, 20))
-
-    def test_of_the_model_as_many_are_strange_as_should_be(self):
-        rng = np.random.default_rng(21)
-        calibration = Calibration.of(*self.departed(rng, self.of_the_model(rng, 1_000)))
-        p = calibration(*self.departed(rng, self.of_the_model(rng, 3_000))).p
-        assert 0.03 < (p < 0.05).mean() < 0.07  # a thousand tell no better
-        assert 0.4 < (p < 0.5).mean() < 0.6
-
-    def test_what_the_model_would_not_generate_is_strange_and_by_which_statistic(self):
-        rng = np.random.default_rng(22)
-        calibration = Calibration.of(*self.departed(rng, self.of_the_model(rng, 1_000)))
-        wide = self.of_the_model(rng, 100) * 2
-        found = calibration(*self.departed(rng, wide))
-        assert (found.p < 0.05).mean() > 0.9
-        assert (found.adjusted[:, 1] < 0.05).mean() > 0.9  # the sd
-        assert (found.each <= 1).all()
 
 
 def test_a_mean_that_was_taken_out_is_zero_whatever_rounding_leaves():

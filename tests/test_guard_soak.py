@@ -17,9 +17,9 @@ from abi_cli.guard.replicated import STRANGE
 from abi_cli.model.prediction import replications
 from abi_cli.model.streams import Purpose
 from abi_cli.variables import Datasets, Ragged, concatenate, count
-from abi_cli.workflow.calibrating import DRAWS, calibrated
-from abi_cli.workflow.drawing import Drawing, header_of
-from abi_cli.workflow.opening import model_of
+from abi_cli.workflow.calibration.calibrating import DRAWS, calibrated
+from abi_cli.workflow.opened.drawing import Drawing, header_of
+from abi_cli.workflow.opened.opening import model_of
 from abi_cli.workflow.session import Session
 from tests.cli import SPECS, abi_process
 

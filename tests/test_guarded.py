@@ -20,8 +20,8 @@ from abi_cli.run.manifest import REFERENCE
 from abi_cli.spec import TrainingSection
 from abi_cli.training.sources import Fresh
 from abi_cli.variables import Ragged, array_of, concatenate, count
-from abi_cli.workflow import guarded
-from abi_cli.workflow.guarded import guard_of
+from abi_cli.workflow.opened import guarded
+from abi_cli.workflow.opened.guarded import guard_of
 from abi_cli.workflow.request import read_model
 from abi_cli.workflow.session import Session
 from tests.cli import ANSCOMBE, SMALL, SPECS, abi

@@ -9,7 +9,7 @@ import pytest
 
 from abi_cli.diagnostics.uniformity import uniformity
 from abi_cli.variables import Layout, Ragged, Variable, count
-from abi_cli.workflow.joining import TRUTHS, joined, ranks_of, room
+from abi_cli.workflow.calibration.joining import TRUTHS, joined, ranks_of, room
 from tests.cli import ANSCOMBE, abi
 
 N = Variable("N", "context", ragged=False, event=(), length_of=("x", "y"))
@@ -91,7 +91,7 @@ def test_near_real_sets_truths_are_drawn_from_their_posteriors(small_run, tmp_pa
 
 
 def test_what_is_no_set_is_not_joined():
-    from abi_cli.workflow.joining import _no_sets
+    from abi_cli.workflow.calibration.joining import _no_sets
 
     fixed = Layout((THETA, replace(Y, ragged=False, event=(3,))))
     assert "fixed shape" in (_no_sets(fixed, frozenset()) or "")

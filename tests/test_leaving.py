@@ -11,9 +11,9 @@ from abi_cli.diagnostics.posterior_page import Tone
 from abi_cli.guard.influence import Influence, members_of, without_each
 from abi_cli.listener import SILENT
 from abi_cli.variables import Layout, Ragged, Variable, take
-from abi_cli.workflow import leaving
-from abi_cli.workflow.leaving import Leaving, MemberInfluence, statements
-from abi_cli.workflow.opening import model_of
+from abi_cli.workflow.about_data import leaving
+from abi_cli.workflow.about_data.leaving import Leaving, MemberInfluence, statements
+from abi_cli.workflow.opened.opening import model_of
 from abi_cli.workflow.session import Session
 from tests.cli import ANSCOMBE, abi
 

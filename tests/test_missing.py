@@ -20,8 +20,8 @@ from abi_cli.model.simulator import Simulator
 from abi_cli.model.streams import Purpose
 from abi_cli.spec import parse_spec
 from abi_cli.variables import Layout, Ragged, Variable, take
+from abi_cli.workflow.learning.stored import stored_simulations
 from abi_cli.workflow.request import read_model
-from abi_cli.workflow.stored import stored_simulations
 from tests.adapter_examples import step
 from tests.cli import abi
 from tests.model_tasks import assert_equal, train_rows
@@ -276,7 +276,7 @@ def test_a_group_with_gaps_is_trained_and_sampled(tmp_path):
     spec.write_text(SPEC.replace("y: {kind: set}", "y: {kind: series}") + FUSED)
     data, run = tmp_path / "data.npz", tmp_path / "run"
     for command in (
-        ("train", spec, "-o", run),
+        ("train", spec, "-o", run, "-j", 0),
         ("simulate", spec, "-n", 3, "-o", data),
         ("sample", run, data, "-n", 2, "--format", "csv"),
     ):
@@ -295,7 +295,7 @@ def test_a_model_with_gaps_is_checked_trained_and_sampled(tmp_path):
     assert re.search(r"(1[5-9]|2[0-5])[.]\d%", checked.stdout)
     assert "missing" in checked.stdout
     run = tmp_path / "run"
-    trained = abi("train", spec, "-o", run)
+    trained = abi("train", spec, "-o", run, "-j", 0)
     assert trained.exit_code == 0, trained.output
     for suffix in ("csv", "jsonl", "npz"):
         data = tmp_path / f"data.{suffix}"

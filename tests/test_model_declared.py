@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from abi_cli.errors import SpecError, UserFunctionError
-from abi_cli.model.reproducing import check_reproducible
+from abi_cli.model.rehearsal import check_reproducible
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.streams import Purpose
 from abi_cli.model.support import Support
@@ -221,7 +221,7 @@ def test_a_declared_model_is_checked_and_trained(tmp_path):
     filled = abi("fill", path)
     assert "constrain" in filled.stdout
     run = tmp_path / "run"
-    small = ("-s", "training.epochs=1", "-s", "training.num_batches=4")
+    small = ("-s", "training.epochs=1", "-s", "training.num_batches=4", "-j", 0)
     trained = abi("train", path, "-o", run, *small)
     assert trained.exit_code == 0, trained.output
     simulated = abi("simulate", run, "-n", 3, "-o", tmp_path / "sims.csv")
@@ -303,7 +303,7 @@ def test_a_model_with_covariates_is_trained_and_sampled(tmp_path):
     path = tmp_path / "spec.yaml"
     path.write_text(GIVEN)
     run = tmp_path / "run"
-    small = ("-s", "training.epochs=1", "-s", "training.num_batches=4")
+    small = ("-s", "training.epochs=1", "-s", "training.num_batches=4", "-j", 0)
     trained = abi("train", path, "-o", run, *small)
     assert trained.exit_code == 0, trained.output
     data = tmp_path / "data.csv"

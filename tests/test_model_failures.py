@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from abi_cli.errors import UserFunctionError
-from abi_cli.model.reproducing import check_reproducible
+from abi_cli.model.rehearsal import check_reproducible
 from abi_cli.model.simulator import Simulator
 from abi_cli.spec import parse_spec
 from abi_cli.variables import take
@@ -55,8 +55,8 @@ def test_none_may_fail_by_default(tmp_path):
 
 
 def test_what_fails_is_drawn_again_from_the_rest_of_the_prior(tmp_path):
-    data = train_rows(simulator(tmp_path, CODE), 0, 4000)
-    assert len(data["mu"]) == 4000
+    data = train_rows(simulator(tmp_path, CODE), 0, 1500)
+    assert len(data["mu"]) == 1500
     assert stats.kstest(data["mu"], stats.truncnorm(-1, 1).cdf).pvalue > 1e-3
     assert np.isfinite(data["x"].values).all()
 
@@ -97,7 +97,7 @@ def test_a_training_counts_them(tmp_path):
     trained = abi("train", tmp_path / "spec.yaml", "-o", tmp_path / "run", "--json")
     assert trained.exit_code == 0, trained.output
     assert json.loads(trained.stdout)["failures"] > 100
-    shown = abi("train", tmp_path / "spec.yaml", "-o", tmp_path / "other")
+    shown = abi("train", tmp_path / "spec.yaml", "-o", tmp_path / "other", "-j", 0)
     assert "drawn again: the prior is cut where they fail" in shown.output
     refused = abi(
         "train", tmp_path / "spec.yaml", "-o", tmp_path / "third", "-s", "model.max_failures=50"

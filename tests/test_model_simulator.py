@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from abi_cli.errors import SpecError, UsageError, UserFunctionError
-from abi_cli.model.reproducing import check_reproducible
+from abi_cli.model.rehearsal import check_reproducible
 from abi_cli.model.simulator import Simulator
 from abi_cli.model.streams import Purpose
 from abi_cli.spec import parse_spec

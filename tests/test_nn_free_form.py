@@ -6,6 +6,7 @@ import yaml
 
 from abi_cli import backend, workflow
 from tests import engine
+from tests.cli import brief_surfaces
 
 backend.select()
 
@@ -191,11 +192,12 @@ def test_two_modes_are_learned(words, tmp_path):
         "training": {"epochs": 6, "num_batches": 96, "batch_size": 64},
     }
     (tmp_path / "spec.yaml").write_text(yaml.safe_dump(spec))
-    made = workflow.train(
-        tmp_path / "spec.yaml",
-        target=workflow.Target(tmp_path / "run"),
-        compute=workflow.Compute(backend.name(), jobs=0),
-    )
+    with brief_surfaces():
+        made = workflow.train(
+            tmp_path / "spec.yaml",
+            target=workflow.Target(tmp_path / "run"),
+            compute=workflow.Compute(backend.name(), jobs=0),
+        )
     assert made.loss_unit != "nats"
     posterior = workflow.load(tmp_path / "run")
     draws = posterior.sample({"dataset": [0], "y[0]": [1.0], "y[1]": [1.0]}, draws=2_000)

@@ -8,7 +8,7 @@ import pytest
 
 from abi_cli.listener import Listener
 from abi_cli.model.streams import Purpose
-from abi_cli.workflow.observing import observe
+from abi_cli.workflow.checking.observing import observe
 from abi_cli.workflow.request import read_model
 from tests.cli import ANSCOMBE, SPECS, abi
 

@@ -12,8 +12,8 @@ from abi_cli.diagnostics.plots_posteriors import Intervals
 from abi_cli.diagnostics.plots_replicas import Replicas
 from abi_cli.variables import Ragged
 from abi_cli.workflow import plot
+from abi_cli.workflow.about_data.shown import Shown
 from abi_cli.workflow.plotting import Wish
-from abi_cli.workflow.shown import Shown
 from tests.cli import ANSCOMBE, abi
 
 LABELS = ["A", "<b>B</b>", "../C", "$D"]

@@ -11,8 +11,8 @@ import pytest
 
 import abi_cli
 from abi_cli import registry, workflow
-from abi_cli.digests import digest
 from abi_cli.errors import UsageError
+from abi_cli.hashing import digest
 from abi_cli.spec import InvalidSpecError, parse_spec
 from tests.cli import abi
 

@@ -15,7 +15,7 @@ from abi_cli.errors import DataError, UserFunctionError
 from abi_cli.model.functions import UserFunction
 from abi_cli.model.prediction import Replication
 from abi_cli.variables import Layout, Ragged, Variable, take
-from abi_cli.workflow.replicating import refuse_gaps
+from abi_cli.workflow.calibration.replicating import refuse_gaps
 from tests.cli import ANSCOMBE, SMALL, abi
 
 BATCHED = """

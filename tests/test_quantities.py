@@ -95,7 +95,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("quantities")
     (folder / "model.py").write_text(CODE)
     (folder / "spec.yaml").write_text(SPEC)
-    trained = abi("train", folder / "spec.yaml", "-o", folder / "run")
+    trained = abi("train", folder / "spec.yaml", "-o", folder / "run", "-j", 0)
     assert trained.exit_code == 0, trained.output
     return folder
 

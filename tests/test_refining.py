@@ -13,7 +13,7 @@ from scipy import stats
 import abi_cli
 from abi_cli.data import read_draws
 from abi_cli.refinement import refining
-from abi_cli.workflow.refining import TOLD
+from abi_cli.workflow.opened.refining import CERTIFIED
 from tests.cli import ANSCOMBE, abi
 
 CODE = """
@@ -92,7 +92,7 @@ def test_draws_and_what_is_known_of_them_come_in_every_format(run, data, x, tmp_
         same = read_draws(tmp_path / f"d.{suffix}")
         np.testing.assert_array_equal(same.values["mu"], draws.values["mu"])
     with h5py.File(tmp_path / "d.nc") as file, np.load(tmp_path / "d.npz") as arrays:
-        told = {name: np.array(file["sample_stats"][name]) for name in TOLD}
+        told = {name: np.array(file["sample_stats"][name]) for name in CERTIFIED}
         for name, values in told.items():
             np.testing.assert_array_equal(arrays[f"sample_stats.{name}"], values)
     lines = [json.loads(line) for line in (tmp_path / "d.jsonl").read_text().splitlines()]
@@ -142,7 +142,7 @@ def test_python_refines_too(run, x):
     draws = session.sample({"x": x["far"]})
     mean, sd, _ = exact(x["far"])
     assert abs(draws.values["mu"].mean() - mean) < 0.2 * sd
-    assert draws.told["khat"].shape == (1,)
+    assert draws.certificates["khat"].shape == (1,)
 
 
 def test_that_posteriors_can_be_refined_is_said(run, data):
@@ -235,8 +235,8 @@ def test_the_right_density_is_not_told_of(run):
 
 
 def test_a_report_shows_exact_posteriors(run, data, x, tmp_path):
+    from abi_cli.workflow.about_data.scoring import Scoring
     from abi_cli.workflow.request import read_model
-    from abi_cli.workflow.scoring import Scoring
     from abi_cli.workflow.session import SILENT, Session
 
     session = Session.open(run)

@@ -12,7 +12,7 @@ from abi_cli.data.datasets import read_datasets
 from abi_cli.data.several import Part, read_several
 from abi_cli.errors import DataError
 from abi_cli.variables import Layout
-from abi_cli.workflow.refusing import refusing
+from abi_cli.workflow.opened.refusing import refusing
 from tests.cli import abi
 from tests.data_examples import LINE
 

@@ -16,8 +16,8 @@ import pytest
 from abi_cli import workflow
 from abi_cli.errors import UserFunctionError
 from abi_cli.listener import Listener
-from abi_cli.model.noise import without_noise
 from abi_cli.model.owning import kept, owned, private
+from abi_cli.model.rehearsal import without_noise
 from abi_cli.model.repeating import EVERY, UnrepeatableError, alike, repeated
 from abi_cli.model.simulator import Simulator
 from abi_cli.spec import InvalidSpecError, parse_spec

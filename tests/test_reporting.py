@@ -10,8 +10,8 @@ import pytest
 
 from abi_cli.data import Loaded
 from abi_cli.workflow import reporting
-from abi_cli.workflow.shown import Shown
-from abi_cli.workflow.statements import Heard
+from abi_cli.workflow.about_data.shown import Shown
+from abi_cli.workflow.about_data.statements import Heard
 from tests.cli import ANSCOMBE, abi
 from tests.test_diagnostics_page import HOSTILE, Reader
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from abi_cli.console.reports import loss_told
+from abi_cli.console.reports import loss_sentence
 from abi_cli.training.trend import trend
 
 
@@ -59,4 +59,4 @@ def test_few_epochs_have_no_trend():
     ],
 )
 def test_the_receipt_says_so(history, told):
-    assert loss_told(history, "nats") == told
+    assert loss_sentence(history, "nats") == told

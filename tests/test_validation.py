@@ -6,7 +6,7 @@ import pytest
 
 from abi_cli.diagnostics.faults import DEFAULT_LIMITS
 from abi_cli.errors import UsageError
-from abi_cli.workflow.validation import Validation
+from abi_cli.workflow.calibration.validation import Validation
 
 
 def test_looks_double_and_share_both_error_rates():

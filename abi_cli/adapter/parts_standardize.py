@@ -9,8 +9,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from abi_cli.adapter.step import AdapterError, State, Step, event_of, no_change, on_array, total
+from abi_cli.precision import RESOLUTION, almost_constant
 from abi_cli.registry import Keys, part
-from abi_cli.spreads import RESOLUTION, almost_constant
 from abi_cli.variables import Datasets, Value, array_of
 
 HEAVY = 3.0

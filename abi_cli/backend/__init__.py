@@ -11,8 +11,7 @@ Nothing here imports a backend before it is used.
 from abi_cli.backend.blocks import FlatWeights, feed, out_of_memory, synchronize, train_block
 from abi_cli.backend.choice import BACKENDS, accelerated, name, select, to_numpy
 from abi_cli.backend.devices import all_devices
-from abi_cli.backend.limits import at_most
-from abi_cli.backend.loops import compiled, compiles, first_weights, scan_layers
+from abi_cli.backend.loops import at_most, compiled, compiles, first_weights, scan_layers
 
 __all__ = [
     "BACKENDS",

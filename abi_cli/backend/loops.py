@@ -1,13 +1,16 @@
-"""Loops over stacked layers, compiled functions, first weights."""
+"""Loops over stacked layers, compiled functions and their calls, first weights, most weights."""
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from abi_cli.backend.choice import name
+import numpy as np
+
+from abi_cli.backend.choice import name, to_numpy
 
 Layer = Callable[[Any, Sequence[Any], Any], Any]
 """`carry, weights, shared → carry`, of tensors: one layer of a stack."""
@@ -182,3 +185,56 @@ def first_weights(seed: int) -> Iterator[None]:
         yield
     finally:
         random.setstate(state)
+
+
+ROWS = 16_384
+"""Rows of one call at the most: of draws, over data sets and draws."""
+
+
+def by_row(function: Callable[..., Any], *arrays: np.ndarray) -> np.ndarray:
+    """The results of a compiled function for rows, `(row, …)`, float64, in calls of one shape."""
+    rows = len(arrays[0])
+    results = []
+    for first in range(0, rows, ROWS):
+        index = np.arange(first, min(first + ROWS, rows))
+        padded = np.resize(index, round_up(len(index), ROWS))
+        chunk = to_numpy(function(*(array[padded] for array in arrays)))
+        results.append(chunk[: len(index)].astype(np.float64))
+    return np.concatenate(results)
+
+
+def round_up(number: int, most: int) -> int:
+    """The next power of two, at most `most`: few shapes are compiled, little is wasted."""
+    return min(most, 1 << max(number - 1, 0).bit_length())
+
+
+@contextmanager
+def at_most(numbers: int) -> Iterator[None]:
+    """Refuse layers with more weights than `numbers`, all together, before any memory is taken.
+
+    A file of a few bytes may ask for a layer of 10⁹ units. How many weights its layers have is
+    known to them alone, so they are counted where every layer makes its own.
+
+    Errors:
+        ValueError: In the layer that goes beyond it.
+    """
+    import keras
+
+    made = 0
+    add_weight = keras.Layer.add_weight
+
+    def counted(layer: Any, shape: Any = None, *arguments: Any, **options: Any) -> Any:
+        nonlocal made
+        made += math.prod(shape or ())
+        if made > numbers:
+            raise ValueError(
+                f"expected networks of {numbers:,} weights, as many as there are; {layer.name} "
+                "would have more"
+            )
+        return add_weight(layer, shape, *arguments, **options)
+
+    keras.Layer.add_weight = counted
+    try:
+        yield
+    finally:
+        keras.Layer.add_weight = add_weight

@@ -18,8 +18,8 @@ from abi_cli import placing
 from abi_cli.bank.records import MODEL, RECORD, SHARDS, BankRecord
 from abi_cli.bank.shards import read_failures, read_shard, span_of, write_shard
 from abi_cli.bank.spans import Span, length, without
-from abi_cli.digests import digest
 from abi_cli.errors import DataError, RunError
+from abi_cli.hashing import digest
 from abi_cli.model.failures import Failure
 from abi_cli.variables import Datasets, concatenate
 

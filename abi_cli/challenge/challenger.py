@@ -11,7 +11,7 @@ from abi_cli import backend, sampler
 from abi_cli.adapter.adapter import INFERENCE_VARIABLES
 from abi_cli.adapter.batches import network_inputs
 from abi_cli.approximator import Approximator
-from abi_cli.backend.rows import by_row
+from abi_cli.backend.loops import by_row
 from abi_cli.challenge.heir import Heir
 from abi_cli.challenge.learning import Clock, Course, is_finite, learn
 from abi_cli.challenge.means import knowing, means_of

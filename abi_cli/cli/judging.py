@@ -276,7 +276,7 @@ def compare(
     which is executed.
     """
     from abi_cli import workflow
-    from abi_cli.console import verdicts, weighed
+    from abi_cli.console import verdicts
 
     if evidence and observed is None:
         raise UsageError("expected --evidence with --observed FILE; got it alone")
@@ -293,7 +293,7 @@ def compare(
             compute=workflow.Compute(backend, device, jobs),
             listener=console,
         )
-        weighed.show_weighing(console, weighing)
+        verdicts.show_weighing(console, weighing)
         return
     comparison = workflow.compare(
         runs,

@@ -116,7 +116,7 @@ def plot(
     """
     from abi_cli import workflow
     from abi_cli.console import reports
-    from abi_cli.workflow.shown import names_in
+    from abi_cli.workflow.about_data.shown import names_in
 
     if output == Path("-"):
         raise UsageError("expected a file or a folder with -o; got -, standard output")
@@ -190,7 +190,7 @@ def report(
     """
     from abi_cli import workflow
     from abi_cli.console import reports
-    from abi_cli.workflow.shown import names_in
+    from abi_cli.workflow.about_data.shown import names_in
 
     if output == Path("-"):
         raise UsageError("expected a file with -o; got -, standard output")

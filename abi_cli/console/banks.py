@@ -14,7 +14,7 @@ from abi_cli.variables import Ragged
 if TYPE_CHECKING:
     from abi_cli.workflow.banking import Filled
     from abi_cli.workflow.banks import BankLook, Merged, Verified
-    from abi_cli.workflow.replaying import Replayed
+    from abi_cli.workflow.simulating import Replayed
 
 
 def show_filled(console: Console, filled: Filled) -> None:

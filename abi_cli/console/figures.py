@@ -17,8 +17,8 @@ from abi_cli.workflow.request import Target
 if TYPE_CHECKING:
     from abi_cli.data import Statistics
     from abi_cli.diagnostics.predictive import Check
-    from abi_cli.workflow.calibrating import Checked
-    from abi_cli.workflow.refining import Refiner
+    from abi_cli.workflow.calibration.calibrating import Checked
+    from abi_cli.workflow.opened.refining import Refiner
 
 _SETS_SHOWN = 20
 

@@ -12,9 +12,9 @@ from abi_cli.digits import duration, number
 
 if TYPE_CHECKING:
     from abi_cli.workflow import Check
-    from abi_cli.workflow.checking import View
-    from abi_cli.workflow.observing import Observed
-    from abi_cli.workflow.trying import Built
+    from abi_cli.workflow.checking.observing import Observed
+    from abi_cli.workflow.checking.rehearsing import View
+    from abi_cli.workflow.checking.trying import Built
 
 _NUMBERS = ("mean", "sd", "min", "max")
 

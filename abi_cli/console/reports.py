@@ -18,8 +18,8 @@ from abi_cli.training.trend import trend
 if TYPE_CHECKING:
     from abi_cli.workflow import Description, Receipt, Started, Target
     from abi_cli.workflow.converting import Inspection
-    from abi_cli.workflow.densities import Densities
-    from abi_cli.workflow.refining import Refiner
+    from abi_cli.workflow.opened.reading import Densities
+    from abi_cli.workflow.opened.refining import Refiner
     from abi_cli.workflow.simulating import Written
 
 
@@ -58,7 +58,7 @@ def show_training(console: Console, receipt: Receipt) -> None:
             "learned": f"{receipt.weights:,} weights from {receipt.simulations:,} simulations",
             **_failed(receipt.failures),
             "time": f"{duration(total)}: {parts}",
-            "loss": loss_told(receipt.history, receipt.loss_unit),
+            "loss": loss_sentence(receipt.history, receipt.loss_unit),
             **_next(receipt),
         },
         aside=True,
@@ -83,7 +83,7 @@ def is_falling(history: Sequence[Mapping[str, float]]) -> bool:
     return found is not None and found.change < 0
 
 
-def loss_told(history: Sequence[Mapping[str, float]], unit: str) -> str:
+def loss_sentence(history: Sequence[Mapping[str, float]], unit: str) -> str:
     """A sentence on the last loss, and on whether more training would lower it.
 
     Where there are validation data, their loss says so: that on simulations that are learned from
@@ -191,7 +191,7 @@ def show_run(console: Console, description: Description) -> None:
             f"{duration(manifest.timings.get('total', 0.0))}"
             if manifest.trained
             else f"not to its end, {len(description.history)} epochs so far",
-            **({"loss": loss_told(description.history, "")} if description.history else {}),
+            **({"loss": loss_sentence(description.history, "")} if description.history else {}),
             "verdict": f"{verdict['outcome']}: {verdict['sentence']}" if verdict else "none yet",
             **{
                 f"accepted {change.when}": f"other {', '.join(change.files)}"

@@ -1,4 +1,4 @@
-"""A diagnosis on the terminal, and for the pipelines that act on it."""
+"""A diagnosis on the terminal, and for the pipelines that act on it; models weighed by data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from abi_cli.console.terminal import Console
     from abi_cli.diagnostics import ElementMetrics, ElementVerdict, Metrics
     from abi_cli.diagnostics.ratio import Loss
-    from abi_cli.workflow import Comparison, Diagnosis
+    from abi_cli.workflow import Comparison, Diagnosis, Weighing
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
@@ -343,3 +343,36 @@ def github(metrics: Metrics | PointMetrics) -> str:
 
 def _escaped(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def show_weighing(console: Console, weighing: Weighing) -> None:
+    """Show a row for each data set and model: elpd, evidence, differences to the first model."""
+    if console.json:
+        console.document("weighing", weighing.to_config())
+        return
+    first = weighing.weighed[0]
+    console.heading(f"differences are from {first.run.path}, ± standard errors")
+    members = bool(first.elpd)
+    columns = ["data set", "model"]
+    columns += ["elpd", "difference", "", "k-hat bad"] if members else []
+    columns += ["log evidence", "log Bayes factor"] if weighing.evidence else []
+    rows = []
+    for row, label in enumerate(weighing.labels):
+        for k, one in enumerate(weighing.weighed):
+            cells = [label, str(one.run.path)]
+            if members:
+                own, base = one.elpd[row], first.elpd[row]
+                cells += [_pair(own.total, own.error)]
+                cells += [_pair(*own.minus(base)), own.word(base)] if k else ["", ""]
+                cells += [f"{own.bad} of {len(own.each)}" if own.bad else ""]
+            if weighing.evidence:
+                cells += [_pair(one.log_evidence[row], one.log_evidence_error[row], 3)]
+                cells += [_pair(*weighing.factor(k, row), 3) if k else ""]
+            rows.append(cells)
+    console.table(columns, rows)
+
+
+def _pair(value: float, error: float, digits: int = 1) -> str:
+    if not math.isfinite(value):
+        return "not known"
+    return f"{value:.{digits}f} ± {error:.{digits}f}".replace("-", "−")

@@ -46,7 +46,7 @@ from abi_cli.data.datasets import (
     write_replicates,
     write_simulations,
 )
-from abi_cli.data.disagreement import Disagreement, disagreement_told
+from abi_cli.data.disagreement import Disagreement, disagreement_note
 from abi_cli.data.draws import DrawHeader, Draws, Statistics, Style, collect
 from abi_cli.data.entries import Asked, Naming
 from abi_cli.data.memory import Frame, read_frame, read_frame_of_parameters
@@ -71,7 +71,7 @@ __all__ = [
     "Style",
     "can_stream",
     "collect",
-    "disagreement_told",
+    "disagreement_note",
     "estimates_of",
     "joined",
     "oddities",

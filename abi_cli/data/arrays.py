@@ -204,18 +204,18 @@ def arrays_of(content: EstimateHeader | DrawHeader) -> Leaving:
     # that there is a seed tells draws from data; it is empty where none is known
     facts = {LABEL: np.array(content.labels, dtype="U"), SEED: known}
     shapes = {variable.name: content.shape(variable) for variable in content.parameters}
-    told = {name: np.full(len(content.labels), np.nan) for name in content.told}
+    certificates = {name: np.full(len(content.labels), np.nan) for name in content.certificates}
 
     def take(block: DrawBlock) -> Stored:
-        for name, known in told.items():
-            known[block.first_dataset : block.first_dataset + block.shape[0]] = block.told[name]
+        for name, known in certificates.items():
+            known[block.rows] = block.certificates[name]
         return block.values
 
     def others() -> Iterator[tuple[str, np.ndarray]]:
         yield from facts.items()
         for name, own in content.scores.items():
             yield f"{SCORE}{name}", np.array(own, "<f8")
-        for name, known in told.items():
+        for name, known in certificates.items():
             yield f"{SCORE}{name}", known
 
     return Leaving(shapes, take, others)

@@ -63,7 +63,7 @@ class Beyond:
         seen = np.append(values.ravel(), self._farthest.get(name, own.low))
         self._farthest[name] = float(seen[own.distance(seen).argmax()])
 
-    def told(self, labels: Sequence[str]) -> Iterator[str]:
+    def sentences(self, labels: Sequence[str]) -> Iterator[str]:
         """Sentences on scalars of which many draws, or some from far out, are outside.
 
         Arguments:

@@ -85,7 +85,7 @@ class _Moments:
         return share
 
 
-def disagreement_told(shares: Mapping[str, np.ndarray], labels: Sequence[str]) -> str | None:
+def disagreement_note(shares: Mapping[str, np.ndarray], labels: Sequence[str]) -> str | None:
     """A sentence on data sets with large disagreement; None where there is none.
 
     Arguments:

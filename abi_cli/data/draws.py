@@ -54,7 +54,7 @@ class DrawHeader:
         observed: The observables of the data sets, for formats that carry them.
         constant: Their context, likewise.
         long: Whether a table has a row for each element of a draw.
-        told: Names of what else is known of each posterior, for formats that have a place for it.
+        certificates: Their names, of refined posteriors, for formats with a place for them.
         scores: What is said of data sets, beside the draws, by name: a number of each, in the order
             of labels; of a stream, of those that have been read so far.
     """
@@ -68,7 +68,7 @@ class DrawHeader:
     observed: Datasets | None = None
     constant: Datasets | None = None
     long: bool = False
-    told: tuple[str, ...] = ()
+    certificates: tuple[str, ...] = ()
     scores: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     @classmethod
@@ -128,7 +128,7 @@ class Draws:
             lies between members, `(dataset,)`; see `data.disagreement`.
         seed, provenance: What a file says of where they come from.
         chains: How many Markov chains they are, laid end to end; 0 for independent draws.
-        told: What else is known of the posteriors, name → `(dataset,)`, such as k-hat.
+        certificates: Of refined posteriors, name → `(dataset,)`, such as k-hat.
         scores: What is said of data sets, by name, `(dataset,)`: `guard`, the p-value by which they
             are like the simulations.
     """
@@ -139,7 +139,7 @@ class Draws:
     seed: int | None = None
     provenance: dict[str, str] = field(default_factory=dict)
     chains: int = 0
-    told: Mapping[str, np.ndarray] = field(default_factory=dict)
+    certificates: Mapping[str, np.ndarray] = field(default_factory=dict)
     scores: dict[str, np.ndarray] = field(default_factory=dict)
 
     def elements(self) -> dict[str, np.ndarray]:
@@ -197,9 +197,9 @@ def gathering(header: DrawHeader) -> Callable[[DrawBlock], Draws | None]:
         scores = {name: np.array(values[own]) for name, values in header.scores.items()}
         names = [variable.name for variable in header.parameters]
         values = {n: np.concatenate([part.values[n] for part in held], axis=1) for n in names}
-        told = held[-1].told
+        certificates = held[-1].certificates
         held.clear()
-        return Draws(labels, values, scores=scores, told=told)
+        return Draws(labels, values, scores=scores, certificates=certificates)
 
     return add
 
@@ -212,17 +212,15 @@ def whole_datasets(header: DrawHeader, blocks: Iterable[DrawBlock]) -> Iterator[
 def collect(header: DrawHeader, blocks: Iterable[DrawBlock]) -> Draws:
     """The draws of all blocks, in memory."""
     values = {v.name: np.empty(header.shape(v), np.float32) for v in header.parameters}
-    told = {name: np.empty(len(header.labels)) for name in header.told}
+    certificates = {name: np.empty(len(header.labels)) for name in header.certificates}
     for block in blocks:
         for name, whole in values.items():
             part = block.values[name]
-            datasets = slice(block.first_dataset, block.first_dataset + part.shape[0])
-            draws = slice(block.first_draw, block.first_draw + part.shape[1])
-            whole[datasets, draws] = part
-        for name, known in told.items():
-            known[block.first_dataset : block.first_dataset + block.shape[0]] = block.told[name]
+            whole[block.rows, block.first_draw : block.first_draw + part.shape[1]] = part
+        for name, known in certificates.items():
+            known[block.rows] = block.certificates[name]
     scores = {name: np.array(own) for name, own in header.scores.items()}
-    return Draws(tuple(header.labels), values, scores=scores, told=told)
+    return Draws(tuple(header.labels), values, scores=scores, certificates=certificates)
 
 
 def absent_in_part(values: np.ndarray, *, axis: int) -> np.ndarray:

@@ -113,14 +113,9 @@ def _draws_into(root: h5netcdf.File, header: DrawHeader) -> Append:
     stats = _write_scores(root, header)
 
     def append(block: DrawBlock) -> None:
-        datasets, draws = block.shape
-        for name in header.told:
-            stats[name][block.first_dataset : block.first_dataset + datasets] = block.told[name]
-        at = (
-            0,
-            slice(block.first_draw, block.first_draw + draws),
-            slice(block.first_dataset, block.first_dataset + datasets),
-        )
+        for name in header.certificates:
+            stats[name][block.rows] = block.certificates[name]
+        at = 0, slice(block.first_draw, block.first_draw + block.shape[1]), block.rows
         for name, values in block.values.items():
             posterior[name][at] = np.swapaxes(values, 0, 1)
 
@@ -129,12 +124,12 @@ def _draws_into(root: h5netcdf.File, header: DrawHeader) -> Append:
 
 def _write_scores(root: h5netcdf.File, header: DrawHeader) -> Any:
     """Write the group sample_stats, if needed, with room for facts that come with the draws."""
-    if not (header.scores or header.told):
+    if not (header.scores or header.certificates):
         return None
     group = _group(root, SAMPLE_STATS, header.labels)
     for name, own in header.scores.items():
         group.create_variable(name, (LABEL,), data=np.array(own, "<f8"))
-    for name in header.told:
+    for name in header.certificates:
         group.create_variable(name, (LABEL,), np.dtype("<f8"))
     return group
 

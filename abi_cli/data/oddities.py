@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from abi_cli.data.entries import listing
-from abi_cli.spreads import RESOLUTION
+from abi_cli.precision import RESOLUTION
 from abi_cli.variables import Datasets, Layout, Ragged, Value, Variable, array_of, share_missing
 
 _SAME = RESOLUTION / 2

@@ -103,7 +103,7 @@ def _of_draws(header: DrawHeader) -> Callable[[DrawBlock], Iterator[str]]:
         if draws := add(block):
             values: dict[str, Iterable[str]]
             values = {name: map(_list, _in_text(v)) for name, v in draws.values.items()}
-            if draws.scores or draws.told:
+            if draws.scores or draws.certificates:
                 values[SCORES] = map(_in_json, _known_beside(draws))
             yield from _objects(draws.labels, values)
 
@@ -113,7 +113,7 @@ def _of_draws(header: DrawHeader) -> Callable[[DrawBlock], Iterator[str]]:
 def _known_beside(draws: Draws) -> Iterator[dict[str, float | None]]:
     """The scores of each data set, and the facts known of its posterior."""
     for row in range(len(draws.labels)):
-        both = {**draws.scores, **draws.told}
+        both = {**draws.scores, **draws.certificates}
         known = {name: float(value[row]) for name, value in both.items()}
         yield {name: value if math.isfinite(value) else None for name, value in known.items()}
 

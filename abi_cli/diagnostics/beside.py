@@ -135,7 +135,7 @@ class Beside:
     how: Sequence[str]
     covariates: Mapping[str, np.ndarray] = field(default_factory=dict)
 
-    def told(self) -> str:
+    def sentence(self) -> str:
         """The comparison in a sentence."""
         shares = ", ".join(f"{number} {_HOW[how]}" for how, number in self.by.items() if number)
         worst = max(self.parameters, key=lambda name: self.parameters[name].nats)

@@ -144,7 +144,7 @@ class Challenged:
         certain = (special.ndtri(0.9) - special.ndtri(level)) * self.error
         return self.lacking + max(least, float(certain))
 
-    def told(self, detectable: float) -> str:
+    def sentence(self, detectable: float) -> str:
         """Sentence on a challenge that found nothing.
 
         Arguments:

@@ -12,7 +12,7 @@ from itertools import combinations
 
 import numpy as np
 
-from abi_cli.spreads import almost_constant
+from abi_cli.precision import almost_constant
 from abi_cli.variables import Ragged, Value, array_of, count
 
 MOST_ELEMENTS = 24

@@ -21,7 +21,7 @@ def beside_picture(found: Beside) -> Picture:
     return Picture(
         "beside_exact",
         "Beside exact posteriors",
-        found.told(),
+        found.sentence(),
         lambda: _draw(found, covariate),
         lambda: _rows(found, covariate),
     )
@@ -39,7 +39,7 @@ def _covariate(found: Beside) -> str:
 def _draw(found: Beside, covariate: str) -> Figure:
     figure, axes = layout.single(
         "Beside exact posteriors",
-        found.told(),
+        found.sentence(),
         "A point is a data set; the higher, the farther its posterior is from the exact one.",
         size=(4.9, 2.7),
     )

@@ -19,7 +19,7 @@ from matplotlib.patches import Patch
 from scipy.ndimage import gaussian_filter
 
 from abi_cli.diagnostics import layout, style
-from abi_cli.diagnostics.reach import beyond, padded, reach
+from abi_cli.diagnostics.style import beyond, padded, reach
 
 MOST_PAIRED = 8
 MOST_POINTS = 1_000

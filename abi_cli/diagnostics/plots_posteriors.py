@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from abi_cli.diagnostics import layout, style
-from abi_cli.diagnostics.reach import padded, reach
+from abi_cli.diagnostics.style import padded, reach
 
 MOST_LABELLED = 60
 """Data sets beside each other whose names can be read."""

@@ -17,7 +17,7 @@ from matplotlib.patches import Patch
 
 from abi_cli.diagnostics import layout, style
 from abi_cli.diagnostics.plots_posteriors import LEVELS
-from abi_cli.diagnostics.reach import padded, reach
+from abi_cli.diagnostics.style import padded, reach
 from abi_cli.variables import Ragged, Value, array_of, element_names
 
 MOST_PANELS = 9

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from abi_cli.diagnostics import layout, style
-from abi_cli.diagnostics.reach import padded
+from abi_cli.diagnostics.style import padded
 from abi_cli.diagnostics.summaries import Summaries
 from abi_cli.guard.verdict import UNLIKE
 

@@ -15,8 +15,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from abi_cli.diagnostics import layout, measures, style
-from abi_cli.diagnostics.reach import beyond, padded, reach, unshown
 from abi_cli.diagnostics.scalars import Summary
+from abi_cli.diagnostics.style import beyond, padded, reach, unshown
 from abi_cli.digits import fixed
 
 MOST_POINTS = 500

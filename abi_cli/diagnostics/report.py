@@ -98,11 +98,12 @@ def study(inputs: Inputs, *, listener: Listener) -> Study:
         sums=_sums(inputs, scalars),
         limits=inputs.limits,
     )
-    told = () if metrics.beside is None else (metrics.beside.told(),)
     seen = inputs.summaries
+    beside = [metrics.beside.sentence()] if metrics.beside else []
+    seen_as = [seen.sentence] if seen and seen.sentence else []
     metrics = replace(
         metrics,
-        notes=(*told, *metrics.notes, *([seen.told] if seen and seen.told else []), *inputs.notes),
+        notes=(*beside, *metrics.notes, *seen_as, *inputs.notes),
         observed=dict(seen.p) if seen else {},
         disagreement={name: float(np.median(share)) for name, share in inputs.disagreement.items()},
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from abi_cli.spreads import almost_constant
+from abi_cli.precision import almost_constant
 
 LEAST_NEAR = 200
 """Number of simulated data sets, at least, that posteriors near an observed one are judged by."""
@@ -30,13 +30,13 @@ class Summaries:
         simulated: `(dataset, summary)`.
         observed: Label → `(summary,)`.
         p: p-values of observed ones, by the guard; empty where there is none.
-        told: The guard's sentence on them; empty where it says nothing.
+        sentence: The guard's sentence on them; empty where it says nothing.
     """
 
     simulated: np.ndarray
     observed: Mapping[str, np.ndarray]
     p: Mapping[str, float] = field(default_factory=dict)
-    told: str = ""
+    sentence: str = ""
 
     def nearest(self) -> dict[str, np.ndarray]:
         """The simulated data sets nearest to each observed one, by label, as indices.

@@ -203,7 +203,7 @@ def judge(
     known = any(own.given_data is not None for own in parameters.values())
     verdict = together(verdicts, joint_verdicts, datasets=datasets, limits=limits, seen=seen)
     if verdict.outcome is Outcome.PASS and challenged is not None:
-        told = challenged.told(detectable_by_rivals or 0.0)
+        told = challenged.sentence(detectable_by_rivals or 0.0)
         verdict = replace(verdict, sentence=f"{verdict.sentence} {told}")
     tested = ("ranks", "data") if known else ("ranks",)
     return replace(verdict, tested=tested, detectable=detectable_by_rivals)

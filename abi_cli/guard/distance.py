@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from abi_cli.spreads import RESOLUTION, almost_constant
+from abi_cli.precision import RESOLUTION, almost_constant
 from abi_cli.statistics.members import tamed
 
 _LINEAR = 5.0

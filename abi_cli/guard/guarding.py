@@ -29,7 +29,7 @@ from abi_cli.guard.distance import Distance
 from abi_cli.guard.plain import Table
 from abi_cli.guard.reference import Look, Reference
 from abi_cli.guard.tails import Tails, TwoSided
-from abi_cli.spreads import almost_constant
+from abi_cli.precision import almost_constant
 
 NEAREST = 1_000
 """Simulations of like context that data sets are held against."""

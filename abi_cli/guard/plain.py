@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from abi_cli.guard.relations import MOST_OTHERS, quartile_width, relations
-from abi_cli.spreads import RESOLUTION
+from abi_cli.precision import RESOLUTION
 from abi_cli.statistics.members import Members, chunks, known, mean_of, moments_of
 from abi_cli.variables import Datasets, Layout, Ragged, Value, Variable, count, share_missing
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from abi_cli.spreads import RESOLUTION
+from abi_cli.precision import RESOLUTION
 
 BEYOND = 0.1
 """Share of the numbers that are the tail."""

@@ -17,8 +17,7 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from abi_cli.model.lots import Lots
-from abi_cli.model.streams import Purpose
+from abi_cli.model.streams import Lots, Purpose
 from abi_cli.variables import Datasets, Ragged, Value, array_of
 
 COMPLETE = 0.2

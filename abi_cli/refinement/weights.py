@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import logsumexp
 
+from abi_cli.data.statistics import statistics
+
 MOST_KHAT = 0.7
 """Largest k-hat of any number of candidates; fewer than 2,000 need a lighter tail."""
 
@@ -147,3 +149,32 @@ def tempered(log_ratios: np.ndarray, number: int) -> np.ndarray:
         middle = (low + high) / 2
         low, high = (middle, high) if number * at(middle).max() <= 1 else (low, middle)
     return at(low)
+
+
+_MANY = 4096
+"""Draws from which a shortest interval is found."""
+
+
+def weighted(
+    values: np.ndarray, weights: np.ndarray, names: Sequence[str], *, ess: float
+) -> np.ndarray:
+    """Statistics `(statistic, dim)` of `values (candidate, dim)`.
+
+    Arguments:
+        weights: `(candidate,)`, sum to 1.
+        ess: Independent draws that they say as much as, for `mcse`.
+    """
+    mean, sd = moments(values, weights)
+    found = np.empty((len(names), values.shape[1]))
+    for place, name in enumerate(names):
+        if name == "mean":
+            found[place] = mean
+        elif name in ("sd", "mcse"):
+            found[place] = sd if name == "sd" else sd / math.sqrt(max(ess, 1.0))
+        elif name == "median" or name.startswith("q"):
+            share = 0.5 if name == "median" else float(name[1:]) / 100
+            found[place] = quantiles(values, weights, (share,))[0]
+        else:
+            draws = values[resampled(weights, _MANY, 0.5)]
+            found[place] = statistics(draws[None], (name,))[0][0]
+    return found

@@ -26,8 +26,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from abi_cli.digests import digest
 from abi_cli.errors import RunError
+from abi_cli.hashing import digest
 from abi_cli.placing import mark, replacing, sweep, write_text, writing
 from abi_cli.run import integrity
 from abi_cli.run.lock import is_locked, locked

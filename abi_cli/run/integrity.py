@@ -26,8 +26,8 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from abi_cli import __version__
-from abi_cli.digests import digest
 from abi_cli.errors import RunError, SpecError
+from abi_cli.hashing import digest
 from abi_cli.spec.problems import Source
 from abi_cli.spec.reader import read_document
 from abi_cli.variables import Layout

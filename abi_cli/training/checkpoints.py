@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 
 from abi_cli import placing
-from abi_cli.digests import digest
 from abi_cli.errors import OutputError, RunError
+from abi_cli.hashing import digest
 
 SCHEMA = "abi.state/1"
 LATEST, FACTS, ARRAYS = "latest", "state.json", "arrays.npz"

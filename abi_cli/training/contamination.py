@@ -31,11 +31,10 @@ import numpy as np
 
 from abi_cli.adapter.parts_standardize import Scale
 from abi_cli.errors import SpecError
-from abi_cli.model.lots import Lots
-from abi_cli.model.streams import Purpose
+from abi_cli.model.streams import Lots, Purpose
+from abi_cli.precision import almost_constant
 from abi_cli.spec import NoiseSection
 from abi_cli.spec.noise_section import Errors
-from abi_cli.spreads import almost_constant
 from abi_cli.variables import Datasets, Layout, Ragged, Value, array_of
 
 FARTHEST = 100.0

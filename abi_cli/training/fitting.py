@@ -22,8 +22,8 @@ from abi_cli.adapter.step import AdapterError, event_of
 from abi_cli.errors import AbiError, DataError, SpecError
 from abi_cli.networks.network import SummaryNetwork
 from abi_cli.networks.parts_summary import Fusion
+from abi_cli.precision import almost_constant
 from abi_cli.spec import NetworksSection, Spec, TrainingSection
-from abi_cli.spreads import almost_constant
 from abi_cli.training.parts import Callback
 from abi_cli.variables import Datasets, Layout, Ragged, Value, array_of, take
 

@@ -16,11 +16,8 @@ import numpy as np
 from abi_cli.adapter.adapter import Adapter
 from abi_cli.model.failures import Failures
 from abi_cli.training.contamination import Contamination
-from abi_cli.training.sources import TASK_ROWS, Fresh, Source
+from abi_cli.training.sources import LOOK, TASK_ROWS, Fresh, Source
 from abi_cli.variables import Datasets, concatenate, count, take
-
-_LOOK = 64
-"""Number of fresh rows that show how long one takes."""
 
 
 def share_of(online: float) -> Fraction:
@@ -57,7 +54,7 @@ class Mixed:
 
     def pilot(self) -> Datasets:
         """The pilot of the stored ones; a few fresh ones show how long they take."""
-        self._fresh.look(_LOOK)
+        self._fresh.look(LOOK)
         return self._stored.pilot()
 
     def contaminate(self, noise: Contamination) -> None:

@@ -40,7 +40,7 @@ TASK_ROWS = 1_024
 TASK_SECONDS = 0.5
 TASKS_AHEAD = 8
 
-_LOOK = 64
+LOOK = 64
 """Rows of a task before it is known how long they take."""
 
 _REFERENCE_TASKS = 8
@@ -227,7 +227,7 @@ class Fresh:
 
     def look(self, rows: int) -> tuple[Datasets, float]:
         """The first rows of the pilot's stream, and the seconds a row by which tasks are cut."""
-        looked = concatenate(self._simulate(Purpose.PILOT, self._ranges(0, rows, _LOOK)))
+        looked = concatenate(self._simulate(Purpose.PILOT, self._ranges(0, rows, LOOK)))
         # Not by the clock here, which would count the start of the processes.
         row_seconds = self.seconds / rows / max(self._workers.jobs, 1)
         self._task_rows = int(min(TASK_ROWS, max(1.0, TASK_SECONDS / row_seconds)))

@@ -9,6 +9,17 @@ files), `convert`, `parts` (`abi list`), `explain` (and `page` and `pages`, of t
 `abi bank`. What they have to say on their way goes to a `Listener`, which is silent unless told
 otherwise.
 
+Each is in a file named after it: `train` in `training`. What several need is in these:
+
+    request       where to compute, where to write, which model is meant
+    session       a run that is opened
+    opened/       what it is asked for: data sets read, refused and guarded, draws, refinement
+    checking/     a spec before it is trained on: `check`, findings, mistakes with their place
+    learning/     learning in a run folder, for `train` and `resume`
+    calibration/  posteriors held against simulations, for `diagnose`, `predict` and `compare`
+    about_data/   the contents of pages and pictures about data, for `report` and `plot`
+    naming        names and variables in files, by a spec
+
 A name is imported when it is first asked for: `train` has no use for what only `diagnose` needs.
 """
 
@@ -20,33 +31,32 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from abi_cli.workflow.banking import Filled, Order, Share, fill_bank, is_for_bank
     from abi_cli.workflow.banks import is_bank, look_at_bank, merge_banks, verify_bank
-    from abi_cli.workflow.checking import Check, check
+    from abi_cli.workflow.calibration.validation import Validation
+    from abi_cli.workflow.checking.findings import Finding
+    from abi_cli.workflow.checking.rehearsing import Check, check
     from abi_cli.workflow.comparing import Comparison, compare
     from abi_cli.workflow.converting import convert, inspect
     from abi_cli.workflow.describing import Description, show, summary
     from abi_cli.workflow.diagnosing import Diagnosis, diagnose
     from abi_cli.workflow.estimating import estimate
     from abi_cli.workflow.explaining import explain, parts
-    from abi_cli.workflow.findings import Finding
-    from abi_cli.workflow.guarded import OnUnlike
     from abi_cli.workflow.judging import judge
-    from abi_cli.workflow.learning import Receipt
+    from abi_cli.workflow.learning.folder import Receipt
     from abi_cli.workflow.manual import Page, page, pages
+    from abi_cli.workflow.opened.guarded import OnUnlike
+    from abi_cli.workflow.opened.reading import DataFiles
+    from abi_cli.workflow.opened.selecting import Selection
     from abi_cli.workflow.plotting import Wish, plot
     from abi_cli.workflow.predicting import predict
-    from abi_cli.workflow.reading import DataFiles
-    from abi_cli.workflow.replaying import replay
     from abi_cli.workflow.reporting import report
     from abi_cli.workflow.request import Compute, Target
     from abi_cli.workflow.resuming import resume
     from abi_cli.workflow.sampling import Shape, sample
-    from abi_cli.workflow.selecting import Selection
     from abi_cli.workflow.session import Session, load
-    from abi_cli.workflow.simulating import simulate
+    from abi_cli.workflow.simulating import replay, simulate
     from abi_cli.workflow.starting import Started, fill, init, schema
     from abi_cli.workflow.streaming import stream
     from abi_cli.workflow.training import train
-    from abi_cli.workflow.validation import Validation
     from abi_cli.workflow.weighing import Weighing, weigh
 
 __all__ = [
@@ -109,33 +119,32 @@ __all__ = [
 _NAMES = {
     "banking": "Filled Order Share fill_bank is_for_bank",
     "banks": "is_bank look_at_bank merge_banks verify_bank",
-    "checking": "Check check",
+    "calibration.validation": "Validation",
+    "checking.findings": "Finding",
+    "checking.rehearsing": "Check check",
     "comparing": "Comparison compare",
     "converting": "convert inspect",
     "describing": "Description show summary",
     "diagnosing": "Diagnosis diagnose",
     "estimating": "estimate",
     "explaining": "explain parts",
-    "findings": "Finding",
-    "guarded": "OnUnlike",
     "judging": "judge",
-    "learning": "Receipt",
+    "learning.folder": "Receipt",
     "manual": "Page page pages",
+    "opened.guarded": "OnUnlike",
+    "opened.reading": "DataFiles",
+    "opened.selecting": "Selection",
     "plotting": "Wish plot",
     "predicting": "predict",
-    "reading": "DataFiles",
-    "replaying": "replay",
     "reporting": "report",
-    "sampling": "Shape sample",
     "request": "Compute Target",
     "resuming": "resume",
-    "selecting": "Selection",
+    "sampling": "Shape sample",
     "session": "Session load",
-    "simulating": "simulate",
+    "simulating": "replay simulate",
     "starting": "Started fill init schema",
     "streaming": "stream",
     "training": "train",
-    "validation": "Validation",
     "weighing": "Weighing weigh",
 }
 """Module → its public names."""

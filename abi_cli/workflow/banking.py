@@ -29,8 +29,8 @@ from abi_cli.model.streams import Purpose
 from abi_cli.run import room
 from abi_cli.run.lock import LOCK, locked
 from abi_cli.variables import Layout, concatenate, count, take
-from abi_cli.workflow.bank_files import files_of
-from abi_cli.workflow.findings import noise_findings
+from abi_cli.workflow.checking.findings import noise_findings
+from abi_cli.workflow.learning.copies import files_of
 from abi_cli.workflow.request import USUAL_COMPUTE, Compute, Model, Target, read_model, tell_files
 from abi_cli.workflow.simulating import (
     PILOT,

@@ -20,10 +20,7 @@ from abi_cli.listener import SILENT, Listener
 from abi_cli.run import Run, open_run
 from abi_cli.spec import Spec, read_document, read_source
 from abi_cli.variables import Datasets, Ragged, array_of, count
-from abi_cli.workflow.opening import model_of, open_approximator, refuse_without_draws
-from abi_cli.workflow.refusing import blaming_the_run
-from abi_cli.workflow.request import USUAL_COMPUTE, Compute, tell_files
-from abi_cli.workflow.validation import (
+from abi_cli.workflow.calibration.validation import (
     USUAL_VALIDATION,
     Validation,
     context_of,
@@ -31,6 +28,9 @@ from abi_cli.workflow.validation import (
     density_of,
     parameters_of,
 )
+from abi_cli.workflow.opened.opening import model_of, open_approximator, refuse_without_draws
+from abi_cli.workflow.opened.refusing import blaming_the_run
+from abi_cli.workflow.request import USUAL_COMPUTE, Compute, tell_files
 
 
 @dataclass(frozen=True)

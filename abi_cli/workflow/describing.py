@@ -20,7 +20,7 @@ from abi_cli.spec import read_source
 from abi_cli.spec.reader import read_document
 from abi_cli.variables import Layout
 from abi_cli.workflow.naming import labels_in, titles_of
-from abi_cli.workflow.opening import spec_of
+from abi_cli.workflow.opened.opening import spec_of
 from abi_cli.workflow.request import STDIN, need_piped
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from abi_cli import placing
-from abi_cli.data import Disagreement, DrawHeader, Loaded, collect, disagreement_told
+from abi_cli.data import Disagreement, DrawHeader, Loaded, collect, disagreement_note
 from abi_cli.diagnostics import (
     Inputs,
     Limits,
@@ -27,14 +27,23 @@ from abi_cli.model.quantities import OF_TRUTHS
 from abi_cli.ranges import ranges_of
 from abi_cli.run import DIAGNOSTICS, Run, open_run
 from abi_cli.variables import Datasets, count
-from abi_cli.workflow.challenging import Challenging
-from abi_cli.workflow.exactly import exact_of
-from abi_cli.workflow.guarded import OnUnlike
-from abi_cli.workflow.joining import NOTHING, joined_of
-from abi_cli.workflow.opening import has_draws, model_of
-from abi_cli.workflow.provenance import provenance
-from abi_cli.workflow.refining import Refiner
-from abi_cli.workflow.refusing import blaming_the_run, refusing
+from abi_cli.workflow.about_data.provenance import provenance
+from abi_cli.workflow.calibration.challenging import Challenging
+from abi_cli.workflow.calibration.exactly import exact_of
+from abi_cli.workflow.calibration.joining import NOTHING, joined_of
+from abi_cli.workflow.calibration.validation import (
+    USUAL_VALIDATION,
+    Validation,
+    context_of,
+    data_of,
+    density_of,
+    parameters_of,
+)
+from abi_cli.workflow.opened.guarded import OnUnlike
+from abi_cli.workflow.opened.opening import has_draws, model_of
+from abi_cli.workflow.opened.refining import Refiner
+from abi_cli.workflow.opened.refusing import blaming_the_run, refusing
+from abi_cli.workflow.opened.selecting import USUAL_SELECTION, Selection, computing
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
     USUAL_PLACE,
@@ -43,16 +52,7 @@ from abi_cli.workflow.request import (
     Target,
     tell_files,
 )
-from abi_cli.workflow.selecting import USUAL_SELECTION, Selection, computing
 from abi_cli.workflow.session import Session
-from abi_cli.workflow.validation import (
-    USUAL_VALIDATION,
-    Validation,
-    context_of,
-    data_of,
-    density_of,
-    parameters_of,
-)
 
 USUAL_DRAWS = 1000
 
@@ -224,7 +224,7 @@ class _Examined:
             labels=self._labels(),
             limits=limits,
         )
-        return _Points(replace(points, observed=dict(summaries.p)), summaries.told)
+        return _Points(replace(points, observed=dict(summaries.p)), summaries.sentence)
 
     def drawn(self, simulated: Datasets, limits: Limits) -> _Draws:
         """Metrics of draws."""
@@ -257,7 +257,7 @@ class _Examined:
             joined=after.ranks,
             log_density=answers.log_density,
             ranges=ranges_of(run.layout),
-            notes=(*answers.notes, *after.told),
+            notes=(*answers.notes, *after.lacking),
             computed=model.judged.functions,
             skipped=dict.fromkeys(self.skipped, "--skip"),
             density=None if model.judged.density is None else model.judged.density.name,
@@ -332,7 +332,7 @@ def _answers(
     if model.judged.density is not None:
         _bring_to_earth(model.judged.density.name, estimates, truths, listener)
     shares = watch.shares()
-    told = disagreement_told(shares, labels)
+    told = disagreement_note(shares, labels)
     notes = () if told is None else (f"{told[0].upper()}{told[1:]}.",)
     return _Answers(estimates, truths, density, shares, notes)
 

@@ -11,9 +11,9 @@ from abi_cli.data import Kind, Statistics, formats, joined, write_estimates
 from abi_cli.data.draws import USUAL_STYLE
 from abi_cli.data.statistics import OF_DRAWS
 from abi_cli.listener import SILENT, Listener
-from abi_cli.workflow.drawing import Drawing, drawing_of_estimates
-from abi_cli.workflow.guarded import OnUnlike
-from abi_cli.workflow.reading import Batches, Data
+from abi_cli.workflow.opened.drawing import Drawing, drawing_of_estimates
+from abi_cli.workflow.opened.guarded import OnUnlike
+from abi_cli.workflow.opened.reading import Batches, Data
 from abi_cli.workflow.request import USUAL_COMPUTE, USUAL_PLACE, Compute, Target
 from abi_cli.workflow.session import Session
 from abi_cli.workflow.simulating import Written

@@ -15,14 +15,22 @@ from abi_cli.diagnostics.pictures import Picture
 from abi_cli.errors import DataError, UsageError
 from abi_cli.listener import SILENT, Listener
 from abi_cli.placing import writing
+from abi_cli.workflow.about_data.shown import (
+    Shown,
+    predictive,
+    prior_of,
+    refuse_one_draw,
+    rows_of,
+    truths_of,
+)
 from abi_cli.workflow.describing import read_posteriors
-from abi_cli.workflow.drawing import USUAL_DRAWS, Drawing
-from abi_cli.workflow.guarded import OnUnlike
 from abi_cli.workflow.naming import labels_in
-from abi_cli.workflow.opening import model_of, refuse_without_draws
+from abi_cli.workflow.opened.drawing import USUAL_DRAWS, Drawing
+from abi_cli.workflow.opened.guarded import OnUnlike
+from abi_cli.workflow.opened.opening import model_of, refuse_without_draws
+from abi_cli.workflow.opened.reading import Batches, DataFiles
 from abi_cli.workflow.predicting import USUAL_DRAWS as REPLICAS
 from abi_cli.workflow.predicting import Predicting, Prediction
-from abi_cli.workflow.reading import Batches, DataFiles
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
     USUAL_PLACE,
@@ -33,14 +41,6 @@ from abi_cli.workflow.request import (
     tell_files,
 )
 from abi_cli.workflow.session import Session
-from abi_cli.workflow.shown import (
-    Shown,
-    predictive,
-    prior_of,
-    refuse_one_draw,
-    rows_of,
-    truths_of,
-)
 from abi_cli.workflow.simulating import Written
 
 KINDS = ("pairs", "marginals", "intervals", "predictive")

@@ -21,12 +21,8 @@ from abi_cli.model.prediction import replications
 from abi_cli.model.quantities import OF_TRUTHS
 from abi_cli.run import Run
 from abi_cli.variables import Datasets, Layout, Value, Variable, array_of, concatenate, count, take
-from abi_cli.workflow.calibrating import Checked, calibrated
-from abi_cli.workflow.drawing import Drawing
-from abi_cli.workflow.guarded import OnUnlike
-from abi_cli.workflow.opening import model_of, refuse_without_draws
-from abi_cli.workflow.reading import Batches, Data
-from abi_cli.workflow.replicating import (
+from abi_cli.workflow.calibration.calibrating import Checked, calibrated
+from abi_cli.workflow.calibration.replicating import (
     beside,
     lacking_the_same,
     left_out,
@@ -34,6 +30,11 @@ from abi_cli.workflow.replicating import (
     replicated_of,
     tell_lost,
 )
+from abi_cli.workflow.opened.drawing import Drawing
+from abi_cli.workflow.opened.guarded import OnUnlike
+from abi_cli.workflow.opened.opening import model_of, refuse_without_draws
+from abi_cli.workflow.opened.reading import Batches, Data
+from abi_cli.workflow.opened.selecting import USUAL_SELECTION, Selection, computing
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
     USUAL_PLACE,
@@ -42,7 +43,6 @@ from abi_cli.workflow.request import (
     Target,
     tell_files,
 )
-from abi_cli.workflow.selecting import USUAL_SELECTION, Selection, computing
 from abi_cli.workflow.session import Session
 from abi_cli.workflow.simulating import Written
 

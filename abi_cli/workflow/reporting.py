@@ -18,14 +18,17 @@ from abi_cli.diagnostics.pictures import Picture
 from abi_cli.diagnostics.posterior_page import Page, Part, Statement, page_text
 from abi_cli.errors import AbiError, DataError, UserFunctionError
 from abi_cli.listener import SILENT, Listener
-from abi_cli.workflow.drawing import USUAL_DRAWS, Drawing
-from abi_cli.workflow.guarded import SCORE, OnUnlike
-from abi_cli.workflow.leaving import Leaving, MemberInfluence, statements
-from abi_cli.workflow.opening import model_of, refuse_without_draws
+from abi_cli.workflow.about_data.leaving import Leaving, MemberInfluence, statements
+from abi_cli.workflow.about_data.provenance import provenance
+from abi_cli.workflow.about_data.scoring import Scored, Scoring
+from abi_cli.workflow.about_data.shown import Shown, predictive, prior_of, refuse_one_draw, rows_of
+from abi_cli.workflow.about_data.statements import Heard, calibration, fit, in_order, likeness
+from abi_cli.workflow.opened.drawing import USUAL_DRAWS, Drawing
+from abi_cli.workflow.opened.guarded import SCORE, OnUnlike
+from abi_cli.workflow.opened.opening import model_of, refuse_without_draws
+from abi_cli.workflow.opened.reading import Batches, Data
 from abi_cli.workflow.plotting import MOST_IN_ONE, Replicating
 from abi_cli.workflow.predicting import Prediction
-from abi_cli.workflow.provenance import provenance
-from abi_cli.workflow.reading import Batches, Data
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
     USUAL_PLACE,
@@ -34,11 +37,8 @@ from abi_cli.workflow.request import (
     Target,
     tell_files,
 )
-from abi_cli.workflow.scoring import Scored, Scoring
 from abi_cli.workflow.session import Session
-from abi_cli.workflow.shown import Shown, predictive, prior_of, refuse_one_draw, rows_of
 from abi_cli.workflow.simulating import Written
-from abi_cli.workflow.statements import Heard, calibration, fit, in_order, likeness
 
 IN_FULL = 20
 """Most data sets that are shown in full where none are named."""

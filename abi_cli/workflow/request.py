@@ -35,8 +35,8 @@ from abi_cli.spec import (
     read_source,
 )
 from abi_cli.variables import Datasets, Layout, Ragged
-from abi_cli.workflow.file_variables import read_design, stored_layout
-from abi_cli.workflow.prior import Prior, drawn_prior, stored_prior
+from abi_cli.workflow.checking.prior import Prior, drawn_prior, stored_prior
+from abi_cli.workflow.naming import read_design, stored_layout
 
 STDIN = Path("-")
 _STDOUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")

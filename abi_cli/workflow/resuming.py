@@ -20,7 +20,8 @@ from abi_cli.training.parts import Callback
 from abi_cli.training.state import State
 from abi_cli.training.stopping import Stop
 from abi_cli.variables import Layout
-from abi_cli.workflow.learning import (
+from abi_cli.workflow.checking.pointing import pointing
+from abi_cli.workflow.learning.folder import (
     Job,
     Receipt,
     learned,
@@ -29,9 +30,8 @@ from abi_cli.workflow.learning import (
     telling_how_to_begin_again,
     versions,
 )
-from abi_cli.workflow.pointing import pointing
+from abi_cli.workflow.learning.stored import Stock, identity_of, stock_of
 from abi_cli.workflow.request import USUAL_COMPUTE, Compute, Model, read_model
-from abi_cli.workflow.stored import Stock, identity_of, stock_of
 
 T = TypeVar("T", str, int)
 

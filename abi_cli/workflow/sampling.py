@@ -12,13 +12,13 @@ from abi_cli.data.draws import USUAL_STYLE
 from abi_cli.data.statistics import fewest_draws, parse
 from abi_cli.errors import UsageError
 from abi_cli.listener import SILENT, Listener
-from abi_cli.workflow.drawing import USUAL_DRAWS, Drawing
 from abi_cli.workflow.estimating import Estimating
-from abi_cli.workflow.guarded import OnUnlike
-from abi_cli.workflow.opening import refuse_without_draws
-from abi_cli.workflow.reading import Batches, Data
+from abi_cli.workflow.opened.drawing import USUAL_DRAWS, Drawing
+from abi_cli.workflow.opened.guarded import OnUnlike
+from abi_cli.workflow.opened.opening import refuse_without_draws
+from abi_cli.workflow.opened.reading import Batches, Data
+from abi_cli.workflow.opened.selecting import USUAL_SELECTION, Selection
 from abi_cli.workflow.request import USUAL_COMPUTE, USUAL_PLACE, Compute, Target
-from abi_cli.workflow.selecting import USUAL_SELECTION, Selection
 from abi_cli.workflow.session import Session
 from abi_cli.workflow.simulating import Written
 

@@ -32,8 +32,8 @@ from abi_cli.listener import SILENT, Listener
 from abi_cli.run import Run, open_run
 from abi_cli.spec import Spec
 from abi_cli.variables import DrawBlock, take
-from abi_cli.workflow.densities import Densities, read_points
-from abi_cli.workflow.drawing import (
+from abi_cli.workflow.naming import naming_of, titles_of
+from abi_cli.workflow.opened.drawing import (
     USUAL_DRAWS,
     Drawing,
     Drawn,
@@ -44,20 +44,19 @@ from abi_cli.workflow.drawing import (
     header_of,
     watched,
 )
-from abi_cli.workflow.guarded import Guarding, OnUnlike, examined, guard_of
-from abi_cli.workflow.naming import naming_of, titles_of
-from abi_cli.workflow.opening import (
+from abi_cli.workflow.opened.guarded import Guarding, OnUnlike, examined, guard_of
+from abi_cli.workflow.opened.opening import (
     model_of,
     open_approximator,
     refuse_without_density,
     refuse_without_draws,
     spec_of,
 )
-from abi_cli.workflow.reading import Batches, Data, read_data
-from abi_cli.workflow.refining import TOLD, Refiner, may_refine
-from abi_cli.workflow.refusing import refusing
+from abi_cli.workflow.opened.reading import Batches, Data, Densities, read_data, read_points
+from abi_cli.workflow.opened.refining import CERTIFIED, Refiner, may_refine
+from abi_cli.workflow.opened.refusing import refusing
+from abi_cli.workflow.opened.selecting import USUAL_SELECTION, Selection
 from abi_cli.workflow.request import USUAL_COMPUTE, Compute, Model, tell_files
-from abi_cli.workflow.selecting import USUAL_SELECTION, Selection
 
 if TYPE_CHECKING:
     from abi_cli.approximator import Approximator
@@ -261,7 +260,7 @@ class Session:
         labels = list(first.labels)
         scores = {name: own.tolist() for name, own in first.scores.items()}
         header = header_of(self.run, self.titles, drawing, first, labels, scores)
-        header = replace(header, told=() if self.refiner is None else TOLD)
+        header = replace(header, certificates=() if self.refiner is None else CERTIFIED)
         watch = Disagreement(0 if self.refiner else self.networks.members)
         draw = partial(self.draws, draws=drawing.draws, seed=drawing.seed)
         total = len(labels) * drawing.draws if data.whole else None

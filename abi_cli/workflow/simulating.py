@@ -1,14 +1,17 @@
-"""Simulating: data sets with their parameters, to a file or into a pipe."""
+"""Simulating: data sets with their parameters, to a file or into a pipe; a row once more."""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
+
+import numpy as np
 
 from abi_cli.data import Kind, formats, write_parts
 from abi_cli.errors import UsageError, UserFunctionError
@@ -16,8 +19,8 @@ from abi_cli.listener import SILENT, Listener, Progress
 from abi_cli.model.failures import NO_FAILURES
 from abi_cli.model.making import Part, Work, surviving
 from abi_cli.model.streams import Purpose
-from abi_cli.variables import Datasets, Ragged, array_of, concatenate, count
-from abi_cli.workflow.findings import noise_findings
+from abi_cli.variables import Datasets, Layout, Ragged, array_of, concatenate, count, take
+from abi_cli.workflow.checking.findings import noise_findings
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
     USUAL_PLACE,
@@ -284,3 +287,59 @@ def _advancing(parts: Iterable[Part], progress: Progress) -> Iterator[Datasets]:
     for part in parts:
         progress.advance(count(part.rows))
         yield part.rows
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """A row that was simulated again.
+
+    Arguments:
+        values: Its variables, `(1, *event)` or one set or series each.
+    """
+
+    row: int
+    seed: int
+    values: Datasets
+    layout: Layout
+
+
+def replay(
+    source: Path,
+    row: int,
+    *,
+    context: Sequence[str] = (),
+    overrides: Sequence[str] = (),
+    seed: int | None = None,
+) -> Replayed:
+    """Simulate a row of `abi simulate` once, in this thread, however long it takes.
+
+    Where it fails and somebody looks on, a debugger opens at the place.
+
+    Arguments:
+        source: A spec or a run folder.
+
+    Errors:
+        UserFunctionError: It fails.
+    """
+    model = read_model(source, overrides=overrides)
+    simulator = replace(model.need_simulator(), repeats=False, timeout=None)
+    seed = model.spec.seed if seed is None else seed
+    work = Work(simulator, seed, Purpose.SIMULATE, fixed_context(context))
+    try:
+        drawn = work.once((work.origin, row, row + 1))
+    except UserFunctionError as error:
+        _look_into(error)
+        raise
+    values = take(simulator.with_gaps(drawn, work.origin, row), np.array([0]))
+    return Replayed(row, seed, values, simulator.layout(values))
+
+
+def _look_into(error: UserFunctionError) -> None:
+    """Open Python's debugger where a function raised, if there is a terminal for it."""
+    raised = error.__cause__
+    if raised is None or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return
+    import pdb
+
+    print(f"{error}\n", file=sys.stderr)
+    pdb.post_mortem(raised.__traceback__)

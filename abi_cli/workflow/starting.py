@@ -10,14 +10,14 @@ from importlib.resources import files
 from pathlib import Path
 
 from abi_cli import placing
+from abi_cli.data.looking import Look, Shown, looked_at
 from abi_cli.errors import OutputError, UsageError
 from abi_cli.listener import SILENT, Listener
 from abi_cli.model.streams import Purpose
 from abi_cli.spec import commented_spec, json_schema
 from abi_cli.variables import count
-from abi_cli.workflow.looking import Look, Shown, looked_at
+from abi_cli.workflow.learning.stored import stored_simulations
 from abi_cli.workflow.request import completed, read_model
-from abi_cli.workflow.stored import stored_simulations
 
 _FEWEST, _MOST = 5, 50
 """Members of a data set where there are no data to decide it."""

@@ -19,9 +19,9 @@ from abi_cli.data.statistics import parse
 from abi_cli.errors import AbiError, DataError
 from abi_cli.listener import SILENT, Listener
 from abi_cli.variables import DrawBlock
-from abi_cli.workflow.drawing import USUAL_DRAWS
-from abi_cli.workflow.guarded import SCORE, Guarding, OnUnlike
-from abi_cli.workflow.opening import refuse_without_draws
+from abi_cli.workflow.opened.drawing import USUAL_DRAWS
+from abi_cli.workflow.opened.guarded import SCORE, Guarding, OnUnlike
+from abi_cli.workflow.opened.opening import refuse_without_draws
 from abi_cli.workflow.request import USUAL_COMPUTE, Compute
 from abi_cli.workflow.sampling import refuse_too_few
 from abi_cli.workflow.session import Session
@@ -117,8 +117,8 @@ class Streaming:
             start = block.first_dataset - first
             if start < number:
                 own = {name: value[: number - start] for name, value in block.values.items()}
-                told = {name: value[: number - start] for name, value in block.told.items()}
-                yield DrawBlock(start, block.first_draw, own, told=told)
+                kept = {k: value[: number - start] for k, value in block.certificates.items()}
+                yield DrawBlock(start, block.first_draw, own, certificates=kept)
         if self.session.refiner is not None:  # a stream has no end
             self.session.refiner.forget(failed=False)
 

@@ -20,10 +20,15 @@ from abi_cli.spec import Spec, dump_spec
 from abi_cli.training.contamination import asked_of
 from abi_cli.training.fitting import Fitted, refuse_untrainable
 from abi_cli.training.stopping import Stop
-from abi_cli.workflow.bank_files import files_of
-from abi_cli.workflow.copies import Copies
-from abi_cli.workflow.findings import noise_findings
-from abi_cli.workflow.learning import (
+from abi_cli.workflow.checking.findings import noise_findings
+from abi_cli.workflow.checking.pointing import (
+    pointing,
+    refuse_unknown_names,
+    telling_of_names,
+)
+from abi_cli.workflow.checking.prior_findings import prior_findings, unused_findings
+from abi_cli.workflow.learning.copies import Copies, files_of
+from abi_cli.workflow.learning.folder import (
     Job,
     Receipt,
     learned,
@@ -32,12 +37,7 @@ from abi_cli.workflow.learning import (
     telling_how_to_begin_again,
     versions,
 )
-from abi_cli.workflow.pointing import (
-    pointing,
-    refuse_unknown_names,
-    telling_of_names,
-)
-from abi_cli.workflow.prior_findings import prior_findings, unused_findings
+from abi_cli.workflow.learning.stored import MOST_OF_BANK, Stock, identity_of, stock_of
 from abi_cli.workflow.request import (
     USUAL_COMPUTE,
     USUAL_PLACE,
@@ -47,7 +47,6 @@ from abi_cli.workflow.request import (
     completed,
     read_model,
 )
-from abi_cli.workflow.stored import MOST_OF_BANK, Stock, identity_of, stock_of
 
 _REHEARSAL = 8
 """Rows that are simulated and adapted before anything is written or loaded."""

@@ -17,10 +17,10 @@ from abi_cli.model.making import Work
 from abi_cli.model.streams import Purpose
 from abi_cli.run import Run
 from abi_cli.variables import Datasets, count
+from abi_cli.workflow.calibration.validation import context_of
 from abi_cli.workflow.request import USUAL_COMPUTE, Compute
 from abi_cli.workflow.session import Session
 from abi_cli.workflow.simulating import simulate_rows
-from abi_cli.workflow.validation import context_of
 
 if TYPE_CHECKING:
     from abi_cli.refinement.factors import FactorTest

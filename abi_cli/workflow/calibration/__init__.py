@@ -1,0 +1,1 @@
+"""Posteriors held against what is known of simulations, by `diagnose`, `predict` and `compare`."""
