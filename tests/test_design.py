@@ -167,3 +167,16 @@ def test_all_of_a_file_counts_as_seen_in_training(tmp_path):
     simulator = model(tmp_path, file="sets.csv")
     x = simulator.layout(rows(simulator, 0, 1))["x"]
     assert (x.low, x.high) == (1.5, 10.5)
+
+
+def test_a_misspelt_column_of_the_file_is_named(tmp_path):
+    model(tmp_path, file="rows.csv", kind=None)
+    (tmp_path / "temps.csv").write_text("Temperature\n60\n70\n")
+    text = (tmp_path / "spec.yaml").read_text().replace("rows.csv", "temps.csv")
+    spec = tmp_path / "misspelt.yaml"
+    spec.write_text(text + "data: {columns: {x: Temprature}}\n")
+    with pytest.raises(DataError, match="expected the column Temprature") as refused:
+        read_model(spec)
+    assert refused.value.hint == "Did you mean Temperature?"
+    spec.write_text(text + "data: {columns: {x: Temperature, y: Outcome}}\n")
+    assert read_model(spec).simulator is not None

@@ -21,6 +21,9 @@ from abi_cli.model.streams import Purpose
 from abi_cli.model.workers import Workers
 from abi_cli.variables import Datasets, Role, concatenate, count, take
 
+PATIENCE = 8
+"""Seconds by the clock for each of this process, that a rehearsal may take."""
+
 
 def rehearsed(
     simulator: Simulator,
@@ -33,6 +36,11 @@ def rehearsed(
 ) -> Datasets:
     """Data sets in whole chunks, at least two, and not many more than `rows`.
 
+    A busy machine makes them no fewer, up to a point: what a check says should not depend on it.
+
+    Arguments:
+        seconds: Of this process; by the clock at most `PATIENCE` times as many.
+
     Whether they can be simulated again is not looked at here: it would end all.
 
     Errors:
@@ -40,11 +48,16 @@ def rehearsed(
     """
     simulator = replace(simulator, repeats=False)
     parts: list[Datasets] = []
-    begun = time.perf_counter()
+    begun, clock = time.process_time(), time.perf_counter()
     stop = 0
+
+    def may_go_on() -> bool:
+        worked, waited = time.process_time() - begun, time.perf_counter() - clock
+        return worked < seconds / 2 and waited < PATIENCE * seconds / 2
+
     with listener.task("simulating", rows, "data sets") as progress:
         # As many again each time, and two units at least: within one, the context is the same.
-        while len(parts) < 2 or (stop < rows and time.perf_counter() - begun < seconds / 2):
+        while len(parts) < 2 or (stop < rows and may_go_on()):
             start, stop = stop, max(2 * stop, simulator.unit)
             parts.append(simulator.simulate(seed=seed, purpose=purpose, start=start, stop=stop))
             progress.advance(stop - start)

@@ -14,7 +14,7 @@ import numpy as np
 from abi_cli.data import Asked, Naming, read_datasets, read_shapes
 from abi_cli.data.meanings import Missing
 from abi_cli.errors import DataError, SpecError
-from abi_cli.spec import DesignSection, Spec, refuse_variable_name
+from abi_cli.spec import DesignSection, Spec, nearest, refuse_variable_name
 from abi_cli.variables import Datasets, Layout, Ragged, Role, Value, Variable, array_of
 
 
@@ -81,6 +81,15 @@ def read_design(spec: Spec, base: Path) -> Datasets:
         raise DataError("there is no such file", place=str(file), hint=hint)
     ragged, naming = spec.ragged(), naming_of(spec)
     shapes = read_shapes(file, Asked(ragged=ragged, naming=naming))
+    for name, columns in naming.columns.items():
+        meant = nearest(columns[0], [own for own in shapes if own not in naming.columns])
+        if name not in shapes and meant is not None and meant not in (spec.observables or {}):
+            raise DataError(
+                f"expected the column {columns[0]}, which data: columns: says is {name}; got "
+                f"{', '.join(shapes)}",
+                place=str(file),
+                hint=f"Did you mean {meant}?",
+            )
     for name in shapes:
         if reason := refuse_variable_name(name):
             raise DataError(reason, place=str(file), hint="Rename it in the file.")

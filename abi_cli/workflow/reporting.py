@@ -118,7 +118,8 @@ def report(
     predictions = {} if replicas is None else _predictions(replicas, full, failed)
     parts = _parts(session, shown, drawn, full, predictions, influences, scored)
     found += [*heard.statements(), *scored.statements(), *statements([*influences.values()])]
-    found += [*calibration(session), *fit(parts, replicated=model is not None, failed=failed)]
+    found += calibration(session, exact=scored.all_exact)
+    found += [*fit(parts, replicated=model is not None, failed=failed)]
     page = _page(
         session, shown, drawn, parts, in_order(found), model=model, seed=seed, named=bool(datasets)
     )

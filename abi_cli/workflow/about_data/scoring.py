@@ -39,6 +39,11 @@ class Scored:
     asked: int = 0
     error: UserFunctionError | None = None
 
+    @property
+    def all_exact(self) -> bool:
+        """True if all posteriors that were to be refined were."""
+        return 0 < self.asked == len(self.draws)
+
     def put_into(self, drawn: Draws) -> Draws:
         """Draws of all data sets, with the exact ones in their place."""
         values = {name: own.copy() for name, own in drawn.values.items()} if self.draws else {}
@@ -50,7 +55,7 @@ class Scored:
     def statements(self) -> Iterator[Statement]:
         """A statement on what is exact, or on a density that can't be used."""
         if self.draws:
-            whose = "The posteriors" if len(self.draws) == self.asked else "Some posteriors"
+            whose = "The posteriors" if self.all_exact else "Some posteriors"
             yield Statement(
                 Tone.GOOD,
                 f"{whose} are exact",

@@ -103,8 +103,12 @@ def likeness(loaded: Loaded, on: OnUnlike, *, warned: bool) -> list[Statement]:
     ]
 
 
-def calibration(session: Session) -> Iterable[Statement]:
-    """A statement on the result of `abi diagnose`."""
+def calibration(session: Session, *, exact: bool = False) -> Iterable[Statement]:
+    """A statement on the result of `abi diagnose`.
+
+    Arguments:
+        exact: Whether the posteriors at hand don't depend on it, as they were made exact.
+    """
     verdict = verdict_in(session.run.path / DIAGNOSTICS / METRICS)
     if verdict is None:
         yield Statement(
@@ -113,6 +117,13 @@ def calibration(session: Session) -> Iterable[Statement]:
             "Whether the posteriors of this run cover the truth as often as they say has not been "
             "tested.",
             f"abi diagnose {session.run.path}",
+        )
+        return
+    if exact:
+        yield Statement(
+            Tone.OPEN,
+            f"Calibration of the networks' own posteriors: {verdict['outcome']}",
+            f"Those shown in full here are exact. {verdict['sentence']}",
         )
         return
     tone = {"pass": Tone.GOOD, "warn": Tone.WARNING, "fail": Tone.BAD}
