@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import Any
@@ -147,7 +147,7 @@ def train(plan: Plan) -> Trained:
 
 def _train(plan: Plan) -> Trained:
     state = plan.state
-    clock = _Clock(state.seconds if state else {})
+    clock = _Clock(state.seconds if state else {}, plan.listener)
     ready = _begun(plan, clock) if state is None else _resumed(plan, state, clock)
     if state is not None and state.finished:
         return _ended(plan, state, ready.approximator)
@@ -256,17 +256,31 @@ def _callbacks(plan: Plan) -> list[tuple[Callback, keras.callbacks.Callback]]:
     return [(part, part.build()) for part in parts]
 
 
-class _Clock:
-    """Seconds by name, beginning with those of processes before this one."""
+_TITLES = {
+    "pilot": "first simulations, and what they tell",
+    "networks": "making the networks",
+    "compiling": "compiling",
+}
+"""Titles of the parts before the first step, each of which can take a while."""
 
-    def __init__(self, before: Mapping[str, float]):
+
+class _Clock:
+    """Seconds by name, beginning with those of processes before this one.
+
+    Arguments:
+        listener: Hears what has a title in `_TITLES` while it lasts.
+    """
+
+    def __init__(self, before: Mapping[str, float], listener: Listener):
         self._seconds = dict(before)
+        self._listener = listener
         self._running: dict[str, float] = {}
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
         self._running[name] = time.perf_counter()
-        yield
+        with self._listener.task(_TITLES[name]) if name in _TITLES else nullcontext():
+            yield
         self.add(name, time.perf_counter() - self._running.pop(name))
 
     def add(self, name: str, seconds: float) -> None:

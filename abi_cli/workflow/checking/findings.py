@@ -98,13 +98,20 @@ _LONG = 1800.0
 
 
 def slowness_findings(
-    spec: Spec, rows: Datasets, layout: Layout, *, seconds: float, processes: int
+    spec: Spec,
+    rows: Datasets,
+    layout: Layout,
+    *,
+    seconds: float,
+    processes: int,
+    batched: bool,
 ) -> list[Finding]:
     """Findings on slow simulations: few of them were seen, and training takes longer.
 
     Arguments:
         rows: Data sets that one process simulated in `seconds`.
         processes: That would simulate for a training.
+        batched: Whether functions make many data sets at a time.
     """
     found: list[Finding] = []
     seen = count(rows)
@@ -125,9 +132,13 @@ def slowness_findings(
             warning(
                 f"training simulates {number:,} data sets: about {_time(total)} with "
                 f"{processes} processes",
-                "Let the likelihood make many at a time (an argument batch_size), learn from fewer "
-                "(-s training.num_batches=16), or simulate once, elsewhere too, and train --data "
-                "FILE.",
+                (
+                    "Learn"
+                    if batched
+                    else "Let the likelihood make many at a time (an argument batch_size), learn"
+                )
+                + " from fewer (-s training.num_batches=16), or simulate once, "
+                "elsewhere too, and train --data FILE.",
             )
         )
     return found
@@ -242,7 +253,8 @@ def _advice(variable: Variable, low: float) -> str:
     log = variable.name if low > 0 else f"{{keys: {variable.name}, p1: true}}"
     return (
         "If a prior is wider than you meant, narrow it; where orders of magnitude matter, a step "
-        f"before standardize suits: - log: {log}"
+        f"before standardize suits: - log: {log}. Where the spec has no adapter, abi fill writes "
+        "it out."
     )
 
 

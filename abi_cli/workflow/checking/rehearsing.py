@@ -182,7 +182,12 @@ def check(
     steps, findings, adapter = _adapt(model, rows, layout, prior, stored=stored)
     if data is None:
         slow = slowness_findings(
-            model.spec, rows, layout, seconds=seconds, processes=usable_cores()
+            model.spec,
+            rows,
+            layout,
+            seconds=seconds,
+            processes=usable_cores(),
+            batched=model.need_simulator().unit > 1,
         )
         findings = [*_rows_and_noise(model, rows, prior, seed=seed), *findings, *slow]
     findings += _density_findings(model, layout, adapter, rows, seed=seed)
