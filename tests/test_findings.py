@@ -67,7 +67,7 @@ def test_heavy_tails_of_data_and_of_parameters_get_their_own_advice(warned):
     assert message.startswith("y[0], y[1], y[2] and 2 more have heavy tails: half of y[0] is ")
     assert "a step before standardize suits: - log: y. " in hint
     ((_, hint),) = warned("np.arange(5) * np.exp(9 * r)")[1:]
-    assert hint.endswith("- log: {keys: y, p1: true}")
+    assert "- log: {keys: y, p1: true}. " in hint
     ((message, hint), *_) = warned("np.array([np.tanh(r)])", prior="rng.standard_cauchy()")
     assert message.startswith("r has heavy tails: half of it is ")
     assert "for a positive parameter" in hint
@@ -139,8 +139,8 @@ def test_a_slow_simulator_is_told_with_what_it_means(tmp_path, monkeypatch):
     checked = abi("check", tmp_path / "slow.yaml", "--json")
     assert checked.exit_code == 0, checked.output
     found = [f["message"] for f in json.loads(checked.stdout)["findings"]]
-    few, long = (next(m for m in found if word in m) for word in ("only 2", "training simulates"))
-    assert few.startswith("only 2 data sets could be simulated in ")
+    few, long = (next(m for m in found if word in m) for word in ("only", "training simulates"))
+    assert re.match(r"only [2-8] data sets could be simulated in ", few)
     assert re.fullmatch(
         r"training simulates 245,760 data sets: about \d+ hours with 2 processes", long
     )

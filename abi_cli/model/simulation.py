@@ -281,7 +281,9 @@ class Simulation:
             if made.role != "observable" and isinstance(value := datasets.get(cause), np.ndarray)
         }
         where = self._origin.row(first + error.row, causes)
-        remedy = WHERE_VALUES_LACK.format(name=name) if may_lack else WHERE_VALUES_OVERFLOW
+        overflows = not error.lacks and stage.role == "observable"
+        remedy = WHERE_VALUES_OVERFLOW if overflows else None
+        remedy = WHERE_VALUES_LACK.format(name=name) if may_lack else remedy
         return stage.unusable(f"{error.message} ({where})", hint=remedy)
 
 

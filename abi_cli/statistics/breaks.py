@@ -19,7 +19,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaln
 
 from abi_cli.statistics.columns import Column
 from abi_cli.statistics.members import FLOOR, Members, known, mixed, moments_of
@@ -88,6 +87,8 @@ def _split(values: np.ndarray) -> np.ndarray:
 
 
 def _of_counts(y: np.ndarray, there: np.ndarray) -> _Sides:
+    from scipy.special import gammaln  # adapters need NumPy alone where there are no counts
+
     size, sums = _split(there), np.maximum(_split(y), 0.0) + 0.5
     number, whole = np.maximum(size, 1.0), np.maximum(y, 0.0).sum(axis=1) + 0.5
     likelihood = (gammaln(sums) - sums * np.log(number)).sum(axis=0)
