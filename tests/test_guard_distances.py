@@ -8,7 +8,7 @@ import pytest
 from abi_cli.guard.distance import Distance
 from abi_cli.guard.plain import Plain, Table, families_of
 from abi_cli.guard.replicated import Calibration, departures
-from abi_cli.guard.tails import SMALLEST, Tails, TwoSided
+from abi_cli.guard.tails import SMALLEST, Tails, TwoSided, _pareto
 from abi_cli.variables import Datasets, Layout, Ragged, Variable
 
 
@@ -87,3 +87,14 @@ class TestReplicated:
         assert (found.p < 0.05).mean() > 0.9
         assert (found.adjusted[:, 1] < 0.05).mean() > 0.9  # the sd
         assert (found.each <= 1).all()
+
+
+def test_a_tail_is_fitted_where_a_shape_on_the_way_is_exponential():
+    """Of 64 excesses with a quartile of 1 and a largest of 3, one of the grid's b is exactly 0."""
+    x = np.concatenate([np.linspace(0.05, 1, 16), np.geomspace(1.02, 3, 48)])
+    x[-1] = 3.0
+    with np.errstate(invalid="raise", divide="raise"):
+        sigma, xi = _pareto(x[:, None])
+    x[-1] = 3.0 + 1e-7
+    near = _pareto(x[:, None])
+    np.testing.assert_allclose([sigma, xi], near, rtol=1e-4, atol=1e-6)

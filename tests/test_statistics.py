@@ -13,6 +13,7 @@ from abi_cli.statistics import Statistics, gaussian, regressions, sets
 from abi_cli.statistics.columns import Column, column_of
 from abi_cli.statistics.groups import groups_of
 from abi_cli.statistics.members import Members, chunks
+from abi_cli.statistics.offer import Offer
 from abi_cli.variables import Ragged, take
 
 RNG = np.random.default_rng(11)
@@ -337,6 +338,20 @@ def test_families_are_kept_where_the_pilot_shows_that_they_predict():
     assert np.isfinite(u).all()
     w = np.linalg.lstsq(with_one(u), beta, rcond=None)[0]
     assert (np.var(with_one(u) @ w - beta, axis=0) < 0.05).all()
+
+
+def test_families_that_take_long_have_to_add_more():
+    rng = np.random.default_rng(5)
+    theta = rng.normal(size=(1_500, 1))
+    y = theta + rng.normal(size=(1_500, 40))
+    data = {"y": Ragged(y.ravel(), np.full(1_500, 40))}
+    groups = groups_of(data, ["y"], given=[], series=["y"])
+    offer = Offer(tuple((group, tuple(group.families())) for group in groups))
+    names = [name for _, own in offer.groups for name in own]
+    assert [n for n, dear in zip(names, offer.dear, strict=True) if dear] == ["regimes0"]
+    assert len(offer.dear) == offer.owners(data).max() + 1
+    kept = Statistics.fit(data, ["y"], theta, series=["y"]).offer.groups[0][1]
+    assert "regimes0" not in kept
 
 
 def test_statistics_come_back_from_json():

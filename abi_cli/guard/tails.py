@@ -109,7 +109,9 @@ def _pareto(excess: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     b = 1 - np.sqrt(m / (np.arange(1, m + 1) - 0.5))[:, None]
     b = b / (3 * x[int(n / 4 + 0.5) - 1]) + 1 / x[-1]
     k = np.log1p(-b[:, None] * x).mean(axis=1)
-    likelihood = n * (np.log(-b / k) - k - 1)
+    # Where b is 0 the distribution is exponential, with the mean as its scale.
+    rate = np.divide(-b, k, out=np.ones_like(k) / x.mean(axis=0), where=k != 0)
+    likelihood = n * (np.log(rate) - k - 1)
     weight = np.exp(likelihood - likelihood.max(axis=0))
     centre = (b * weight).sum(axis=0) / weight.sum(axis=0)
     xi = np.log1p(-centre * x).mean(axis=0)

@@ -14,6 +14,9 @@ from abi_cli.statistics.members import chunks
 from abi_cli.statistics.responses import Responses
 from abi_cli.variables import Datasets, Value, take
 
+DEAR = ("regimes",)
+"""Beginnings of the names of families that take long."""
+
 ALWAYS = ("size", "values")
 """Families that are kept without a gain of their own: what others mean depends on them."""
 
@@ -31,6 +34,13 @@ class Offer:
     groups: tuple[tuple[Group, tuple[str, ...]], ...]
     emulator: Emulator | None = None
     responses: tuple[Responses, ...] = ()
+
+    @property
+    def dear(self) -> np.ndarray:
+        """True for families that take long, in the order of `owners`, `(family,)`."""
+        named = [name.startswith(DEAR) for _, names in self.groups for name in names]
+        others = (self.emulator is not None) + len(self.responses)
+        return np.array([*named, *[False] * others], bool)
 
     def raw(self, data: Mapping[str, Value]) -> np.ndarray:
         """Statistics before scaling, `(dataset, statistic)`."""
