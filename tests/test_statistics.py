@@ -31,6 +31,7 @@ PILOT = {
     "y": ragged(1 + 2 * X - X**2 + RNG.normal(size=FLAT)),
     "choice": ragged(RNG.integers(0, 2, size=FLAT)),
     "k": ragged(RNG.poisson(4, size=FLAT)),
+    "few": ragged(np.arange(FLAT) % 5),
     "gaps": ragged(np.where(RNG.random(FLAT) < 0.3, np.nan, RNG.normal(size=FLAT))),
     "rows": ragged(RNG.normal(5, 3, size=(FLAT, 6))),
     "late": ragged(RNG.lognormal(size=FLAT)),
@@ -41,6 +42,7 @@ GROUPS = {
     "choices": (("x", "choice"), ()),
     "counts": (("x", "k"), ()),
     "trials": (("k", "late", "choice"), ()),
+    "counts of few kinds": (("x", "few"), ()),
     "gaps": (("gaps", "x"), ()),
     "rows": (("rows",), ()),
     "series": (("y",), ("y",)),
@@ -267,6 +269,23 @@ def test_statistics_by_category_are_those_of_their_members():
             at = found[row, level * half :]
             assert at[0] == pytest.approx(chosen.mean())
             assert at[1] == pytest.approx(np.log(chosen.var() + 1e-6))
+
+
+def test_rates_by_category_are_those_of_its_counts():
+    k = RNG.poisson(3.0, size=(4, 30)).astype(float)
+    choice = RNG.integers(0, 3, size=k.shape)
+    k[0, choice[0] == 2] = np.nan
+    k[1, choice[1] == 1] = 0
+    levels = [plain(0, levels=(0.0, 1.0, 2.0)), plain(1, counts=True)]
+    found = sets.rates(side_by_side(choice, k), levels[:1], levels[1:]).reshape(4, 3, 3)
+    for row in range(4):
+        for level in range(3):
+            own = k[row, choice[row] == level]
+            own = own[np.isfinite(own)]
+            n, total = max(len(own), 1), own.sum() + 0.5
+            spread = own.var() if len(own) else 0.0
+            expected = np.log(total / n), -np.log(total) / 2, np.log((spread + 0.5 / n) * n / total)
+            np.testing.assert_allclose(found[row, level], expected)
 
 
 def test_rows_are_split_into_within_and_between():

@@ -83,6 +83,9 @@ class Group:
             others = [c for c in numbers if c not in discrete or len(c.levels) > 2]
             if len(some) > 1 and others and len(discrete) <= 3:
                 found["categories"] = partial(sets.by_category, discrete=discrete, columns=others)
+                counted = [c for c in others if c.counts]
+                if any(c is not d for c in counted for d in discrete):
+                    found["rates"] = partial(sets.rates, discrete=discrete, counts=counted)
         for first, length in self.vectors:
             if length >= SHORTEST:
                 its = [c for c in self.columns if first <= c.place < first + length]

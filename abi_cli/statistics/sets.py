@@ -110,6 +110,29 @@ def by_category(
     return np.concatenate(parts, axis=1)
 
 
+def rates(members: Members, discrete: Sequence[Column], counts: Sequence[Column]) -> np.ndarray:
+    """Counts by category: log mean, its log error, and log dispersion, of each level.
+
+    With n counts of sum S and mean square deviation V, and half a count more, these are
+
+        log (S + ½) / n,    −½ log (S + ½),    log (V + ½/n) n / (S + ½).
+    """
+    parts = []
+    for category in discrete:
+        for level in category.levels:
+            chosen = members[category.place] == level
+            for column in counts:
+                if column.place == category.place:
+                    continue
+                values, there = known(np.where(chosen, members[column.place], np.nan))
+                n, total = np.maximum(there.sum(axis=1), 1.0), (values * there).sum(axis=1) + 0.5
+                _, variance = moments_of(values, there)
+                rate = np.log(np.maximum(total, 0.5) / n)
+                parts += [rate, -0.5 * np.log(np.maximum(total, 0.5))]
+                parts.append(np.log(variance + 0.5 / n) - rate)
+    return np.stack(parts, axis=1)
+
+
 def positions(members: Members, columns: Sequence[Column]) -> np.ndarray:
     """Members that are vectors, as rows of one table: within rows and between them.
 
