@@ -242,3 +242,13 @@ def test_splines_are_taken_where_posteriors_of_the_pilot_have_several_modes(
     again = rebuild(made.get_config(), spec.training)
     assert again.inference == made.inference
     assert [w.shape for w in again.weights] == [w.shape for w in made.weights]
+
+
+def test_few_simulations_show_no_modes():
+    word = registry.from_config("inference network", {"coupling_flow": {"transform": "auto"}})
+    rng = np.random.default_rng(2)
+    chosen = [word.suited(rng.normal(size=(60, 4))).transform for _ in range(100)]
+    assert chosen.count("spline") <= 3
+    signs = rng.choice([-1.0, 1.0], size=(60, 1)) + 0.2 * rng.normal(size=(60, 1))
+    assert word.suited(np.tile(signs, (20, 1))).transform == "spline"
+    assert word.suited(None).transform == "affine"
