@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -20,13 +21,15 @@ from tests.test_diagnostics_page import HOSTILE, Reader
 def page(small_run, tmp_path_factory):
     """A report of Anscombe's data, one of them with a label that is HTML."""
     folder = tmp_path_factory.mktemp("report")
+    run = folder / "regression"  # without a diagnosis, which other tests leave in theirs
+    shutil.copytree(small_run, run, ignore=shutil.ignore_patterns("diagnostics"))
     rows = list(csv.reader(ANSCOMBE.read_text().splitlines()))
     data = folder / "data.csv"
     with data.open("w", newline="") as stream:
         csv.writer(stream).writerows(
             [HOSTILE if cell == "IV" else cell for cell in row] for row in rows
         )
-    result = abi("report", small_run, data, "-n", 100, "-o", folder / "report.html")
+    result = abi("report", run, data, "-n", 100, "-o", folder / "report.html")
     assert result.exit_code == 0, result.output
     assert "executes" in result.stderr
     return (folder / "report.html").read_text(encoding="utf-8"), data
