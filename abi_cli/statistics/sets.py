@@ -5,7 +5,7 @@ Each function gives `(batch, statistic)` of `Members`; what lies in gaps never e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -92,22 +92,29 @@ def by_category(
 ) -> np.ndarray:
     """Mean, log variance and, where there are at most three levels, order statistics by level."""
     parts = []
+    for category, column, chosen in _of_levels(members, discrete, columns):
+        x = np.where(chosen, column.scaled(members), np.nan)
+        values, there = known(x)
+        mean, variance = moments_of(values, there)
+        parts.append(np.stack([mean, np.log(variance + 1e-6)], axis=1))
+        if column.bends:
+            bent = np.where(chosen, column.bent(members), np.nan)
+            parts.append(mean_of(*known(bent))[:, None])
+        if len(category.levels) <= 3:
+            parts.append(order(x, levels=FEWER))
+    return np.concatenate(parts, axis=1)
+
+
+def _of_levels(
+    members: Members, discrete: Sequence[Column], columns: Sequence[Column]
+) -> Iterator[tuple[Column, Column, np.ndarray]]:
+    """Each level of a category with each other column, and where it is, `(batch, obs)` bool."""
     for category in discrete:
         for level in category.levels:
             chosen = members[category.place] == level
             for column in columns:
-                if column.place == category.place:
-                    continue
-                x = np.where(chosen, column.scaled(members), np.nan)
-                values, there = known(x)
-                mean, variance = moments_of(values, there)
-                parts.append(np.stack([mean, np.log(variance + 1e-6)], axis=1))
-                if column.bends:
-                    bent = np.where(chosen, column.bent(members), np.nan)
-                    parts.append(mean_of(*known(bent))[:, None])
-                if len(category.levels) <= 3:
-                    parts.append(order(x, levels=FEWER))
-    return np.concatenate(parts, axis=1)
+                if column.place != category.place:
+                    yield category, column, chosen
 
 
 def rates(members: Members, discrete: Sequence[Column], counts: Sequence[Column]) -> np.ndarray:
@@ -118,18 +125,13 @@ def rates(members: Members, discrete: Sequence[Column], counts: Sequence[Column]
         log (S + ½) / n,    −½ log (S + ½),    log (V + ½/n) n / (S + ½).
     """
     parts = []
-    for category in discrete:
-        for level in category.levels:
-            chosen = members[category.place] == level
-            for column in counts:
-                if column.place == category.place:
-                    continue
-                values, there = known(np.where(chosen, members[column.place], np.nan))
-                n, total = np.maximum(there.sum(axis=1), 1.0), (values * there).sum(axis=1) + 0.5
-                _, variance = moments_of(values, there)
-                rate = np.log(np.maximum(total, 0.5) / n)
-                parts += [rate, -0.5 * np.log(np.maximum(total, 0.5))]
-                parts.append(np.log(variance + 0.5 / n) - rate)
+    for _, column, chosen in _of_levels(members, discrete, counts):
+        values, there = known(np.where(chosen, members[column.place], np.nan))
+        n, total = np.maximum(there.sum(axis=1), 1.0), (values * there).sum(axis=1) + 0.5
+        _, variance = moments_of(values, there)
+        rate = np.log(np.maximum(total, 0.5) / n)
+        parts += [rate, -0.5 * np.log(np.maximum(total, 0.5))]
+        parts.append(np.log(variance + 0.5 / n) - rate)
     return np.stack(parts, axis=1)
 
 
