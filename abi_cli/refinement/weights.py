@@ -55,11 +55,6 @@ class Weighing:
         """True if k-hat is below its threshold."""
         return self.khat <= threshold(len(self.weights))
 
-    def draws_without_repetition(self) -> int:
-        """Number of draws that can be made of the candidates without repeating one."""
-        largest = self.weights.max()
-        return int(1 / largest) if largest > 0 else 0
-
 
 def weigh(log_ratios: np.ndarray) -> Weighing:
     """Smooth and normalize weights.
