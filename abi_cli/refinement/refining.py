@@ -185,8 +185,14 @@ class Refining:
         return True
 
     def _wants_better(self, weighed: Weighing) -> bool:
-        """True if weights can't be trusted, or so few candidates have them that draws repeat."""
-        return not weighed.good or self.wanted.enough(weighed) > 1
+        """True if weights can't be trusted, or say too little for the draws that are wanted.
+
+        Where they say twice as much as that, that a few draws repeat is no reason to begin anew:
+        305 sessions of psychometric curves took MEASURED
+        """
+        if not weighed.good:
+            return True
+        return self.wanted.enough(weighed) > 1 and weighed.ess < 2 * self.wanted.draws
 
     def _walk(self, one: _Progressing) -> Walk:
         """The task that is left for a data set whose candidates are weighed."""
@@ -212,6 +218,7 @@ class Refining:
             weighed.log_evidence,
             weighed.log_evidence_error,
             candidates=len(theta),
+            repeated=self.wanted.resample and self.wanted.enough(weighed) > 1,
         )
         return Refined(theta[rows], weights, draws, certificate)
 
