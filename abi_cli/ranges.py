@@ -84,12 +84,12 @@ def ranges_of(layout: Layout, tails: Mapping[str, Tails] | None = None) -> dict[
             continue
         ranges = variable.ranges or ((variable.low, variable.high),) * len(names)
         ends: list[tuple[float, float] | None] = [None] * len(names)
-        if variable.name in (tails or {}):
-            low, high = (np.broadcast_to(end, variable.event) for end in tails[variable.name])
+        if own := (tails or {}).get(variable.name):
+            low, high = (np.broadcast_to(end, variable.event) for end in own)
             ends = [*zip(low.ravel().tolist(), high.ravel().tolist(), strict=True)]
         found |= {
-            name: Range(low, high, own)
-            for name, (low, high), own in zip(names, ranges, ends, strict=True)
-            if low < high
+            name: Range(least, most, end)
+            for name, (least, most), end in zip(names, ranges, ends, strict=True)
+            if least < most
         }
     return found

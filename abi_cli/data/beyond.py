@@ -59,7 +59,9 @@ class Beyond:
         for place, more in zip(places, number.tolist(), strict=True):
             if more:
                 counts[place] = counts.get(place, 0) + more
-        self._far[name] = self._far.get(name, 0) + int((own.far(values) | own.improbable(values)).sum())
+        self._far[name] = self._far.get(name, 0) + int(
+            (own.far(values) | own.improbable(values)).sum()
+        )
         seen = np.append(values.ravel(), self._farthest.get(name, own.low))
         self._farthest[name] = float(seen[own.distance(seen).argmax()])
 

@@ -378,7 +378,7 @@ class Session:
         """Log posterior densities, with the data set of each."""
         refuse_without_density(self.run, self.spec)
         loaded = replace(self, on_unlike=OnUnlike.OFF).read_all(data)  # nothing is drawn
-        points = read_points(at, loaded, self.run.layout, self.naming)
+        points = read_points(at, loaded, self.run.layout, self.naming, note=self.listener.note)
         try:
             with refusing(loaded, self.run.layout, of=points.index):
                 asked = take(loaded.datasets, points.index)
