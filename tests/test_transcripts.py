@@ -4,8 +4,8 @@ Each file of `TRANSCRIPTS` is both the cases and their answers. A section, from 
 next, is played in an empty folder: `--- NAME` begins a file in it, which goes on to the next such
 line; `$ abi …` is a command, below which stands what it says, and its exit code where it isn't 0.
 Files before the first section are there in all of them. As in a shell, `< FILE` is standard input,
-and `> FILE` takes standard output. A run of `tests/frozen` is there once a command names it, and a
-`run` of the regression spec.
+`> FILE` takes standard output, and `| findings` leaves of what `check` prints what it found. A run
+of `tests/frozen` is there once a command names it, and a `run` of the regression spec.
 
     python -m tests.test_transcripts            # writes all answers anew; read the diff
     python -m tests.test_transcripts files      # those of one file
@@ -22,20 +22,25 @@ from collections.abc import Iterator
 from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+from abi_cli.workflow.checking import rehearsing
 from tests.cli import SMALL, SPECS, abi
 
 GOLDEN = Path(__file__).parent / "golden"
 FROZEN = Path(__file__).parent / "frozen" / "abi.run-1"
-TRANSCRIPTS = ("files",)
+TRANSCRIPTS = ("files", "checks")
 
 _VARIES = (
     (re.compile(r"(?m)\b\d+(\.\d+)? (ms|s)\b(?= (a|for|of|on)\b|,|$|\))"), "… s"),
     (re.compile(r"(?<=abi )\d+\.\d+\.\d+\S*"), "…"),
 )
 """What is another thing on every machine → what stands for it."""
+
+
+_FINDINGS = re.compile(r"(?m)^(?:warning|error): .*(?:\n  .*)*")
 
 
 @dataclass(frozen=True)
@@ -79,16 +84,19 @@ def read(name: str) -> tuple[str, list[Section]]:
 def _answer(command: str, run: Path) -> Iterator[str]:
     program, *words = shlex.split(command)
     assert program == "abi"
-    where = {sign: words[words.index(sign) + 1] for sign in "<>" if sign in words}
+    where = {sign: words[words.index(sign) + 1] for sign in "<>|" if sign in words}
     words = words[: min((words.index(sign) for sign in where), default=None)]
     for word in words:
         origin = run if word == "run" else FROZEN / word
         if (origin / "manifest.json").exists() and not Path(word).exists():
             shutil.copytree(origin, word)
     stdin = Path(where["<"]).read_bytes() if "<" in where else None
-    result = abi(*words, "--progress", "none", stdin=stdin)
+    with patch.object(rehearsing, "_SECONDS", 600.0):  # as many simulations on every machine
+        result = abi(*words, "--progress", "none", stdin=stdin)
     if ">" in where:
         Path(where[">"]).write_bytes(result.stdout_bytes)
+    elif "|" in where:
+        yield from _FINDINGS.findall(result.stdout)
     else:
         yield result.stdout.rstrip("\n")
     yield result.stderr.rstrip("\n")

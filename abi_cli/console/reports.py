@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from abi_cli.console.rehearsal import counted
 from abi_cli.console.terminal import Console
 from abi_cli.digits import duration, number
-from abi_cli.harmless import cell
+from abi_cli.harmless import cell, to_type
 from abi_cli.training.trend import trend
 
 if TYPE_CHECKING:
@@ -68,12 +68,16 @@ def show_training(console: Console, receipt: Receipt) -> None:
 def _next(receipt: Receipt) -> dict[str, str]:
     """The fact that names the commands to type next."""
     path = receipt.run.path
-    commands = [f"abi diagnose {path}", f"abi sample {path} DATA.csv -o draws.csv"]
+    commands = [
+        to_type("abi", "diagnose", path),
+        to_type("abi", "sample", path, "DATA.csv", "-o", "draws.csv"),
+    ]
     if not receipt.has_draws:
-        commands = [f"abi estimate {path} DATA.csv -o estimates.csv"]
+        commands = [to_type("abi", "estimate", path, "DATA.csv", "-o", "estimates.csv")]
     if is_falling(receipt.history):
         epochs = max(10, len(receipt.history) // 2)
-        commands.append(f"abi train --resume {path} --extend {epochs}    # the loss still falls")
+        longer = to_type("abi", "train", "--resume", path, "--extend", epochs)
+        commands.append(f"{longer}    # the loss still falls")
     return {"next": "\n".join(commands)}
 
 
@@ -154,8 +158,8 @@ def show_started(console: Console, started: Started) -> None:
         {
             "wrote": ", ".join(str(file) for file in started.files),
             "model": f"{model}: a place to begin",
-            "next": f"abi check {started.spec}",
-            "": f"abi train {started.spec}",
+            "next": to_type("abi", "check", started.spec),
+            "": to_type("abi", "train", started.spec),
         },
         aside=True,
     )

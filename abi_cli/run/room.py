@@ -17,6 +17,7 @@ import shutil
 from pathlib import Path
 
 from abi_cli.errors import OutputError, UsageError
+from abi_cli.harmless import to_type
 from abi_cli.run.lock import LOCK
 from abi_cli.run.manifest import CODE, MANIFEST, METRICS, MODEL, ORIGINAL, SPEC, STATE, Manifest
 from abi_cli.training.checkpoints import has_checkpoint
@@ -56,7 +57,7 @@ def refuse_taken(target: Path, *, force: bool, by_run: bool = False) -> None:
     if is_unfinished(target):
         ways = "--force drops it; -o writes somewhere else."
         if has_checkpoint(target / STATE):
-            ways = f"abi train --resume {target} lets its training go on. {ways}"
+            ways = f"{to_type('abi', 'train', '--resume', target)} lets its training go on. {ways}"
     raise OutputError(f"{target} is there already", hint=ways)
 
 
