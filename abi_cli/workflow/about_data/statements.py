@@ -191,7 +191,7 @@ def fit(
 def _p(value: float) -> str:
     nearest = min(value, 1 - value)
     return (
-        f"p {value:.3f}"
+        f"p = {value:.3f}"
         if nearest >= 0.001
         else f"p {'<' if value < 0.5 else '>'} " + ("0.001" if value < 0.5 else "0.999")
     )
