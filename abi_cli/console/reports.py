@@ -81,6 +81,10 @@ def _next(receipt: Receipt) -> dict[str, str]:
     return {"next": "\n".join(commands)}
 
 
+def _epochs(history: Sequence[Mapping[str, float]]) -> str:
+    return "1 epoch" if len(history) == 1 else f"{len(history)} epochs"
+
+
 def is_falling(history: Sequence[Mapping[str, float]]) -> bool:
     """True if a loss still falls at the end, so that longer training would lower it."""
     found = trend([row.get("val_loss", row["loss"]) for row in history])
@@ -100,7 +104,7 @@ def loss_sentence(history: Sequence[Mapping[str, float]], unit: str) -> str:
     text = f"{text} {unit}".rstrip()
     found = trend([row.get("val_loss", row["loss"]) for row in history])
     if found is None:
-        return f"{text} after {len(history)} epochs"
+        return f"{text} after {_epochs(history)}"
     return f"{text}, {found} over the last {found.epochs} of {len(history)} epochs"
 
 
@@ -191,10 +195,10 @@ def show_run(console: Console, description: Description) -> None:
             "command": " ".join(manifest.command),
             "seed": str(manifest.seed),
             "versions": ", ".join(f"{name} {text}" for name, text in manifest.versions.items()),
-            "trained": f"{len(description.history)} epochs in "
+            "trained": f"{_epochs(description.history)} in "
             f"{duration(manifest.timings.get('total', 0.0))}"
             if manifest.trained
-            else f"not to its end, {len(description.history)} epochs so far",
+            else f"not to its end, {_epochs(description.history)} so far",
             **({"loss": loss_sentence(description.history, "")} if description.history else {}),
             "verdict": f"{verdict['outcome']}: {verdict['sentence']}" if verdict else "none yet",
             **{

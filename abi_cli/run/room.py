@@ -61,6 +61,19 @@ def refuse_taken(target: Path, *, force: bool, by_run: bool = False) -> None:
     raise OutputError(f"{target} is there already", hint=ways)
 
 
+def refuse_nowhere(target: Path) -> None:
+    """Refuse a target in a folder that is not there.
+
+    Errors:
+        OutputError: It isn't.
+    """
+    if not target.parent.is_dir():
+        raise OutputError(
+            f"can't write {target}: there is no folder {target.parent}",
+            hint=to_type("mkdir", "-p", target.parent),
+        )
+
+
 _ELSEWHERE = "Name another place with -o."
 
 
