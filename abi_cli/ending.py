@@ -103,7 +103,7 @@ def ending(console: Console) -> Iterator[None]:
         console.stopped("by Ctrl-C")
         raise typer.Exit(Interrupted.exit_code) from None
     except OSError as error:
-        console.failure(str(error))
+        console.failure(error)
         raise typer.Exit(74) from None
     except Exception as error:
         console.bug(error)

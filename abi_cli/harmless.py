@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 _FORMULA = re.compile(r"'*\s*[=+\-@\t\r＝＋－＠]")  # spreadsheets take wide ones, too
 """Beginnings of cells that a spreadsheet would run, or that were kept from that."""
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 """Characters that a terminal obeys instead of showing, and those that turn text around."""
+
+
+def to_type(*words: object) -> str:
+    """A command to be typed: its words, in quotes where a shell would take them for something else.
+
+    Every command in a hint is written by it: paths have spaces, and names have brackets.
+    """
+    return shlex.join(map(str, words))
 
 
 def cell(text: str) -> str:

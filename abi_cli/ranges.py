@@ -7,6 +7,7 @@ a bound that the networks do not know of, or where a flow throws draws far out.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,13 +17,24 @@ from abi_cli.variables import Layout
 FAR = 10.0
 """Widths of a range beyond which a draw is far out: eighty sds of a normal prior."""
 
+TAIL = 1e-6
+"""Share of a declared prior on either side beyond which hardly any draw is."""
+
+Tails = tuple[np.ndarray, np.ndarray]
+"""The quantiles `TAIL` and 1 − `TAIL` of a declared parameter, each for all elements or one."""
+
 
 @dataclass(frozen=True)
 class Range:
-    """The smallest and the largest value of a scalar parameter in the pilot simulations."""
+    """The smallest and the largest value of a scalar parameter in the pilot simulations.
+
+    Arguments:
+        tails: Quantiles of its prior, `TAIL` from either end, where that is declared.
+    """
 
     low: float
     high: float
+    tails: tuple[float, float] | None = None
 
     def outside(self, values: np.ndarray) -> np.ndarray:
         """True where values lie outside the range, as far as single precision tells."""
@@ -34,6 +46,13 @@ class Range:
         room = FAR * (self.high - self.low)
         return np.asarray((values < self.low - room) | (values > self.high + room))
 
+    def improbable(self, values: np.ndarray) -> np.ndarray:
+        """True where values lie in the tails of a prior that is declared."""
+        if self.tails is None:
+            return np.zeros(values.shape, bool)
+        low, high = np.float32(self.tails[0]), np.float32(self.tails[1])
+        return np.asarray((values < low) | (values > high))
+
     def distance(self, values: np.ndarray) -> np.ndarray:
         """The distance of values from the range; 0 within."""
         away = np.maximum(
@@ -42,13 +61,21 @@ class Range:
         return np.asarray(np.maximum(away, 0.0))
 
     def __str__(self) -> str:
-        return f"{self.low:.4g} to {self.high:.4g}".replace("-", "−")
+        return between(self.low, self.high)
 
 
-def ranges_of(layout: Layout) -> dict[str, Range]:
+def between(low: float, high: float) -> str:
+    """An interval in words."""
+    return f"{low:.4g} to {high:.4g}".replace("-", "−")
+
+
+def ranges_of(layout: Layout, tails: Mapping[str, Tails] | None = None) -> dict[str, Range]:
     """The ranges of parameters' elements that vary, by name.
 
     Runs of before elements had ranges of their own know that of the whole parameter.
+
+    Arguments:
+        tails: Name of a parameter whose prior is declared → its tails.
     """
     found: dict[str, Range] = {}
     for variable in layout.of("parameter"):
@@ -56,9 +83,13 @@ def ranges_of(layout: Layout) -> dict[str, Range]:
         if variable.low is None or variable.high is None:
             continue
         ranges = variable.ranges or ((variable.low, variable.high),) * len(names)
+        ends: list[tuple[float, float] | None] = [None] * len(names)
+        if own := (tails or {}).get(variable.name):
+            low, high = (np.broadcast_to(end, variable.event) for end in own)
+            ends = [*zip(low.ravel().tolist(), high.ravel().tolist(), strict=True)]
         found |= {
-            name: Range(low, high)
-            for name, (low, high) in zip(names, ranges, strict=True)
-            if low < high
+            name: Range(least, most, end)
+            for name, (least, most), end in zip(names, ranges, ends, strict=True)
+            if least < most
         }
     return found

@@ -174,7 +174,7 @@ def test_columns_without_a_use_get_one_note(write):
     path = write(LONG.replace("site", "beta[0]"))
     assert read_datasets(path, LINE).notes == ()  # a parameter, which is known
     (note,) = read_datasets(write(LONG), LINE).notes
-    assert note.endswith("data.csv: no use for the columns site")
+    assert note.endswith("data.csv: no use for the column site")
 
 
 def test_without_labels_all_rows_are_one_data_set(write):
@@ -233,7 +233,7 @@ def test_arrays_without_row_size_are_one_data_set(tmp_path):
     loaded = read_datasets(tmp_path / "data.npz", LINE)
     assert loaded.labels == ["0"]
     assert loaded.datasets["N"] == [3]
-    assert loaded.notes[0].endswith("no use for the arrays extra")
+    assert loaded.notes[0].endswith("no use for the array extra")
 
 
 def test_points_are_read_in_any_order_and_number(write):

@@ -63,7 +63,11 @@ def test_commands_read_them(kind, tmp_path):
     ("text", "name", "said"),
     [
         ("dataset,parameter,mean\nA,b,1\nA,b,2\n", "e.csv", "row 3: expected each parameter"),
-        ("dataset,parameter,mean\nA,b,x\n", "e.csv", "row 2: expected a number"),
+        (
+            "dataset,parameter,mean\nA,b,x\n",
+            "e.csv",
+            "row 2, column mean: expected a number; got 'x'",
+        ),
         ("dataset,parameter,mean\nA,b,1\nB,c,2\n", "e.csv", "expected each parameter"),
         ("dataset,parameter,draw,value\nA,b,0,1\n", "e.csv", "without --long"),
         ('{"dataset": "A", "b": {"mean": 1}, "c": 2}\n', "e.jsonl", "line 1, c: expected est"),

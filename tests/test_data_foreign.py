@@ -77,7 +77,7 @@ def test_other_columns_are_passed_over_with_a_note(column, cells, tmp_path):
     rows = "".join(f"{cell},1,{i},{i}\n" for i, cell in enumerate(cells))
     loaded = read(tmp_path, f"{column},dose,x,y\n{rows}")
     assert loaded.labels == ["0"]
-    assert f"no use for the columns {column}" in loaded.notes[0]
+    assert f"no use for the column {column}" in loaded.notes[0]
 
 
 def test_row_names_are_passed_over_without_a_word(tmp_path):

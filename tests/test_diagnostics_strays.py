@@ -15,12 +15,19 @@ from abi_cli.diagnostics.faults import Fault, Kind
 from abi_cli.diagnostics.plots_truths import draw_recovery
 from abi_cli.diagnostics.style import beyond, reach
 from abi_cli.listener import Listener
+from abi_cli.model.family import tails_of
 from abi_cli.ranges import Range, ranges_of
+from abi_cli.spec import parse_spec
 from abi_cli.variables import DrawBlock, Layout, Variable
 from abi_cli.workflow import Diagnosis
 from tests.diagnostics_examples import posterior, read
 
 RANGE = Range(-4.0, 4.0)
+
+
+def read_spec(prior):
+    spec = parse_spec(f"name: a\nmodel: {{prior: {prior}, likelihood: a.py:f}}\n")
+    return spec.model.declared("prior")
 
 
 def metrics_with(draws, truth, own=RANGE):
@@ -73,6 +80,32 @@ def test_a_prior_with_heavy_tails_may_give_more_than_the_pilot_saw():
     assert found.parameters["mu"].far > 0
     faults = found.verdict.parameters["mu"].faults
     assert Kind.BEYOND not in [kind for fault in faults for kind in fault.kinds]
+
+
+def test_draws_in_the_tails_of_a_declared_prior_are_a_warning(exact):
+    draws, truth = exact[0].copy(), exact[1]
+    mu = read_spec("{mu: normal, s: {gamma: {shape: mu}}, b: {uniform: {size: 2}}, f: a.py:f}")
+    tails = tails_of(mu)
+    assert tails.keys() == {"mu", "b"}
+    layout = Layout((Variable("mu", "parameter", ragged=False, event=(), low=-4.0, high=4.0),))
+    (own,) = ranges_of(layout, tails).values()
+    assert own.tails == pytest.approx((-4.7534, 4.7534), abs=1e-3)
+    assert metrics_with(draws, truth, own).verdict.outcome.value in ("pass", "cannot tell")
+    draws[::20, 0] = 5.0  # of 100 draws: too few to be more than a wider range than the pilot's
+    assert metrics_with(draws, truth).verdict.outcome.value in ("pass", "cannot tell")
+    verdict = metrics_with(draws, truth, own).verdict.parameters["mu"]
+    assert verdict.outcome.value == "warn"
+    assert verdict.reason == (
+        "outside −4.753 to 4.753, where all but 2 in a million draws of its prior are, in 0.05 % "
+        "of the draws"
+    )
+    watch = Beyond({"mu": own})
+    watch.add(DrawBlock(0, 0, {"mu": draws.astype(np.float32)}))
+    (said,) = watch.sentences([str(i) for i in range(len(draws))])
+    assert "as far as 5, in " in said
+    low, high = tails["b"]
+    wide = Layout((Variable("b", "parameter", ragged=False, event=(2,), low=0.0, high=1.0),))
+    assert ranges_of(wide, tails)["b[1]"].tails == pytest.approx((float(low), float(high)))
 
 
 def test_medians_are_not_ruled_by_one_posterior(exact):

@@ -175,7 +175,8 @@ def test_a_number_is_a_constant(folder):
 
 def test_a_parameter_is_no_constant():
     said = refused(spec(prior="{mu: 0, sigma: {half_normal: {scale: 5}}}"))
-    assert "Expected parameters that vary continuously; got 'mu'" in said
+    assert "Expected parameters that vary continuously; got 'mu', which is a constant" in said
+    assert "Move it to meta: functions take mu from there, too" in said
 
 
 def test_sizes_with_a_variable_in_a_list_are_told_what_to_do():

@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -14,14 +15,16 @@ from abi_cli import run
 from abi_cli.data import Loaded
 from abi_cli.data.npz import read_arrays
 from abi_cli.errors import RunError
+from abi_cli.guard.guarding import Scores
 from abi_cli.model.streams import Purpose
 from abi_cli.model.workers import Workers
 from abi_cli.run.manifest import REFERENCE
 from abi_cli.spec import TrainingSection
 from abi_cli.training.sources import Fresh
 from abi_cli.variables import Ragged, array_of, concatenate, count
+from abi_cli.workflow.about_data.statements import likeness
 from abi_cli.workflow.opened import guarded
-from abi_cli.workflow.opened.guarded import guard_of
+from abi_cli.workflow.opened.guarded import SCORE, Guarding, OnUnlike, guard_of
 from abi_cli.workflow.request import read_model
 from abi_cli.workflow.session import Session
 from tests.cli import ANSCOMBE, SMALL, SPECS, abi
@@ -280,3 +283,37 @@ class TestFile:
         file.write_bytes(content)
         with pytest.raises(ValueError, match="expected arrays"):
             read_arrays(file)
+
+
+def usual(*p: float) -> tuple[Loaded, Guarding]:
+    """Data sets labelled 0, 1, … that have these p-values, and a guard that says so."""
+    scores = Scores(np.array(p), np.array(p)[:, None], ("",) * len(p))
+    labels = [str(i) for i in range(len(p))]
+    loaded = Loaded(labels, {}, (), str, lambda name, _at: name, {SCORE: scores.p})
+    guarding = Mock(guard=Mock(reference=range(5_000)), look=lambda _loaded: scores)
+    return loaded, guarding
+
+
+@pytest.mark.parametrize(
+    ("p", "said", "page"),
+    [
+        (
+            (0.9995, 0.9999, 1.0),
+            "the least usual of 3 is data set 0, p = 1",
+            "The least usual of 3 is data set 0 (p > 0.999): no more than chance gives.",
+        ),
+        (
+            (0.4, 0.03),
+            "the least usual of 2 is data set 1, p = 0.03",
+            "The least usual of 2 is data set 1 (p = 0.030): no more than chance gives.",
+        ),
+        ((0.4,), "p = 0.4", "It is as usual as simulated ones are (p = 0.400)."),
+    ],
+)
+def test_data_like_the_simulations_are_told_in_a_line(p, said, page):
+    loaded, guarding = usual(*p)
+    assert Guarding.judged(guarding, loaded)[1] == (
+        f"Observed data are like the simulations ({said})."
+    )
+    (statement,) = likeness(loaded, OnUnlike.WARN, warned=False)
+    assert statement.text == page

@@ -64,6 +64,19 @@ def test_results_come_in_order_and_tasks_may_be_endless(workers):
     ]
 
 
+@pytest.mark.parametrize("code", [ONE_DRAW, BATCHED], ids=["one draw", "batched"])
+def test_files_called_like_modules_of_python_harm_no_process(code, tmp_path, monkeypatch):
+    """What is beside the spec, where commands are called, comes after the standard library."""
+    model = simulator(tmp_path, code)
+    expected = train_rows(model, 0, 4)
+    for name in ("types", "signal", "random", "queue", "multiprocessing", "numpy", "code"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('taken for another')\n")
+    monkeypatch.chdir(tmp_path)
+    with Workers(1) as workers:
+        (found,) = workers.imap(SimulateRows(model), [(0, 4)], ahead=1)
+    assert_equal(found, expected)
+
+
 @pytest.mark.parametrize("ahead", [1, 4])
 def test_no_more_is_begun_than_asked_for(workers, ahead):
     drawn = []

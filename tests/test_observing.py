@@ -31,7 +31,7 @@ def test_a_unit_that_the_model_does_not_know_is_told(tmp_path):
     data.write_text("x,y\n" + "".join(f"0.{i},{1e5 + i}\n" for i in range(8)))
     checked = abi("check", SPECS / "regression.yaml", "--observed", data)
     assert checked.exit_code == 0
-    assert "warning: y: 100% of the values" in checked.stdout
+    assert "warning: y: 100 % of the values" in checked.stdout
 
 
 def test_what_the_prior_could_not_have_made_is_told_before_any_training():

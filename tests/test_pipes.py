@@ -168,7 +168,7 @@ def test_a_stream_answers_each_line_by_itself(here, small_run):
     process.stdin.close()
     assert process.wait() == 4  # a line was none
     told = process.stderr.read()
-    assert "1 lines were no data sets" in told
+    assert "1 line is no data set" in told
     assert told.count("ready: ") == 1  # networks and compiled code are at hand
     process.stdout.close()
     process.stderr.close()

@@ -79,9 +79,8 @@ def test_every_template_is_checked_trained_and_sampled(template, tmp_path):
 def test_templates_that_are_none_are_refused(tmp_path):
     refused = abi("init", tmp_path / "trial", "--template", "regresion")
     assert refused.exit_code == 2
-    assert (
-        "Expected a template (choices, counts, groups, means, regression, series)" in refused.stderr
-    )
+    assert "Expected a template; got 'regresion'" in refused.stderr
+    assert "Did you mean 'regression'? Templates: choices, counts, groups" in refused.stderr
     both = abi("init", tmp_path / "trial", "--template", "counts", "--from", ANSCOMBE)
     assert both.exit_code == 2
     assert "got both" in both.stderr

@@ -52,7 +52,7 @@ def test_a_line_that_is_none_leaves_the_others_alone(small_run, lines):
     ]
     assert answers[3]["error"] == 'line 5, x[1]: expected a number; got "a"'
     assert result.exit_code == 4
-    assert "2 lines were no data sets" in result.stderr
+    assert "2 lines are no data sets" in result.stderr
     alone = abi("stream", small_run, "--points", "mean", "-q", stdin="\n".join(good)).stdout
     for answer, expected in zip(
         (answers[0], answers[2], answers[4]), map(json.loads, alone.splitlines()), strict=True
@@ -87,7 +87,7 @@ def test_from_python(small_run, lines):
     streaming.refuse_if_refused()
     streaming = workflow.stream(small_run, draws=4)
     list(streaming.answers(io.BytesIO(b"nothing\n")))
-    with pytest.raises(DataError, match="1 lines were no data sets"):
+    with pytest.raises(DataError, match="1 line is no data set"):
         streaming.refuse_if_refused()
 
 

@@ -56,6 +56,7 @@ def test_few_epochs_have_no_trend():
             "2.100, 5.900 on validation data nats, rising by 0.700 over the last 8 of 30 epochs",
         ),
         ([{"loss": 2.0}, {"loss": 1.0}], "1.000 nats after 2 epochs"),
+        ([{"loss": 2.0}], "2.000 nats after 1 epoch"),
     ],
 )
 def test_the_receipt_says_so(history, told):

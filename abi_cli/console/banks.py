@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from abi_cli.console.terminal import Console
 from abi_cli.digits import duration, number, weight
 from abi_cli.errors import CheckFailed
+from abi_cli.harmless import to_type
 from abi_cli.variables import Ragged
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def show_filled(console: Console, filled: Filled) -> None:
             f"{duration(filled.seconds)}",
             "holds": f"{filled.rows:,} data sets, {weight(filled.bytes)}{more}",
             **_failed(filled.failures, filled.where),
-            "next": f"abi train SPEC --data {filled.path}/",
+            "next": to_type("abi", "train", "SPEC", "--data", f"{filled.path}/"),
         },
         aside=True,
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from abi_cli.console.rehearsal import counted
 from abi_cli.console.terminal import Console
 from abi_cli.digits import duration, number
-from abi_cli.harmless import cell
+from abi_cli.harmless import cell, to_type
 from abi_cli.training.trend import trend
 
 if TYPE_CHECKING:
@@ -68,13 +68,21 @@ def show_training(console: Console, receipt: Receipt) -> None:
 def _next(receipt: Receipt) -> dict[str, str]:
     """The fact that names the commands to type next."""
     path = receipt.run.path
-    commands = [f"abi diagnose {path}", f"abi sample {path} DATA.csv -o draws.csv"]
+    commands = [
+        to_type("abi", "diagnose", path),
+        to_type("abi", "sample", path, "DATA.csv", "-o", "draws.csv"),
+    ]
     if not receipt.has_draws:
-        commands = [f"abi estimate {path} DATA.csv -o estimates.csv"]
+        commands = [to_type("abi", "estimate", path, "DATA.csv", "-o", "estimates.csv")]
     if is_falling(receipt.history):
         epochs = max(10, len(receipt.history) // 2)
-        commands.append(f"abi train --resume {path} --extend {epochs}    # the loss still falls")
+        longer = to_type("abi", "train", "--resume", path, "--extend", epochs)
+        commands.append(f"{longer}    # the loss still falls")
     return {"next": "\n".join(commands)}
+
+
+def _epochs(history: Sequence[Mapping[str, float]]) -> str:
+    return "1 epoch" if len(history) == 1 else f"{len(history)} epochs"
 
 
 def is_falling(history: Sequence[Mapping[str, float]]) -> bool:
@@ -96,7 +104,7 @@ def loss_sentence(history: Sequence[Mapping[str, float]], unit: str) -> str:
     text = f"{text} {unit}".rstrip()
     found = trend([row.get("val_loss", row["loss"]) for row in history])
     if found is None:
-        return f"{text} after {len(history)} epochs"
+        return f"{text} after {_epochs(history)}"
     return f"{text}, {found} over the last {found.epochs} of {len(history)} epochs"
 
 
@@ -154,8 +162,8 @@ def show_started(console: Console, started: Started) -> None:
         {
             "wrote": ", ".join(str(file) for file in started.files),
             "model": f"{model}: a place to begin",
-            "next": f"abi check {started.spec}",
-            "": f"abi train {started.spec}",
+            "next": to_type("abi", "check", started.spec),
+            "": to_type("abi", "train", started.spec),
         },
         aside=True,
     )
@@ -187,10 +195,10 @@ def show_run(console: Console, description: Description) -> None:
             "command": " ".join(manifest.command),
             "seed": str(manifest.seed),
             "versions": ", ".join(f"{name} {text}" for name, text in manifest.versions.items()),
-            "trained": f"{len(description.history)} epochs in "
+            "trained": f"{_epochs(description.history)} in "
             f"{duration(manifest.timings.get('total', 0.0))}"
             if manifest.trained
-            else f"not to its end, {len(description.history)} epochs so far",
+            else f"not to its end, {_epochs(description.history)} so far",
             **({"loss": loss_sentence(description.history, "")} if description.history else {}),
             "verdict": f"{verdict['outcome']}: {verdict['sentence']}" if verdict else "none yet",
             **{

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import sys
@@ -134,9 +135,13 @@ class Console(Listener):
         if error.hint:
             self._labelled("hint", error.hint, style="cyan")
 
-    def failure(self, text: str) -> None:
+    def failure(self, error: OSError) -> None:
         """Report an operating system's refusal that nobody foresaw."""
-        self.error(AbiError(text, hint="Look at free space, permissions and open-file limits."))
+        hint = "Look at free space, permissions and open-file limits."
+        if error.errno == errno.ENAMETOOLONG:
+            hint = "Name it shorter: most file systems take 255 bytes of a name."
+        where = None if error.filename is None else str(error.filename)
+        self.error(AbiError(error.strerror or str(error), hint=hint, place=where))
 
     def bug(self, error: Exception) -> None:
         """Report an error of abi's own."""

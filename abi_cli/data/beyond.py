@@ -13,7 +13,7 @@ MANY = 0.01
 """Share of a data set's draws from which on those outside are reported."""
 
 RARE = 1e-4
-"""Share of all draws below which some are far out where the prior has heavy tails."""
+"""Share of all draws up to which some may be far out, or in the tails of a declared prior."""
 
 _NAMED = 3
 
@@ -59,7 +59,9 @@ class Beyond:
         for place, more in zip(places, number.tolist(), strict=True):
             if more:
                 counts[place] = counts.get(place, 0) + more
-        self._far[name] = self._far.get(name, 0) + int(own.far(values).sum())
+        self._far[name] = self._far.get(name, 0) + int(
+            (own.far(values) | own.improbable(values)).sum()
+        )
         seen = np.append(values.ravel(), self._farthest.get(name, own.low))
         self._farthest[name] = float(seen[own.distance(seen).argmax()])
 

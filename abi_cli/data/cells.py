@@ -29,7 +29,7 @@ def numbers_of(
     try:
         values = np.fromiter(map(float, texts), np.float64, len(texts))
     except ValueError:
-        values = np.array([np.nan])
+        values = np.empty(0)
     # Python reads 1_000 as a number, a person may have meant anything
     right = np.isfinite(values) | (np.isnan(values) & meaning.gaps)
     if right.all() and len(values) == len(texts) and "_" not in "".join(texts):

@@ -229,7 +229,9 @@ def loaded_of(entries: Entries, layout: Layout, naming: Naming, source: Source) 
         if name.partition("[")[0] not in layout and name not in ROW_NAMES
     ]
     if unused:
-        notes.append(f"{source}: no use for the {entries.noun}s {listing(unused)}")
+        notes.append(
+            f"{source}: no use for the {entries.noun}{'s'[: len(unused) - 1]} {listing(unused)}"
+        )
 
     def cell(name: str, at: tuple[int, ...]) -> str:
         if name not in entries.values:  # a count

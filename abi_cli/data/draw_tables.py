@@ -59,6 +59,7 @@ def _refuse_absent_in_part(
         raise DataError(
             "expected a number; got none, where other draws of this data set have one",
             place=columns.place(int(order[dataset, draw]), elements[element]),
+            hint="Leave out the draw, or the whole column.",
         )
 
 
@@ -102,5 +103,6 @@ def _chains(chain: np.ndarray, columns: Columns) -> int:
         raise DataError(
             f"expected as many draws of each of {len(numbers)} chains, in every data set",
             place=f"{columns.source}, column {CHAIN}",
+            hint="Leave out those that are more. Draws that are independent need no such column.",
         )
     return len(numbers)

@@ -2,9 +2,6 @@
 
 The readers of the formats differ in how they find the values of a variable; what is asked of them
 (`Wanted`), what they return (`Entries`) and what makes a number acceptable is the same for all.
-
-The readers of the formats differ in how they find the values of a variable; what is asked of them
-(`Wanted`), what they return (`Entries`) and what makes a number acceptable is the same for all.
 """
 
 from __future__ import annotations

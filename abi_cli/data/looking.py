@@ -112,6 +112,8 @@ def looked_at(path: Path) -> Look:
             "expected columns of numbers for a model to draw; got none beside "
             f"{', '.join([*([label] if label else []), *texts]) or 'the labels of the data sets'}",
             place=str(path),
+            hint="Words, and columns called like se or day, come with the data; what a model draws "
+            "is beside them.",
         )
     fewest, most = min(sizes.values()), max(sizes.values())
     if fewest == most:  # the next data set will have another size
@@ -161,7 +163,11 @@ def _shown(
     values = numbers_of(cells, number, name, source, meaning)
     values = values[~np.isnan(values)]
     if not len(values):
-        raise DataError("expected values; all are missing", place=f"{source}, column {name}")
+        raise DataError(
+            "expected values; all are missing",
+            place=f"{source}, column {name}",
+            hint="Leave the column out.",
+        )
     mean = values.mean()
     sd = 0.0 if values.min() == values.max() else values.std()  # which rounding may leave off zero
     centre = 0.0 if abs(mean) < 0.01 * sd else _short(mean)

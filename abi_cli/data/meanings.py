@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -131,8 +132,12 @@ class Meaning:
             return NO_PLACE
         if _is_number(text.replace(",", ".")):
             return "Write decimals with a point."
+        if _IN_GROUPS.fullmatch(text):
+            return "Write decimals with a point, and thousands without anything between digits."
         if self.words:
             return f"The words of this column are {', '.join(self.words)}."
+        if _WITH_UNIT.fullmatch(text):
+            return "Write the number without its unit, or leave the row out."
         if not name:
             return "Correct the cell, or leave the row out."
         if as_date(text) is not None:
@@ -155,6 +160,12 @@ class Meaning:
 
 
 PLAIN = Meaning()
+
+_IN_GROUPS = re.compile(r"[+-]?[0-9]{1,3}([.,' _\u2009\u202f][0-9]{3})+([.,][0-9]+)?")
+"""A number with something between its thousands."""
+
+_WITH_UNIT = re.compile(r"[+-]?[0-9][0-9.]*(e[+-]?[0-9]+)? ?(%|°C|(?!st|nd|rd|th)[a-zA-Zµ]{1,3})")
+"""A number with a unit: 0.3 cm, 5%; 1st has none."""
 
 
 def as_date(text: str) -> date | None:

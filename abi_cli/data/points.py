@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ def read_parameters(
     *,
     format: str | None = None,
     naming: Naming | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> tuple[np.ndarray, Datasets]:
     """Read values of the parameters, one row each, and which data set each is for.
 
@@ -32,6 +33,8 @@ def read_parameters(
         layout: The variables of the model; all its parameters must be there.
         labels: Labels of the data sets. Where there is one, the file needs none.
         format: A format's name; by default that of the extension, CSV for standard input.
+        naming: How the file may call things otherwise.
+        note: Takes what was understood that was not written so.
 
     Returns:
         Index into `labels`, `(row,)`, and parameter name → `(row, *event)`.
@@ -46,6 +49,9 @@ def read_parameters(
         wanted = Wanted(layout.of("parameter"), optional=(), naming=naming or Naming())
         with formats.opened(source, format) as file:
             entries = file.points(wanted)
+    if note is not None:
+        for text in entries.notes:
+            note(text)
     return rows_for(entries, labels, Source(source))
 
 

@@ -367,5 +367,11 @@ def _draws(value: Any, place: str) -> np.ndarray:
     if draws is None or not draws.ndim or not draws.size:
         raise DataError(f"expected a list of draws; got {excerpt(value)}", place=place)
     if absent_in_part(draws, axis=0).any():
-        _refuse_non_numbers(value, place)
+        try:
+            _refuse_non_numbers(value, place)
+        except DataError as error:
+            error.hint = (
+                "Other draws of this data set have one: leave out the draw, or the whole key."
+            )
+            raise
     return draws

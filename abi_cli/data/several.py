@@ -127,7 +127,9 @@ def _joined(parts: Sequence[Part], layout: Layout, naming: Naming) -> Loaded:
     notes = []
     for file, names in unused.items():
         if strange := [name for name in names if name.partition("[")[0] not in layout]:
-            notes.append(f"{file}: no use for the columns {listing(strange)}")
+            notes.append(
+                f"{file}: no use for the column{'s'[: len(strange) - 1]} {listing(strange)}"
+            )
     loaded = loaded_of(entries, layout, naming, Source(parts[0].source))
     return replace(loaded, notes=(*loaded.notes, *notes))
 

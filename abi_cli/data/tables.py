@@ -126,10 +126,15 @@ class Table:
         def parsed() -> Iterator[tuple[str, str, dict[str, float]]]:
             for at, row in enumerate(rows):
                 cells = dict(zip(header, row, strict=True))
-                try:
-                    values = {name: float(cells[name]) for name in names}
-                except ValueError:
-                    raise DataError("expected a number in every column", place=place(at)) from None
+                values = {}
+                for name in names:
+                    try:
+                        values[name] = float(cells[name])
+                    except ValueError:
+                        raise DataError(
+                            f"expected a number; got {cells[name]!r}",
+                            place=f"{place(at)}, column {name}",
+                        ) from None
                 yield label(cells[LABEL]), label(cells[PARAMETER]), values
 
         return gathered(parsed(), place)

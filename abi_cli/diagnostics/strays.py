@@ -11,10 +11,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from abi_cli.diagnostics.scalars import Scalars, Summary
-from abi_cli.ranges import Range
+from abi_cli.ranges import TAIL, Range, between
 
 MANY = 1e-3
 """Share of all draws that is more than chance: five times what a pilot of 10,000 leaves."""
+
+IMPROBABLE = 200 * TAIL
+"""Share of all draws in the tails of a declared prior that is more than chance.
+
+It is a hundred times that of exact posteriors, which reach it for one model of a hundred at most,
+however alike the draws of a data set are (Markov's inequality).
+"""
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,10 @@ def _strays(draws: np.ndarray, own: Range, light: bool) -> Strays:
         reach = f"{farthest:.3g}".replace("-", "−")
         where = f"in {datasets:,} of {len(draws):,} data sets"
         return Strays(share, datasets, f"far outside {never}, {where}: up to {reach}")
+    improbable = float(own.improbable(draws).mean())
+    if own.tails is not None and improbable > IMPROBABLE:
+        reason = f"outside {between(*own.tails)}, where all but 2 in a million draws of its prior "
+        return Strays(share, datasets, f"{reason}are, in {100 * improbable:.2g} % of the draws")
     if share > MANY:
         return Strays(share, datasets, f"outside {never}, in {100 * share:.1f} % of the draws")
     return Strays(share, datasets, None)

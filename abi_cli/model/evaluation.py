@@ -218,10 +218,11 @@ class _Calls:
         try:
             return np.asarray(result, np.float64)
         except (TypeError, ValueError):
+            one = result[0] if isinstance(result, list) and result else result
             raise unusable(
                 self.function,
-                f"{self.name} must be a number or an array of one shape; it is not, for draws of "
-                f"{self.at.called}",
+                f"{self.name} must be a number or an array of one shape; got "
+                f"{type(one).__name__} for draws of {self.at.called}",
             ) from None
 
     def _given(self, own: Mapping[str, np.ndarray], first: int, streams: Streams) -> dict[str, Any]:

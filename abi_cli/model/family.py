@@ -6,13 +6,14 @@ what shows a model needs none.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from abi_cli.model.distribution import Distribution, Options
+from abi_cli.ranges import TAIL, Tails
 
 
 def everywhere(**_options: Any) -> tuple[float, float]:
@@ -79,6 +80,16 @@ class Family(Distribution):
         density = law.logpmf if self.discrete else law.logpdf
         return np.asarray(density(x, *arguments, **named))
 
+    def tails(self) -> Tails | None:
+        """The quantiles `TAIL` from either end, by SciPy; None where options name variables."""
+        if self.law.exact is None or set(self.references()) - {"size"}:
+            return None
+        from scipy import stats
+
+        law, arguments, named = self.law.exact(_Unfrozen(stats), **self._constants())
+        ends = (law.ppf(TAIL, *arguments, **named), law.isf(TAIL, *arguments, **named))
+        return np.asarray(ends[0], np.float64), np.asarray(ends[1], np.float64)
+
     def moments(self, o: Options) -> tuple[Any, Any]:
         """Mean and sd by the law, in float64."""
         with np.errstate(all="ignore"):
@@ -87,6 +98,12 @@ class Family(Distribution):
     def bounds(self, o: Options) -> tuple[Any, Any]:
         """The bounds by the law."""
         return self.law.bounds(**o)
+
+
+def tails_of(declared: Mapping[str, Any]) -> dict[str, Tails]:
+    """Variable → the tails of its distribution, of those that are declared by a family."""
+    found = {name: own.tails() for name, own in declared.items() if isinstance(own, Family)}
+    return {name: own for name, own in found.items() if own is not None}
 
 
 class Between(Family):

@@ -27,6 +27,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from abi_cli.errors import RunError
+from abi_cli.harmless import to_type
 from abi_cli.hashing import digest
 from abi_cli.placing import mark, replacing, sweep, write_text, writing
 from abi_cli.run import integrity
@@ -159,7 +160,7 @@ def open_run(path: Path) -> Run:
             "so it holds no posterior yet",
             hint="Wait until it has ended."
             if training
-            else f"Let it go on: abi train --resume {path}",
+            else f"Let it go on: {to_type('abi', 'train', '--resume', path)}",
         )
     return run
 
@@ -194,11 +195,11 @@ def _where_runs_are(path: Path) -> str:
     if path.is_file() and (path.parent / MANIFEST).is_file():
         return f"The run is the folder: {path.parent}"
     if path.suffix in {".yaml", ".yml"} and path.is_file():
-        return f"It looks like a spec; make a run of it first: abi train {path}"
+        return f"It looks like a spec; make a run of it first: {to_type('abi', 'train', path)}"
     if (path / _BANK).is_file():
         return (
-            f"It is a bank of simulations: abi bank ls {path} looks at it, and "
-            f"abi train SPEC --data {path} learns from it."
+            f"It is a bank of simulations: {to_type('abi', 'bank', 'ls', path)} looks at it, and "
+            f"{to_type('abi', 'train', 'SPEC', '--data', path)} learns from it."
         )
     folder = path.parent if path.parent.is_dir() else Path()
     runs = [entry.parent.name for entry in sorted(folder.glob(f"*/{MANIFEST}"))]

@@ -27,6 +27,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from abi_cli import __version__
 from abi_cli.errors import RunError, SpecError
+from abi_cli.harmless import to_type
 from abi_cli.hashing import digest
 from abi_cli.spec.problems import Source
 from abi_cli.spec.reader import read_document
@@ -109,7 +110,8 @@ def refuse_changed_spec(spec: Path, hashes: Mapping[str, str]) -> None:
     raise RunError(
         f"{spec} is not the spec that this run was trained with: its SHA-256 differs from the one "
         "in manifest.json, and by more than its `data:` or `diagnostics:`",
-        hint=f"{_RESTORE} To train what it says now: abi train {spec} -o ANOTHER",
+        hint=f"{_RESTORE} To train what it says now: "
+        + to_type("abi", "train", spec, "-o", "ANOTHER"),
     )
 
 
@@ -128,7 +130,7 @@ def refuse_changed_code(folder: Path, hashes: Mapping[str, str], code: str) -> N
         raise RunError(
             f"{folder / name} is not the code that this run was trained with: its SHA-256 differs "
             "from the one in manifest.json",
-            hint=f"{_RESTORE} To train with it: abi train {folder} -o ANOTHER",
+            hint=f"{_RESTORE} To train with it: {to_type('abi', 'train', folder, '-o', 'ANOTHER')}",
         )
     for file in sorted((folder / code).rglob("*.py")):
         if file.relative_to(folder).as_posix() not in own:
@@ -155,8 +157,8 @@ def accepted(folder: Path, hashes: Mapping[str, str], *, spec: str, code: str) -
                 f"{folder / spec} is not the spec that this run was trained with, by more than its "
                 "`data:`, `diagnostics:` or `model:`",
                 hint="Only other code, or another `model:`, can be accepted: the state of the "
-                f"training is that of other networks. {_RESTORE} To train what it says now: abi "
-                f"train {folder / spec} -o ANOTHER",
+                f"training is that of other networks. {_RESTORE} To train what it says now: "
+                + to_type("abi", "train", folder / spec, "-o", "ANOTHER"),
             )
         content = (folder / spec).read_bytes()
         said = {spec: hashlib.sha256(content).hexdigest(), **meaning(content)}

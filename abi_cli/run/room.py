@@ -17,6 +17,7 @@ import shutil
 from pathlib import Path
 
 from abi_cli.errors import OutputError, UsageError
+from abi_cli.harmless import to_type
 from abi_cli.run.lock import LOCK
 from abi_cli.run.manifest import CODE, MANIFEST, METRICS, MODEL, ORIGINAL, SPEC, STATE, Manifest
 from abi_cli.training.checkpoints import has_checkpoint
@@ -56,8 +57,21 @@ def refuse_taken(target: Path, *, force: bool, by_run: bool = False) -> None:
     if is_unfinished(target):
         ways = "--force drops it; -o writes somewhere else."
         if has_checkpoint(target / STATE):
-            ways = f"abi train --resume {target} lets its training go on. {ways}"
+            ways = f"{to_type('abi', 'train', '--resume', target)} lets its training go on. {ways}"
     raise OutputError(f"{target} is there already", hint=ways)
+
+
+def refuse_nowhere(target: Path) -> None:
+    """Refuse a target in a folder that is not there.
+
+    Errors:
+        OutputError: It isn't.
+    """
+    if not target.parent.is_dir():
+        raise OutputError(
+            f"can't write {target}: there is no folder {target.parent}",
+            hint=to_type("mkdir", "-p", target.parent),
+        )
 
 
 _ELSEWHERE = "Name another place with -o."

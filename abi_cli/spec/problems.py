@@ -22,7 +22,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from abi_cli.errors import SpecError
-from abi_cli.harmless import shown
+from abi_cli.harmless import shown, to_type
 
 Path = tuple[str | int, ...]
 """Place of a value in the tree of a spec: `("adapter", 3, "standardize", "exclude")`."""
@@ -191,7 +191,7 @@ class InvalidSpecError(SpecError):
         count = len(self.problems)
         if count > MOST_SHOWN:
             shown.append(f"… and {count - MOST_SHOWN} more")
-        shown.append(f"abi explain {self.problems[0].code} tells more")
+        shown.append(f"{to_type('abi', 'explain', self.problems[0].code)} tells more")
         head = f"{count} problem{'s' if count > 1 else ''} in {name}"
         super().__init__("\n\n".join([head, *shown]))
 

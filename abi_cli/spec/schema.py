@@ -364,8 +364,11 @@ class Spec(Section):
             if inferred and isinstance(part, Declaration) and part.discrete:
                 raise refusal(
                     Code.NAME,
-                    f"Expected parameters that vary continuously; got {name!r}, which is discrete",
-                    hint="Let it be nuisance: list only the others under `parameters:`",
+                    f"Expected parameters that vary continuously; got {name!r}, which is "
+                    + ("discrete" if part.varies() else "a constant"),
+                    hint="Let it be nuisance: list only the others under `parameters:`"
+                    if part.varies()
+                    else f"Move it to meta: functions take {name} from there, too",
                     at=("model", "prior", name),
                 )
         return self

@@ -141,7 +141,7 @@ def column_of(place: int, values: np.ndarray, *, response: bool) -> Column | Non
 
 
 def _edge(values: np.ndarray) -> float | None:
-    """How near to 0 and 1 proportions come but for one in a thousand; None for other numbers."""
+    """Distance of proportions from 0 and 1, but for one in a thousand; None for other numbers."""
     if values.min() < 0 or not NEAR_ONE < values.max() <= 1:
         return None
     away = np.minimum(values, 1 - values)

@@ -20,7 +20,7 @@ from abi_cli.bank import Bank, BankRecord, Share, Span, length
 from abi_cli.bank.bank import is_bank
 from abi_cli.data.files import is_pipe
 from abi_cli.digits import duration, weight
-from abi_cli.errors import OutputError, RunError, UsageError
+from abi_cli.errors import RunError, UsageError
 from abi_cli.listener import SILENT, Listener
 from abi_cli.model.failing import where
 from abi_cli.model.failures import Failure
@@ -199,11 +199,7 @@ def _there(target: Target, *, dry: bool) -> Bank | None:
                 placing.back_up(path)
         return None
     room.refuse_taken(path, force=False)
-    if not path.parent.is_dir():
-        raise OutputError(
-            f"can't write {path}: there is no folder {path.parent}",
-            hint=f"mkdir -p {path.parent}",
-        )
+    room.refuse_nowhere(path)
     placing.refuse_locked(path)
     return None
 

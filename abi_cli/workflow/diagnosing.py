@@ -24,7 +24,6 @@ from abi_cli.diagnostics.report import Study, study, write
 from abi_cli.errors import UsageError
 from abi_cli.listener import SILENT, Listener
 from abi_cli.model.quantities import OF_TRUTHS
-from abi_cli.ranges import ranges_of
 from abi_cli.run import DIAGNOSTICS, Run, open_run
 from abi_cli.variables import Datasets, count
 from abi_cli.workflow.about_data.provenance import provenance
@@ -39,6 +38,7 @@ from abi_cli.workflow.calibration.validation import (
     density_of,
     parameters_of,
 )
+from abi_cli.workflow.opened.drawing import known_ranges
 from abi_cli.workflow.opened.guarded import OnUnlike
 from abi_cli.workflow.opened.opening import has_draws, model_of
 from abi_cli.workflow.opened.refining import Refiner
@@ -256,7 +256,7 @@ class _Examined:
             near=self.near,
             joined=after.ranks,
             log_density=answers.log_density,
-            ranges=ranges_of(run.layout),
+            ranges=known_ranges(run, model.spec),
             notes=(*answers.notes, *after.lacking),
             computed=model.judged.functions,
             skipped=dict.fromkeys(self.skipped, "--skip"),

@@ -6,7 +6,8 @@ Of a design, and of simulations of a spec without a model, the files say what th
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from abi_cli.data import Asked, Naming, read_datasets, read_shapes
 from abi_cli.data.meanings import Missing
 from abi_cli.errors import DataError, SpecError
+from abi_cli.model.functions import UserFunction
 from abi_cli.spec import DesignSection, Spec, nearest, refuse_variable_name
 from abi_cli.variables import Datasets, Layout, Ragged, Role, Value, Variable, array_of
 
@@ -97,7 +99,59 @@ def read_design(spec: Spec, base: Path) -> Datasets:
         Variable(name, "given", ragged=name in ragged, event=shape, missing=name in spec.missing)
         for name, shape in shapes.items()
     ]
-    return whole(read_datasets(file, Layout(tuple(variables)), naming=naming).datasets)
+    return whole(_needed(file, variables, naming, _named(spec, base)))
+
+
+def _needed(
+    file: Path, variables: Sequence[Variable], naming: Naming, named: Callable[[], set[str]]
+) -> Datasets:
+    """The values of all variables; where they can't be read, without those that nothing names.
+
+    A design often has columns of notes, or with gaps, that are of no interest to the model.
+
+    Errors:
+        DataError: Those that something names can't be read.
+    """
+
+    def read(some: Sequence[Variable]) -> Datasets:
+        return read_datasets(file, Layout(tuple(some)), naming=naming).datasets
+
+    try:
+        return read(variables)
+    except DataError:
+        kept = [variable for variable in variables if variable.name in named()]
+        if not kept or len(kept) == len(variables):
+            raise
+    values = read(kept)
+    for variable in variables:
+        if variable not in kept:
+            with suppress(DataError):
+                values |= read([*kept, variable])
+    return {v.name: values[v.name] for v in variables if v.name in values}
+
+
+def _named(spec: Spec, base: Path) -> Callable[[], set[str]]:
+    """A function that finds the variables that a spec names, and all that its functions take."""
+
+    def named() -> set[str]:
+        data, model = spec.data, spec.model and spec.model.model_dump(exclude={"given"})
+        words = {*_texts(model), *_texts([step.model_dump() for step in spec.adapter or ()])}
+        functions = [UserFunction.load(word, base) for word in words if ":" in word]
+        sections = (spec.observables or {}, spec.missing, spec.context)
+        known = (*sections, data.columns, data.categories, data.prepare, spec.times().values())
+        return words.union(*known, *(function.signature() for function in functions))
+
+    return named
+
+
+def _texts(document: object) -> Iterator[str]:
+    """All texts in a document, but for its keys."""
+    if isinstance(document, str):
+        yield document
+    elif isinstance(document, Mapping | list | tuple):
+        values = document.values() if isinstance(document, Mapping) else document
+        for value in values:
+            yield from _texts(value)
 
 
 def stored_layout(spec: Spec, rows: Datasets) -> Layout:

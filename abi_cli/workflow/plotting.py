@@ -13,6 +13,7 @@ import numpy as np
 from abi_cli.data import Draws, Loaded, Statistics
 from abi_cli.diagnostics.pictures import Picture
 from abi_cli.errors import DataError, UsageError
+from abi_cli.harmless import to_type
 from abi_cli.listener import SILENT, Listener
 from abi_cli.placing import writing
 from abi_cli.workflow.about_data.shown import (
@@ -194,7 +195,7 @@ def _refuse_unfit(
     if of_run and data is None:
         raise UsageError(
             f"expected data with the run {source}; got none",
-            hint=f"abi plot {source} DATA; pictures of its diagnosis are in "
+            hint=f"{to_type('abi', 'plot', source, 'DATA')}; pictures of its diagnosis are in "
             f"{source}/diagnostics/figures.",
         )
     if not of_run and data is not None:

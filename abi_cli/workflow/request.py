@@ -13,7 +13,7 @@ from pathlib import Path
 from abi_cli import placing, run
 from abi_cli.adapter import Adapter
 from abi_cli.adapter.adapter import SUMMARY_VARIABLES, sources
-from abi_cli.errors import AbiError, OutputError, SpecError, UsageError
+from abi_cli.errors import AbiError, SpecError, UsageError
 from abi_cli.listener import Listener
 from abi_cli.model.density import LogDensity
 from abi_cli.model.executors import pool
@@ -112,11 +112,7 @@ class Target:
         if self.path is None:
             return
         room.refuse_taken(self.path, force=self.force)
-        if not self.path.parent.is_dir():
-            raise OutputError(
-                f"can't write {self.path}: there is no folder {self.path.parent}",
-                hint=f"mkdir -p {self.path.parent}",
-            )
+        room.refuse_nowhere(self.path)
         placing.refuse_locked(self.path)
         with placing.writing(self.path):
             placing.back_up(self.path)

@@ -11,6 +11,7 @@ from typing import TypeVar
 from abi_cli import registry, run
 from abi_cli.bank.bank import is_bank
 from abi_cli.errors import DataError, RunError, UsageError
+from abi_cli.harmless import to_type
 from abi_cli.listener import SILENT, Listener
 from abi_cli.model.streams import Purpose
 from abi_cli.run import Run
@@ -152,8 +153,8 @@ def _as_trained(folder: Run, listener: Listener, *, accept_changed: bool) -> Run
     except RunError as error:
         if not accept_changed:
             path = folder.path
-            on = f"To go on with it: abi train --resume {path} --accept-changed-code"
-            error.hint = f"{error.hint}\n{on}"
+            on = to_type("abi", "train", "--resume", path, "--accept-changed-code")
+            error.hint = f"{error.hint}\nTo go on with it: {on}"
             raise
         folder = run.accepted(folder, when=_now())
         changed = ", ".join(folder.manifest.accepted[-1].files)
@@ -185,7 +186,7 @@ def _refuse_other_variables(folder: Run, model: Model, state: State) -> None:
         raise RunError(
             f"the changed code of {folder.path} gives other variables than its networks learn: "
             f"{told}",
-            hint=f"Train it anew: abi train {folder.path} -o ANOTHER",
+            hint=f"Train it anew: {to_type('abi', 'train', folder.path, '-o', 'ANOTHER')}",
         )
 
 
@@ -221,12 +222,13 @@ def _where_it_was(
         if state is None and manifest.trained:
             raise RunError(
                 f"{path} holds no state of its training, so it can't be extended",
-                hint=f"Train it anew: abi train {path} -s training.epochs={planned + extend}",
+                hint="Train it anew: "
+                + to_type("abi", "train", path, "-s", f"training.epochs={planned + extend}"),
             )
         if state is None or pending or not manifest.trained:
             raise UsageError(
                 f"{path} has not come to its end, so there is nothing to extend yet",
-                hint=f"abi train --resume {path}",
+                hint=to_type("abi", "train", "--resume", path),
             )
         planned = state.epoch + extend
         folder = run.noted(folder, extended=(*manifest.extended, planned))
@@ -235,7 +237,8 @@ def _where_it_was(
     elif manifest.trained and state is not None and not pending:
         raise UsageError(
             f"{path} has been trained to its end, {state.epoch} epochs",
-            hint=f"Train it longer: abi train --resume {path} --extend {state.epoch}",
+            hint="Train it longer: "
+            + to_type("abi", "train", "--resume", path, "--extend", state.epoch),
         )
     if state is not None and state.finished and state.planned != planned:
         callbacks = [registry.expected(part, Callback) for part in model.spec.training.callbacks]
@@ -264,8 +267,8 @@ def _stored(folder: Run, model: Model, data: Path | None, listener: Listener) ->
     if not (file.is_file() or is_bank(file)):
         raise DataError(
             f"the simulations that {folder.path} learns from are not there",
-            hint=f"Put them back, or say where they are now: abi train --resume {folder.path} "
-            "--data FILE",
+            hint="Put them back, or say where they are now: "
+            + to_type("abi", "train", "--resume", folder.path, "--data", "FILE"),
             place=str(file),
         )
     if identity_of(file)[1] != expected:

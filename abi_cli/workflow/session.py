@@ -42,6 +42,7 @@ from abi_cli.workflow.opened.drawing import (
     drawn_from,
     growing,
     header_of,
+    known_ranges,
     watched,
 )
 from abi_cli.workflow.opened.guarded import Guarding, OnUnlike, examined, guard_of
@@ -266,7 +267,7 @@ class Session:
         total = len(labels) * drawing.draws if data.whole else None
         parts = growing(labels, scores, first, data.parts)
         blocks = drawn_from(parts, draw, header, drawing, total=total, listener=self.listener)
-        blocks = watched(blocks, watch, labels, self.run.layout, self.listener)
+        blocks = watched(blocks, watch, labels, known_ranges(self.run, self.spec), self.listener)
         if self.refiner is not None:
             blocks = self.refiner.telling(blocks)
         return Drawn(header, blocks, watch)
@@ -377,7 +378,7 @@ class Session:
         """Log posterior densities, with the data set of each."""
         refuse_without_density(self.run, self.spec)
         loaded = replace(self, on_unlike=OnUnlike.OFF).read_all(data)  # nothing is drawn
-        points = read_points(at, loaded, self.run.layout, self.naming)
+        points = read_points(at, loaded, self.run.layout, self.naming, note=self.listener.note)
         try:
             with refusing(loaded, self.run.layout, of=points.index):
                 asked = take(loaded.datasets, points.index)

@@ -15,6 +15,7 @@ from abi_cli.errors import OutputError, UsageError
 from abi_cli.listener import SILENT, Listener
 from abi_cli.model.streams import Purpose
 from abi_cli.spec import commented_spec, json_schema
+from abi_cli.spec.problems import suggestion
 from abi_cli.variables import count
 from abi_cli.workflow.learning.stored import stored_simulations
 from abi_cli.workflow.request import completed, read_model
@@ -74,7 +75,10 @@ def init(
     from jinja2 import Environment, StrictUndefined
 
     if template not in templates():
-        raise UsageError(f"Expected a template ({', '.join(templates())}); got {template!r}")
+        raise UsageError(
+            f"Expected a template; got {template!r}",
+            hint=suggestion(template, templates(), title="Templates"),
+        )
     if table is not None and template != _USUAL:
         raise UsageError(
             f"Expected --from or --template {template}; got both",

@@ -194,11 +194,13 @@ class Streaming:
         if self.bug is not None:
             raise self.bug
         if self.first_refusal is not None:
+            first = self.first_refusal
+            where = f"{first.place}: " if first.place else ""
+            lines = "line is no data set" if self.refused == 1 else "lines are no data sets"
             raise DataError(
-                f"{self.refused:,} lines were no data sets and were answered with an error; "
-                f"the first: {self.first_refusal.message}",
-                place=self.first_refusal.place,
-                hint=self.first_refusal.hint,
+                f"{self.refused:,} {lines}, and answered with an error; the first: {where}"
+                f"{first.message}",
+                hint=first.hint,
             )
 
 

@@ -12,6 +12,7 @@ from abi_cli.data import Loaded
 from abi_cli.data.entries import listing
 from abi_cli.diagnostics.posterior_page import Part, Statement, Tone
 from abi_cli.errors import AbiError, DataError
+from abi_cli.harmless import to_type
 from abi_cli.listener import Listener, Progress
 from abi_cli.run import DIAGNOSTICS
 from abi_cli.workflow.describing import METRICS, verdict_in
@@ -95,7 +96,7 @@ def likeness(loaded: Loaded, on: OnUnlike, *, warned: bool) -> list[Statement]:
         Statement(
             Tone.GOOD,
             "The data are like the simulations",
-            f"The least usual of {len(p):,} data sets is {loaded.labels[least]} "
+            f"The least usual of {len(p):,} is data set {loaded.labels[least]} "
             f"({_p(float(p[least]))}): no more than chance gives."
             if len(p) > 1
             else f"It is as usual as simulated ones are ({_p(float(p[0]))}).",
@@ -116,7 +117,7 @@ def calibration(session: Session, *, exact: bool = False) -> Iterable[Statement]
             "Calibration is not known",
             "Whether the posteriors of this run cover the truth as often as they say has not been "
             "tested.",
-            f"abi diagnose {session.run.path}",
+            to_type("abi", "diagnose", session.run.path),
         )
         return
     if exact:
@@ -190,7 +191,7 @@ def fit(
 def _p(value: float) -> str:
     nearest = min(value, 1 - value)
     return (
-        f"p {value:.3f}"
+        f"p = {value:.3f}"
         if nearest >= 0.001
         else f"p {'<' if value < 0.5 else '>'} " + ("0.001" if value < 0.5 else "0.999")
     )

@@ -13,6 +13,7 @@ from abi_cli.data import Loaded, oddities, read_datasets
 from abi_cli.guard import UNLIKE, Guard, Reference, Verdict
 from abi_cli.guard.reference import LEAST
 from abi_cli.listener import Listener
+from abi_cli.ranges import between
 from abi_cli.spec import Spec
 from abi_cli.variables import Datasets, Layout, Ragged, Variable, array_of, count
 from abi_cli.workflow.checking.findings import Finding, warning
@@ -91,12 +92,16 @@ def observe(
     )
     told = oddities(loaded.datasets, loaded.labels, layout)
     findings = [
-        warning(message, "It is so in none of the simulations.") for message in told.values()
+        warning(
+            message,
+            "No simulation is like that. Let the model reach as far, or leave these data sets out.",
+        )
+        for message in told.values()
     ]
     findings += [
         warning(
-            f"{one.name}: {one.outside:.0%} of the values in {file} are outside all that was "
-            f"simulated, {one.simulated_low:.4g} to {one.simulated_high:.4g}",
+            f"{one.name}: {100 * one.outside:.0f} % of the values in {file} are outside all "
+            f"that was simulated, {between(one.simulated_low, one.simulated_high)}",
             "Is it in the unit that the model draws it in? Posteriors of data unlike the "
             "simulations are not to be trusted.",
         )

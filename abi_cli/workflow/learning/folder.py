@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from abi_cli import __version__, backend, placing, registry, run
 from abi_cli.errors import AbiError, Diverged, StoppedEarly
+from abi_cli.harmless import to_type
 from abi_cli.listener import Listener
 from abi_cli.model.augmenting import Augmentation
 from abi_cli.model.streams import Purpose
@@ -224,7 +225,7 @@ def telling_how_to_begin_again(path: Path, listener: Listener) -> Iterator[None]
         if room.is_unfinished(path):
             saved = has_checkpoint(path / run.STATE)
             listener.note(
-                f"abi train --resume {path} goes on "
+                f"{to_type('abi', 'train', '--resume', path)} goes on "
                 f"{'from what was saved' if saved else 'from the start'}"
             )
         raise
@@ -233,7 +234,7 @@ def telling_how_to_begin_again(path: Path, listener: Listener) -> Iterator[None]
 @contextmanager
 def _telling_how_to_go_on(path: Path) -> Iterator[None]:
     """Name the command that goes on with a training that ends early."""
-    command = f"abi train --resume {path}"
+    command = to_type("abi", "train", "--resume", path)
     try:
         yield
     except StoppedEarly as stopped:

@@ -21,10 +21,11 @@ from abi_cli.data.beyond import Beyond
 from abi_cli.data.draws import USUAL_STYLE
 from abi_cli.errors import UsageError
 from abi_cli.listener import Listener
-from abi_cli.ranges import ranges_of
+from abi_cli.model.family import tails_of
+from abi_cli.ranges import Range, ranges_of
 from abi_cli.run import MODEL, Run
 from abi_cli.spec import Spec
-from abi_cli.variables import DrawBlock, Layout
+from abi_cli.variables import DrawBlock
 from abi_cli.workflow.naming import label_attribute
 from abi_cli.workflow.opened.opening import has_draws
 from abi_cli.workflow.opened.selecting import computing, quantity_variables
@@ -200,18 +201,24 @@ def drawn_from(
             begun += len(loaded.labels)
 
 
+def known_ranges(run: Run, spec: Spec) -> dict[str, Range]:
+    """Name of a parameter's element → where its prior is, by the pilot and as it is declared."""
+    declared = spec.model.declared("prior") if spec.model is not None else {}
+    return ranges_of(run.layout, tails_of(declared))
+
+
 def watched(
     blocks: Iterable[DrawBlock],
     watch: Disagreement,
     labels: Sequence[str],
-    layout: Layout,
+    ranges: Mapping[str, Range],
     listener: Listener,
 ) -> Iterator[DrawBlock]:
     """Draws as they come; after the last, warnings about them.
 
     They are of members of an ensemble that disagree, and of draws that no prior gave.
     """
-    beyond = Beyond(ranges_of(layout))
+    beyond = Beyond(ranges)
     yield from beyond.watching(watch.watching(blocks))
     if outside := [*beyond.sentences(labels)]:
         listener.warn(

@@ -171,7 +171,11 @@ class Guarding:
         if told := verdict.sentence():
             return scores, f"Observed data: {told}. {HINT}"
         least, number = int(scores.p.argmin()), len(scores.p)
-        which = f"{loaded.labels[least]} is the least usual of {number:,}" if number > 1 else ""
+        which = (
+            f"the least usual of {number:,} is data set {loaded.labels[least]}"
+            if number > 1
+            else ""
+        )
         usual = ", ".join(filter(None, (which, f"p = {scores.p[least]:.2g}")))
         return scores, f"Observed data are like the simulations ({usual})."
 

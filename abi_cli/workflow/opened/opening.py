@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from abi_cli import backend, registry
 from abi_cli.errors import RunError, UsageError
+from abi_cli.harmless import to_type
 from abi_cli.listener import Listener
 from abi_cli.model.modules import load_parts
 from abi_cli.networks.network import InferenceNetwork
@@ -90,8 +91,8 @@ def refuse_without_draws(run: Run, spec: Spec) -> None:
         raise UsageError(
             f"{run.path} has no posterior draws: its network, {spec.networks.inference.name}, "
             "gives estimates alone",
-            hint=f"abi estimate {run.path} DATA; for draws, train it with another network, "
-            "such as -s networks.inference=coupling_flow",
+            hint=f"{to_type('abi', 'estimate', run.path, 'DATA')}; for draws, train it with "
+            "another network, such as -s networks.inference=coupling_flow",
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,14 +122,24 @@ class Points:
     place: str
 
 
-def read_points(at: Path | str | Frame, loaded: Loaded, layout: Layout, naming: Naming) -> Points:
+def read_points(
+    at: Path | str | Frame,
+    loaded: Loaded,
+    layout: Layout,
+    naming: Naming,
+    *,
+    note: Callable[[str], None],
+) -> Points:
     """Values of the parameters in a file or a table in memory, each for one of the data sets.
+
+    Arguments:
+        note: Takes what was understood of a file that was not written so.
 
     Errors:
         DataError: They are not values of these parameters, or are for other data.
     """
     if isinstance(at, Path | str):
-        found = read_parameters(Path(at), layout, loaded.labels, naming=naming)
+        found = read_parameters(Path(at), layout, loaded.labels, naming=naming, note=note)
         return Points(*found, str(at))
     found = read_frame_of_parameters(at, layout, loaded.labels, naming=naming)
     return Points(*found, "the table of parameters")
