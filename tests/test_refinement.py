@@ -211,3 +211,17 @@ def test_a_students_density_is_that_of_its_draws():
     np.testing.assert_allclose(student.log_density(draws[:9]), expected.logpdf(draws[:9]))
     scaled = (draws - student.centre) / np.diagonal(student.root)[None]
     np.testing.assert_allclose(scaled[:, 0].std(), math.sqrt(5 / 3), rtol=0.1)
+
+
+def test_weights_that_say_enough_need_no_chains_though_some_draws_repeat(monkeypatch):
+    """Few candidates of a wide proposal: what repeats is counted, and nothing walks."""
+    monkeypatch.setattr(Wanted, "most_blocks", 4)
+    monkeypatch.setattr(chains, "run", lambda *_, **__: pytest.fail("chains were run"))
+    known, told = data(3)
+    many = refined(Normal(0.2, 3.0), known, told, draws=4 * BLOCK)
+    assert min(one.certificate.ess for one in many) > chains.FEWEST_EFFECTIVE
+    for one in many:
+        assert one.certificate.how == How.WEIGHTS
+        share = 1 - len(np.unique(one.draws)) / len(one.draws)
+        assert one.certificate.repeated == pytest.approx(share)
+    assert max(one.certificate.repeated for one in many) > 0

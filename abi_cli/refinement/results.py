@@ -37,7 +37,7 @@ class Certificate:
         log_evidence_error: Its standard error.
         rhat: Nested R-hat of chains; NaN where there are none.
         candidates: Number of candidates.
-        repeated: True if some draws are there more than once.
+        repeated: Share of the draws that are there before.
         unknown: Share of the candidates whose density is NaN, which count as impossible.
         example: One of these, in words.
     """
@@ -49,7 +49,7 @@ class Certificate:
     log_evidence_error: float
     rhat: float = math.nan
     candidates: int = 0
-    repeated: bool = False
+    repeated: float = 0.0
     unknown: float = 0.0
     example: str = ""
 
@@ -68,6 +68,11 @@ class Refined:
     weights: np.ndarray
     draws: np.ndarray
     certificate: Certificate
+
+    @property
+    def repeated(self) -> float:
+        """Share of the draws that are there before."""
+        return 1 - len(np.unique(self.draws)) / len(self.draws) if len(self.draws) else 0.0
 
 
 @dataclass(frozen=True)

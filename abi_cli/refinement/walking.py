@@ -144,7 +144,6 @@ class Walk:
             evidence.log_evidence_error if evidence else math.nan,
             rhat=walked.rhat,
             candidates=len(self.theta),
-            repeated=self.wanted.resample and len(theta) < self.wanted.draws,
         )
         places = (np.arange(self.wanted.draws) + rng.random()) / self.wanted.draws * len(theta)
         return self._given(theta, np.full(len(theta), 1 / len(theta)), places, certificate)
@@ -165,7 +164,6 @@ class Walk:
             weighed.log_evidence_error if known else math.nan,
             rhat=rhat,
             candidates=len(self.theta),
-            repeated=self.wanted.resample and self.wanted.enough(weighed) > 1,
         )
         weights = weighed.weights
         if not weights.any():  # nothing is possible: the candidates as they are

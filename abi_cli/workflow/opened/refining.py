@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 CERTIFIED = ("khat", "ess", "log_evidence", "log_evidence_error", "rhat")
 """Fields of a certificate that are written beside the draws of each data set."""
 
+MANY_REPEATED = 0.05
+"""Share of draws that repeat another from where on it is a warning."""
+
 
 def may_refine(spec: Spec) -> bool:
     """True if a spec names the densities that refinement takes."""
@@ -304,10 +307,16 @@ class Refiner:
                 hint="Where numbers overflow far from the data that does no harm. Else write the "
                 "density so that it stays finite.",
             )
-        if repeated := [label for label, one in each if one.repeated and one.how != "failed"]:
+        of_good = {label: one.repeated for label, one in each if one.how != "failed"}
+        if many := [label for label, share in of_good.items() if share > MANY_REPEATED]:
+            most = 100 * max(of_good.values())
             self.listener.warn(
-                f"some draws of {_data_sets(repeated)} are there more than once: too few of the "
-                "candidates have weight"
+                f"up to {most:.0f} % of the draws of {_data_sets(many)} repeat another: too few of "
+                "the candidates have weight"
+            )
+        elif share := max(of_good.values(), default=0.0):
+            self.listener.note(
+                f"up to {100 * share:.2g} % of the draws of a data set repeat another"
             )
         if failed:
             self.listener.warn(
