@@ -141,7 +141,7 @@ def overflowing(session, monkeypatch):
         monkeypatch.setitem(session.__dict__, "networks", Overflowing(session.networks, limit))
         return Leaving(session, model_of(session.run).simulator, seed=1)
 
-    monkeypatch.setattr(Leaving, "_unlike", lambda *_: {})
+    monkeypatch.setattr(Leaving, "_unlike", lambda *_, **__: {})
     monkeypatch.setattr(
         Leaving,
         "_inverse",

@@ -87,6 +87,7 @@ def environment() -> Environment:
     made.filters["signed"] = lambda value: f"{value:+.2f}".replace("-", "−")
     made.filters["fixed"] = fixed
     made.filters["short"] = lambda value: f"{value:.4g}".replace("-", "−")
+    made.filters["brief"] = lambda value: f"{value:.3g}".replace("-", "−")
     made.filters["p"] = lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}"
     return made
 

@@ -5,6 +5,7 @@ Like all pictures it expects `style.styled()` around it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -159,7 +160,7 @@ def _scatter(
             new_y[some],
             ".",
             color=style.LIGHT_BLUE,
-            alpha=0.35,
+            alpha=0.55,
             markersize=4,
             markeredgewidth=0,
             zorder=1,
@@ -184,14 +185,11 @@ def _histogram(own: np.ndarray, new: np.ndarray) -> Callable[[Axes], None]:
         there, others = own[np.isfinite(own)], new[np.isfinite(new)]
         low, high = reach(others)
         low, high = min(low, there.min(initial=low)), max(high, there.max(initial=high))
-        cells = style.cells(len(others), most=24)
-        edges = np.linspace(low, high if high > low else low + 1, cells + 1)
+        edges, coarse = _edges(low, high, there, others)
         density = np.histogram(others, edges)[0] / len(others) / np.diff(edges)
         axes.stairs(density, edges, fill=True, color=style.LIGHT_BLUE)
         top = density.max()
         if len(there) > 1:
-            few = cells // (2 if len(there) > 50 else 3)
-            coarse = np.linspace(edges[0], edges[-1], few + 1)
             data = np.histogram(there, coarse)[0] / len(there) / np.diff(coarse)
             axes.stairs(data, coarse, color=style.INK, linewidth=1.2)
             top = max(top, data.max())
@@ -201,6 +199,23 @@ def _histogram(own: np.ndarray, new: np.ndarray) -> Callable[[Axes], None]:
         axes.set_ylim(0, 1.08 * top or 1)
 
     return draw
+
+
+def _edges(
+    low: float, high: float, own: np.ndarray, others: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Edges of cells for replicated values, and wider ones for a data set's own few.
+
+    Where all are whole numbers, each cell has as many of them as any other.
+    """
+    cells = style.cells(len(others), most=24)
+    if all((values == np.round(values)).all() for values in (own, others)):
+        whole = max(1, math.ceil((high - low + 1) / cells))
+        edges = np.arange(low - 0.5, high + whole + 0.5, whole)
+        return edges, edges
+    edges = np.linspace(low, high if high > low else low + 1, cells + 1)
+    few = cells // (2 if len(own) > 50 else 3)
+    return edges, np.linspace(edges[0], edges[-1], few + 1)
 
 
 def _of_series(one: Replicas, name: str) -> list[_Panel]:

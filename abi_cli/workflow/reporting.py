@@ -26,7 +26,7 @@ from abi_cli.workflow.about_data.statements import Heard, calibration, fit, in_o
 from abi_cli.workflow.opened.drawing import USUAL_DRAWS, Drawing
 from abi_cli.workflow.opened.guarded import SCORE, OnUnlike
 from abi_cli.workflow.opened.opening import model_of, refuse_without_draws
-from abi_cli.workflow.opened.reading import Batches, Data
+from abi_cli.workflow.opened.reading import Batches, Data, DataFiles
 from abi_cli.workflow.plotting import MOST_IN_ONE, Replicating
 from abi_cli.workflow.predicting import Prediction
 from abi_cli.workflow.request import (
@@ -121,7 +121,11 @@ def report(
     found += calibration(session, exact=scored.all_exact)
     found += [*fit(parts, replicated=model is not None, failed=failed)]
     page = _page(
-        session, shown, drawn, parts, in_order(found), model=model, seed=seed, named=bool(datasets)
+        *(session, shown, drawn, parts, in_order(found)),
+        data=data,
+        model=model,
+        seed=seed,
+        named=bool(datasets),
     )
     with listener.task("drawing", len(_pictures(page)), "pictures") as progress:
         images = {}
@@ -215,6 +219,7 @@ def _page(
     parts: Sequence[Part],
     statements: Sequence[Statement],
     *,
+    data: Data,
     model: Model | None,
     seed: int,
     named: bool,
@@ -234,10 +239,17 @@ def _page(
         [(label, [own.get(n, absent) for n in shown.draws]) for label, own in table.items()],
         parts,
         _methods(source, drawn, model=model, seed=seed),
-        replace(source, facts={**facts, "seed of draws": str(seed)}),
+        replace(source, facts={"data": _files(data), **facts, "seed of draws": str(seed)}),
         remark=_remark(number, len(parts), named=named),
         references=(*source.references, *(REFERENCES if model is not None else ())),
     )
+
+
+def _files(data: Data) -> str:
+    """The files that data are from."""
+    if isinstance(data, DataFiles):
+        return ", ".join("standard input" if str(f) == "-" else str(f) for f in data.files)
+    return str(data) if isinstance(data, Path | str) else "a table in memory"
 
 
 def _remark(number: int, full: int, *, named: bool) -> str:

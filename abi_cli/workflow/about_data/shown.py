@@ -134,7 +134,7 @@ class Shown:
         """Intervals of data sets beside each other, parameter by parameter."""
         from abi_cli.diagnostics import plots_posteriors, style
 
-        most = 24
+        most = 36
         left_out = len(self.draws) - most
         if left_out > 0:
             remark = f"{remark} {left_out} more parameters are left out.".strip()
