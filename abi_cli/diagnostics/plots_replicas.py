@@ -26,6 +26,10 @@ MOST_POINTS = 1_500
 """Members of replicated sets that are shown."""
 
 
+DENSITY = "density"
+"""The y-axis of histograms."""
+
+
 @dataclass(frozen=True)
 class Replicas:
     """One data set, and those that its posterior generates.
@@ -82,11 +86,13 @@ def predictive(one: Replicas, *, remark: str = "") -> Figure:
         axes.set_xlabel(panel.x, labelpad=2)
         axes.set_ylabel(panel.y, labelpad=2)
         style.plain_ticks(axes)
-    line: Literal["-", ""] = "-" if one.series else ""
+    counted = all(panel.y == DENSITY for panel in panels)
+    line: Literal["-", ""] = "-" if one.series or counted else ""
+    dot: Literal["o", ""] = "" if counted else "o"
     layout.legend(
         grid.figure,
         [
-            Line2D([], [], color=style.INK, marker="o", markersize=4, linestyle=line, label="data"),
+            Line2D([], [], color=style.INK, marker=dot, markersize=4, linestyle=line, label="data"),
             Patch(color=style.LIGHT_BLUE, label="replicated"),
         ],
     )
@@ -145,7 +151,7 @@ def _of_set(one: Replicas, name: str, partner: str | None) -> list[_Panel]:
                 for k, title in enumerate(names)
             ]
     return [
-        _Panel(title, title, "density", _histogram(own[:, k], new[:, k]))
+        _Panel(title, title, DENSITY, _histogram(own[:, k], new[:, k]))
         for k, title in enumerate(names)
     ]
 
@@ -264,7 +270,7 @@ def _bands(at: np.ndarray, own: np.ndarray, new: np.ndarray) -> Callable[[Axes],
 def _of_vector(one: Replicas, name: str) -> list[_Panel]:
     own, new = _columns(one.observed[name])[0], _columns(one.replicated[name])
     if len(own) == 1:
-        return [_Panel(name, name, "density", _histogram(own, new[:, 0]))]
+        return [_Panel(name, name, DENSITY, _histogram(own, new[:, 0]))]
     return [_Panel(name, "element", name, _elements_beside(own, new))]
 
 

@@ -146,7 +146,8 @@ class Guard:
         k = int(every.context[i].argmin()) if every.context.shape[1] else None
         # What goes with context that was never seen is not comparable, however strange it looks.
         if k is not None and (
-            every.p[i, 0] <= every.p[i, first] * 10 or _never_seen(look.context, whole.context, k, i)
+            every.p[i, 0] <= every.p[i, first] * 10
+            or _never_seen(look.context, whole.context, k, i)
         ):
             return _beyond(look.context, whole.context, k, i, "trained on")
         if every.p[i, 1] <= every.p[i, first] * 10:
