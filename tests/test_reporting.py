@@ -109,6 +109,7 @@ def test_what_a_run_has_not_is_refused_before_anything_is_drawn(small_run, tmp_p
 def test_of_many_data_sets_some_are_shown(small_run, tmp_path, monkeypatch):
     monkeypatch.setattr(reporting, "IN_FULL", 2)
     monkeypatch.setattr(reporting, "MOST_ROWS", 70)
+    monkeypatch.setattr(reporting, "MOST_IN_ONE", 80)
     rng = np.random.default_rng(1)
     rows = [f"s{i},{x:.3f},{y:.3f}" for i in range(90) for x, y in rng.normal(size=(6, 2))]
     data = tmp_path / "many.csv"
@@ -119,7 +120,7 @@ def test_of_many_data_sets_some_are_shown(small_run, tmp_path, monkeypatch):
     assert "Of 90 data sets 2 are shown in full: the oddest." in read.text
     assert "The table has the first 70; abi estimate has all of them." in read.text
     assert sum(tag == "img" for tag, _ in read.tags) == 1 + 2 * 2
-    assert "90 data sets. The first is at the top." in " ".join(read.text.split())
+    assert "80 data sets. The first is at the top. They are the first of 90." in " ".join(read.text.split())
     assert str(data) in read.text
 
 
@@ -189,6 +190,6 @@ def test_warnings_are_kept_and_passed_on():
     assert heard.warnings == [("it is far off", "Look.")]
     assert Told.said == "it is far off Look."
     heard.warn("so is that.", hint="Look.")
-    heard.warn("other")
+    heard.warn("other\nthings")
     found = [(one.text, one.remedy) for one in heard.statements()]
-    assert found == [("It is far off. So is that.", "Look."), ("Other.", None)]
+    assert found == [("It is far off. So is that.", "Look."), ("Other. Things.", None)]

@@ -242,7 +242,7 @@ def _page(
     return Page(
         f"{source.title}: {number:,} data set{'s'[: number - 1]}",
         statements,
-        [shown.forest(range(min(number, MOST_IN_ONE)))] if number > 1 else [],
+        [_overview(shown)] if number > 1 else [],
         [shown.known(name) for name in shown.draws],
         [(label, [own.get(n, absent) for n in shown.draws]) for label, own in table.items()],
         parts,
@@ -258,6 +258,13 @@ def _files(data: Data) -> str:
     if isinstance(data, DataFiles):
         return ", ".join("standard input" if str(f) == "-" else str(f) for f in data.files)
     return str(data) if isinstance(data, Path | str) else "a table in memory"
+
+
+def _overview(shown: Shown) -> Picture:
+    """All data sets in one picture, or the first ones."""
+    number = len(shown.labels)
+    remark = f"They are the first of {number:,}." if number > MOST_IN_ONE else ""
+    return shown.forest(range(min(number, MOST_IN_ONE)), remark=remark)
 
 
 def _told(shown: Shown) -> int:

@@ -62,7 +62,9 @@ class Heard(Listener):
 
 
 def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
+    """The text as a sentence; as one for each line, where it has several."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " ".join(f"{x[:1].upper()}{x[1:]}{'' if x.endswith('.') else '.'}" for x in lines)
 
 
 _ORDER = (Tone.BAD, Tone.WARNING, Tone.OPEN, Tone.GOOD)
