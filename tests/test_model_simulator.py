@@ -217,6 +217,18 @@ REFUSED = {
         PRIOR + "def likelihood(batch_size): return {'x': np.ones(7)}\n",
         ["x must have 4 (batch_size) as its first axis; its shape is (7,)"],
     ),
+    "varying observables, all named at once": (
+        PRIOR + "def likelihood(mu, rng):\n"
+        "    n = rng.integers(1, 99)\n"
+        "    return {'z': np.ones(n), 'x': np.ones(7), 'w': np.ones(n)}\n",
+        ["z has ", "observables: {z: {kind: set}, w: {kind: set}}"],
+    ),
+    "varying chunks, all named at once": (
+        PRIOR + "def likelihood(batch_size, rng):\n"
+        "    n = rng.integers(1, 99)\n"
+        "    return {'z': np.ones((batch_size, n)), 'w': np.ones((batch_size, n))}\n",
+        ["z has ", "observables: {z: {kind: set}, w: {kind: set}}"],
+    ),
     "varying chunks": (
         PRIOR + "def likelihood(batch_size, rng):\n"
         "    return {'z': np.ones((batch_size, rng.integers(1, 9)))}\n",

@@ -407,3 +407,21 @@ def test_columns_are_told_by_their_values(values, expected):
         assert column is None
     else:
         assert {name: getattr(column, name) for name in expected} == expected
+
+
+def test_a_family_that_only_repeats_others_gains_nothing():
+    """Of one member at each level, the values are the means by level, and come last."""
+    rng, number = np.random.default_rng(3), 120
+    mu = rng.normal(size=number)
+    sizes = np.full(number, 5)
+    data = {
+        "x": Ragged(np.tile([-1.0, -0.5, 0, 0.5, 1], number), sizes),
+        "y": Ragged(np.repeat(mu, 5) + rng.normal(size=5 * number), sizes),
+    }
+    (group,) = groups_of(data, ["x", "y"], given=("x",), series=())
+    names = tuple(group.families())
+    assert names[-1] == "values"
+    gains = Statistics._gains(Offer(((group, names),)), data, mu[:, None])
+    assert gains.shape == (len(names),)
+    assert gains[-1] == 0
+    assert Statistics.fit(data, ["x", "y"], mu[:, None], given=("x",)) is not None

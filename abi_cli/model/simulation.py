@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -29,14 +29,11 @@ from abi_cli.model.repeating import HINT, UnrepeatableError, alike, repeated
 from abi_cli.model.stage import Origin, Stage
 from abi_cli.model.streams import Streams
 from abi_cli.spec import RESERVED_NAMES
-from abi_cli.variables import Datasets, Role, Value, count, take
+from abi_cli.variables import Datasets, Ragged, Role, Value, count, take
 
-_WHERE_SHAPES_VARY: dict[Role, str] = {
-    "context": "Say set or series, as in `observables: {{{name}: {{kind: set}}}}`.",
-    "given": "Say set or series, as in `observables: {{{name}: {{kind: set}}}}`.",
-    "observable": "Say set or series, as in `observables: {{{name}: {{kind: set}}}}`.",
-    "parameter": "Parameters of varying length can't be inferred: return one shape for every row.",
-}
+_WHERE_PARAMETERS_VARY = (
+    "Parameters of varying length can't be inferred: return one shape for every row."
+)
 
 WHERE_VALUES_LACK = (
     "If values may be missing (NaN, or masked), say of which variable: `missing: {{{name}: null}}`."
@@ -88,7 +85,7 @@ class Simulation:
             units = range(start // self._chunk, (stop - 1) // self._chunk + 1)
             first, datasets = units[0] * self._chunk, self._chunks(units, self._chunk)
         for stage, name in self._variables():
-            with self._blaming(stage, name, datasets, first):
+            with self._blaming(stage, name, datasets, first, {}):
                 check_finite(name, datasets[name], missing=name in self._missing)
         if start == first and stop == first + count(datasets):
             return datasets
@@ -138,7 +135,7 @@ class Simulation:
         for stage, columns in made:
             for name in stage.keys:
                 ragged = name in stage.ragged
-                with self._blaming(stage, name, datasets, start):
+                with self._blaming(stage, name, datasets, start, columns.values):
                     column = columns.values[name]
                     datasets[name] = stack(name, column, ragged=ragged, first_row=start)
         return datasets
@@ -177,10 +174,11 @@ class Simulation:
         first = units[0] * size
         datasets = self._given(len(parts) * size)
         for stage, name in self._variables():
-            with self._blaming(stage, name, datasets, first):
+            of_chunks = {key: [part[key] for part in parts] for key in stage.keys}
+            with self._blaming(stage, name, datasets, first, of_chunks):
                 whole = rooms[name].whole() if name in rooms else None
                 if whole is None:
-                    datasets[name] = join(name, [part[name] for part in parts], first_row=first)
+                    datasets[name] = join(name, of_chunks[name], first_row=first)
                 else:
                     datasets[name] = as_members(whole) if name in stage.ragged else whole
         return datasets
@@ -217,7 +215,7 @@ class Simulation:
                         varies = ragged and stage.role == "observable"
                         made = stack(name, column, ragged=varies, first_row=first)
                 except UnusableOutputError as error:
-                    raise self._blamed(error, stage, name, datasets, first) from None
+                    raise self._blamed(error, stage, name, datasets, first, output) from None
                 datasets[name] = as_members(made) if ragged else made
                 if once:
                     shared[name] = output[name]
@@ -260,19 +258,33 @@ class Simulation:
         return [(stage, name) for stage in self._stages for name in stage.keys]
 
     @contextmanager
-    def _blaming(self, stage: Stage, name: str, datasets: Datasets, first: int) -> Iterator[None]:
+    def _blaming(
+        self, stage: Stage, name: str, datasets: Datasets, first: int, columns: Known
+    ) -> Iterator[None]:
         """An unusable variable is the fault of the stage that made it, at a row."""
         try:
             yield
         except UnusableOutputError as error:
-            raise self._blamed(error, stage, name, datasets, first) from None
+            raise self._blamed(error, stage, name, datasets, first, columns) from None
 
     def _blamed(
-        self, error: UnusableOutputError, stage: Stage, name: str, datasets: Datasets, first: int
+        self,
+        error: UnusableOutputError,
+        stage: Stage,
+        name: str,
+        datasets: Datasets,
+        first: int,
+        columns: Known,
     ) -> UserFunctionError:
-        """The error to raise for a variable that can't be used."""
+        """The error to raise for a variable that can't be used.
+
+        Arguments:
+            columns: Variable of the stage → its rows, or chunks of rows: all that vary are named.
+        """
         if error.varies:
-            hint = _WHERE_SHAPES_VARY[stage.role].format(name=name)
+            hint = _WHERE_PARAMETERS_VARY
+            if stage.role != "parameter":
+                hint = say_the_kind(name, *_varying(stage, columns))
             return stage.unusable(f"{error.message} ({self._origin})", hint=hint)
         may_lack = error.lacks and stage.role in ("given", "observable")
         causes = {
@@ -285,6 +297,28 @@ class Simulation:
         remedy = WHERE_VALUES_OVERFLOW if overflows else None
         remedy = WHERE_VALUES_LACK.format(name=name) if may_lack else remedy
         return stage.unusable(f"{error.message} ({where})", hint=remedy)
+
+
+def say_the_kind(*names: str) -> str:
+    """The hint where the lengths of variables vary, and the spec does not say of what kind."""
+    kinds = ", ".join(f"{name}: {{kind: set}}" for name in dict.fromkeys(names))
+    return f"Say set or series, as in `observables: {{{kinds}}}`."
+
+
+def _varying(stage: Stage, columns: Known) -> Iterator[str]:
+    """The variables of a stage whose shapes vary, and should not.
+
+    Arguments:
+        columns: Variable → its rows, or chunks of rows.
+    """
+    for name in stage.keys:
+        rows = columns.get(name)
+        if name in stage.ragged or not isinstance(rows, list):
+            continue
+        with suppress(ValueError):  # a row that is no array has an error of its own
+            arrays = [row.values if isinstance(row, Ragged) else row for row in rows]
+            if len(set(map(np.shape, arrays))) > 1:
+                yield name
 
 
 def _laid(name: str, value: object, rooms: dict[str, Room], *, size: int, left: int) -> np.ndarray:

@@ -149,7 +149,7 @@ class Refining:
             while unfinished:
                 self._make(unfinished)
                 unfinished = [one for one in unfinished if self._wants_more(one)]
-            bad = [one for one in group if self._needs_chains(_need(one.weighed))]
+            bad = [one for one in group if self._wants_better(_need(one.weighed))]
             tasks = [self._walk(one) for one in bad]
             walked = self.sharing.map(Walk.done, tasks)
             for one in group:
@@ -184,7 +184,7 @@ class Refining:
         one.blocks = min(max(blocks, one.blocks + 1), self.wanted.most_blocks)
         return True
 
-    def _needs_chains(self, weighed: Weighing) -> bool:
+    def _wants_better(self, weighed: Weighing) -> bool:
         """True if weights can't be trusted, or so few candidates have them that draws repeat."""
         return not weighed.good or self.wanted.enough(weighed) > 1
 

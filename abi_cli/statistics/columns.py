@@ -16,6 +16,9 @@ MOST_LEVELS = 12
 SKEWED = 1.5
 """Skewness from where on the logarithm of a column is looked at, too."""
 
+NEAR_ONE = 0.99
+"""The largest value from where on numbers from 0 to 1 are taken for proportions."""
+
 HEAVY = 3.0
 """The sd, in units of what the interquartile range suggests, from where on tails are heavy."""
 
@@ -30,6 +33,8 @@ class Column:
         levels: Its values, ascending, where it is discrete; else none.
         counts: Whether it holds whole numbers from 0 on.
         floor: What is added before the logarithm is taken, where it is skewed; None where it isn't.
+        edge: How near to 0 and 1 proportions may come before their logit is taken; None where it
+            holds others.
         heavy: Whether its tails are heavy on both sides.
         response: Whether the model draws it, or else only takes it as given.
         middle, spread: Robust ones of `bent`, over the pilot's members.
@@ -45,22 +50,35 @@ class Column:
     response: bool = True
     middle: float = 0.0
     spread: float = 1.0
+    edge: float | None = None
 
     def scaled(self, members: Members) -> np.ndarray:
         """Values in robust units, `(batch, obs)`."""
         return (members[self.place] - self.location) / self.scale
 
     def bent(self, members: Members) -> np.ndarray:
-        """The logarithm of a skewed column, asinh of a heavy one, `(batch, obs)`."""
+        """Logits of proportions, the logarithm of what is skewed, or asinh, `(batch, obs)`."""
+        return self.bend(members[self.place])
+
+    def bend(self, values: np.ndarray) -> np.ndarray:
+        """The same of these values."""
+        if self.edge is not None:
+            y = self.inside(values)
+            return np.log(y) - np.log1p(-y)
         if self.floor is not None:
             with np.errstate(invalid="ignore", divide="ignore"):
-                return np.log(np.maximum(members[self.place] + self.floor, 1e-300))
-        return np.arcsinh(self.scaled(members))
+                return np.log(np.maximum(values + self.floor, 1e-300))
+        return np.arcsinh((values - self.location) / self.scale)
+
+    def inside(self, values: np.ndarray) -> np.ndarray:
+        """Proportions, none of them at 0 or 1."""
+        edge = 0.0 if self.edge is None else self.edge
+        return np.clip(values, edge, 1 - edge)
 
     @property
     def bends(self) -> bool:
-        """True if the column's logarithm or asinh says more than the column."""
-        return self.floor is not None or self.heavy
+        """True if the column's logit, logarithm or asinh says more than the column."""
+        return self.edge is not None or self.floor is not None or self.heavy
 
 
 @dataclass(frozen=True)
@@ -100,17 +118,35 @@ def column_of(place: int, values: np.ndarray, *, response: bool) -> Column | Non
     floor = None
     if len(few) > 2 and values.min() >= 0 and (skewness > SKEWED or values.max() > 50 * location):
         floor = 0.5 if whole else 1e-3 * max(location, 1e-12) if values.min() == 0 else 0.0
+    edge = _edge(values) if response and not levels and not whole else None
+    if edge is not None:
+        floor, heavy = None, False
     column = Column(
-        place, float(location), float(max(scale, 1e-300)), levels, whole, floor, heavy, response
+        place,
+        float(location),
+        float(max(scale, 1e-300)),
+        levels,
+        whole,
+        floor,
+        heavy,
+        response,
+        edge=edge,
     )
     if not column.bends:
         return column
-    bent = np.arcsinh((values - location) / column.scale)
-    if floor is not None:
-        bent = np.log(np.maximum(values + floor, 1e-300))
+    bent = column.bend(values)
     lower, middle, upper = np.quantile(bent, (0.25, 0.5, 0.75))
     spread = (upper - lower) / 1.349
     return replace(column, middle=float(middle), spread=float(spread if spread > 0 else 1.0))
+
+
+def _edge(values: np.ndarray) -> float | None:
+    """How near to 0 and 1 proportions come but for one in a thousand; None for other numbers."""
+    if values.min() < 0 or not NEAR_ONE < values.max() <= 1:
+        return None
+    away = np.minimum(values, 1 - values)
+    away = away[away > 0]
+    return float(np.clip(np.quantile(away, 1e-3), 1e-9, 1e-2)) if len(away) else None
 
 
 def column_to(column: Column) -> dict[str, Any]:

@@ -67,11 +67,12 @@ class Ledger:
 
     Arguments:
         owner: Family of each statistic, `(1 + statistic,)`; that of the constant is -1.
+        families: Number of families, those that have no statistic included.
     """
 
-    def __init__(self, owner: np.ndarray):
+    def __init__(self, owner: np.ndarray, families: int):
         self._owner = owner
-        self.gains = np.zeros(int(owner.max()) + 1)
+        self.gains = np.zeros(families)
 
     def enter(self, statistics: list[int], gains: np.ndarray) -> None:
         """Add the gains of some statistics to those of their families."""
@@ -79,7 +80,7 @@ class Ledger:
 
     def among(self, columns: np.ndarray) -> Ledger:
         """The ledger of some of the statistics, with the same gains."""
-        some = Ledger(self._owner[columns])
+        some = Ledger(self._owner[columns], len(self.gains))
         some.gains = self.gains
         return some
 

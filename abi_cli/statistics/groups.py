@@ -14,6 +14,7 @@ from abi_cli.statistics.breaks import breaks
 from abi_cli.statistics.columns import Bent, Column, column_from, column_of, column_to
 from abi_cli.statistics.components import components
 from abi_cli.statistics.members import Members, Statistic, chunks
+from abi_cli.statistics.proportions import proportions
 from abi_cli.statistics.regimes import regimes
 from abi_cli.statistics.sigmoids import sigmoid
 from abi_cli.variables import Ragged, Value, count, event_size
@@ -156,6 +157,10 @@ class Group:
                 if y.floor is not None and not y.counts and not y.levels:
                     found[f"multiplicative{which}"] = partial(
                         regressions.multiplicative, response=y, regressors=x, squares=squares
+                    )
+                if y.edge is not None:
+                    found[f"proportions{which}"] = partial(
+                        proportions, response=y, regressors=x, squares=squares
                     )
                 if y.counts and len(y.levels) != 2 and y.floor is not None:
                     found[f"zero_inflated{which}"] = partial(

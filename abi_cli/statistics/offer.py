@@ -73,8 +73,8 @@ class Offer:
         return np.repeat(np.arange(len(width)), width)
 
     def restricted(self, chosen: np.ndarray) -> Offer:
-        """The families that are chosen, in the order of `owners`; what has no owner is not."""
-        at = iter(np.append(chosen, np.zeros(10_000, bool)).tolist())
+        """The families that are chosen, in the order of `owners`."""
+        at = iter(chosen.tolist())
         groups = tuple(
             (group, tuple(name for name in names if next(at) or name in ALWAYS))
             for group, names in self.groups

@@ -160,7 +160,7 @@ def iterated(
         trials: Column of the numbers of trials, of which the response is how many succeeded.
     """
     others = [column for column in regressors if column is not trials]
-    x, there = _augmented(members, others, squares=squares)
+    x, there = augmented(members, others, squares=squares)
     raw = members[response.place]
     binary = len(response.levels) == 2
     y = (raw == response.levels[1]).astype(np.float64) if binary else raw
@@ -182,13 +182,13 @@ def iterated(
         eta = np.clip((x @ b[:, :, None])[:, :, 0], -MOST, MOST)
         mean, weight = _expected(eta, m, logistic=logistic)
         weight = weight * w
-        information = _conditioned(transposed @ (x * weight[:, :, None]) + prior)
+        information = conditioned(transposed @ (x * weight[:, :, None]) + prior)
         score = (transposed @ ((y - mean) * w)[:, :, None])[:, :, 0] - b @ prior
         step = np.linalg.solve(information, score[:, :, None])[:, :, 0]
         b = b + np.clip(step, -3, 3)
     eta = np.clip((x @ b[:, :, None])[:, :, 0], -MOST, MOST)
     mean, weight = _expected(eta, m, logistic=logistic)
-    inverse = np.linalg.inv(_conditioned(transposed @ (x * (weight * w)[:, :, None]) + prior))
+    inverse = np.linalg.inv(conditioned(transposed @ (x * (weight * w)[:, :, None]) + prior))
     errors = 0.5 * np.log(np.diagonal(inverse, axis1=1, axis2=2))
     pearson = np.log(mean_of((y - mean) ** 2 / (weight + 1e-3), w) + 1e-3)
     fit = mean_of(y * eta - (m * np.logaddexp(0, eta) if logistic else np.exp(eta)), w)
@@ -211,7 +211,7 @@ def zero_inflated(
     1 − π/(π + (1 − π) e^−λ), and each round takes a step of the weighted regression. Given are
     coefficients, log standard errors, logit π, and the mean log likelihood.
     """
-    x, there = _augmented(members, regressors, squares=squares)
+    x, there = augmented(members, regressors, squares=squares)
     raw = members[response.place]
     w = (there & np.isfinite(raw)).astype(np.float64)
     y = np.where(w > 0, np.clip(raw, 0, np.exp(MOST)), 0.0)
@@ -226,7 +226,7 @@ def zero_inflated(
         mean = np.exp(eta)
         own = share[:, None] / (share[:, None] + (1 - share[:, None]) * np.exp(-mean))
         counted = w - zero * own
-        information = _conditioned(transposed @ (x * (mean * counted)[:, :, None]) + prior)
+        information = conditioned(transposed @ (x * (mean * counted)[:, :, None]) + prior)
         score = (transposed @ ((y - mean) * counted)[:, :, None])[:, :, 0] - b @ prior
         step = np.linalg.solve(information, score[:, :, None])[:, :, 0]
         b = b + np.clip(step, -2, 2)
@@ -253,14 +253,14 @@ def multiplicative(
     off without this (0.77 in nine of ten data sets), 0.27 with least squares of the logarithm as
     well, and is 0.04 (0.08) with both; KL per parameter 0.035, 0.048, 0.00.
     """
-    x, there = _augmented(members, regressors, squares=squares)
+    x, there = augmented(members, regressors, squares=squares)
     raw = members[response.place]
     w = (there & np.isfinite(raw)).astype(np.float64)
     y = np.where(w > 0, raw, 1.0) * np.exp(-response.middle)
     log_y = np.clip(np.log(np.maximum(y, 1e-300)), -4 * MOST, 4 * MOST)
     weighted = x * w[:, :, None]
     prior, transposed = PRIOR * np.eye(x.shape[2]), weighted.transpose(0, 2, 1)
-    inverse = np.linalg.inv(_conditioned(transposed @ weighted + prior))
+    inverse = np.linalg.inv(conditioned(transposed @ weighted + prior))
     b = (inverse @ (transposed @ log_y[:, :, None]))[:, :, 0]
     for _ in range(2 * STEPS):
         excess = np.exp(np.clip(log_y - (x @ b[:, :, None])[:, :, 0], -4 * MOST, 3.0)) - 1
@@ -273,7 +273,7 @@ def multiplicative(
     return np.concatenate([b, errors, np.stack(told, axis=1)], axis=1)
 
 
-def _augmented(
+def augmented(
     members: Members, regressors: Sequence[Column], *, squares: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """One and tamed regressors, of which there may be none, and rows where all are known."""
@@ -284,7 +284,7 @@ def _augmented(
     return np.concatenate([ones, tamed(x, FAR)], axis=2), there
 
 
-def _conditioned(information: np.ndarray) -> np.ndarray:
+def conditioned(information: np.ndarray) -> np.ndarray:
     """The matrix with a little more on the diagonal, `(batch, k, k)`."""
     size = np.trace(information, axis1=1, axis2=2)[:, None, None]
     return information + 1e-9 * size * np.eye(information.shape[1])

@@ -184,7 +184,8 @@ class Statistics:
         fitted = cls._scaled(offer, raw)
         u = fitted._units(raw)
         u = np.concatenate([np.ones((len(u), 1)), u], axis=1)
-        ledger = gaussian.Ledger(np.concatenate([[-1], offer.owners(data)[fitted.kept]]))
+        owners = np.concatenate([[-1], offer.owners(data)[fitted.kept]])
+        ledger = gaussian.Ledger(owners, len(offer.dear))
         fit_each(u, theta, ledger)
         return ledger.gains
 

@@ -6,6 +6,7 @@ import platform
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -302,11 +303,15 @@ class _Filling:
     held: list[Part] = field(default_factory=list)
     held_rows: int = 0
     held_bytes: int = 0
+    writer: ThreadPoolExecutor = field(default_factory=partial(ThreadPoolExecutor, 1, "shards"))
+    written: Future[None] | None = None
 
     def fill(self, bank: Bank | None, missing: Sequence[Span], stack: ExitStack) -> int:
         """Make rows and keep them; gives their number.
 
-        What is whole is kept whatever ends it.
+        What is whole is kept whatever ends it. A shard is written by a thread while the next one
+        is simulated: NumPy's generators and checksums both leave Python to others, and a quick
+        function that draws 100 normals a row fills a bank MEASURED.
         """
         made, rows = 0, length(missing)
         if bank is not None:
@@ -331,7 +336,9 @@ class _Filling:
                 self.listener.note(f"{made:,} data sets are kept: the same command goes on")
                 raise
             finally:
-                self._keep(bank, stack)
+                with self.writer:
+                    self._keep(bank, stack)
+                    self._wait()
         return made
 
     def _is_full(self) -> bool:
@@ -340,7 +347,8 @@ class _Filling:
         return self.held_bytes >= SHARD_BYTES
 
     def _keep(self, bank: Bank | None, stack: ExitStack) -> Bank | None:
-        """Write the rows held in memory as a shard."""
+        """Have the rows held in memory written as a shard, once the one before it is."""
+        self._wait()
         if not self.held:
             return bank
         parts = [part.rows for part in self.held]
@@ -349,10 +357,20 @@ class _Filling:
             bank = self._create(self.work.simulator.layout(take(first, slice(0, PILOT))))
             stack.enter_context(_alone(self.path, self.order.share))
         failures = [failure for part in self.held for failure in part.failures.kept]
-        bank.add(self.held[0].start, parts, failures)
+        self.written = self.writer.submit(bank.add, self.held[0].start, parts, failures)
         self.held.clear()
         self.held_rows = self.held_bytes = 0
         return bank
+
+    def _wait(self) -> None:
+        """Wait for the shard that is being written.
+
+        Errors:
+            OutputError: It could not be.
+        """
+        if self.written is not None:
+            written, self.written = self.written, None
+            written.result()
 
     def _create(self, layout: Layout) -> Bank:
         record = BankRecord(

@@ -18,6 +18,7 @@ from abi_cli.errors import UsageError, UserFunctionError
 from abi_cli.listener import SILENT, Listener, Progress
 from abi_cli.model.failures import NO_FAILURES
 from abi_cli.model.making import Part, Work, surviving
+from abi_cli.model.simulation import say_the_kind
 from abi_cli.model.streams import Purpose
 from abi_cli.variables import Datasets, Layout, Ragged, array_of, concatenate, count, take
 from abi_cli.workflow.checking.findings import noise_findings
@@ -198,7 +199,7 @@ def _refuse_unlike(first: Part, part: Part) -> None:
         if before != now or type(value) is not type(first.rows[name]):
             raise UserFunctionError(
                 f"{name} has the shape {before} in row {first.start} and {now} in row {part.start}",
-                hint=f"Say set or series, as in `observables: {{{name}: {{kind: set}}}}`.",
+                hint=say_the_kind(name),
             )
 
 
