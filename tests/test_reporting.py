@@ -120,7 +120,8 @@ def test_of_many_data_sets_some_are_shown(small_run, tmp_path, monkeypatch):
     assert "Of 90 data sets 2 are shown in full: the oddest." in read.text
     assert "The table has the first 70; abi estimate has all of them." in read.text
     assert sum(tag == "img" for tag, _ in read.tags) == 1 + 2 * 2
-    assert "80 data sets. The first is at the top. They are the first of 90." in " ".join(read.text.split())
+    said = " ".join(read.text.split())
+    assert "80 data sets. The first is at the top. They are the first of 90." in said
     assert str(data) in read.text
 
 
