@@ -91,6 +91,10 @@ def test_the_picture_shows_every_context():
     assert titles == ["width by ranks", "mean normal score", "NRMSE"]
     values = figure.axes[2].lines[0].get_ydata()
     assert list(values) == [part.nrmse["theta"] for part in metrics.by_context]
+    metrics.by_context[0].nrmse["theta"] = 300.0  # by one absurd value
+    with styled():
+        figure = by_context(metrics.by_context, {"theta": "θ"})
+    assert figure.axes[2].get_ylim() == (0, 2)
 
 
 def test_nats_are_told_by_context():

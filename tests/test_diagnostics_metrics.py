@@ -14,7 +14,7 @@ from abi_cli.diagnostics.bands import ecdf_band
 from abi_cli.diagnostics.faults import DEFAULT_LIMITS, Limits
 from abi_cli.diagnostics.measures import exact_calibration_error
 from abi_cli.diagnostics.uniformity import Uniformity, uniformity
-from abi_cli.diagnostics.verdict import TESTS, Evidence, datasets_needed, judge
+from abi_cli.diagnostics.verdict import TESTS, Evidence, datasets_needed, datasets_to_tell, judge
 from tests.diagnostics_examples import (
     CONTRACTION,
     SD,
@@ -161,12 +161,14 @@ def test_few_data_sets_can_not_tell():
     assert verdict.outcome is Outcome.CANNOT_TELL
     assert "200 data sets are too few" in verdict.sentence
     assert "about 2,000 usually tell" in verdict.sentence
+    assert datasets_to_tell(DEFAULT_LIMITS, 2_000) == 4_000
 
 
 def test_a_detectable_but_small_fault_warns():
     verdict = metrics_of_one(*posterior(datasets=20_000, draws=100, width=0.95)).verdict
     assert verdict.outcome is Outcome.WARN
     assert "Detectably not exact, by less than 10 % in width" in verdict.sentence
+    assert "of any parameter on average" in verdict.sentence  # a density may be farther off
 
 
 def test_the_data_sets_needed_follow_the_limits():

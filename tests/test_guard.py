@@ -122,6 +122,11 @@ class TestFaults:
         assert (scores.p < 0.01).mean() >= 0.9
         assert any(words in reason for reason in scores.reasons)
 
+    def test_context_that_was_never_seen_is_the_reason_whatever_else_is_odd(self, trained):
+        short = times(pairs(20, np.random.default_rng(12), size=3), 3)
+        reasons = trained.scores(look(short), explain_below=1.1).reasons
+        assert set(reasons) == {"N = 3, trained on 5 to 60"}
+
     def test_one_absurd_data_set_among_many_is_named(self, trained):
         own, odd = pairs(3_000, np.random.default_rng(6)), pairs(1, np.random.default_rng(6))
         odd = times(odd, 1000)

@@ -7,12 +7,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from abi_cli.data import Loaded
 from abi_cli.diagnostics.posterior_page import Tone
+from abi_cli.guard.guarding import Scores
 from abi_cli.guard.influence import Influence, members_of, without_each
 from abi_cli.listener import SILENT
 from abi_cli.variables import Layout, Ragged, Variable, take
 from abi_cli.workflow.about_data import leaving
-from abi_cli.workflow.about_data.leaving import Leaving, MemberInfluence, statements
+from abi_cli.workflow.about_data.leaving import Leaving, MemberInfluence, member_place, statements
 from abi_cli.workflow.opened.opening import model_of
 from abi_cli.workflow.session import Session
 from tests.cli import ANSCOMBE, abi
@@ -141,7 +143,7 @@ def overflowing(session, monkeypatch):
         monkeypatch.setitem(session.__dict__, "networks", Overflowing(session.networks, limit))
         return Leaving(session, model_of(session.run).simulator, seed=1)
 
-    monkeypatch.setattr(Leaving, "_unlike", lambda *_: {})
+    monkeypatch.setattr(Leaving, "_unlike", lambda *_, **__: {})
     monkeypatch.setattr(
         Leaving,
         "_inverse",
@@ -167,6 +169,46 @@ def test_of_sets_of_one_size_it_is_told_that_no_other_was_seen():
     assert "data set I would be unlike any simulated set: number of x = 3" in said.text
     assert "Let their number vary" in said.remedy
     assert own.rows() == []
+
+
+def test_sets_of_the_least_size_have_none_to_leave_out(session):
+    y = [1.0, 1.5, 0.7, 1.2, 0.9]
+    loaded = session.read_all({"x": [0.5, -1.0, 0.2, 1.1, -0.4], "y": y})
+    own = MemberInfluence.of(Leaving(session, None, seed=1), loaded, 0, str)
+    (said,) = statements([own])
+    assert "N = 4, trained on 5 to 14" in said.text
+    assert "down to that" in said.remedy
+
+
+def test_by_chance_few_are_told_however_many_data_sets_there_are():
+    data_of_one = take(data(), np.array([1]))
+    left = without_each(LAYOUT, data_of_one, ("x", "y"))
+    p = np.array([0.5, 0.008, 1e-9, 0.4, 0.4, 0.4, 0.003])
+    reasons = ("", "sd of x 0.1, simulated 1 to 2", "sd of x 0, simulated 1 to 2", "", "", "")
+    scores = Scores(p, np.ones((7, 1)), (*reasons, "N = 5, trained on 6 to 9"))
+    guard = SimpleNamespace(
+        reference=SimpleNamespace(look_at=lambda *_: None), scores=lambda *_, **__: scores
+    )
+    session = SimpleNamespace(
+        guard=guard,
+        run=SimpleNamespace(layout=LAYOUT),
+        networks=SimpleNamespace(summaries=lambda _: None),
+    )
+    leave = Leaving(session, None, seed=1)
+    assert set(leave._unlike(data_of_one, left, among=1)) == {0, 1, 5}
+    assert set(leave._unlike(data_of_one, left, among=100)) == {1, 5}
+
+
+def test_places_are_without_folders():
+    y = np.arange(10.0)
+    loaded = Loaded(
+        ["a", "b"],
+        {"y": Ragged(y, np.array([4, 6]))},
+        (),
+        str,
+        lambda name, at: f"some/data.csv, row {at[0] + 2}, column {name}/{name}",
+    )
+    assert member_place(loaded, 1, 2, ("y",)) == "data.csv, row 8"
 
 
 def test_simulated_sets_of_infinite_draws_are_no_measure(session, overflowing, monkeypatch):

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from abi_cli.diagnostics import plots_posteriors, plots_replicas, style
+from abi_cli.diagnostics import plots_pairs, plots_posteriors, plots_replicas, style
 from abi_cli.diagnostics.plots_posteriors import Intervals
 from abi_cli.diagnostics.plots_replicas import Replicas
 from abi_cli.variables import Ragged
@@ -238,3 +238,22 @@ def test_each_kind_of_data_has_a_panel():
         assert titles == ["y[0]", "y[1]", "s", "v", "k"]
         assert [axes.get_xlabel() for axes in figure.axes] == ["x", "x", "step", "element", "k"]
         figure.canvas.draw()
+
+
+def test_cells_of_counts_have_as_many_whole_numbers_each():
+    counts, few = np.random.default_rng(1).poisson(300, 4_000) * 1.0, np.array([290.0, 310.0])
+    low, high = counts.min(), counts.max()
+    edges, coarse = plots_replicas._edges(low, high, few, counts)
+    assert len(set(np.diff(edges))) == 1
+    assert np.diff(edges)[0] == round(np.diff(edges)[0])
+    assert edges[0] < low < high < edges[-1]
+    assert (edges % 1 == 0.5).all()
+    np.testing.assert_array_equal(edges, coarse)
+    edges, coarse = plots_replicas._edges(low, high, few, counts + 0.25)
+    assert len(coarse) < len(edges) <= 25
+
+
+def test_no_draws_are_made_of_those_at_an_edge():
+    counts = np.zeros((48, 48))
+    counts[0, 3] = counts[20, 47] = 1
+    assert plots_pairs.smoothed(counts).sum() == pytest.approx(2)

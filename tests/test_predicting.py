@@ -204,6 +204,15 @@ def test_the_p_value_is_the_share_of_larger_ones(seen, p):
     assert found.low == pytest.approx(-1.645, abs=0.05)
 
 
+def test_no_p_is_told_below_one_of_the_replicated_ones():
+    replicated = np.random.default_rng(0).normal(size=(1, 200))
+    for seen, words in ((9.0, "< 0.005"), (-9.0, "> 0.995")):
+        (found,) = check(["a"], {"T": np.array([seen])}, {"T": replicated})
+        assert found.p_in_words == words
+    (found,) = check(["a"], {"T": np.array([0.0])}, {"T": replicated})
+    assert found.p_in_words == f"{found.p:.3f}"
+
+
 def test_python_has_it(small_run):
     prediction = workflow.predict(small_run, ANSCOMBE, draws=5).predict()
     assert len(prediction.replicated["y"]) == 20

@@ -218,3 +218,5 @@ def test_differences_of_many_members_are_told_by_their_standard_errors():
     assert right.word(wrong) == "better"
     assert right.word(right) == "can't tell"
     assert right.bad == 0
+    weights[7] = 0  # which is no reason for a warning
+    assert np.isfinite(elpd(log_likelihood, weights).each).all()

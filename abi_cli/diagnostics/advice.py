@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from abi_cli.diagnostics.faults import Kind
-from abi_cli.diagnostics.verdict import Outcome, Verdict, datasets_needed
+from abi_cli.diagnostics.verdict import Outcome, Verdict, datasets_to_tell
 
 
 @dataclass(frozen=True)
@@ -257,7 +257,7 @@ def advice(verdict: Verdict, *, datasets: int, means: Means = UNKNOWN_MEANS) -> 
         name for name, own in verdict.parameters.items() if own.outcome is Outcome.CANNOT_TELL
     ]
     if unsure:
-        needed = datasets_needed(verdict.limits)
+        needed = datasets_to_tell(verdict.limits, datasets)
         yield Advice(
             f"{', '.join(unsure)}: not enough data sets to tell",
             f"No fault was found in {datasets:,} data sets, but the intervals of width and place "

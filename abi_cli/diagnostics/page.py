@@ -84,9 +84,10 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["signed"] = lambda value: f"{value:+.2f}".replace("-", "−")
+    made.filters["signed"] = lambda value: f"{round(value, 2) + 0.0:+.2f}".replace("-", "−")
     made.filters["fixed"] = fixed
     made.filters["short"] = lambda value: f"{value:.4g}".replace("-", "−")
+    made.filters["brief"] = lambda value: f"{value:.3g}".replace("-", "−")
     made.filters["p"] = lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}"
     return made
 
@@ -127,7 +128,7 @@ def methods(metrics: Metrics, source: Provenance) -> str:
         "cannot tell": f"No fault was found, but faults of {percent} in width or "
         f"{limits.mean_score:g} posterior sd in place can't be ruled out.",
         "warn": f"Posteriors were detectably not exact, by less than {percent} in width and "
-        f"{limits.mean_score:g} posterior sd in place.",
+        f"{limits.mean_score:g} posterior sd in place of any parameter on average.",
         "fail": f"Calibration failed: {metrics.verdict.sentence}",
     }[metrics.verdict.outcome.value]
     joint = " and of the joint distribution" if metrics.joint else ""

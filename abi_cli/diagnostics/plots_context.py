@@ -16,6 +16,9 @@ from abi_cli.diagnostics.faults import DEFAULT_LIMITS
 MOST_LINES = 6
 """Parameters in one picture: those that are least right."""
 
+MOST_NRMSE = 2.0
+"""The largest error that is shown, in sds of the prior: 1 is what knows nothing of the data has."""
+
 
 def by_context(
     bins: Sequence[BinMetrics], labels: Mapping[str, str], *, remark: str = ""
@@ -88,5 +91,5 @@ def _draw(axes: Axes, bins: Sequence[BinMetrics], labels: Mapping[str, str], *, 
             label=style.printable(label),
         )
     if panel == "NRMSE":
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, min(axes.get_ylim()[1], MOST_NRMSE))
     style.plain_ticks(axes)

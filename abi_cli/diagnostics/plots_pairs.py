@@ -201,6 +201,8 @@ def _label_outside(axes: Axes, sample: Sample, row: int, column: int, side: floa
     if column == 0 and row > 0:
         axes.set_ylabel(sample.labels[row], size=size)
         axes.yaxis.set_label_coords(-0.55 / side, 0.5)
+    elif column == 0:
+        axes.set_ylabel("density")
     else:
         axes.tick_params(labelleft=False)
 
@@ -249,7 +251,7 @@ def draw_pair(axes: Axes, sample: Sample, x: int, y: int) -> None:
         zorder=1,
     )
     counts, _, _ = np.histogram2d(first, second, bins=edges)
-    density = gaussian_filter(counts, SMOOTHING, mode="nearest")
+    density = smoothed(counts)
     levels = [_level(density, mass) for mass in (0.9, 0.5)]
     if 0 < levels[0] < levels[1] < density.max():
         # To the very edge, so that a density at a bound isn't cut off half a cell before it.
@@ -264,6 +266,11 @@ def draw_pair(axes: Axes, sample: Sample, x: int, y: int) -> None:
     if sample.truth is not None:
         axes.axvline(sample.truth[x], color=style.VERMILION, linewidth=0.9, zorder=3)
         axes.axhline(sample.truth[y], color=style.VERMILION, linewidth=0.9, zorder=3)
+
+
+def smoothed(counts: np.ndarray) -> np.ndarray:
+    """Density of `counts (cell, cell)`, whose total it keeps: at edges it is reflected."""
+    return np.asarray(gaussian_filter(counts, SMOOTHING, mode="reflect"))
 
 
 def _level(density: np.ndarray, mass: float) -> float:

@@ -65,6 +65,7 @@ def forest(parameters: Sequence[Intervals], datasets: Sequence[str], *, remark: 
     grid = sheet.figure(
         "Posteriors",
         f"Median, 50 % and 90 % interval of {number:,} data set{'s'[: number - 1]}.",
+        "" if named else "The first is at the top.",
         remark,
     )
     for k, (axes, own) in enumerate(zip(grid.axes, parameters, strict=True)):

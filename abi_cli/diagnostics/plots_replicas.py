@@ -5,6 +5,7 @@ Like all pictures it expects `style.styled()` around it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -23,6 +24,10 @@ from abi_cli.variables import Ragged, Value, array_of, element_names
 MOST_PANELS = 9
 MOST_POINTS = 1_500
 """Members of replicated sets that are shown."""
+
+
+DENSITY = "density"
+"""The y-axis of histograms."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +86,13 @@ def predictive(one: Replicas, *, remark: str = "") -> Figure:
         axes.set_xlabel(panel.x, labelpad=2)
         axes.set_ylabel(panel.y, labelpad=2)
         style.plain_ticks(axes)
-    line: Literal["-", ""] = "-" if one.series else ""
+    counted = all(panel.y == DENSITY for panel in panels)
+    line: Literal["-", ""] = "-" if one.series or counted else ""
+    dot: Literal["o", ""] = "" if counted else "o"
     layout.legend(
         grid.figure,
         [
-            Line2D([], [], color=style.INK, marker="o", markersize=4, linestyle=line, label="data"),
+            Line2D([], [], color=style.INK, marker=dot, markersize=4, linestyle=line, label="data"),
             Patch(color=style.LIGHT_BLUE, label="replicated"),
         ],
     )
@@ -144,7 +151,7 @@ def _of_set(one: Replicas, name: str, partner: str | None) -> list[_Panel]:
                 for k, title in enumerate(names)
             ]
     return [
-        _Panel(title, title, "density", _histogram(own[:, k], new[:, k]))
+        _Panel(title, title, DENSITY, _histogram(own[:, k], new[:, k]))
         for k, title in enumerate(names)
     ]
 
@@ -159,7 +166,7 @@ def _scatter(
             new_y[some],
             ".",
             color=style.LIGHT_BLUE,
-            alpha=0.35,
+            alpha=0.55,
             markersize=4,
             markeredgewidth=0,
             zorder=1,
@@ -184,14 +191,11 @@ def _histogram(own: np.ndarray, new: np.ndarray) -> Callable[[Axes], None]:
         there, others = own[np.isfinite(own)], new[np.isfinite(new)]
         low, high = reach(others)
         low, high = min(low, there.min(initial=low)), max(high, there.max(initial=high))
-        cells = style.cells(len(others), most=24)
-        edges = np.linspace(low, high if high > low else low + 1, cells + 1)
+        edges, coarse = _edges(low, high, there, others)
         density = np.histogram(others, edges)[0] / len(others) / np.diff(edges)
         axes.stairs(density, edges, fill=True, color=style.LIGHT_BLUE)
         top = density.max()
         if len(there) > 1:
-            few = cells // (2 if len(there) > 50 else 3)
-            coarse = np.linspace(edges[0], edges[-1], few + 1)
             data = np.histogram(there, coarse)[0] / len(there) / np.diff(coarse)
             axes.stairs(data, coarse, color=style.INK, linewidth=1.2)
             top = max(top, data.max())
@@ -201,6 +205,23 @@ def _histogram(own: np.ndarray, new: np.ndarray) -> Callable[[Axes], None]:
         axes.set_ylim(0, 1.08 * top or 1)
 
     return draw
+
+
+def _edges(
+    low: float, high: float, own: np.ndarray, others: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Edges of cells for replicated values, and wider ones for a data set's own few.
+
+    Where all are whole numbers, each cell has as many of them as any other.
+    """
+    cells = style.cells(len(others), most=24)
+    if all((values == np.round(values)).all() for values in (own, others)):
+        whole = max(1, math.ceil((high - low + 1) / cells))
+        edges = np.arange(low - 0.5, high + whole + 0.5, whole)
+        return edges, edges
+    edges = np.linspace(low, high if high > low else low + 1, cells + 1)
+    few = cells // (2 if len(own) > 50 else 3)
+    return edges, np.linspace(edges[0], edges[-1], few + 1)
 
 
 def _of_series(one: Replicas, name: str) -> list[_Panel]:
@@ -249,7 +270,7 @@ def _bands(at: np.ndarray, own: np.ndarray, new: np.ndarray) -> Callable[[Axes],
 def _of_vector(one: Replicas, name: str) -> list[_Panel]:
     own, new = _columns(one.observed[name])[0], _columns(one.replicated[name])
     if len(own) == 1:
-        return [_Panel(name, name, "density", _histogram(own, new[:, 0]))]
+        return [_Panel(name, name, DENSITY, _histogram(own, new[:, 0]))]
     return [_Panel(name, "element", name, _elements_beside(own, new))]
 
 

@@ -14,6 +14,9 @@ from abi_cli.diagnostics.page import Image, environment
 from abi_cli.diagnostics.pictures import Picture
 from abi_cli.diagnostics.predictive import Check
 
+MOST_COLUMNS = 8
+"""Most parameters side by side in the table of all data sets."""
+
 
 class Tone(StrEnum):
     """The tone of a statement: its meaning for the reader, and its colour."""
@@ -107,6 +110,11 @@ class Page:
     source: Provenance
     remark: str = ""
     references: Sequence[str] = field(default_factory=tuple)
+
+    @property
+    def long(self) -> bool:
+        """True if parameters of `table` are too many to stand side by side."""
+        return len(self.columns) > MOST_COLUMNS
 
 
 def page_text(page: Page, images: Mapping[int, Image]) -> str:

@@ -38,6 +38,7 @@ class Check:
         p: Share of the replicated ones that are larger.
         calibrated: How often simulated data are as far from theirs; None where that is not known.
         marked: Whether the data set is strange in this.
+        replicas: Number of replicated ones, below one of which no p can be told.
     """
 
     label: str
@@ -49,6 +50,15 @@ class Check:
     p: float
     calibrated: float | None = None
     marked: bool = False
+    replicas: int = 1_000
+
+    @property
+    def p_in_words(self) -> str:
+        """The share, as closely as so many replicated ones tell it: "0.475", "< 0.005"."""
+        least = 1 / self.replicas
+        if min(self.p, 1 - self.p) >= least / 2:
+            return f"{self.p:.3f}"
+        return f"< {least:.2g}" if self.p < 0.5 else f"> {1 - least:.4g}"
 
 
 def statistics_of(values: Mapping[str, Value]) -> dict[str, np.ndarray]:
@@ -120,5 +130,6 @@ def check(
             own, others = own[known], others[known]
             low, median, high = (float(q) for q in np.quantile(others, (0.05, 0.5, 0.95)))
             p = float(np.mean(others > own) + 0.5 * np.mean(others == own))
-            checks.append(Check(label, name, float(own.mean()), low, median, high, p))
+            mean = float(own.mean())
+            checks.append(Check(label, name, mean, low, median, high, p, replicas=len(others)))
     return checks

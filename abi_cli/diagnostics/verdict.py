@@ -252,6 +252,12 @@ def datasets_needed(limits: Limits) -> int:
     return int(float(f"{(4.45 / tightest) ** 2:.1g}"))
 
 
+def datasets_to_tell(limits: Limits, datasets: int) -> int:
+    """The number of data sets to take where so many could not tell: more than they were."""
+    needed = datasets_needed(limits)
+    return needed if datasets < needed else 2 * datasets
+
+
 def _judge_one(own: Evidence, *, level: float, limits: Limits) -> ElementVerdict:
     limits = limits.of_density(own.sums) if own.sums else limits
     ranks = faults.of_ranks(own.ranks, level=level, limits=limits, width=own.width)
@@ -333,13 +339,14 @@ def _sentence(
     if outcome is Outcome.CANNOT_TELL:
         return (
             f"No fault found, but {datasets:,} data sets are too few to rule out posteriors off by "
-            f"{size} ({_listed(list(guilty))}): about {datasets_needed(limits):,} usually tell."
+            f"{size} ({_listed(list(guilty))}): about {datasets_to_tell(limits, datasets):,} "
+            "usually tell."
         )
     said = _listed([f"{name} is {fault}" for name, fault in guilty.items()])
     if outcome is Outcome.WARN and strays:
         return f"Detectably not exact: {said}."
     if outcome is Outcome.WARN:
-        return f"Detectably not exact, by less than {size}: {said}."
+        return f"Detectably not exact, by less than {size} of any parameter on average: {said}."
     return f"Posteriors can't be trusted: {said}."
 
 

@@ -143,16 +143,21 @@ class Guard:
         """A sentence on the statistic, value or context in which data set i differs most."""
         whole = self.reference.look
         first = int(every.p[i].argmin())
-        if every.p[i, 0] <= every.p[i, first] * 10:
-            return _beyond(look.context, whole.context, every.context[i].argmin(), i, "trained on")
+        k = int(every.context[i].argmin()) if every.context.shape[1] else None
+        # What goes with context that was never seen is not comparable, however strange it looks.
+        if k is not None and (
+            every.p[i, 0] <= every.p[i, first] * 10
+            or _never_seen(look.context, whole.context, k, i)
+        ):
+            return _beyond(look.context, whole.context, k, i, "trained on")
         if every.p[i, 1] <= every.p[i, first] * 10:
             return _beyond(look.values, whole.values, every.values[i].argmin(), i, "simulated")
         if not every.one.shape[1] or every.one[i].min() > 0.05:
             return "what the networks make of it, as a whole"
         p = every.one[i]
-        k = int(np.argmax(p <= max(10 * p.min(), _AS_CLEAR)))  # the plainest of the clearest
-        name, value = look.statistics.names[k], look.statistics.numbers[i, k]
-        near = group.look.statistics.numbers[:, k]
+        plain = int(np.argmax(p <= max(10 * p.min(), _AS_CLEAR)))  # the plainest of the clearest
+        name, value = look.statistics.names[plain], look.statistics.numbers[i, plain]
+        near = group.look.statistics.numbers[:, plain]
         low, high = np.nanmin(near), np.nanmax(near)
         if low <= value <= high:
             low, high = np.nanquantile(near, (0.01, 0.99))
@@ -168,6 +173,12 @@ def number(value: float) -> str:
 def span(low: float, high: float) -> str:
     """A range in words."""
     return number(low) if low == high else f"{number(low)} to {number(high)}"
+
+
+def _never_seen(own: Table, whole: Table, k: int, i: int) -> bool:
+    """True if the number k of data set i is outside of those that were simulated."""
+    value, seen = own.numbers[i, k], whole.numbers[:, k]
+    return bool(value < np.nanmin(seen) or value > np.nanmax(seen))
 
 
 def _beyond(own: Table, whole: Table, k: int, i: int, said: str) -> str:

@@ -91,12 +91,13 @@ def elpd(log_likelihood: np.ndarray, weights: np.ndarray) -> Elpd:
 
     Arguments:
         log_likelihood: `(candidate, member)`.
-        weights: `(candidate,)`, above 0.
+        weights: `(candidate,)`.
     """
     from arviz_stats.base import array_stats
 
     floor = np.finfo(np.float64).min / 4
     own = np.maximum(log_likelihood.T[:, None], floor)  # (member, chain, candidate)
-    log_p = np.broadcast_to(np.log(weights), own.shape)
+    with np.errstate(divide="ignore"):  # a candidate of no weight is never drawn
+        log_p = np.broadcast_to(np.log(weights), own.shape)
     each, khat, _ = array_stats.loo_approximate_posterior(own, log_p, np.zeros(own.shape))
     return Elpd(np.asarray(each, np.float64), np.asarray(khat, np.float64), len(weights))

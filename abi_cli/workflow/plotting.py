@@ -21,6 +21,7 @@ from abi_cli.workflow.about_data.shown import (
     predictive,
     prior_of,
     refuse_one_draw,
+    refuse_unknown_parameters,
     rows_of,
     truths_of,
 )
@@ -132,6 +133,7 @@ def plot(
     loaded = None
     if of_run and session is not None and data is not None:
         refuse_without_draws(session.run, session.spec)
+        refuse_unknown_parameters(wish.parameters, session)
         seed = session.seed if seed is None else seed
         loaded = session.read_all(data)
         place, labels = str(data.files[0]), tuple(loaded.labels)

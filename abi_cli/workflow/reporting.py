@@ -15,18 +15,25 @@ from abi_cli.data.statistics import OF_DRAWS
 from abi_cli.diagnostics import Provenance
 from abi_cli.diagnostics.page import image
 from abi_cli.diagnostics.pictures import Picture
-from abi_cli.diagnostics.posterior_page import Page, Part, Statement, page_text
+from abi_cli.diagnostics.posterior_page import MOST_COLUMNS, Page, Part, Statement, page_text
 from abi_cli.errors import AbiError, DataError, UserFunctionError
 from abi_cli.listener import SILENT, Listener
 from abi_cli.workflow.about_data.leaving import Leaving, MemberInfluence, statements
 from abi_cli.workflow.about_data.provenance import provenance
 from abi_cli.workflow.about_data.scoring import Scored, Scoring
-from abi_cli.workflow.about_data.shown import Shown, predictive, prior_of, refuse_one_draw, rows_of
+from abi_cli.workflow.about_data.shown import (
+    Shown,
+    predictive,
+    prior_of,
+    refuse_one_draw,
+    refuse_unknown_parameters,
+    rows_of,
+)
 from abi_cli.workflow.about_data.statements import Heard, calibration, fit, in_order, likeness
 from abi_cli.workflow.opened.drawing import USUAL_DRAWS, Drawing
 from abi_cli.workflow.opened.guarded import SCORE, OnUnlike
 from abi_cli.workflow.opened.opening import model_of, refuse_without_draws
-from abi_cli.workflow.opened.reading import Batches, Data
+from abi_cli.workflow.opened.reading import Batches, Data, DataFiles
 from abi_cli.workflow.plotting import MOST_IN_ONE, Replicating
 from abi_cli.workflow.predicting import Prediction
 from abi_cli.workflow.request import (
@@ -44,7 +51,7 @@ IN_FULL = 20
 """Most data sets that are shown in full where none are named."""
 
 MOST_ROWS = 200
-"""Most rows of the table of all data sets."""
+"""Most rows of the table of all data sets; a row for each parameter where they are many."""
 
 REFERENCES = (
     "Gelman, Meng & Stern 1996, Posterior predictive assessment of model fitness via realized "
@@ -90,6 +97,7 @@ def report(
         path, compute=compute, trust_code=trust_code, listener=heard, on_unlike=on_unlike
     )
     refuse_without_draws(session.run, session.spec)
+    refuse_unknown_parameters(parameters, session)
     model = model_of(session.run) if code else None
     if model is not None and model.simulator is None:
         model = None
@@ -100,7 +108,7 @@ def report(
     seed = session.seed if seed is None else seed
     loaded = session.read_all(data)
     found = likeness(loaded, on_unlike, warned=bool(heard.warnings))
-    rows = rows_of(loaded.labels, datasets, place=loaded.place(0))
+    rows = rows_of(loaded.labels, datasets, place=_files(data))
     drawn = session.drawn(Batches(iter([loaded]), whole=True), Drawing(draws, seed)).collect()
     shown = Shown.of(drawn, session.titles, place=loaded.place(0))
     full = rows if datasets or len(rows) <= IN_FULL else oddest(shown, loaded, IN_FULL)
@@ -121,7 +129,11 @@ def report(
     found += calibration(session, exact=scored.all_exact)
     found += [*fit(parts, replicated=model is not None, failed=failed)]
     page = _page(
-        session, shown, drawn, parts, in_order(found), model=model, seed=seed, named=bool(datasets)
+        *(session, shown, drawn, parts, in_order(found)),
+        data=data,
+        model=model,
+        seed=seed,
+        named=bool(datasets),
     )
     with listener.task("drawing", len(_pictures(page)), "pictures") as progress:
         images = {}
@@ -215,13 +227,14 @@ def _page(
     parts: Sequence[Part],
     statements: Sequence[Statement],
     *,
+    data: Data,
     model: Model | None,
     seed: int,
     named: bool,
 ) -> Page:
-    number = len(shown.labels)
+    number, told = len(shown.labels), _told(shown)
     table: dict[str, dict[str, Mapping[str, float]]] = {}
-    for label, name, own in _statistics(drawn, shown, range(min(number, MOST_ROWS))).rows():
+    for label, name, own in _statistics(drawn, shown, range(told)).rows():
         table.setdefault(label, {})[name] = own
     absent = {"median": np.nan, "q5": np.nan, "q95": np.nan}
     source = provenance(session.run, session.spec, session.networks.inference, seed=seed)
@@ -229,26 +242,47 @@ def _page(
     return Page(
         f"{source.title}: {number:,} data set{'s'[: number - 1]}",
         statements,
-        [shown.forest(range(min(number, MOST_IN_ONE)))] if number > 1 else [],
+        [_overview(shown)] if number > 1 else [],
         [shown.known(name) for name in shown.draws],
         [(label, [own.get(n, absent) for n in shown.draws]) for label, own in table.items()],
         parts,
         _methods(source, drawn, model=model, seed=seed),
-        replace(source, facts={**facts, "seed of draws": str(seed)}),
-        remark=_remark(number, len(parts), named=named),
+        replace(source, facts={"data": _files(data), **facts, "seed of draws": str(seed)}),
+        remark=_remark(number, len(parts), told, named=named),
         references=(*source.references, *(REFERENCES if model is not None else ())),
     )
 
 
-def _remark(number: int, full: int, *, named: bool) -> str:
+def _files(data: Data) -> str:
+    """The files that data are from."""
+    if isinstance(data, DataFiles):
+        return ", ".join("standard input" if str(f) == "-" else str(f) for f in data.files)
+    return str(data) if isinstance(data, Path | str) else "a table in memory"
+
+
+def _overview(shown: Shown) -> Picture:
+    """All data sets in one picture, or the first ones."""
+    number = len(shown.labels)
+    remark = f"They are the first of {number:,}." if number > MOST_IN_ONE else ""
+    return shown.forest(range(min(number, MOST_IN_ONE)), remark=remark)
+
+
+def _told(shown: Shown) -> int:
+    """The number of data sets in the table of all of them."""
+    number, parameters = len(shown.labels), len(shown.draws)
+    rows = parameters if parameters > MOST_COLUMNS else 1
+    return min(number, max(1, MOST_ROWS // rows))
+
+
+def _remark(number: int, full: int, told: int, *, named: bool) -> str:
     said = []
     if full < number:
         said.append(
             f"Of {number:,} data sets {full} {'is' if full == 1 else 'are'} shown in full"
             + ("." if named else ": the oddest.")
         )
-    if number > MOST_ROWS:
-        said.append(f"The table has the first {MOST_ROWS}; abi estimate has all of them.")
+    if number > told:
+        said.append(f"The table has the first {told}; abi estimate has all of them.")
     return " ".join(said)
 
 

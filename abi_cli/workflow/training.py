@@ -212,7 +212,7 @@ def _first_files(
     manifest = run.Manifest(
         name=spec.name,
         seed=seed,
-        command=(Path(sys.argv[0]).name, *sys.argv[1:]),
+        command=(_program(), *sys.argv[1:]),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         backend=backend,
         device=compute.device or "default",
@@ -220,6 +220,12 @@ def _first_files(
         jobs=compute.jobs,
     )
     return files, manifest
+
+
+def _program() -> str:
+    """The name by which this process was called; `python -m abi_cli` is `abi`."""
+    script = Path(sys.argv[0])
+    return "abi" if script.parent.name == "abi_cli" else script.name
 
 
 def _as_run(model: Model, copies: Copies, *, seed: int, backend: str) -> Spec:

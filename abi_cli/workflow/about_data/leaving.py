@@ -82,7 +82,7 @@ class Leaving:
         if not FEWEST <= size <= LONGEST:
             return None
         left = without_each(layout, one, names)
-        unlike = self._unlike(one, left)
+        unlike = self._unlike(one, left, among=len(loaded.labels))
         shifts = self._shifts(one, left)
         for i in np.flatnonzero(np.isnan(shifts).any(axis=0)).tolist():
             unlike.setdefault(i, INFINITE)
@@ -93,10 +93,13 @@ class Leaving:
             return found
         return replace(found, usual=self._usual_of(one, size))
 
-    def _unlike(self, one: Datasets, left: Datasets) -> dict[int, str]:
+    def _unlike(self, one: Datasets, left: Datasets, *, among: int) -> dict[int, str]:
         """Members without which the rest is unlike simulated sets, and in what.
 
         Of a set that is itself unlike them, those without which it is so in something else, too.
+
+        Arguments:
+            among: Number of data sets in the file: by chance, of one in ten files a member is told.
         """
         guard = self.session.guard
         if guard is None:
@@ -106,11 +109,11 @@ class Leaving:
         summaries = self.session.networks.summaries(every)
         look = guard.reference.look_at(every, layout, summaries)
         scores = guard.scores(look, explain_below=UNLIKE)
-        limit = min(UNLIKE, 1 / (10 * len(scores.p)))
+        limit = min(UNLIKE, 1 / (10 * len(scores.p) * among))
         found, whole = {}, _of_what(scores.reasons[0])
         for i, (p, reason) in enumerate(zip(scores.p[1:], scores.reasons[1:], strict=True)):
             already = scores.p[0] < limit and (p > scores.p[0] or _of_what(reason) == whole)
-            if p < limit and not already:
+            if (p < limit and not already) or _of_number(reason):
                 found[i] = reason
         return found
 
@@ -177,19 +180,25 @@ def _of_what(reason: str) -> str:
     return re.split(r"(?: =)? [−\d]", reason, maxsplit=1)[0]
 
 
+def _of_number(reason: str) -> bool:
+    """True of a reason that is about the number of members: "N = 4, trained on 5 to 14"."""
+    what = _of_what(reason)
+    return ", trained on " in reason and (what.startswith(NUMBER_OF) or " of " not in what)
+
+
 def _size(one: Datasets, names: tuple[str, ...]) -> int:
     value = one[names[0]] if names else None
     return int(value.row_size[0]) if isinstance(value, Ragged) else 0
 
 
 def member_place(loaded: Loaded, row: int, member: int, names: tuple[str, ...]) -> str:
-    """The place of a member in the file: "data.csv, row 5"."""
+    """The place of a member in the file: "data.csv, row 5", without the file's folder."""
     value, variable = loaded.datasets[names[-1]], names[-1]
     if not isinstance(value, Ragged):
         return f"member {member}"
     at = int(value.starts()[row]) + member
     place = loaded.cell(variable, (at, *(0 for _ in value.values.shape[1:])))
-    return place.partition(", column")[0]
+    return place.partition(", column")[0].rpartition("/")[2]
 
 
 NAMED = 5
@@ -324,6 +333,6 @@ def _not_known(unknown: Sequence[MemberInfluence]) -> Statement:
             Tone.OPEN, title, f"Of {whose} {INFINITE} when members are left out.", "Train longer."
         )
     text = f"Without one, {whose} would be unlike any simulated set: {reasons[0]}."
-    fixed = all(why.startswith(NUMBER_OF) for why in reasons)
-    remedy = "Let their number vary (in meta:), and the run learns what fewer say."
+    fixed = all(_of_number(why) for why in reasons)
+    remedy = "Let their number vary (in meta:), down to that, and the run learns what fewer say."
     return Statement(Tone.OPEN, title, text, remedy if fixed else None)

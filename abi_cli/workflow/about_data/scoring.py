@@ -55,13 +55,15 @@ class Scored:
     def statements(self) -> Iterator[Statement]:
         """A statement on what is exact, or on a density that can't be used."""
         if self.draws:
-            whose = "The posteriors" if self.all_exact else "Some posteriors"
+            whose = "The posteriors are" if self.all_exact else "Some posteriors are"
+            which = f"Those of {len(self.draws):,} of {self.asked:,} data sets shown in full were"
+            if self.asked == 1:
+                whose, which = "The posterior is", "It was"
             yield Statement(
                 Tone.GOOD,
-                f"{whose} are exact",
-                f"Of {len(self.draws):,} of {self.asked:,} data sets shown in full they were "
-                "refined by the model's log_likelihood. A mode that the networks miss is not "
-                "found by that.",
+                f"{whose} exact",
+                f"{which} refined by the model's log_likelihood. A mode that the networks miss is "
+                "not found by that.",
             )
         if self.error is not None:
             yield Statement(

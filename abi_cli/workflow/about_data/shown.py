@@ -18,6 +18,7 @@ from abi_cli.errors import DataError, UsageError
 from abi_cli.variables import Layout, array_of
 from abi_cli.workflow.predicting import Prediction
 from abi_cli.workflow.request import Model
+from abi_cli.workflow.session import Session
 
 PRIOR_DRAWS = 2_000
 
@@ -75,22 +76,8 @@ class Shown:
         """
         if not parameters:
             return self
-        chosen: dict[str, np.ndarray] = {}
-        for wanted in parameters:
-            found = {
-                name: own
-                for name, own in self.draws.items()
-                if wanted in (name, name.partition("[")[0], self.titles.get(name))
-            }
-            if not found:
-                known = list(dict.fromkeys(n.partition("[")[0] for n in self.draws))
-                near = meant(wanted, [*known, *self.draws])
-                raise UsageError(
-                    f"expected --parameters among {listing(known)}; got {wanted!r}",
-                    hint=f"Did you mean {near}?" if near else None,
-                )
-            chosen |= found
-        return replace(self, draws=chosen)
+        chosen = scalars_called(parameters, list(self.draws), self.titles)
+        return replace(self, draws={name: self.draws[name] for name in chosen})
 
     def known(self, label: str) -> str:
         """The title of a scalar."""
@@ -134,7 +121,7 @@ class Shown:
         """Intervals of data sets beside each other, parameter by parameter."""
         from abi_cli.diagnostics import plots_posteriors, style
 
-        most = 24
+        most = 36
         left_out = len(self.draws) - most
         if left_out > 0:
             remark = f"{remark} {left_out} more parameters are left out.".strip()
@@ -159,6 +146,41 @@ class Shown:
             lambda: plots_posteriors.forest(parameters, labels, remark=remark),
             lambda: iter(()),
         )
+
+
+def scalars_called(
+    wanted: Sequence[str], names: Sequence[str], titles: Mapping[str, str]
+) -> list[str]:
+    """The scalars that are asked for, by their names, those of their parameters, or their titles.
+
+    Arguments:
+        names: Those that there are.
+
+    Errors:
+        UsageError: There is none of this name.
+    """
+    chosen: list[str] = []
+    for one in wanted:
+        found = [n for n in names if one in (n, n.partition("[")[0], titles.get(n))]
+        if not found:
+            known = list(dict.fromkeys(n.partition("[")[0] for n in names))
+            near = meant(one, [*known, *names])
+            raise UsageError(
+                f"expected --parameters among {listing(known)}; got {one!r}",
+                hint=f"Did you mean {near}?" if near else None,
+            )
+        chosen += found
+    return list(dict.fromkeys(chosen))
+
+
+def refuse_unknown_parameters(wanted: Sequence[str], session: Session) -> None:
+    """Refuse parameters that a run has not, before its posteriors are drawn.
+
+    Errors:
+        UsageError: There is none of a name.
+    """
+    names = [name for v in session.run.layout.of("parameter") for name in v.elements()]
+    scalars_called(wanted, names, session.titles)
 
 
 def refuse_one_draw(draws: int) -> None:

@@ -22,6 +22,9 @@ from abi_cli.workflow.session import Session
 RARE = 0.01
 """Two-sided p of a statistic that the model would hardly generate."""
 
+CHANCE = 0.1
+"""Probability of so many rare statistics by chance from which on they say nothing of the model."""
+
 
 @dataclass(frozen=True)
 class Heard(Listener):
@@ -60,7 +63,9 @@ class Heard(Listener):
 
 
 def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
+    """The text as a sentence; as one for each line, where it has several."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " ".join(f"{x[:1].upper()}{x[1:]}{'' if x.endswith('.') else '.'}" for x in lines)
 
 
 _ORDER = (Tone.BAD, Tone.WARNING, Tone.OPEN, Tone.GOOD)
@@ -99,7 +104,7 @@ def likeness(loaded: Loaded, on: OnUnlike, *, warned: bool) -> list[Statement]:
             f"The least usual of {len(p):,} is data set {loaded.labels[least]} "
             f"({_p(float(p[least]))}): no more than chance gives."
             if len(p) > 1
-            else f"It is as usual as simulated ones are ({_p(float(p[0]))}).",
+            else f"The data set is as usual as simulated ones are ({_p(float(p[0]))}).",
         )
     ]
 
@@ -176,8 +181,17 @@ def fit(
             "`abi predict --check` looks at more of them, and is calibrated.",
         )
         return
-    told = listing([f"{one.name} of data set {one.label} ({_p(one.p)})" for one in rare])
+    told = listing([f"{one.name} of data set {one.label} (p {one.p_in_words})" for one in rare])
     are = "is" if len(rare) == 1 else "are"
+    if _by_chance(len(rare), len(checks)):
+        yield Statement(
+            Tone.OPEN,
+            "Single statistics of the data are rare",
+            f"{len(rare)} of {len(checks)} {are} rare among replicated data, no more than chance "
+            f"gives: {told}.",
+            "Look at the pictures of these data sets.",
+        )
+        return
     yield Statement(
         Tone.WARNING,
         "The model would hardly generate such data",
@@ -186,6 +200,13 @@ def fit(
         "A posterior says what the parameters are if the model is right. Look at the pictures of "
         "these data sets, and at the model.",
     )
+
+
+def _by_chance(rare: int, number: int) -> bool:
+    """True if so many rare statistics, of a number of them, are no more than chance gives."""
+    from scipy.stats import binom  # it takes a third of a second
+
+    return bool(binom.sf(rare - 1, number, RARE) > CHANCE)
 
 
 def _p(value: float) -> str:
