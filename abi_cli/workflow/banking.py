@@ -306,9 +306,9 @@ class _Filling:
         """Make rows and keep them; gives their number.
 
         What is whole is kept whatever ends it. A shard is written by a thread while the next one
-        is simulated: NumPy's generators and checksums both leave Python to others. A function that
-        draws 100 normals a row, 1,024 rows at a time, so fills a bank at 68 % of its own speed (60 %
-        without the thread; in chunks of 32, 57 % either way).
+        is simulated: NumPy's generators and checksums both leave Python to others. A function
+        that draws 100 normals a row, 1,024 rows at a time, so fills a bank at 68 % of its own speed
+        (60 % without the thread; in chunks of 32, 57 % either way).
         """
         made, rows = 0, length(missing)
         if bank is not None:
