@@ -161,6 +161,16 @@ def test_weights_of_a_heavy_tail_are_found_and_bounded_ones_are_not():
     assert [round(weights.threshold(n), 2) for n in (100, 1000, 10_000)] == [0.5, 0.67, 0.7]
 
 
+@pytest.mark.parametrize("others", [-800.0, -1e5, -1e300])
+def test_where_few_candidates_have_all_weight_no_tail_can_be_trusted(others):
+    """Pareto's fit divides by what underflows to zero, and gave a k-hat of 0.02."""
+    rng = np.random.default_rng(1)
+    found = weights.weigh(np.append([0.0, -1], others * (1 + rng.random(4094))))
+    assert found.khat == math.inf
+    assert not found.good
+    assert found.ess == pytest.approx((1 + np.exp(-1)) ** 2 / (1 + np.exp(-2)))
+
+
 def test_tempered_weights_repeat_nothing_and_keep_what_they_can():
     log_ratios = np.random.default_rng(1).normal(scale=20.0, size=500)
     log_ratios[:50] = -np.inf

@@ -87,8 +87,9 @@ def _smoothed(log_ratios: np.ndarray) -> tuple[np.ndarray, float]:
         return log_ratios, 0.0
     if not np.isfinite(largest[0]):  # all that is possible is tail
         return log_ratios, math.inf
-    normalized, khat = array_stats.psislw(-log_ratios)
-    if not np.isfinite(khat):
+    with np.errstate(all="ignore"):  # where one candidate has all weight, the fit divides by it
+        normalized, khat = array_stats.psislw(-log_ratios)
+    if not np.isfinite(khat) or np.isnan(normalized).any():
         return log_ratios, math.inf
     # They come normalized; how large they were is known from the largest below the tail.
     body = int(np.argmax(np.where(log_ratios < largest[1], log_ratios, -math.inf)))
