@@ -220,3 +220,13 @@ def test_differences_of_many_members_are_told_by_their_standard_errors():
     assert right.bad == 0
     weights[7] = 0  # which is no reason for a warning
     assert np.isfinite(elpd(log_likelihood, weights).each).all()
+
+
+def test_a_member_that_one_candidate_decides_is_not_relied_on():
+    """The fit of a tail divides by what underflows to zero: k-hat was 0.02, and elpd no number."""
+    log_likelihood = np.random.default_rng(1).normal(-1, 0.1, (4096, 5))
+    log_likelihood[7, 2] = -900
+    found = elpd(log_likelihood, np.full(4096, 1 / 4096))
+    assert np.isfinite(found.each).all()
+    assert found.bad == 1
+    assert found.khat[2] == np.inf

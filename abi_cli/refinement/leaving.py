@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import logsumexp
 
 from abi_cli.digits import number
 from abi_cli.refinement.weights import threshold
@@ -97,7 +98,12 @@ def elpd(log_likelihood: np.ndarray, weights: np.ndarray) -> Elpd:
 
     floor = np.finfo(np.float64).min / 4
     own = np.maximum(log_likelihood.T[:, None], floor)  # (member, chain, candidate)
-    with np.errstate(divide="ignore"):  # a candidate of no weight is never drawn
-        log_p = np.broadcast_to(np.log(weights), own.shape)
-    each, khat, _ = array_stats.loo_approximate_posterior(own, log_p, np.zeros(own.shape))
-    return Elpd(np.asarray(each, np.float64), np.asarray(khat, np.float64), len(weights))
+    with np.errstate(all="ignore"):  # a candidate of no weight is never drawn
+        log_w = np.log(weights)
+        log_p = np.broadcast_to(log_w, own.shape)
+        found = array_stats.loo_approximate_posterior(own, log_p, np.zeros(own.shape))
+    each, khat = (np.asarray(of, np.float64) for of in found[:2])
+    # Where one candidate has all weight, the fit of the tail divides by it: there is no tail.
+    alone = np.isnan(each) | np.isnan(khat)
+    plain = logsumexp(log_w) - logsumexp(log_w - own[:, 0], axis=-1)
+    return Elpd(np.where(alone, plain, each), np.where(alone, np.inf, khat), len(weights))
