@@ -47,6 +47,7 @@ GROUPS = {
     "rows": (("rows",), ()),
     "series": (("y",), ("y",)),
     "series with gaps": (("gaps",), ("gaps",)),
+    "choices in order": (("choice", "gaps"), ("choice", "gaps")),
     "vector": (("vector",), ()),
 }
 

@@ -13,6 +13,7 @@ from abi_cli.statistics import regressions, series, sets
 from abi_cli.statistics.breaks import breaks
 from abi_cli.statistics.columns import Bent, Column, column_from, column_of, column_to
 from abi_cli.statistics.components import components
+from abi_cli.statistics.histories import histories
 from abi_cli.statistics.members import Members, Statistic, chunks
 from abi_cli.statistics.proportions import proportions
 from abi_cli.statistics.regimes import regimes
@@ -28,6 +29,9 @@ MOST_DIVIDED = 2
 
 MOST_CURVES = 2
 """Most regressors along each of which choices are fitted by a curve."""
+
+MOST_CHOICES, MOST_MET = 2, 3
+"""Most columns of choices in order, and most others that each is learned from."""
 
 MOST_VALUES = 128
 """Longest series of one length whose numbers are passed on themselves."""
@@ -96,6 +100,9 @@ class Group:
         if self.ordered:
             for c in numbers[:4]:
                 found |= self._in_order(c)
+            for c in [c for c in some if c.response and len(c.levels) == 2][:MOST_CHOICES]:
+                others = [o for o in some if o is not c][:MOST_MET]
+                found[f"histories{c.place}"] = partial(histories, response=c, others=others)
         if self.fixed:
             found["values"] = partial(_values, columns=self.columns, length=self.length)
         return found

