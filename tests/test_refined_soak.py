@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,8 @@ import pytest
 from scipy.spatial import KDTree
 
 import abi_cli
-from tests.cli import SPECS, abi_process
+from abi_cli.variables import Ragged
+from tests.cli import SPECS, abi, abi_process
 from tests.oracles import ExactRegression, simulate_regression
 
 NUMBER, DRAWS, NEIGHBOUR = 1_000, 1_000, 5
@@ -31,6 +34,12 @@ RUNS = {
     "two epochs": (["training.epochs=2"], None),
     "another prior": ([], ("np.random.gamma(1, 1)", "np.random.gamma(3, 1)")),
 }
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Name → the run; each is trained once."""
+    return cache(lambda name: trained(tmp_path_factory.mktemp("run"), name))
 
 
 def trained(folder: Path, name: str) -> Path:
@@ -65,13 +74,13 @@ def white(draws: np.ndarray, mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
 
 @pytest.mark.soak
 @pytest.mark.parametrize("name", RUNS)
-def test_refined_posteriors_of_a_thousand_data_sets_are_exact(name, tmp_path, capsys):
+def test_refined_posteriors_of_a_thousand_data_sets_are_exact(name, runs, capsys):
     truth = simulate_regression(NUMBER, np.random.default_rng(5))
     for key in ("beta", "sigma"):
         truth.pop(key)
     exact = ExactRegression.given(truth["x"], truth["y"])
     mean, sd = exact.moments()
-    posterior = abi_cli.load(trained(tmp_path, name), refine=True)
+    posterior = abi_cli.load(runs(name), refine=True)
     drawn = posterior.sample(truth, draws=DRAWS, seed=1)
     q = np.concatenate([drawn.values["beta"], drawn.values["sigma"][..., None]], axis=-1)
     (b, s), (b2, s2) = (exact.draws(DRAWS, np.random.default_rng(k)) for k in (1, 2))
@@ -101,3 +110,41 @@ def test_refined_posteriors_of_a_thousand_data_sets_are_exact(name, tmp_path, ca
     np.testing.assert_allclose(np.median(ratio, axis=0), 1, atol=0.03)
     assert np.median(its_error) <= 0.01
     assert (off < 4).mean() > 0.995
+
+
+def left_out(x: Ragged, y: Ragged) -> np.ndarray:
+    """Log p(y_i | the others) of every member, by the evidences of both."""
+    whole = ExactRegression.given(x, y).log_evidence
+    found, start = [], 0
+    for size, evidence in zip(x.row_size, whole, strict=True):
+        rows = np.arange(start, start + size)
+        others = np.array([np.delete(rows, i) for i in range(size)])
+        sizes = np.full(size, size - 1)
+        without = [Ragged(of.values[others].ravel(), sizes) for of in (x, y)]
+        found.append(evidence - ExactRegression.given(*without).log_evidence)
+        start += size
+    return np.concatenate(found)
+
+
+@pytest.mark.soak
+def test_elpd_of_two_regressions_is_that_of_leaving_each_member_out(runs, tmp_path, capsys):
+    truth = simulate_regression(20, np.random.default_rng(6))
+    x, y = truth["x"], truth["y"]
+    labels = np.repeat(np.arange(20), x.row_size)
+    rows = [f"{k},{a!r},{b!r}" for k, a, b in zip(labels, x.values, y.values, strict=True)]
+    (tmp_path / "data.csv").write_text("\n".join(["dataset,x,y", *rows]) + "\n")
+    two = runs("as it is"), runs("two epochs")
+    told = abi("compare", *two, "--observed", tmp_path / "data.csv", "--json")
+    assert told.exit_code == 0, told.output
+    exact = left_out(x, y)
+    for one, name in zip(json.loads(told.stdout)["runs"], RUNS, strict=False):
+        members = [row["members"] for row in one["rows"]]
+        own, khat = (np.concatenate([m[key] for m in members]) for key in ("elpd", "khat"))
+        off, trusted = np.abs(own - exact), khat < 0.6
+        with capsys.disabled():
+            print(
+                f"\n{name}: elpd of {len(own)} members off by {np.median(off):.3f} in the median, "
+                f"{off[trusted].max():.3f} at the most where k-hat is below 0.6 ({trusted.sum()})"
+            )
+        assert np.median(off) < 0.02
+        assert off[trusted].max() < 0.25
