@@ -307,7 +307,7 @@ def usual(*p: float) -> tuple[Loaded, Guarding]:
             "the least usual of 2 is data set 1, p = 0.03",
             "The least usual of 2 is data set 1 (p = 0.030): no more than chance gives.",
         ),
-        ((0.4,), "p = 0.4", "It is as usual as simulated ones are (p = 0.400)."),
+        ((0.4,), "p = 0.4", "The data set is as usual as simulated ones are (p = 0.400)."),
     ],
 )
 def test_data_like_the_simulations_are_told_in_a_line(p, said, page):

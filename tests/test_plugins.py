@@ -79,6 +79,15 @@ training: {epochs: 1, num_batches: 4}
 DATA = "x\n1.5\n0.3\n-0.2\n1.1\n"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _ours_alone_afterwards():
+    """Tests that follow in this process know no parts but those of the package."""
+    yield
+    for key, of in list(registry._parts.items()):
+        if of.__module__.partition(".")[0] != "abi_cli":
+            del registry._parts[key]
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("plugins")

@@ -81,7 +81,9 @@ def test_refined_posteriors_of_a_thousand_data_sets_are_exact(name, runs, capsys
     exact = ExactRegression.given(truth["x"], truth["y"])
     mean, sd = exact.moments()
     posterior = abi_cli.load(runs(name), refine=True)
-    drawn = posterior.sample(truth, draws=DRAWS, seed=1)
+    labels = np.repeat(np.arange(NUMBER), truth["x"].row_size)
+    table = {"dataset": labels, "x": truth["x"].values, "y": truth["y"].values}
+    drawn = posterior.sample(table, draws=DRAWS, seed=1)
     q = np.concatenate([drawn.values["beta"], drawn.values["sigma"][..., None]], axis=-1)
     (b, s), (b2, s2) = (exact.draws(DRAWS, np.random.default_rng(k)) for k in (1, 2))
     p, again = (np.concatenate([x, y[..., None]], axis=-1) for x, y in ((b, s), (b2, s2)))
@@ -131,15 +133,15 @@ def test_elpd_of_two_regressions_is_that_of_leaving_each_member_out(runs, tmp_pa
     truth = simulate_regression(20, np.random.default_rng(6))
     x, y = truth["x"], truth["y"]
     labels = np.repeat(np.arange(20), x.row_size)
-    rows = [f"{k},{a!r},{b!r}" for k, a, b in zip(labels, x.values, y.values, strict=True)]
+    rows = [f"{k},{a},{b}" for k, a, b in zip(labels, x.values, y.values, strict=True)]
     (tmp_path / "data.csv").write_text("\n".join(["dataset,x,y", *rows]) + "\n")
     two = runs("as it is"), runs("two epochs")
     told = abi("compare", *two, "--observed", tmp_path / "data.csv", "--json")
     assert told.exit_code == 0, told.output
     exact = left_out(x, y)
     for one, name in zip(json.loads(told.stdout)["runs"], RUNS, strict=False):
-        members = [row["members"] for row in one["rows"]]
-        own, khat = (np.concatenate([m[key] for m in members]) for key in ("elpd", "khat"))
+        each = [row["members"] for row in one["rows"]]
+        own, khat = (np.concatenate([of[key] for of in each]) for key in ("elpd", "khat"))
         off, trusted = np.abs(own - exact), khat < 0.6
         with capsys.disabled():
             print(

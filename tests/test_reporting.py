@@ -157,7 +157,7 @@ def test_no_more_rare_statistics_than_chance_gives_say_nothing():
 def test_one_data_set_is_spoken_of_as_one():
     loaded = Loaded(["a"], {}, (), str, lambda *_: "", scores={"guard": np.array([0.6])})
     (like,) = likeness(loaded, OnUnlike.WARN, warned=False)
-    assert like.text == "The data set is as usual as simulated ones are (p 0.600)."
+    assert like.text == "The data set is as usual as simulated ones are (p = 0.600)."
     (exact,) = Scored({0: {}}, asked=1).statements()
     assert exact.title == "The posterior is exact"
     assert exact.text.startswith("It was refined by")
