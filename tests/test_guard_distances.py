@@ -98,3 +98,19 @@ def test_a_tail_is_fitted_where_a_shape_on_the_way_is_exponential():
     x[-1] = 3.0 + 1e-7
     near = _pareto(x[:, None])
     np.testing.assert_allclose([sigma, xi], near, rtol=1e-4, atol=1e-6)
+
+
+def test_what_context_alone_decides_says_nothing_between_contexts_that_were_simulated():
+    """Batches share their N: of 5 to 200 some values are never simulated, and √N goes on there."""
+    rng = np.random.default_rng(1)
+
+    def simulated(n):
+        own = np.stack([np.sqrt(n), rng.normal(size=len(n)) / np.sqrt(n)], axis=1)
+        u = (n - 100) / 60
+        return np.stack([np.ones(len(n)), u, u**2 - 1], axis=1), own
+
+    few = np.repeat(np.setdiff1d(rng.integers(60, 140, 40), np.arange(110, 125)), 32)
+    found = Distance.fit(*simulated(few))
+    assert found.free.tolist() == [False, True]
+    _, between = found(*simulated(rng.integers(110, 125, 4000)))
+    assert np.median(between) == pytest.approx(np.median(found.squared), rel=0.2)

@@ -30,6 +30,10 @@ _SPREADS = 4.0
 """Largest factor by which the context may widen or narrow the spread of a number."""
 
 
+_TOLD = 0.05
+"""Share of a number's spread that context must leave, or else the number is another context."""
+
+
 @dataclass(frozen=True)
 class Distance:
     """Distances from simulated data sets.
@@ -39,6 +43,8 @@ class Distance:
         beta: Coefficients of the mean of each number, `(feature, number)`.
         gamma: Coefficients of the log of its squared residual, `(feature, number)`.
         inverse: A⁻¹ n, `(number, number)`.
+        free: False where the context says it all, such as the root of N: how far from the curve
+            through simulated ones it lies says nothing, `(number,)`.
         z: Residuals of simulated data sets, each left out, `(dataset, number)`, not tamed.
         squared: d² of simulated data sets, each left out, `(dataset,)`.
     """
@@ -48,6 +54,7 @@ class Distance:
     beta: np.ndarray
     gamma: np.ndarray
     inverse: np.ndarray
+    free: np.ndarray
     z: np.ndarray
     squared: np.ndarray
 
@@ -63,7 +70,8 @@ class Distance:
         if not dim:
             none = np.zeros(0)
             empty = np.zeros((features.shape[1], 0))
-            return cls(none, none, empty, empty, np.zeros((0, 0)), numbers, np.zeros(n))
+            free = np.zeros(0, bool)
+            return cls(none, none, empty, empty, np.zeros((0, 0)), free, numbers, np.zeros(n))
         numbers = np.where(np.isfinite(numbers), numbers, np.nan)
         empty = np.isnan(numbers).all(axis=0)
         numbers = np.where(empty, 0.0, numbers)
@@ -75,7 +83,9 @@ class Distance:
         y = tamed(whole, _LINEAR)
         solver, leverage = _least_squares(features)
         beta = solver @ y
-        without = (y - features @ beta) / (1 - leverage)
+        left = y - features @ beta
+        free = constant | (left.std(axis=0) > _TOLD * y.std(axis=0))
+        without = left / (1 - leverage)
         square = without**2 + 1e-3 * (without**2).mean(axis=0) + 1e-12
         log = np.log(square)
         gamma = solver @ log
@@ -84,16 +94,17 @@ class Distance:
         norm = np.sqrt((((1 - leverage) * without / spread) ** 2).mean(axis=0))
         gamma[0] += 2 * np.log(np.where(norm > 0, norm, 1.0))
         spread = _spread(features, gamma, constant)
-        own = (1 - leverage) * without / spread
+        own = free * (1 - leverage) * without / spread
         spread = spread * np.exp(np.clip(-by_itself, -0.5, 0.5) / 2)
-        z = without / spread
+        z = free * without / spread
         total = own.T @ own
         rho = _shrinkage(own)
         inverse = np.linalg.inv((1 - rho) * total + rho * n * np.eye(dim))
         q = np.einsum("ni,ij,nj->n", z, inverse, z)
         c = (1 - rho) * (1 - leverage[:, 0])
         squared = n * q / np.maximum(1 - c * q, 1e-9)
-        return cls(middle, scale, beta, gamma, n * inverse, z + (whole - y) / spread, squared)
+        z = z + free * (whole - y) / spread
+        return cls(middle, scale, beta, gamma, n * inverse, free, z, squared)
 
     def __call__(self, features: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Residuals z in sds, `(dataset, number)`, NaN where y is, and d² `(dataset,)`.
@@ -105,10 +116,11 @@ class Distance:
         whole = off / self.scale
         y = tamed(whole, _LINEAR)
         spread = _spread(features, self.gamma, constant)
-        z = (y - features @ self.beta) / spread
+        z = self.free * (y - features @ self.beta) / spread
         known = np.where(np.isfinite(z), z, 0.0)
         differs = np.abs(off) > 4 * RESOLUTION * np.abs(self.location)
-        alone = np.where(constant, np.where(differs, off, off * 0), z + (whole - y) / spread)
+        far = self.free * (whole - y) / spread
+        alone = np.where(constant, np.where(differs, off, off * 0), z + far)
         return alone, np.einsum("ni,ij,nj->n", known, self.inverse, known)
 
 

@@ -30,8 +30,6 @@ def histories(members: Members, response: Column, others: Sequence[Column]) -> n
     The logit of the next choice is regressed on V₁ − V₀, and on an intercept, V₁ − V₀ and K.
     Given are log likelihoods by rate, mean and log sd of logit λ under them, and the coefficients'
     means with the log of their sds.
-
-    MEASURED
     """
     chosen, there, learned = _learned(members, response, others)
     designs = [np.concatenate([np.ones_like(learned[..., :1]), learned], axis=-1)]
