@@ -13,7 +13,6 @@ from abi_cli.statistics import Statistics, gaussian, regressions, sets
 from abi_cli.statistics.columns import Column, column_of
 from abi_cli.statistics.groups import groups_of
 from abi_cli.statistics.members import Members, chunks
-from abi_cli.statistics.offer import Offer
 from abi_cli.variables import Ragged, take
 
 RNG = np.random.default_rng(11)
@@ -360,20 +359,6 @@ def test_families_are_kept_where_the_pilot_shows_that_they_predict():
     assert (np.var(with_one(u) @ w - beta, axis=0) < 0.05).all()
 
 
-def test_families_that_take_long_have_to_add_more():
-    rng = np.random.default_rng(5)
-    theta = rng.normal(size=(1_500, 1))
-    y = theta + rng.normal(size=(1_500, 40))
-    data = {"y": Ragged(y.ravel(), np.full(1_500, 40))}
-    groups = groups_of(data, ["y"], given=[], series=["y"])
-    offer = Offer(tuple((group, tuple(group.families())) for group in groups))
-    names = [name for _, own in offer.groups for name in own]
-    assert [n for n, dear in zip(names, offer.dear, strict=True) if dear] == ["regimes0"]
-    assert len(offer.dear) == offer.owners(data).max() + 1
-    kept = Statistics.fit(data, ["y"], theta, series=["y"]).offer.groups[0][1]
-    assert "regimes0" not in kept
-
-
 def test_statistics_come_back_from_json():
     beta, data = parabolas(600)
     fitted = Statistics.fit(data, ["x", "y"], beta)
@@ -408,21 +393,3 @@ def test_columns_are_told_by_their_values(values, expected):
         assert column is None
     else:
         assert {name: getattr(column, name) for name in expected} == expected
-
-
-def test_a_family_that_only_repeats_others_gains_nothing():
-    """Of one member at each level, the values are the means by level, and come last."""
-    rng, number = np.random.default_rng(3), 120
-    mu = rng.normal(size=number)
-    sizes = np.full(number, 5)
-    data = {
-        "x": Ragged(np.tile([-1.0, -0.5, 0, 0.5, 1], number), sizes),
-        "y": Ragged(np.repeat(mu, 5) + rng.normal(size=5 * number), sizes),
-    }
-    (group,) = groups_of(data, ["x", "y"], given=("x",), series=())
-    names = tuple(group.families())
-    assert names[-1] == "values"
-    gains = Statistics._gains(Offer(((group, names),)), data, mu[:, None])
-    assert gains.shape == (len(names),)
-    assert gains[-1] == 0
-    assert Statistics.fit(data, ["x", "y"], mu[:, None], given=("x",)) is not None

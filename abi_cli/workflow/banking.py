@@ -50,7 +50,6 @@ SHARD_BYTES = 1 << 25
 SHARD_SECONDS = 30.0
 """Seconds of simulation by all workers in a shard: an interruption loses no more."""
 
-
 WHOLE = Share()
 
 
@@ -365,8 +364,8 @@ class _Filling:
         Errors:
             OutputError: It could not be.
         """
-        if self.written is not None:
-            written, self.written = self.written, None
+        written, self.written = self.written, None
+        if written is not None:
             written.result()
 
     def _create(self, layout: Layout) -> Bank:
