@@ -70,7 +70,7 @@ def _learned(
 
 
 def _said(x: np.ndarray, chosen: np.ndarray, there: np.ndarray) -> np.ndarray:
-    """What is given of one regression on `x (batch, obs, rate, regressor)`."""
+    """Statistics of one regression on `x (batch, obs, rate, regressor)`."""
     batch, _, rates, dim = x.shape
     x = np.moveaxis(x, 2, 1).reshape(batch * rates, -1, dim)
     y, w = (np.repeat(of.astype(np.float64), rates, axis=0) for of in (chosen, there))
