@@ -41,6 +41,11 @@ def weight(size: float) -> str:
     return f"{size:.3g} {units[power]}"
 
 
+def plural(noun: str, number: int) -> str:
+    """The noun as it stands beside a number of things."""
+    return noun if number == 1 else f"{noun}s"
+
+
 def whole_number(text: str) -> int | None:
     """The number that 1000, 1_000 or 1e6 means; None where it is none, or not a whole one."""
     if re.fullmatch(r"[+-]?\d+(_\d+)*", text):

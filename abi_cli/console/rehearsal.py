@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from abi_cli.console.terminal import Console
-from abi_cli.digits import duration, number
+from abi_cli.digits import duration, number, plural
 
 if TYPE_CHECKING:
     from abi_cli.workflow import Check
@@ -111,7 +111,7 @@ def show_check(console: Console, check: Check) -> None:
 
 def _show_observed(console: Console, observed: Observed) -> None:
     """Show real data beside simulated ones."""
-    sets = f"{observed.datasets:,} data set{'s'[: observed.datasets - 1]}"
+    sets = f"{observed.datasets:,} {plural('data set', observed.datasets)}"
     console.heading(f"\n{sets} in {observed.file}, beside those simulated")
     columns = ("variable", "members", "min", "max", "simulated min", "simulated max", "outside")
     console.table(

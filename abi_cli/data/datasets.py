@@ -24,6 +24,7 @@ from abi_cli.data.entries import (
 )
 from abi_cli.data.files import Source
 from abi_cli.data.preparing import in_order, prepared
+from abi_cli.digits import plural
 from abi_cli.errors import DataError
 from abi_cli.variables import Datasets, Layout, Ragged, Variable, concatenate, count, take
 
@@ -230,7 +231,7 @@ def loaded_of(entries: Entries, layout: Layout, naming: Naming, source: Source) 
     ]
     if unused:
         notes.append(
-            f"{source}: no use for the {entries.noun}{'s'[: len(unused) - 1]} {listing(unused)}"
+            f"{source}: no use for the {plural(entries.noun, len(unused))} {listing(unused)}"
         )
 
     def cell(name: str, at: tuple[int, ...]) -> str:

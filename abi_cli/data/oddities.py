@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from abi_cli.data.entries import listing
+from abi_cli.digits import plural
 from abi_cli.precision import RESOLUTION
 from abi_cli.variables import Datasets, Layout, Ragged, Value, Variable, array_of, share_missing
 
@@ -73,7 +74,7 @@ def _more_missing(variable: Variable, value: Value, labels: Sequence[str]) -> st
     more = np.flatnonzero(share > variable.most_missing + 1e-9)
     if not len(more):
         return None
-    which = f"data set{'s'[: len(more) - 1]} {listing([labels[i] for i in more.tolist()])}"
+    which = f"{plural('data set', len(more))} {listing([labels[i] for i in more.tolist()])}"
     return (
         f"{variable.name} lacks {_span(np.round(100 * share[more], 1))} % of its values in "
         f"{which}: at most {100 * variable.most_missing:.3g} % were missing in a simulation"
@@ -108,4 +109,4 @@ def _where(value: Value, outside: np.ndarray, labels: Sequence[str]) -> str:
     entry = np.flatnonzero(outside.any(axis=1))
     if isinstance(value, Ragged):
         entry = np.unique(np.repeat(np.arange(len(value)), value.row_size)[entry])
-    return f"data set{'s'[: len(entry) - 1]} {listing([labels[i] for i in entry.tolist()])}"
+    return f"{plural('data set', len(entry))} {listing([labels[i] for i in entry.tolist()])}"

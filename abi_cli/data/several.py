@@ -19,6 +19,7 @@ from abi_cli.data.datasets import (
 )
 from abi_cli.data.entries import Cell, Entries, Naming, Wanted, check_labels, listing
 from abi_cli.data.files import Source
+from abi_cli.digits import plural
 from abi_cli.errors import DataError, UsageError
 from abi_cli.variables import Datasets, Layout, Ragged, Variable, array_of, take
 
@@ -128,7 +129,7 @@ def _joined(parts: Sequence[Part], layout: Layout, naming: Naming) -> Loaded:
     for file, names in unused.items():
         if strange := [name for name in names if name.partition("[")[0] not in layout]:
             notes.append(
-                f"{file}: no use for the column{'s'[: len(strange) - 1]} {listing(strange)}"
+                f"{file}: no use for the {plural('column', len(strange))} {listing(strange)}"
             )
     loaded = loaded_of(entries, layout, naming, Source(parts[0].source))
     return replace(loaded, notes=(*loaded.notes, *notes))

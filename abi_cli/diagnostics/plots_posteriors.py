@@ -17,6 +17,7 @@ from matplotlib.patches import Patch
 
 from abi_cli.diagnostics import layout, style
 from abi_cli.diagnostics.style import padded, reach
+from abi_cli.digits import plural
 
 MOST_LABELLED = 60
 """Data sets beside each other whose names can be read."""
@@ -64,7 +65,7 @@ def forest(parameters: Sequence[Intervals], datasets: Sequence[str], *, remark: 
     )
     grid = sheet.figure(
         "Posteriors",
-        f"Median, 50 % and 90 % interval of {number:,} data set{'s'[: number - 1]}.",
+        f"Median, 50 % and 90 % interval of {number:,} {plural('data set', number)}.",
         "" if named else "The first is at the top.",
         remark,
     )

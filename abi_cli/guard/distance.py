@@ -29,9 +29,9 @@ _LINEAR = 5.0
 _SPREADS = 4.0
 """Largest factor by which the context may widen or narrow the spread of a number."""
 
-
-_TOLD = 0.05
-"""Share of a number's spread that context must leave, or else the number is another context."""
+_LEAST = 0.05
+"""Least spread given the context, as a share of that without it: nearer to a curve through
+simulated contexts, such as that of √N, a number lies between them only by chance."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,7 @@ class Distance:
         beta: Coefficients of the mean of each number, `(feature, number)`.
         gamma: Coefficients of the log of its squared residual, `(feature, number)`.
         inverse: A⁻¹ n, `(number, number)`.
-        free: False where the context says it all, such as the root of N: how far from the curve
-            through simulated ones it lies says nothing, `(number,)`.
+        least: Least spread of each number given the context, `(number,)`; 1 where constant.
         z: Residuals of simulated data sets, each left out, `(dataset, number)`, not tamed.
         squared: d² of simulated data sets, each left out, `(dataset,)`.
     """
@@ -54,7 +53,7 @@ class Distance:
     beta: np.ndarray
     gamma: np.ndarray
     inverse: np.ndarray
-    free: np.ndarray
+    least: np.ndarray
     z: np.ndarray
     squared: np.ndarray
 
@@ -70,8 +69,7 @@ class Distance:
         if not dim:
             none = np.zeros(0)
             empty = np.zeros((features.shape[1], 0))
-            free = np.zeros(0, bool)
-            return cls(none, none, empty, empty, np.zeros((0, 0)), free, numbers, np.zeros(n))
+            return cls(none, none, empty, empty, np.zeros((0, 0)), none, numbers, np.zeros(n))
         numbers = np.where(np.isfinite(numbers), numbers, np.nan)
         empty = np.isnan(numbers).all(axis=0)
         numbers = np.where(empty, 0.0, numbers)
@@ -83,9 +81,8 @@ class Distance:
         y = tamed(whole, _LINEAR)
         solver, leverage = _least_squares(features)
         beta = solver @ y
-        left = y - features @ beta
-        free = constant | (left.std(axis=0) > _TOLD * y.std(axis=0))
-        without = left / (1 - leverage)
+        without = (y - features @ beta) / (1 - leverage)
+        least = np.where(constant, 1.0, _LEAST * y.std(axis=0))
         square = without**2 + 1e-3 * (without**2).mean(axis=0) + 1e-12
         log = np.log(square)
         gamma = solver @ log
@@ -93,18 +90,20 @@ class Distance:
         spread = _spread(features, gamma, constant)
         norm = np.sqrt((((1 - leverage) * without / spread) ** 2).mean(axis=0))
         gamma[0] += 2 * np.log(np.where(norm > 0, norm, 1.0))
-        spread = _spread(features, gamma, constant)
-        own = free * (1 - leverage) * without / spread
-        spread = spread * np.exp(np.clip(-by_itself, -0.5, 0.5) / 2)
-        z = free * without / spread
+        spread = np.maximum(_spread(features, gamma, constant), least)
+        own = (1 - leverage) * without / spread
+        spread = np.maximum(spread * np.exp(np.clip(-by_itself, -0.5, 0.5) / 2), least)
+        z = without / spread
         total = own.T @ own
+        lacking = n - np.diagonal(total)
+        total += np.diag(np.where(lacking > n / 2, lacking, 0.0))  # or A⁻¹ would undo the floor
         rho = _shrinkage(own)
         inverse = np.linalg.inv((1 - rho) * total + rho * n * np.eye(dim))
         q = np.einsum("ni,ij,nj->n", z, inverse, z)
         c = (1 - rho) * (1 - leverage[:, 0])
         squared = n * q / np.maximum(1 - c * q, 1e-9)
-        z = z + free * (whole - y) / spread
-        return cls(middle, scale, beta, gamma, n * inverse, free, z, squared)
+        z = z + (whole - y) / spread
+        return cls(middle, scale, beta, gamma, n * inverse, least, z, squared)
 
     def __call__(self, features: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Residuals z in sds, `(dataset, number)`, NaN where y is, and d² `(dataset,)`.
@@ -115,12 +114,11 @@ class Distance:
         off = numbers - self.location
         whole = off / self.scale
         y = tamed(whole, _LINEAR)
-        spread = _spread(features, self.gamma, constant)
-        z = self.free * (y - features @ self.beta) / spread
+        spread = np.maximum(_spread(features, self.gamma, constant), self.least)
+        z = (y - features @ self.beta) / spread
         known = np.where(np.isfinite(z), z, 0.0)
         differs = np.abs(off) > 4 * RESOLUTION * np.abs(self.location)
-        far = self.free * (whole - y) / spread
-        alone = np.where(constant, np.where(differs, off, off * 0), z + far)
+        alone = np.where(constant, np.where(differs, off, off * 0), z + (whole - y) / spread)
         return alone, np.einsum("ni,ij,nj->n", known, self.inverse, known)
 
 

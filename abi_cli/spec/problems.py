@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
+from abi_cli.digits import plural
 from abi_cli.errors import SpecError
 from abi_cli.harmless import shown, to_type
 
@@ -192,7 +193,7 @@ class InvalidSpecError(SpecError):
         if count > MOST_SHOWN:
             shown.append(f"… and {count - MOST_SHOWN} more")
         shown.append(f"{to_type('abi', 'explain', self.problems[0].code)} tells more")
-        head = f"{count} problem{'s' if count > 1 else ''} in {name}"
+        head = f"{count} {plural('problem', count)} in {name}"
         super().__init__("\n\n".join([head, *shown]))
 
 

@@ -16,6 +16,7 @@ from abi_cli.diagnostics import Provenance
 from abi_cli.diagnostics.page import image
 from abi_cli.diagnostics.pictures import Picture
 from abi_cli.diagnostics.posterior_page import MOST_COLUMNS, Page, Part, Statement, page_text
+from abi_cli.digits import plural
 from abi_cli.errors import AbiError, DataError, UserFunctionError
 from abi_cli.listener import SILENT, Listener
 from abi_cli.workflow.about_data.leaving import Leaving, MemberInfluence, statements
@@ -142,7 +143,7 @@ def report(
             progress.advance()
     placing.write_text(file, page_text(page, images))
     number = len(loaded.labels)
-    what = f"a report of {number:,} data set{'s'[: number - 1]}"
+    what = f"a report of {number:,} {plural('data set', number)}"
     return Written(file, what, seed, time.perf_counter() - begun)
 
 
@@ -240,7 +241,7 @@ def _page(
     source = provenance(session.run, session.spec, session.networks.inference, seed=seed)
     facts = {n: v for n, v in source.facts.items() if n != "seed of diagnosis"}
     return Page(
-        f"{source.title}: {number:,} data set{'s'[: number - 1]}",
+        f"{source.title}: {number:,} {plural('data set', number)}",
         statements,
         [_overview(shown)] if number > 1 else [],
         [shown.known(name) for name in shown.draws],

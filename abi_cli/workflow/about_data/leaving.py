@@ -14,6 +14,7 @@ from abi_cli import backend
 from abi_cli.data import Loaded
 from abi_cli.data.entries import listing
 from abi_cli.diagnostics.posterior_page import Moved, Statement, Tone
+from abi_cli.digits import plural
 from abi_cli.guard import UNLIKE
 from abi_cli.guard.influence import Influence, members_of, without_each
 from abi_cli.guard.plain import NUMBER_OF
@@ -325,7 +326,7 @@ def statements(influences: Sequence[MemberInfluence]) -> Iterator[Statement]:
 def _not_known(unknown: Sequence[MemberInfluence]) -> Statement:
     """A statement on data sets of which no member can be left out, and why."""
     labels = listing([one.label for one in unknown])
-    whose = f"data set{'s' if len(unknown) > 1 else ''} {labels}"
+    whose = f"{plural('data set', len(unknown))} {labels}"
     title = "What single members do to a posterior is not known"
     reasons = [why for one in unknown for why in one.found.unlike.values() if why != INFINITE]
     if not reasons:

@@ -13,6 +13,7 @@ from abi_cli import placing
 from abi_cli.data import Loaded
 from abi_cli.data.entries import listing
 from abi_cli.data.npz import read_arrays, write_arrays
+from abi_cli.digits import plural
 from abi_cli.errors import DataError, RunError, UserFunctionError
 from abi_cli.guard import UNLIKE, Guard, Reference, Scores, Verdict, flagged
 from abi_cli.listener import Listener
@@ -217,7 +218,7 @@ class Guarding:
         told = self._verdict.sentence() if self._verdict else None
         if self._skipped:
             number = len(self._skipped)
-            which = f"{number:,} data set{'s'[: number - 1]}: {listing(self._skipped)}"
+            which = f"{number:,} {plural('data set', number)}: {listing(self._skipped)}"
             self.listener.warn(f"skipped {which}", hint=told)
         elif told:
             self.listener.warn(told, hint=HINT)

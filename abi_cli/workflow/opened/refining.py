@@ -11,6 +11,7 @@ import numpy as np
 
 from abi_cli.data import Loaded, Statistics
 from abi_cli.data.entries import listing
+from abi_cli.digits import plural
 from abi_cli.errors import CheckFailed, UsageError
 from abi_cli.listener import Listener
 from abi_cli.model.evaluation import At, known_of
@@ -351,4 +352,4 @@ def _told_alone(networks: Approximator, loaded: Loaded) -> np.ndarray:
 
 
 def _data_sets(labels: Sequence[str]) -> str:
-    return f"data set{'s' if len(labels) > 1 else ''} {listing(labels)}"
+    return f"{plural('data set', len(labels))} {listing(labels)}"
