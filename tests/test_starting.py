@@ -215,3 +215,91 @@ def test_columns_of_names_are_left_out_and_told(tmp_path, monkeypatch):
     assert "car" not in (tmp_path / "a" / "a.py").read_text()
     document = abi("init", "b", "--from", "cars.csv", "--json")
     assert json.loads(document.stdout)["names"] == ["car"]
+
+
+KINDS = """\
+who,rate,wait,visits,share,agree,dose,arm
+a,5.1,0.2,0,0.31,1,1.5,drug
+a,-2.2,0.5,2,0.42,0,2.5,placebo
+a,3.3,7.5,1,0.13,1,3.5,drug
+b,1.4,0.3,4,0.74,1,4.5,drug
+b,-0.5,0.4,3,0.25,0,5.5,placebo
+b,2.6,0.6,0,0.66,0,6.5,other
+"""
+MADE_OF = {
+    "rate": "normal",
+    "wait": "log-normal",
+    "visits": "negative binomial",
+    "share": "beta",
+    "agree": "Bernoulli",
+}
+
+
+def begun(tmp_path, text, *options):
+    """The folder of a first model of a table; the model is checked, its density, too."""
+    (tmp_path / "data.csv").write_text(text, encoding="utf-8")
+    done = abi("init", tmp_path / "trial", "--from", tmp_path / "data.csv", *options)
+    assert done.exit_code == 0, done.output
+    checked = abi("check", tmp_path / "trial" / "trial.yaml")
+    assert checked.exit_code == 0, checked.output
+    assert "is not the density" not in checked.stderr
+    return done.stderr, (tmp_path / "trial" / "trial.py").read_text(encoding="utf-8")
+
+
+def test_columns_have_distributions_of_their_kinds(tmp_path):
+    said, _ = begun(tmp_path, KINDS)
+    for column, kind in MADE_OF.items():
+        assert f"{column} {kind}" in said
+    assert "dose, arm given; data sets by who" in said
+
+
+@pytest.mark.parametrize("outcome", MADE_OF)
+def test_an_outcome_is_regressed_on_the_others(tmp_path, outcome):
+    said, code = begun(tmp_path, KINDS, "--outcome", outcome)
+    assert f"{outcome} {MADE_OF[outcome]}; 2 to 6 rows" in said
+    spec = read_spec(tmp_path / "trial" / "trial.yaml")
+    others = {*MADE_OF, "dose"} - {outcome}
+    assert {f"{name}_slope" for name in others} < set(spec.model.prior)
+    assert "arm_effect" in spec.model.prior
+    assert "dose_slope * (dose - 4.0)" in code
+    assert "np.insert(arm_effect, 0, 0)[arm.astype(int)]" in code
+
+
+def test_columns_that_lack_values_explain_no_outcome(tmp_path):
+    lacking = KINDS.replace("a,5.1,0.2", "a,,0.2")
+    said, code = begun(tmp_path, lacking, "--outcome", "agree")
+    assert "rate left out, as values are missing" in said
+    assert "rate" not in code.split("def ", 1)[1]
+    (tmp_path / "again").mkdir()
+    said, code = begun(tmp_path / "again", lacking, "--outcome", "rate")
+    assert "np.where(np.isnan(rate), 0, " in code
+
+
+def test_an_estimate_has_its_standard_error(tmp_path):
+    rows = [f"study {i},{i % 5 - 2.5},{0.1 + i % 4 / 10}" for i in range(12)]
+    said, code = begun(tmp_path, "\n".join(["study,yi,sei", *rows]) + "\n")
+    assert "yi normal; 6 to 24 rows a data set; sei given; study left out, as names" in said
+    assert "np.sqrt(yi_sd**2 + sei**2)" in code
+
+
+def test_regular_times_make_a_series(tmp_path):
+    rows = [f"{1900 + i},{i * 7 % 11 - 5.5}" for i in range(30)]
+    said, code = begun(tmp_path, "\n".join(["year,flow", *rows]) + "\n")
+    assert "flow normal; 15 to 60 rows a data set; steps in the order of year" in said
+    assert "flow_persistence" in code
+
+
+def test_outcomes_that_are_none_are_refused(tmp_path):
+    (tmp_path / "data.csv").write_text(KINDS, encoding="utf-8")
+    table = tmp_path / "data.csv"
+    missing = abi("init", tmp_path / "trial", "--from", table, "--outcome", "agre")
+    assert missing.exit_code == 4
+    assert "expected a column agre; got who, rate" in missing.stderr
+    assert "Did you mean 'agree'?" in missing.stderr
+    words = abi("init", tmp_path / "trial", "--from", table, "--outcome", "arm")
+    assert words.exit_code == 4
+    assert "got 3: drug, other, placebo" in words.stderr
+    alone = abi("init", tmp_path / "trial", "--outcome", "arm")
+    assert alone.exit_code == 2
+    assert "Expected --from FILE with --outcome arm" in alone.stderr
+    assert not (tmp_path / "trial").exists()

@@ -71,6 +71,7 @@ def explain(
     epilog=examples(
         "abi init trial",
         "abi init trial --from measurements.csv",
+        "abi init trial --from measurements.csv --outcome response",
         "abi init trial --template regression",
     )
 )
@@ -88,13 +89,21 @@ def init(
             help="Start from a CSV or TSV: its columns become observables.",
         ),
     ] = None,
+    outcome: Annotated[
+        str | None,
+        typer.Option(
+            "--outcome",
+            metavar="COLUMN",
+            help="Regress this column on the others, which come with the data.",
+        ),
+    ] = None,
     template: Annotated[
         str,
         typer.Option(
             "--template",
             metavar="NAME",
-            help="means: normal columns; regression: a line; counts: events and exposure; choices: "
-            "yes or no; series: a time series; groups: estimates with standard errors.",
+            help="means: columns of their kinds; regression: a line; counts: events and exposure; "
+            "choices: yes or no; series: a time series; groups: estimates with standard errors.",
         ),
     ] = "means",
     force: Force = False,
@@ -104,7 +113,8 @@ def init(
     from abi_cli.console import reports
 
     reports.show_started(
-        console, workflow.init(folder, table=table, template=template, force=force)
+        console,
+        workflow.init(folder, table=table, outcome=outcome, template=template, force=force),
     )
 
 

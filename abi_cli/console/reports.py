@@ -147,17 +147,20 @@ def show_started(console: Console, started: Started) -> None:
                 "label": started.label,
                 "time": started.time,
                 "names": list(started.names),
+                "lacking": list(started.lacking),
             },
         )
         return
     fewest, most = started.sizes
     model = f"that of the template {started.template}"
     if started.columns:
-        model = f"{', '.join(started.columns)} normal, {fewest} to {most} rows a data set"
+        model = f"{started.drawn}; {fewest} to {most} rows a data set"
         model += f"; {', '.join(started.given)} given" if started.given else ""
         model += f"; steps in the order of {started.time}" if started.time else ""
         model += f"; data sets by {started.label}" if started.label else ""
         model += f"; {', '.join(started.names)} left out, as names" if started.names else ""
+        lacking = ", ".join(started.lacking)
+        model += f"; {lacking} left out, as values are missing" if lacking else ""
     console.facts(
         {
             "wrote": ", ".join(str(file) for file in started.files),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from abi_cli.statistics.chances import Chances
 from abi_cli.statistics.emulator import Emulator
 from abi_cli.statistics.groups import Group, from_config, to_config, vectors_of
 from abi_cli.statistics.members import chunks
@@ -29,17 +30,24 @@ class Offer:
         groups: Of variables, with the names of the families that are made of each.
         emulator: Of vectors, if any.
         responses: Of members along their regressors.
+        chances: Of members' choices along theirs.
     """
 
     groups: tuple[tuple[Group, tuple[str, ...]], ...]
     emulator: Emulator | None = None
     responses: tuple[Responses, ...] = ()
+    chances: tuple[Chances, ...] = ()
+
+    @property
+    def surfaces(self) -> tuple[Responses | Chances, ...]:
+        """Surfaces learned of members, in the order of their statistics."""
+        return (*self.responses, *self.chances)
 
     @property
     def dear(self) -> np.ndarray:
         """True for families that take long, in the order of `owners`, `(family,)`."""
         named = [name.startswith(DEAR) for _, names in self.groups for name in names]
-        others = (self.emulator is not None) + len(self.responses)
+        others = (self.emulator is not None) + len(self.surfaces)
         return np.array([*named, *[False] * others], bool)
 
     def raw(self, data: Mapping[str, Value]) -> np.ndarray:
@@ -56,7 +64,7 @@ class Offer:
         if self.emulator is not None:
             groups = [group for group, _ in self.groups]
             parts.append(self.emulator.statistics(*vectors_of(groups, data)))
-        parts += [surface.raw(data) for surface in self.responses]
+        parts += [surface.raw(data) for surface in self.surfaces]
         return np.concatenate(parts, axis=1)
 
     def owners(self, data: Datasets) -> np.ndarray:
@@ -69,7 +77,7 @@ class Offer:
             width += [families[name](members).shape[1] for name in names]
         if self.emulator is not None:
             width.append(self.emulator.width)
-        width += [surface.width for surface in self.responses]
+        width += [surface.width for surface in self.surfaces]
         return np.repeat(np.arange(len(width)), width)
 
     def restricted(self, chosen: np.ndarray) -> Offer:
@@ -80,7 +88,8 @@ class Offer:
             for group, names in self.groups
         )
         emulator = self.emulator if self.emulator is not None and next(at) else None
-        return Offer(groups, emulator, tuple(one for one in self.responses if next(at)))
+        responses = tuple(one for one in self.responses if next(at))
+        return Offer(groups, emulator, responses, tuple(one for one in self.chances if next(at)))
 
     def to_config(self) -> dict[str, Any]:
         """The offer as plain JSON values."""
@@ -88,6 +97,7 @@ class Offer:
             "groups": [[to_config(group), list(names)] for group, names in self.groups],
             "emulator": self.emulator and self.emulator.to_config(),
             "responses": [surface.to_config() for surface in self.responses],
+            "chances": [surface.to_config() for surface in self.chances],
         }
 
     @classmethod
@@ -99,4 +109,5 @@ class Offer:
             groups,
             None if emulator is None else Emulator.from_config(emulator),
             tuple(Responses.from_config(one) for one in config.get("responses", ())),
+            tuple(Chances.from_config(one) for one in config.get("chances", ())),
         )

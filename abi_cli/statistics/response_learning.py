@@ -1,12 +1,14 @@
 """Learning of responses from the pilot's members: their columns, their bends, their surface.
 
-The mean log density of members, log N(y | m(x, θ), exp(l(x, θ))), is maximized by Adam over steps
-of a few data sets and a few members of each; it begins at the least squares of a straight model.
+The mean log density of members, log N(y | m(x, θ), exp(l(x, θ))) or that of a choice with log odds
+η(x, θ), is maximized by Adam over steps of a few data sets and a few members of each; it begins at
+the least squares of a straight model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
@@ -54,6 +56,10 @@ SURPRISE = 8.0
 """Largest standardized residual in a step of training."""
 
 
+Slope: TypeAlias = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Of minus log densities of members, along what a surface tells of them, and of responses y."""
+
+
 def bounded(log_variance: np.ndarray) -> np.ndarray:
     """Log variances that can be exponentiated."""
     return np.clip(log_variance, -LOUDEST, LOUDEST)
@@ -76,6 +82,11 @@ def _in_units(column: Column, members: Members) -> np.ndarray:
 def features_of(x: np.ndarray, told: np.ndarray) -> np.ndarray:
     """One, regressors and what the network makes of them, `(row, feature)`."""
     return np.concatenate([line(x), told], axis=1)
+
+
+def width_of(x: np.ndarray) -> int:
+    """Number of features of regressors `x (row, regressor)`."""
+    return 1 + x.shape[1] + FEATURES
 
 
 def drawn_by(
@@ -160,17 +171,25 @@ def _products(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def trained(
-    t: np.ndarray, owner: np.ndarray, x: np.ndarray, y: np.ndarray
+    t: np.ndarray,
+    owner: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    quadratic: np.ndarray,
+    slope_of: Slope,
 ) -> tuple[nets.Layers, nets.Layers, np.ndarray]:
-    """Trunk, branch and quadratic, by Adam on the members' log density."""
+    """Trunk, branch and quadratic, by Adam on the members' log density.
+
+    Arguments:
+        quadratic: Where it begins, `(term, number told × feature)`.
+        slope_of: `measured_slope` or `chosen_slope`.
+    """
     rng = np.random.default_rng(3)
-    inputs, responses = x.shape[1], y.shape[1]
-    width = 1 + inputs + FEATURES
-    outputs = 2 * responses * width
+    quadratic = quadratic.copy()
+    inputs, outputs = x.shape[1], quadratic.shape[1]
     *rest, last = nets.begun(rng, inputs, FEATURES, NARROW)
     trunk = (*rest, rng.normal(0, 1 / np.sqrt(NARROW), last.shape))
     branch = nets.begun(rng, t.shape[1], outputs, HIDDEN)
-    quadratic = _begun(t, owner, x, y, width)
     adam = nets.Adam([*trunk, *branch, quadratic], rate=RATE, steps=STEPS)
     order = np.argsort(owner, kind="stable")
     owner, x, y = owner[order], x[order], y[order]
@@ -180,14 +199,13 @@ def trained(
     for _ in range(STEPS):
         sets = some[rng.integers(0, len(some), SETS)]
         rows = (first[sets][:, None] + rng.integers(0, size[sets][:, None], (SETS, EACH))).ravel()
-        adam.step(_gradients(trunk, branch, quadratic, t[sets], x[rows], y[rows]))
+        adam.step(_gradients(trunk, branch, quadratic, t[sets], x[rows], y[rows], slope_of))
     return trunk, branch, quadratic
 
 
-def _begun(
-    t: np.ndarray, owner: np.ndarray, x: np.ndarray, y: np.ndarray, width: int
-) -> np.ndarray:
+def straight(t: np.ndarray, owner: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The quadratic of a model that is straight in the regressors, by least squares."""
+    width = width_of(x)
     rng = np.random.default_rng(4)
     rows = rng.permutation(len(owner))[:TESTED]
     basis, inputs = terms(t[owner[rows]]), x.shape[1]
@@ -203,6 +221,24 @@ def _begun(
     return quadratic.reshape(len(quadratic), -1)
 
 
+def measured_slope(told: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Along means and log variances `told (set, member, 2 × response)`."""
+    responses = y.shape[2]
+    spread = np.exp(-0.5 * bounded(told[:, :, responses:]))
+    r = np.clip((y - told[:, :, :responses]) * spread, -SURPRISE, SURPRISE)
+    return np.concatenate([-r * spread, 0.5 * (1 - r**2)], axis=2)
+
+
+def indifferent(t: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """The quadratic of log odds that are zero everywhere."""
+    return np.zeros((terms(t[:1]).shape[1], width_of(x)))
+
+
+def chosen_slope(told: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Along log odds `told (set, member, response)`."""
+    return 0.5 + 0.5 * np.tanh(0.5 * told) - y
+
+
 def _gradients(
     trunk: nets.Layers,
     branch: nets.Layers,
@@ -210,19 +246,16 @@ def _gradients(
     t: np.ndarray,
     x: np.ndarray,
     y: np.ndarray,
+    slope_of: Slope,
 ) -> list[np.ndarray]:
     """Slopes of the mean minus log density of members of a few data sets."""
     sets, rows = len(t), len(x)
     of_x, of_t, basis = nets.activations(trunk, x), nets.activations(branch, t), terms(t)
     features = features_of(x, of_x[-1]).reshape(sets, rows // sets, -1)
     c = basis @ quadratic + of_t[-1]
-    c = c.reshape(sets, -1, features.shape[2])  # (set, 2 × response, feature)
+    c = c.reshape(sets, -1, features.shape[2])  # (set, number told, feature)
     told = features @ c.transpose(0, 2, 1)
-    responses = y.shape[1]
-    log_variance = bounded(told[:, :, responses:])
-    r = (y.reshape(sets, -1, responses) - told[:, :, :responses]) * np.exp(-0.5 * log_variance)
-    r = np.clip(r, -SURPRISE, SURPRISE)
-    slope = np.concatenate([-r * np.exp(-0.5 * log_variance), 0.5 * (1 - r**2)], axis=2) / rows
+    slope = slope_of(told, y.reshape(sets, -1, y.shape[1])) / rows
     of_c = (slope.transpose(0, 2, 1) @ features).reshape(sets, -1)
     of_features = (slope @ c).reshape(rows, -1)[:, 1 + x.shape[1] :]
     return [

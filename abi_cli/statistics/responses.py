@@ -42,9 +42,11 @@ from abi_cli.statistics.response_learning import (
     bounded,
     drawn_by,
     features_of,
+    measured_slope,
     members_of,
     regressor_of,
     response_of,
+    straight,
     trained,
 )
 from abi_cli.statistics.surface import FAR, steepness, terms
@@ -112,7 +114,7 @@ class Responses:
         owner, x, y = members_of(names, regressors, responses, data)
         if len(owner) > MOST_MEMBERS * len(theta) or not bends(t, owner, x, y):
             return None
-        trunk, branch, quadratic = trained(t, owner, x, y)
+        trunk, branch, quadratic = trained(t, owner, x, y, straight(t, owner, x, y), measured_slope)
         library = t[:LIBRARY]
         return cls(
             tuple(names), regressors, responses, location, scale, trunk, branch, quadratic, library

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from abi_cli.statistics import gaussian
+from abi_cli.statistics.chances import Chances
 from abi_cli.statistics.each import fit_each
 from abi_cli.statistics.emulator import MOST_INPUTS, Emulator
 from abi_cli.statistics.groups import Group, groups_of, vectors_of
@@ -104,14 +105,27 @@ class Statistics:
         offered = Offer(_families(groups), _emulator(groups, pilot, theta))
         gains = cls._gains(offered, few, some)
         share = np.where(offered.dear, LEAST_OF_DEAR, LEAST_SHARE)
-        offer = offered.restricted(gains > np.maximum(LEAST_GAIN, share * gains.clip(0).sum()))
-        if surfaces := _responses(groups, pilot, theta):
-            # What is exact stays: surfaces enter beside it, or not at all.
-            more = replace(offer, responses=surfaces)
-            before = cls._gains(offer, few, some).sum()
-            added = cls._gains(more, few, some).sum() - before
-            offer = more if added > LEAST_OF_SURFACES * before else offer
+        offer = offered.restricted(_enough(gains, share))
+        offer = cls._with_surfaces(offer, _surfaces(groups, pilot, theta), few, some)
         return cls._predicting(offer, pilot, theta)
+
+    @classmethod
+    def _with_surfaces(
+        cls, offer: Offer, surfaces: Offer, data: Datasets, theta: np.ndarray
+    ) -> Offer:
+        """The offer with these surfaces of members, where they add enough to it.
+
+        What is exact stays beside a surface whose noise is an approximation. A surface of choices
+        has theirs: of other families those stay that still add something.
+        """
+        if not surfaces.surfaces:
+            return offer
+        more = replace(offer, responses=surfaces.responses, chances=surfaces.chances)
+        before = cls._gains(offer, data, theta).sum()
+        gains = cls._gains(more, data, theta)
+        if gains.sum() - before <= LEAST_OF_SURFACES * before:
+            return offer
+        return more.restricted(_enough(gains, LEAST_SHARE)) if more.chances else more
 
     @classmethod
     def whole(
@@ -244,16 +258,26 @@ def _emulator(groups: Sequence[Group], data: Datasets, theta: np.ndarray) -> Emu
     return Emulator.fit(y, scalars, theta) if y.shape[1] and inputs <= MOST_INPUTS else None
 
 
-def _responses(groups: Sequence[Group], data: Datasets, theta: np.ndarray) -> tuple[Responses, ...]:
+def _surfaces(groups: Sequence[Group], data: Datasets, theta: np.ndarray) -> Offer:
     """Surfaces of groups whose members' places differ between data sets, for few parameters."""
     if theta.shape[1] > MOST_INPUTS:
-        return ()
-    found = [
-        Responses.fit(group.names, group.columns, data, theta)
-        for group in groups
-        if not (group.few or group.design)
-    ]
-    return tuple(one for one in found if one is not None)
+        return Offer(())
+    responses: list[Responses] = []
+    chances: list[Chances] = []
+    for group in groups:
+        if group.few or group.design:
+            continue
+        of_choices = Chances.fit(group.names, group.columns, data, theta)
+        if of_choices is not None:
+            chances.append(of_choices)
+        elif measured := Responses.fit(group.names, group.columns, data, theta):
+            responses.append(measured)
+    return Offer((), None, tuple(responses), tuple(chances))
+
+
+def _enough(gains: np.ndarray, share: np.ndarray | float) -> np.ndarray:
+    """True for families whose gain is worth their while, `(family,)`."""
+    return np.asarray(gains > np.maximum(LEAST_GAIN, share * gains.clip(0).sum()))
 
 
 def _different(u: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,12 +18,14 @@ from abi_cli.model.streams import Purpose
 from abi_cli.spec import commented_spec, json_schema
 from abi_cli.spec.problems import suggestion
 from abi_cli.variables import count
+from abi_cli.workflow.first_models import first_model
 from abi_cli.workflow.learning.stored import stored_simulations
 from abi_cli.workflow.request import completed, read_model
 
 _FEWEST, _MOST = 5, 50
 """Members of a data set where there are no data to decide it."""
 _LARGEST_NAME = 40
+_WIDEST = 100
 SCHEMA = "spec.schema.json"
 _TEMPLATES = files("abi_cli.workflow") / "templates"
 _USUAL = "means"
@@ -35,6 +38,7 @@ class Started:
     Arguments:
         spec: The spec among the `files`.
         columns: The observables taken from a table, or those of the usual template.
+        drawn: What they are drawn from, in words.
         datasets: How many data sets the table holds; None without one.
         sizes: The fewest and the most members that the model draws.
         template: What it began with.
@@ -42,11 +46,13 @@ class Started:
         label: The column that names the data sets, if there is one.
         time: The column of dates that steps of series are put in order by, if there is one.
         names: Columns of names, which were left out.
+        lacking: Columns that were left out because they lack values.
     """
 
     spec: Path
     files: tuple[Path, ...]
     columns: tuple[str, ...]
+    drawn: str
     datasets: int | None
     sizes: tuple[int, int]
     template: str
@@ -54,18 +60,25 @@ class Started:
     label: str | None = None
     time: str | None = None
     names: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
 
 
 def init(
-    folder: Path, *, table: Path | None = None, template: str = _USUAL, force: bool = False
+    folder: Path,
+    *,
+    table: Path | None = None,
+    outcome: str | None = None,
+    template: str = _USUAL,
+    force: bool = False,
 ) -> Started:
     """Write a commented spec and model that train as they are: a place to begin.
 
     Arguments:
         folder: Is made where it isn't there; its name becomes the model's.
-        table: CSV or TSV whose columns become the observables of the template `means`, which takes
-            each for normal with unknown mean and sd: their names and scale, and the sizes of its
-            data sets, are taken over.
+        table: CSV or TSV whose columns become the observables of the template `means`, each from a
+            distribution of its kind: names and scale, and the sizes of its data sets, are taken
+            over.
+        outcome: The column of it that is regressed on the others.
         template: One of `templates()`.
 
     Errors:
@@ -84,6 +97,11 @@ def init(
             f"Expected --from or --template {template}; got both",
             hint=f"From a table the template {_USUAL} is filled in.",
         )
+    if outcome is not None and table is None:
+        raise UsageError(
+            f"Expected --from FILE with --outcome {outcome}",
+            hint="The outcome is one of its columns; the others come with the data.",
+        )
     name = re.sub(r"\W", "_", folder.resolve().name)[:_LARGEST_NAME]
     if not re.match(r"[^\W\d]", name):
         raise UsageError(
@@ -92,17 +110,14 @@ def init(
         )
     seen = Look(None, None, (Shown("x", 0.0, 1.0),), (), (_FEWEST, _MOST), 1)
     if table is not None:
-        seen = looked_at(table)
+        seen = looked_at(table, outcome=outcome)
     environment = Environment(  # noqa: S701  # what it makes is no HTML
         undefined=StrictUndefined, keep_trailing_newline=True
     )
-    values = {
-        "name": name,
-        "columns": seen.drawn,
-        "seen": seen,
-        "fewest": seen.sizes[0],
-        "most": seen.sizes[1],
-    }
+    environment.filters["signature"] = _signature
+    environment.filters["quoted"] = partial(json.dumps, ensure_ascii=False)
+    model = first_model(seen, outcome=outcome is not None)
+    values = {"name": name, "seen": seen, "model": model}
     texts = {
         f"{name}.{kind}": environment.from_string(
             (_TEMPLATES / template / file).read_text(encoding="utf-8")
@@ -128,6 +143,7 @@ def init(
         spec=folder / f"{name}.yaml",
         files=tuple(places),
         columns=tuple(column.name for column in seen.drawn) if template == _USUAL else (),
+        drawn=model.said,
         datasets=None if table is None else seen.datasets,
         sizes=seen.sizes,
         template=template,
@@ -135,7 +151,15 @@ def init(
         label=seen.label,
         time=seen.time,
         names=seen.names,
+        lacking=seen.lacking,
     )
+
+
+def _signature(name: str, arguments: Sequence[str]) -> str:
+    """The first line of a function, or three where it is too long for one."""
+    taken = ", ".join(arguments)
+    line = f"def {name}({taken}):"
+    return line if len(line) <= _WIDEST else f"def {name}(\n    {taken},\n):"
 
 
 def templates() -> tuple[str, ...]:
