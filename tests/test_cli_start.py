@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from abi_cli import cli
 from abi_cli.cli import app
+from abi_cli.errors import UsageError
+from abi_cli.run.lock import LOCK, is_locked
 from tests.cli import SPECS
 
 HEAVY = ("keras", "tensorflow", "jax", "torch", "matplotlib", "pandas", "scipy", "numpy", "rich")
@@ -114,3 +119,17 @@ def test_the_version_is_one_line():
     from abi_cli import __version__
 
     assert abi("--version").stdout == f"abi {__version__}\n"
+
+
+def test_windows_is_told_of_its_linux(monkeypatch, tmp_path):
+    windows = SimpleNamespace(name="nt", environ=dict(os.environ), devnull=os.devnull)
+    with monkeypatch.context() as patch:
+        patch.setattr(cli, "os", windows)
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    assert "not on Windows itself\nhint: On Windows it runs in WSL" in ended.value.code
+    (tmp_path / LOCK).touch()
+    monkeypatch.setitem(sys.modules, "fcntl", None)  # which Windows has not
+    with pytest.raises(UsageError, match="not on Windows") as refused:
+        is_locked(tmp_path)
+    assert "WSL" in refused.value.hint
