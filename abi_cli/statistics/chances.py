@@ -13,7 +13,7 @@ Of the worst parameter, without and with it: median error of the mean, that of n
 sds, KL per parameter, and seconds to train. Twice as many steps, features or hidden units added
 0.03 nats at most to what the pilot's statistics tell.
 
-    discounting   0.27  0.85  0.120  540      0.08  0.21  0.023  197    choices between now and later
+    discounting   0.27  0.85  0.120  540      0.08  0.21  0.023  197    choices of now or later
 """
 
 from __future__ import annotations
