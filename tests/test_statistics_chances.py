@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from abi_cli.statistics import Statistics
+from abi_cli.statistics import statistics as statistics_module
 from abi_cli.statistics.chances import Chances
 from abi_cli.statistics.groups import groups_of
 from abi_cli.statistics.offer import Offer
@@ -35,9 +36,9 @@ def learned():
     return theta, data, fitted(theta, data)
 
 
-def fitted(theta, data):
+def fitted(theta, data, **options):
     (group,) = groups_of(data, list(data), given=(), series=())
-    return Chances.fit(group.names, group.columns, data, theta)
+    return Chances.fit(group.names, group.columns, data, theta, **options)
 
 
 def exact(data, row):
@@ -72,7 +73,7 @@ def test_which_of_the_two_values_is_the_larger_does_not_matter(learned):
     theta, data, _ = learned
     few = take(data, slice(0, 1_500))
     moved = {**few, "choice": Ragged(1 + 4 * few["choice"].values, few["choice"].row_size)}
-    one, other = fitted(theta[:1_500], few), fitted(theta[:1_500], moved)
+    one, other = (fitted(theta[:1_500], of, steps=500) for of in (few, moved))
     np.testing.assert_allclose(one.raw(few), other.raw(moved), rtol=1e-4, atol=1e-4)
 
 
@@ -103,10 +104,12 @@ def test_a_surface_is_stored_as_json(learned):
     assert np.array_equal(again.raw(few), surface.raw(few))
 
 
-def test_it_is_chosen_where_it_tells_of_the_parameters_and_others_leave(learned):
+def test_it_is_chosen_where_it_tells_of_the_parameters_and_others_leave(learned, monkeypatch):
+    for steps in ("STEPS", "LONG"):
+        monkeypatch.setattr(statistics_module, steps, 2_000)
     theta, data, _ = learned
     statistics = Statistics.fit(data, list(data), theta)
-    assert len(statistics.offer.chances) == 1
+    assert len(statistics.offer.surfaces) == 1
     without = Statistics.whole(data, list(data), theta)
     families = sum(len(names) for _, names in statistics.offer.groups)
     assert families < sum(len(names) for _, names in without.offer.groups)
@@ -114,4 +117,4 @@ def test_it_is_chosen_where_it_tells_of_the_parameters_and_others_leave(learned)
     assert np.isfinite(told).all()
     restored = Statistics.from_config(json.loads(json.dumps(statistics.to_config())))
     assert np.array_equal(restored.of(take(data, slice(0, 20))), told)
-    assert len(Offer.from_config(statistics.offer.to_config()).chances) == 1
+    assert len(Offer.from_config(statistics.offer.to_config()).surfaces) == 1

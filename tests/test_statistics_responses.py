@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from abi_cli.statistics import Statistics, response_learning
+from abi_cli.statistics import Statistics, statistics
 from abi_cli.statistics.groups import groups_of
 from abi_cli.statistics.members import padded
 from abi_cli.statistics.responses import Responses
@@ -31,17 +31,15 @@ def bent(datasets=4_000, *, curve=lambda x: np.cos(2 * x)):
     return theta, sets(size, x, mean + NOISE * rng.normal(size=len(x)))
 
 
-def fitted(theta, data):
+def fitted(theta, data, **options):
     (group,) = groups_of(data, ["x", "y"], given=(), series=())
-    return Responses.fit(group.names, group.columns, data, theta)
+    return Responses.fit(group.names, group.columns, data, theta, **options)
 
 
 @pytest.fixture(scope="module")
 def learned():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(response_learning, "STEPS", 2_500)
-        theta, data = bent()
-        return theta, data, fitted(theta, data)
+    theta, data = bent()
+    return theta, data, fitted(theta, data, steps=2_500)
 
 
 def test_the_mode_is_that_of_the_exact_posterior(learned):
@@ -90,12 +88,13 @@ def test_order_and_company_of_members_and_gaps_change_nothing(learned):
 
 
 def test_what_is_straight_needs_none_and_what_is_kept_comes_back(monkeypatch):
-    monkeypatch.setattr(response_learning, "STEPS", 1_000)
+    for steps in ("STEPS", "LONG"):
+        monkeypatch.setattr(statistics, steps, 1_000)
     assert fitted(*bent(curve=lambda x: x)) is None
     theta, data = bent()
     unrelated = {**data, "y": data["x"]}
     assert fitted(theta, unrelated) is None
     seen = Statistics.fit(data, ["x", "y"], theta)
-    assert len(seen.offer.responses) == 1
+    assert len(seen.offer.surfaces) == 1
     again = Statistics.from_config(json.loads(json.dumps(seen.to_config())))
     np.testing.assert_array_equal(again.of(data), seen.of(data))

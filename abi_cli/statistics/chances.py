@@ -29,6 +29,7 @@ from abi_cli.statistics import nets, scoring
 from abi_cli.statistics.columns import Column, column_from, column_to
 from abi_cli.statistics.members import Members, chunks, known
 from abi_cli.statistics.response_learning import (
+    STEPS,
     chosen_slope,
     drawn_by,
     features_of,
@@ -78,12 +79,15 @@ class Chances:
         columns: Sequence[Column],
         data: Datasets,
         theta: np.ndarray,
+        *,
+        steps: int = STEPS,
     ) -> Chances | None:
         """Learn from pilot data sets; None where there is no such choice, or no regressor.
 
         Arguments:
             columns: Those of the group that vary.
             theta: `(dataset, dim)`.
+            steps: Of training.
         """
         drawn = drawn_by(names, columns, data, theta)
         regressors = tuple(c for c, d in zip(columns, drawn, strict=True) if not d)
@@ -100,7 +104,7 @@ class Chances:
         if len(owner) > MOST_MEMBERS * len(theta):
             return None
         chosen = (y > _middle(choice)).astype(np.float64)
-        layers = trained(t, owner, x, chosen, indifferent(t, x), chosen_slope)
+        layers = trained(t, owner, x, chosen, indifferent(t, x), chosen_slope, steps=steps)
         bare = cls(
             tuple(names), regressors, choice, location, scale, *layers, np.zeros((1, t.shape[1]))
         )

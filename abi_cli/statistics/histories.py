@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,9 @@ PRIOR = 0.02
 
 STEPS, LONGEST, MOST = 8, 3.0, 30.0
 """Steps of scoring, the longest of them, and the largest coefficient."""
+
+NEAR = 0.03
+"""Step after which the next one would no longer be felt."""
 
 
 def histories(members: Members, response: Column, others: Sequence[Column]) -> np.ndarray:
@@ -72,24 +76,82 @@ def _learned(
 def _said(x: np.ndarray, chosen: np.ndarray, there: np.ndarray) -> np.ndarray:
     """Statistics of one regression on `x (batch, obs, rate, regressor)`."""
     batch, _, rates, dim = x.shape
-    x = np.moveaxis(x, 2, 1).reshape(batch * rates, -1, dim)
-    y, w = (np.repeat(of.astype(np.float64), rates, axis=0) for of in (chosen, there))
-    b, turned = np.zeros((len(x), dim)), x.transpose(0, 2, 1)
-    prior = PRIOR * np.eye(dim)
-    for _ in range(STEPS):
-        p = 1 / (1 + np.exp(-np.clip((x @ b[:, :, None])[:, :, 0], -MOST, MOST)))
-        information = turned @ (x * (w * p * (1 - p) + 1e-9)[:, :, None]) + prior
-        score = (turned @ (w * (y - p))[:, :, None])[:, :, 0] - PRIOR * b
-        step = np.linalg.solve(information, score[:, :, None])[:, :, 0]
-        b = np.clip(b + np.clip(step, -LONGEST, LONGEST), -MOST, MOST)
-    eta = (x @ b[:, :, None])[:, :, 0]
-    log_p = -(w * np.logaddexp(0, np.where(y > 0, -eta, eta))).sum(axis=1)
-    log_p = log_p - 0.5 * PRIOR * (b**2).sum(axis=1)
-    covariance = np.linalg.inv(information)
-    inner = np.diagonal(covariance, axis1=1, axis2=2).reshape(batch, rates, dim)
-    by_rate = log_p.reshape(batch, rates)
-    averaged = _averaged(b.reshape(batch, rates, dim), inner, by_rate)
+    fits = _fits(*(np.repeat(of, rates, axis=0) for of in (chosen, there)), _by_row(x))
+    by_rate = fits.log_p.reshape(batch, rates)
+    inner = fits.variance.reshape(batch, rates, dim)
+    averaged = _averaged(fits.b.reshape(batch, rates, dim), inner, by_rate)
     return np.concatenate([_over_rates(by_rate), averaged], axis=1)
+
+
+def _by_row(x: np.ndarray) -> np.ndarray:
+    """The same as `(regressor, data set and rate, obs)`."""
+    return np.ascontiguousarray(x.transpose(3, 0, 2, 1).reshape(x.shape[3], -1, x.shape[1]))
+
+
+class _Fits(NamedTuple):
+    """Logistic regressions: log density of the mode `(row,)`, mode and variances `(row, dim)`."""
+
+    log_p: np.ndarray
+    b: np.ndarray
+    variance: np.ndarray
+
+
+def _fits(chosen: np.ndarray, there: np.ndarray, x: np.ndarray) -> _Fits:
+    """Modes by Fisher scoring: in single precision, then by one more step in double.
+
+    Rows `x (dim, row, obs)` leave it once their steps are below `NEAR`.
+    """
+    dim, number, _ = x.shape
+    w, sign = there.astype(np.float64), np.where(chosen, 1.0, -1.0)
+    b = np.zeros((number, dim))
+    rows = np.arange(number)
+    of_x, of_w, of_sign = (a.astype(np.float32) for a in (x, w, sign))
+    for _ in range(STEPS):
+        step = np.clip(_step(b[rows], of_x, of_w, of_sign), -LONGEST, LONGEST)
+        b[rows] = np.clip(b[rows] + step, -MOST, MOST)
+        far = np.abs(step).max(axis=1) > NEAR
+        rows = rows[far]
+        if not len(rows):
+            break
+        of_x, of_w, of_sign = of_x[:, far], of_w[far], of_sign[far]
+    b = np.clip(b + np.clip(_step(b, x, w, sign), -LONGEST, LONGEST), -MOST, MOST)
+    eta = _log_odds(b, x)
+    log_p = -_dot(w, np.log1p(np.exp(-sign * eta))) - 0.5 * PRIOR * (b**2).sum(axis=1)
+    covariance = np.linalg.inv(_information(x, w, np.tanh(0.5 * eta)))
+    return _Fits(log_p, b, np.diagonal(covariance, axis1=1, axis2=2))
+
+
+def _step(b: np.ndarray, x: np.ndarray, w: np.ndarray, sign: np.ndarray) -> np.ndarray:
+    """A step of scoring from `b (row, dim)`, of choices ±1."""
+    half = np.tanh(0.5 * _log_odds(b, x))
+    left = 0.5 * w * (sign - half)
+    score = np.stack([_dot(left, column) for column in x], axis=1) - PRIOR * b
+    return np.linalg.solve(_information(x, w, half), score[:, :, None])[:, :, 0]
+
+
+def _information(x: np.ndarray, w: np.ndarray, half: np.ndarray) -> np.ndarray:
+    """The information `(row, dim, dim)` where tanh of half the log odds is this."""
+    found = np.empty((len(w), len(x), len(x)))
+    weight = 0.25 * w * (1 - half * half)
+    for i, column in enumerate(x):
+        weighted = weight * column
+        for j in range(i, len(x)):
+            found[:, i, j] = found[:, j, i] = _dot(weighted, x[j])
+    return found + PRIOR * np.eye(len(x))
+
+
+def _log_odds(b: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Log odds `(row, obs)` of coefficients `(row, regressor)`, bounded."""
+    b = b.astype(x.dtype)
+    eta = b[:, 0, None] * x[0]
+    for k in range(1, len(x)):
+        eta += b[:, k, None] * x[k]
+    return np.clip(eta, -MOST, MOST, out=eta)
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Sums over observations of products, `(row,)`."""
+    return np.einsum("ro,ro->r", a, b).astype(np.float64)
 
 
 def _weights(log_p: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -14,6 +14,10 @@ from abi_cli.statistics.groups import Group, from_config, to_config, vectors_of
 from abi_cli.statistics.members import chunks
 from abi_cli.statistics.responses import Responses
 from abi_cli.variables import Datasets, Value, take
+
+Surface: TypeAlias = Responses | Chances
+
+_SURFACES: dict[str, type[Responses] | type[Chances]] = {"responses": Responses, "chances": Chances}
 
 DEAR = ("regimes",)
 """Beginnings of the names of families that take long."""
@@ -29,19 +33,12 @@ class Offer:
     Arguments:
         groups: Of variables, with the names of the families that are made of each.
         emulator: Of vectors, if any.
-        responses: Of members along their regressors.
-        chances: Of members' choices along theirs.
+        surfaces: Of members' responses along their regressors; of choices after all others.
     """
 
     groups: tuple[tuple[Group, tuple[str, ...]], ...]
     emulator: Emulator | None = None
-    responses: tuple[Responses, ...] = ()
-    chances: tuple[Chances, ...] = ()
-
-    @property
-    def surfaces(self) -> tuple[Responses | Chances, ...]:
-        """Surfaces learned of members, in the order of their statistics."""
-        return (*self.responses, *self.chances)
+    surfaces: tuple[Surface, ...] = ()
 
     @property
     def dear(self) -> np.ndarray:
@@ -88,16 +85,17 @@ class Offer:
             for group, names in self.groups
         )
         emulator = self.emulator if self.emulator is not None and next(at) else None
-        responses = tuple(one for one in self.responses if next(at))
-        return Offer(groups, emulator, responses, tuple(one for one in self.chances if next(at)))
+        return Offer(groups, emulator, tuple(one for one in self.surfaces if next(at)))
 
     def to_config(self) -> dict[str, Any]:
         """The offer as plain JSON values."""
         return {
             "groups": [[to_config(group), list(names)] for group, names in self.groups],
             "emulator": self.emulator and self.emulator.to_config(),
-            "responses": [surface.to_config() for surface in self.responses],
-            "chances": [surface.to_config() for surface in self.chances],
+            **{
+                name: [one.to_config() for one in self.surfaces if isinstance(one, kind)]
+                for name, kind in _SURFACES.items()
+            },
         }
 
     @classmethod
@@ -108,6 +106,9 @@ class Offer:
         return cls(
             groups,
             None if emulator is None else Emulator.from_config(emulator),
-            tuple(Responses.from_config(one) for one in config.get("responses", ())),
-            tuple(Chances.from_config(one) for one in config.get("chances", ())),
+            tuple(
+                kind.from_config(one)
+                for name, kind in _SURFACES.items()
+                for one in config.get(name, ())
+            ),
         )

@@ -38,6 +38,7 @@ from abi_cli.statistics.columns import Column, column_from, column_to
 from abi_cli.statistics.members import Members, chunks, known
 from abi_cli.statistics.response_learning import (
     LOUDEST,
+    STEPS,
     bends,
     bounded,
     drawn_by,
@@ -96,12 +97,15 @@ class Responses:
         columns: Sequence[Column],
         data: Datasets,
         theta: np.ndarray,
+        *,
+        steps: int = STEPS,
     ) -> Responses | None:
         """Learn from pilot data sets; None where nothing bends, or there are no regressors.
 
         Arguments:
             columns: Those of the group that vary.
             theta: `(dataset, dim)`.
+            steps: Of training.
         """
         drawn = drawn_by(names, columns, data, theta)
         regressors = tuple(c for c, d in zip(columns, drawn, strict=True) if not d)
@@ -114,7 +118,8 @@ class Responses:
         owner, x, y = members_of(names, regressors, responses, data)
         if len(owner) > MOST_MEMBERS * len(theta) or not bends(t, owner, x, y):
             return None
-        trunk, branch, quadratic = trained(t, owner, x, y, straight(t, owner, x, y), measured_slope)
+        begun = straight(t, owner, x, y)
+        trunk, branch, quadratic = trained(t, owner, x, y, begun, measured_slope, steps=steps)
         library = t[:LIBRARY]
         return cls(
             tuple(names), regressors, responses, location, scale, trunk, branch, quadratic, library

@@ -14,8 +14,9 @@ from abi_cli.statistics.each import fit_each
 from abi_cli.statistics.emulator import MOST_INPUTS, Emulator
 from abi_cli.statistics.groups import Group, groups_of, vectors_of
 from abi_cli.statistics.members import tamed
-from abi_cli.statistics.offer import Offer
+from abi_cli.statistics.offer import Offer, Surface
 from abi_cli.statistics.prediction import Prediction
+from abi_cli.statistics.response_learning import LONG, STEPS
 from abi_cli.statistics.responses import Responses
 from abi_cli.variables import Datasets, Value, count, take
 
@@ -106,26 +107,16 @@ class Statistics:
         gains = cls._gains(offered, few, some)
         share = np.where(offered.dear, LEAST_OF_DEAR, LEAST_SHARE)
         offer = offered.restricted(_enough(gains, share))
-        offer = cls._with_surfaces(offer, _surfaces(groups, pilot, theta), few, some)
+        if surfaces := _surfaces(groups, pilot, theta, steps=STEPS):
+            gains = cls._gains(replace(offer, surfaces=surfaces), few, some)
+            before = cls._gains(offer, few, some).sum()
+            if gains.sum() - before > LEAST_OF_SURFACES * before:
+                # What is exact stays beside a surface whose noise is an approximation. A surface
+                # of choices has theirs: of other families those stay that still add something.
+                if any(isinstance(one, Chances) for one in surfaces):
+                    offer = offer.restricted(_enough(gains, LEAST_SHARE))
+                offer = replace(offer, surfaces=_surfaces(groups, pilot, theta, steps=LONG))
         return cls._predicting(offer, pilot, theta)
-
-    @classmethod
-    def _with_surfaces(
-        cls, offer: Offer, surfaces: Offer, data: Datasets, theta: np.ndarray
-    ) -> Offer:
-        """The offer with these surfaces of members, where they add enough to it.
-
-        What is exact stays beside a surface whose noise is an approximation. A surface of choices
-        has theirs: of other families those stay that still add something.
-        """
-        if not surfaces.surfaces:
-            return offer
-        more = replace(offer, responses=surfaces.responses, chances=surfaces.chances)
-        before = cls._gains(offer, data, theta).sum()
-        gains = cls._gains(more, data, theta)
-        if gains.sum() - before <= LEAST_OF_SURFACES * before:
-            return offer
-        return more.restricted(_enough(gains, LEAST_SHARE)) if more.chances else more
 
     @classmethod
     def whole(
@@ -258,21 +249,20 @@ def _emulator(groups: Sequence[Group], data: Datasets, theta: np.ndarray) -> Emu
     return Emulator.fit(y, scalars, theta) if y.shape[1] and inputs <= MOST_INPUTS else None
 
 
-def _surfaces(groups: Sequence[Group], data: Datasets, theta: np.ndarray) -> Offer:
+def _surfaces(
+    groups: Sequence[Group], data: Datasets, theta: np.ndarray, *, steps: int
+) -> tuple[Surface, ...]:
     """Surfaces of groups whose members' places differ between data sets, for few parameters."""
     if theta.shape[1] > MOST_INPUTS:
-        return Offer(())
-    responses: list[Responses] = []
-    chances: list[Chances] = []
-    for group in groups:
-        if group.few or group.design:
-            continue
-        of_choices = Chances.fit(group.names, group.columns, data, theta)
-        if of_choices is not None:
-            chances.append(of_choices)
-        elif measured := Responses.fit(group.names, group.columns, data, theta):
-            responses.append(measured)
-    return Offer((), None, tuple(responses), tuple(chances))
+        return ()
+    of = [(g.names, g.columns, data, theta) for g in groups if not (g.few or g.design)]
+    chances = [Chances.fit(*one, steps=steps) for one in of]
+    responses = [
+        Responses.fit(*one, steps=steps)
+        for one, chosen in zip(of, chances, strict=True)
+        if chosen is None
+    ]
+    return tuple(one for one in (*responses, *chances) if one is not None)
 
 
 def _enough(gains: np.ndarray, share: np.ndarray | float) -> np.ndarray:
