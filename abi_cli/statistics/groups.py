@@ -15,6 +15,7 @@ from abi_cli.statistics.columns import Bent, Column, column_from, column_of, col
 from abi_cli.statistics.components import components
 from abi_cli.statistics.histories import histories
 from abi_cli.statistics.members import Members, Statistic, chunks
+from abi_cli.statistics.persistence import persistent
 from abi_cli.statistics.proportions import proportions
 from abi_cli.statistics.regimes import regimes
 from abi_cli.statistics.sigmoids import sigmoid
@@ -31,7 +32,7 @@ MOST_CURVES = 2
 """Most regressors along each of which choices are fitted by a curve."""
 
 MOST_CHOICES, MOST_MET = 2, 3
-"""Most columns of choices in order, and most others that each is learned from."""
+"""Most columns of choices, and of numbers, in order; most others that go with each."""
 
 MOST_VALUES = 128
 """Longest series of one length whose numbers are passed on themselves."""
@@ -100,9 +101,7 @@ class Group:
         if self.ordered:
             for c in numbers[:4]:
                 found |= self._in_order(c)
-            for c in [c for c in some if c.response and len(c.levels) == 2][:MOST_CHOICES]:
-                others = [o for o in some if o is not c][:MOST_MET]
-                found[f"histories{c.place}"] = partial(histories, response=c, others=others)
+            found |= _in_order_with_others(some)
         if self.fixed:
             found["values"] = partial(_values, columns=self.columns, length=self.length)
         return found
@@ -186,6 +185,22 @@ class Group:
                     )
                     found |= _sigmoids(y, x, m)
         return found
+
+
+def _in_order_with_others(columns: Sequence[Column]) -> dict[str, Statistic]:
+    """Dependence on steps before and on other columns, of each column that the model draws."""
+    found: dict[str, Statistic] = {}
+    drawn = [c for c in columns if c.response]
+    for c in [c for c in drawn if len(c.levels) == 2][:MOST_CHOICES]:
+        others = [o for o in columns if o is not c][:MOST_MET]
+        found[f"histories{c.place}"] = partial(histories, response=c, others=others)
+    for c in [c for c in drawn if len(c.levels) != 2][:MOST_CHOICES]:
+        others = [o for o in columns if o is not c][:MOST_MET]
+        for bent in (False, True) if c.bends else (False,):
+            found[f"persistent{c.place}" + "bent" * bent] = partial(
+                persistent, response=Bent(c) if bent else c, regressors=others
+            )
+    return found
 
 
 def _linear(y: Column, x: Sequence[Column], which: str, *, squares: bool) -> dict[str, Statistic]:

@@ -76,7 +76,8 @@ def _learned(
 def _said(x: np.ndarray, chosen: np.ndarray, there: np.ndarray) -> np.ndarray:
     """Statistics of one regression on `x (batch, obs, rate, regressor)`."""
     batch, _, rates, dim = x.shape
-    fits = _fits(*(np.repeat(of, rates, axis=0) for of in (chosen, there)), _by_row(x))
+    y, w = (np.repeat(of, rates, axis=0) for of in (chosen, there))
+    fits = _fits(y, w, _by_row(x))
     by_rate = fits.log_p.reshape(batch, rates)
     inner = fits.variance.reshape(batch, rates, dim)
     averaged = _averaged(fits.b.reshape(batch, rates, dim), inner, by_rate)
