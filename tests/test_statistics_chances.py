@@ -12,6 +12,7 @@ from abi_cli.statistics import statistics as statistics_module
 from abi_cli.statistics.chances import Chances
 from abi_cli.statistics.groups import groups_of
 from abi_cli.statistics.offer import Offer
+from abi_cli.statistics.response_learning import PilotMembers
 from abi_cli.variables import Ragged, take
 
 GRID = np.stack(np.meshgrid(*[np.linspace(-3.5, 3.5, 71)] * 2, indexing="ij"), -1).reshape(-1, 2)
@@ -38,7 +39,8 @@ def learned():
 
 def fitted(theta, data, **options):
     (group,) = groups_of(data, list(data), given=(), series=())
-    return Chances.fit(group.names, group.columns, data, theta, **options)
+    pilot = PilotMembers.of(group.names, group.columns, data, theta)
+    return Chances.fit(pilot, pilot.choice, **options) if pilot.choice else None
 
 
 def exact(data, row):

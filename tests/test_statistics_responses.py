@@ -11,6 +11,7 @@ import pytest
 from abi_cli.statistics import Statistics, statistics
 from abi_cli.statistics.groups import groups_of
 from abi_cli.statistics.members import padded
+from abi_cli.statistics.response_learning import PilotMembers
 from abi_cli.statistics.responses import Responses
 from abi_cli.variables import Ragged
 
@@ -33,7 +34,8 @@ def bent(datasets=4_000, *, curve=lambda x: np.cos(2 * x)):
 
 def fitted(theta, data, **options):
     (group,) = groups_of(data, ["x", "y"], given=(), series=())
-    return Responses.fit(group.names, group.columns, data, theta, **options)
+    pilot = PilotMembers.of(group.names, group.columns, data, theta)
+    return pilot and Responses.fit(pilot, **options)
 
 
 @pytest.fixture(scope="module")

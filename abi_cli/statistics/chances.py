@@ -18,8 +18,8 @@ sds, KL per parameter, and seconds to train. Twice as many steps, features or hi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -30,18 +30,17 @@ from abi_cli.statistics.columns import Column, column_from, column_to
 from abi_cli.statistics.members import Members, chunks, known
 from abi_cli.statistics.response_learning import (
     STEPS,
+    PilotMembers,
     chosen_slope,
-    drawn_by,
     features_of,
     indifferent,
-    members_of,
     regressor_of,
     response_of,
     trained,
 )
-from abi_cli.statistics.responses import LONGEST, MOST_MEMBERS, MOST_REGRESSORS, ROUNDS
+from abi_cli.statistics.responses import LONGEST, ROUNDS
 from abi_cli.statistics.surface import FAR, fitted, steepness, terms
-from abi_cli.variables import Datasets, Value
+from abi_cli.variables import Value
 
 LEAST = 1e-4
 """Least variance of a choice."""
@@ -73,44 +72,19 @@ class Chances:
     start: np.ndarray
 
     @classmethod
-    def fit(
-        cls,
-        names: Sequence[str],
-        columns: Sequence[Column],
-        data: Datasets,
-        theta: np.ndarray,
-        *,
-        steps: int = STEPS,
-    ) -> Chances | None:
-        """Learn from pilot data sets; None where there is no such choice, or no regressor.
-
-        Arguments:
-            columns: Those of the group that vary.
-            theta: `(dataset, dim)`.
-            steps: Of training.
-        """
-        drawn = drawn_by(names, columns, data, theta)
-        regressors = tuple(c for c, d in zip(columns, drawn, strict=True) if not d)
-        responses = tuple(c for c, d in zip(columns, drawn, strict=True) if d)
-        if not (1 <= len(regressors) <= MOST_REGRESSORS and len(responses) == 1):
-            return None
-        (choice,) = responses
-        if len(choice.levels) != 2:
-            return None
-        scale = np.maximum(theta.std(axis=0), 1e-12)
-        location = theta.mean(axis=0)
-        t = np.clip((theta - location) / scale, -FAR, FAR)
-        owner, x, y = members_of(names, regressors, responses, data)
-        if len(owner) > MOST_MEMBERS * len(theta):
-            return None
-        chosen = (y > _middle(choice)).astype(np.float64)
-        layers = trained(t, owner, x, chosen, indifferent(t, x), chosen_slope, steps=steps)
-        bare = cls(
-            tuple(names), regressors, choice, location, scale, *layers, np.zeros((1, t.shape[1]))
+    def fit(cls, pilot: PilotMembers, choice: Column, *, steps: int = STEPS) -> Chances:
+        """Learn from members of the pilot, of which `choice` is the only response."""
+        chosen = (pilot.y > _middle(choice)).astype(np.float64)
+        layers = trained(pilot, chosen, indifferent(pilot), chosen_slope, steps=steps)
+        no_start = np.zeros((1, pilot.t.shape[1]))
+        surface = cls(
+            pilot.names, pilot.regressors, choice, pilot.location, pilot.scale, *layers, no_start
         )
-        told = np.concatenate([bare._beginnings(bare._observed(m)) for _, m in chunks(data, names)])
-        start = fitted(told, t, np.ones((len(t), 1)))
-        return cls(tuple(names), regressors, choice, location, scale, *layers, start)
+        told = np.concatenate(
+            [surface._beginnings(surface._observed(m)) for _, m in chunks(pilot.data, pilot.names)]
+        )
+        start = fitted(told, pilot.t, np.ones((len(told), 1)))
+        return replace(surface, start=start)
 
     @property
     def dim(self) -> int:

@@ -8,6 +8,7 @@ the least squares of a straight model.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -17,6 +18,11 @@ from abi_cli.statistics.columns import Bent, Column
 from abi_cli.statistics.members import Members, chunks, known, moments_of, tamed
 from abi_cli.statistics.surface import FAR, fitted, line, terms
 from abi_cli.variables import Datasets
+
+MOST_REGRESSORS = 4
+MOST_RESPONSES = 3
+MOST_MEMBERS = 400
+"""Most members on average: of more, quantities by regressor say as much."""
 
 FEATURES = 16
 """Outputs of the network of regressors."""
@@ -95,6 +101,60 @@ def features_of(x: np.ndarray, told: np.ndarray) -> np.ndarray:
     return np.concatenate([line(x), told], axis=1)
 
 
+@dataclass(frozen=True)
+class PilotMembers:
+    """Members of the pilot, one below the other, in units: what surfaces are fitted to.
+
+    Arguments:
+        names: Variables of the group.
+        regressors, responses: Its columns that do not depend on the parameters, and those that do.
+        location, scale: Of the parameters, `(dim,)`.
+        t: Parameters in these units, `(dataset, dim)`.
+        owner: Data set of each member.
+        x, y: Regressors and responses, `(member, column)`.
+        data: The data sets.
+    """
+
+    names: tuple[str, ...]
+    regressors: tuple[Column, ...]
+    responses: tuple[Column, ...]
+    location: np.ndarray
+    scale: np.ndarray
+    t: np.ndarray
+    owner: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    data: Datasets
+
+    @classmethod
+    def of(
+        cls, names: Sequence[str], columns: Sequence[Column], data: Datasets, theta: np.ndarray
+    ) -> PilotMembers | None:
+        """Members whose responses may follow their regressors; None where there are none.
+
+        Arguments:
+            columns: Those of the group that vary.
+            theta: `(dataset, dim)`.
+        """
+        drawn = drawn_by(names, columns, data, theta)
+        regressors = tuple(c for c, d in zip(columns, drawn, strict=True) if not d)
+        responses = tuple(c for c, d in zip(columns, drawn, strict=True) if d)
+        if not (1 <= len(regressors) <= MOST_REGRESSORS and 1 <= len(responses) <= MOST_RESPONSES):
+            return None
+        location, scale = theta.mean(axis=0), np.maximum(theta.std(axis=0), 1e-12)
+        t = np.clip((theta - location) / scale, -FAR, FAR)
+        owner, x, y = _members_of(names, regressors, responses, data)
+        if len(owner) > MOST_MEMBERS * len(theta):
+            return None
+        return cls(tuple(names), regressors, responses, location, scale, t, owner, x, y, data)
+
+    @property
+    def choice(self) -> Column | None:
+        """The response, if it is the only one and of two values."""
+        (first, *others) = self.responses
+        return first if not others and len(first.levels) == 2 else None
+
+
 def width_of(x: np.ndarray) -> int:
     """Number of features of regressors `x (row, regressor)`."""
     return 1 + x.shape[1] + FEATURES
@@ -122,7 +182,7 @@ def drawn_by(
     return found
 
 
-def members_of(
+def _members_of(
     names: Sequence[str],
     regressors: Sequence[Column],
     responses: Sequence[Column],
@@ -143,8 +203,9 @@ def members_of(
     return owner, x, y
 
 
-def bends(t: np.ndarray, owner: np.ndarray, x: np.ndarray, y: np.ndarray) -> bool:
+def bends(pilot: PilotMembers) -> bool:
     """True if anything is not straight in the regressors, given the parameters."""
+    t, owner, x, y = pilot.t, pilot.owner, pilot.x, pilot.y
     rng = np.random.default_rng(2)
     rows = rng.permutation(len(owner))[:TESTED]
     t, x, y = t[owner[rows]], x[rows], y[rows]
@@ -182,21 +243,16 @@ def _products(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def trained(
-    t: np.ndarray,
-    owner: np.ndarray,
-    x: np.ndarray,
-    y: np.ndarray,
-    quadratic: np.ndarray,
-    slope_of: Slope,
-    *,
-    steps: int,
+    pilot: PilotMembers, y: np.ndarray, quadratic: np.ndarray, slope_of: Slope, *, steps: int
 ) -> tuple[nets.Layers, nets.Layers, np.ndarray]:
     """Trunk, branch and quadratic, by Adam on the members' log density.
 
     Arguments:
+        y: Responses as `slope_of` takes them, `(member, response)`.
         quadratic: Where it begins, `(term, number told × feature)`.
         slope_of: `measured_slope` or `chosen_slope`.
     """
+    t, owner, x = pilot.t, pilot.owner, pilot.x
     rng = np.random.default_rng(3)
     quadratic = quadratic.copy()
     inputs, outputs = x.shape[1], quadratic.shape[1]
@@ -216,8 +272,9 @@ def trained(
     return trunk, branch, quadratic
 
 
-def straight(t: np.ndarray, owner: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def straight(pilot: PilotMembers) -> np.ndarray:
     """The quadratic of a model that is straight in the regressors, by least squares."""
+    t, owner, x, y = pilot.t, pilot.owner, pilot.x, pilot.y
     width = width_of(x)
     rng = np.random.default_rng(4)
     rows = rng.permutation(len(owner))[:TESTED]
@@ -242,9 +299,9 @@ def measured_slope(told: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.concatenate([-r * spread, 0.5 * (1 - r**2)], axis=2)
 
 
-def indifferent(t: np.ndarray, x: np.ndarray) -> np.ndarray:
+def indifferent(pilot: PilotMembers) -> np.ndarray:
     """The quadratic of log odds that are zero everywhere."""
-    return np.zeros((terms(t[:1]).shape[1], width_of(x)))
+    return np.zeros((terms(pilot.t[:1]).shape[1], width_of(pilot.x)))
 
 
 def chosen_slope(told: np.ndarray, y: np.ndarray) -> np.ndarray:

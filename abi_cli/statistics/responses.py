@@ -27,7 +27,7 @@ left the scoring as they arrive and members were passed over in single precision
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,24 +39,18 @@ from abi_cli.statistics.members import Members, chunks, known
 from abi_cli.statistics.response_learning import (
     LOUDEST,
     STEPS,
+    PilotMembers,
     bends,
     bounded,
-    drawn_by,
     features_of,
     measured_slope,
-    members_of,
     regressor_of,
     response_of,
     straight,
     trained,
 )
 from abi_cli.statistics.surface import FAR, steepness, terms
-from abi_cli.variables import Datasets, Value
-
-MOST_REGRESSORS = 4
-MOST_RESPONSES = 3
-MOST_MEMBERS = 400
-"""Most members on average: of more, quantities by regressor say as much."""
+from abi_cli.variables import Value
 
 LIBRARY = 512
 """Parameters among which a start is looked for."""
@@ -91,38 +85,19 @@ class Responses:
     library: np.ndarray
 
     @classmethod
-    def fit(
-        cls,
-        names: Sequence[str],
-        columns: Sequence[Column],
-        data: Datasets,
-        theta: np.ndarray,
-        *,
-        steps: int = STEPS,
-    ) -> Responses | None:
-        """Learn from pilot data sets; None where nothing bends, or there are no regressors.
-
-        Arguments:
-            columns: Those of the group that vary.
-            theta: `(dataset, dim)`.
-            steps: Of training.
-        """
-        drawn = drawn_by(names, columns, data, theta)
-        regressors = tuple(c for c, d in zip(columns, drawn, strict=True) if not d)
-        responses = tuple(c for c, d in zip(columns, drawn, strict=True) if d)
-        if not (1 <= len(regressors) <= MOST_REGRESSORS and 1 <= len(responses) <= MOST_RESPONSES):
+    def fit(cls, pilot: PilotMembers, *, steps: int = STEPS) -> Responses | None:
+        """Learn from members of the pilot; None where nothing bends."""
+        if not bends(pilot):
             return None
-        scale = np.maximum(theta.std(axis=0), 1e-12)
-        location = theta.mean(axis=0)
-        t = np.clip((theta - location) / scale, -FAR, FAR)
-        owner, x, y = members_of(names, regressors, responses, data)
-        if len(owner) > MOST_MEMBERS * len(theta) or not bends(t, owner, x, y):
-            return None
-        begun = straight(t, owner, x, y)
-        trunk, branch, quadratic = trained(t, owner, x, y, begun, measured_slope, steps=steps)
-        library = t[:LIBRARY]
+        layers = trained(pilot, pilot.y, straight(pilot), measured_slope, steps=steps)
         return cls(
-            tuple(names), regressors, responses, location, scale, trunk, branch, quadratic, library
+            pilot.names,
+            pilot.regressors,
+            pilot.responses,
+            pilot.location,
+            pilot.scale,
+            *layers,
+            pilot.t[:LIBRARY],
         )
 
     @property

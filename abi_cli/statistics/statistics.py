@@ -16,7 +16,7 @@ from abi_cli.statistics.groups import Group, groups_of, vectors_of
 from abi_cli.statistics.members import tamed
 from abi_cli.statistics.offer import Offer, Surface
 from abi_cli.statistics.prediction import Prediction
-from abi_cli.statistics.response_learning import LONG, STEPS
+from abi_cli.statistics.response_learning import LONG, STEPS, PilotMembers
 from abi_cli.statistics.responses import Responses
 from abi_cli.variables import Datasets, Value, count, take
 
@@ -107,7 +107,8 @@ class Statistics:
         gains = cls._gains(offered, few, some)
         share = np.where(offered.dear, LEAST_OF_DEAR, LEAST_SHARE)
         offer = offered.restricted(_enough(gains, share))
-        if surfaces := _surfaces(groups, pilot, theta, steps=STEPS):
+        members = _members(groups, pilot, theta)
+        if surfaces := _surfaces(members, steps=STEPS):
             gains = cls._gains(replace(offer, surfaces=surfaces), few, some)
             before = cls._gains(offer, few, some).sum()
             if gains.sum() - before > LEAST_OF_SURFACES * before:
@@ -115,7 +116,7 @@ class Statistics:
                 # of choices has theirs: of other families those stay that still add something.
                 if any(isinstance(one, Chances) for one in surfaces):
                     offer = offer.restricted(_enough(gains, LEAST_SHARE))
-                offer = replace(offer, surfaces=_surfaces(groups, pilot, theta, steps=LONG))
+                offer = replace(offer, surfaces=_surfaces(members, steps=LONG))
         return cls._predicting(offer, pilot, theta)
 
     @classmethod
@@ -249,20 +250,25 @@ def _emulator(groups: Sequence[Group], data: Datasets, theta: np.ndarray) -> Emu
     return Emulator.fit(y, scalars, theta) if y.shape[1] and inputs <= MOST_INPUTS else None
 
 
-def _surfaces(
-    groups: Sequence[Group], data: Datasets, theta: np.ndarray, *, steps: int
-) -> tuple[Surface, ...]:
-    """Surfaces of groups whose members' places differ between data sets, for few parameters."""
+def _members(
+    groups: Sequence[Group], data: Datasets, theta: np.ndarray
+) -> tuple[PilotMembers, ...]:
+    """Members of groups whose places differ between data sets, for few parameters."""
     if theta.shape[1] > MOST_INPUTS:
         return ()
-    of = [(g.names, g.columns, data, theta) for g in groups if not (g.few or g.design)]
-    chances = [Chances.fit(*one, steps=steps) for one in of]
-    responses = [
-        Responses.fit(*one, steps=steps)
-        for one, chosen in zip(of, chances, strict=True)
-        if chosen is None
+    found = [
+        PilotMembers.of(group.names, group.columns, data, theta)
+        for group in groups
+        if not (group.few or group.design)
     ]
-    return tuple(one for one in (*responses, *chances) if one is not None)
+    return tuple(one for one in found if one is not None)
+
+
+def _surfaces(members: Sequence[PilotMembers], *, steps: int) -> tuple[Surface, ...]:
+    """Surfaces of these members; those of choices come last."""
+    responses = [Responses.fit(one, steps=steps) for one in members if one.choice is None]
+    chances = [Chances.fit(one, one.choice, steps=steps) for one in members if one.choice]
+    return (*(one for one in responses if one is not None), *chances)
 
 
 def _enough(gains: np.ndarray, share: np.ndarray | float) -> np.ndarray:
