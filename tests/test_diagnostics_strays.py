@@ -58,6 +58,15 @@ def test_one_posterior_from_far_out_is_a_warning(exact):
     )
 
 
+def test_a_true_value_beyond_those_of_the_pilot_is_none(exact):
+    draws, truth = exact[0][:500].copy(), exact[1][:500].copy()
+    truth[3] = 4.2
+    draws[3] = 4.2 + 0.02 * np.random.default_rng(3).normal(size=draws.shape[1])
+    found = metrics_with(draws, truth)
+    assert found.parameters["mu"].outside > 1e-3
+    assert found.verdict.outcome.value in ("pass", "cannot tell")
+
+
 def test_a_bound_that_is_crossed_is_a_warning():
     rng = np.random.default_rng(1)
     truth = rng.uniform(size=2_000)

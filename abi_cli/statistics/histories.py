@@ -37,7 +37,8 @@ def histories(members: Members, response: Column, others: Sequence[Column]) -> n
 
     Of 120 choices of a Q-learner (learning rate and slope unknown, odds turned every forty trials)
     all other statistics together tell 0.57 nats, with these 2.1, the exact margins 2.0. Trained
-    without them, the defaults' means were 0.39 sds off and sds 1.2 times too wide.
+    without them, the median error of the worst mean was 0.39 exact sds, that of nine in ten 1.11,
+    KL per parameter 0.16; with them 0.04, 0.12 and 0.009.
     """
     chosen, there, learned = _learned(members, response, others)
     designs = [np.concatenate([np.ones_like(learned[..., :1]), learned], axis=-1)]
