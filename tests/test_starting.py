@@ -57,7 +57,7 @@ def test_the_json_schema_accepts_what_is_shipped(path):
 
 
 @pytest.mark.parametrize(
-    "template", ["means", "regression", "counts", "choices", "series", "groups"]
+    "template", ["means", "regression", "counts", "choices", "series", "survival", "groups"]
 )
 def test_every_template_is_checked_trained_and_sampled(template, tmp_path):
     folder = tmp_path / "trial"

@@ -103,7 +103,8 @@ def init(
             "--template",
             metavar="NAME",
             help="means: columns of their kinds; regression: a line; counts: events and exposure; "
-            "choices: yes or no; series: a time series; groups: estimates with standard errors.",
+            "choices: yes or no; series: a time series; survival: censored times; groups: "
+            "estimates with standard errors.",
         ),
     ] = "means",
     force: Force = False,
