@@ -182,7 +182,7 @@ def test_init_sees_labels_words_and_what_comes_with_the_data(tmp_path):
     spec = read_spec(tmp_path / "trial" / "trial.yaml")
     assert spec.data.dataset == "Subject"
     assert spec.data.categories == {"condition": ("EASY", "HARD")}
-    assert spec.missing == {"rt": (0.0, 0.3)}
+    assert spec.missing == {"rt": (0.0, 0.6)}  # half of those of subject 7 are
     checked = abi("check", tmp_path / "trial" / "trial.yaml")
     assert checked.exit_code == 0, checked.output
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -35,6 +35,9 @@ _SKEWED = 1.0
 """Skewness from which positive numbers are taken for log-normal."""
 _SMALL_COUNT = 10.0
 """Largest median of whole numbers that are taken for counts."""
+_USUALLY_MISSING = 0.3
+"""Share of values that may be missing where fewer are."""
+
 _SERIES = 8
 """Fewest steps of what is taken for a series by its times."""
 
@@ -84,7 +87,8 @@ class Look:
         given: What comes with the data: standard errors, days, conditions.
         sizes: The fewest and the most rows of a data set, and some more either way.
         datasets: How many there are.
-        gaps: Columns in which some values are missing.
+        gaps: Column in which some values are missing → the largest share that a data set may lack,
+            and some more.
         names: Columns of names, which no model has a use for.
         lacking: Columns that would explain an outcome, but lack values; they were left out.
         error: A column of standard errors among those given.
@@ -96,7 +100,7 @@ class Look:
     given: tuple[Shown, ...]
     sizes: tuple[int, int]
     datasets: int
-    gaps: tuple[str, ...] = ()
+    gaps: Mapping[str, float] = field(default_factory=dict)
     names: tuple[str, ...] = ()
     lacking: tuple[str, ...] = ()
     error: str | None = None
@@ -135,7 +139,7 @@ def looked_at(path: Path, *, outcome: str | None = None) -> Look:
         name for name, cells in texts.items() if name not in (time, outcome) and _are_names(cells)
     )
     shown: list[Shown] = []
-    gaps: list[str] = []
+    gaps: dict[str, float] = {}
     for name, cells in texts.items():
         if name == time or name in names:
             continue
@@ -143,7 +147,8 @@ def looked_at(path: Path, *, outcome: str | None = None) -> Look:
             raise DataError(reason, place=f"{source}, row 1", hint="Rename the column.")
         column, lacks = _shown(name, cells, number, source)
         shown.append(column)
-        gaps += [name] if lacks else []
+        if lacks:
+            gaps[name] = _most_missing(cells, labels)
     drawn = tuple(column for column in shown if _is_drawn(column, outcome))
     if not drawn:
         raise DataError(
@@ -167,7 +172,7 @@ def looked_at(path: Path, *, outcome: str | None = None) -> Look:
         given=given,
         sizes=(fewest, most),
         datasets=len(sizes),
-        gaps=tuple(name for name in gaps if name not in lacking),
+        gaps={name: most for name, most in gaps.items() if name not in lacking},
         names=names,
         lacking=lacking,
         error=next(errors, None),
@@ -219,6 +224,17 @@ def _times(texts: dict[str, Sequence[str]], labels: Sequence[str]) -> str | None
             if gaps.min() > 0 and np.allclose(gaps, gaps[0]):
                 return name
     return None
+
+
+def _most_missing(cells: Sequence[str], labels: Sequence[str]) -> float:
+    """A share, in tenths, above what any data set lacks."""
+    missing = Missing()
+    lacks: Counter[str] = Counter()
+    sizes = Counter(labels)
+    for cell, label in zip(cells, labels, strict=True):
+        lacks[label] += missing.says(cell)
+    most = max(lacks[label] / size for label, size in sizes.items())
+    return float(np.clip(np.ceil(10 * most + 1 - 1e-9) / 10, _USUALLY_MISSING, 0.9))
 
 
 def _are_names(cells: Sequence[str]) -> bool:
