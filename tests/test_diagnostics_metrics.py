@@ -334,3 +334,9 @@ def test_contraction_is_taken_where_the_prior_has_a_variance(kind, scale):
     deaf = metrics_of_one(outer(rng.choice(inner, (N, S))), outer(inner))
     (own,) = deaf.parameters.values()
     assert own.contraction == pytest.approx(0, abs=0.05)
+
+
+def test_two_thousand_ranks_on_one_side_have_a_finite_distance_from_the_band():
+    found = ecdf_band(2_000).log_gamma(np.full(2_000, 0.9))
+    assert np.isfinite(found)
+    assert found < -600

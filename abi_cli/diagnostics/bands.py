@@ -18,6 +18,9 @@ POINTS = 100
 PROBABILITY = 0.95
 """The probability that exact posteriors stay inside the band everywhere."""
 
+LEAST = -700.0
+"""Logarithm of the smallest probability that is told from 0."""
+
 
 @dataclass(frozen=True)
 class Band:
@@ -46,14 +49,15 @@ class Band:
         """The farthest that the ECDF of `values (dataset,)` goes out: below 0 it leaves the band.
 
         log min over points of 2 min(P(R ≤ r), P(R ≥ r)) / γ, for the counts r that are seen and
-        binomial R (Modrák et al. 2023, arXiv:2211.02383).
+        binomial R (Modrák et al. 2023, arXiv:2211.02383). Smaller ones than `LEAST` count as that.
         """
         seen = np.rint(ecdf_at(values, self.at) * self.count)[:-1]
         at = self.at[:-1]
         tails = np.minimum(
             stats.binom.logcdf(seen, self.count, at), stats.binom.logsf(seen - 1, self.count, at)
         )
-        return float(min(np.log(2) + tails.min(), 0.0) - np.log(self.gamma))
+        least = max(tails.min(), LEAST)  # which underflows to a logarithm of −inf
+        return float(min(np.log(2) + least, 0.0) - np.log(self.gamma))
 
 
 def ecdf_at(values: np.ndarray, at: np.ndarray) -> np.ndarray:
