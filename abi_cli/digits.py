@@ -32,6 +32,11 @@ def fixed(value: float, decimals: int = 3, *, sign: str = "") -> str:
     return text.replace("-", "−")
 
 
+def probability(p: float) -> str:
+    """The p-value as sentences have it: p = 3e-05; a bound of one that underflows."""
+    return f"p = {p:.1g}" if p > 0 else "p < 1e-300"
+
+
 def weight(size: float) -> str:
     """The bytes as people say them: 512 B, 3.4 MB, 200 GB."""
     units = ("B", "kB", "MB", "GB", "TB")

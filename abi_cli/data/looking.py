@@ -271,18 +271,18 @@ def _shown(
             hint="Leave the column out.",
         )
     mean, sd = values.mean(), _sd(values)
-    low, high = _short(values.min()), _short(values.max())
+    low, high = short(values.min()), short(values.max())
     logs = np.log(values) if values.min() > 0 else np.zeros(1)
     return Shown(
         name,
-        0.0 if abs(mean) < 0.01 * sd else _short(mean),
-        _short(sd) or 1.0,
+        0.0 if abs(mean) < 0.01 * sd else short(mean),
+        short(sd) or 1.0,
         low,
         high if high > low else low + 1.0,
         kind=_kind(values),
         whole=bool((values == np.round(values)).all()),
-        log_centre=_short(logs.mean()),
-        log_spread=_short(_sd(logs)) or 1.0,
+        log_centre=short(logs.mean()),
+        log_spread=short(_sd(logs)) or 1.0,
     ), lacks
 
 
@@ -313,6 +313,6 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def _short(value: float) -> float:
+def short(value: float) -> float:
     """A number with two digits, as a person would write it."""
     return float(f"{value:.2g}")

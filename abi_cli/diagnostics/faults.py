@@ -20,6 +20,7 @@ from abi_cli.diagnostics.challenge import Challenged
 from abi_cli.diagnostics.ratio import Loss
 from abi_cli.diagnostics.strata import Stratum
 from abi_cli.diagnostics.uniformity import INTERVAL, Uniformity
+from abi_cli.digits import probability
 
 
 class Kind(StrEnum):
@@ -132,16 +133,16 @@ def of_ranks(
     if ranks.p_spread < level and _agree(ranks.sd_ratio, width) and not _bent(ranks):
         percent = 100 * abs(ranks.sd_ratio - 1)
         kind = Kind.WIDE if ranks.sd_ratio > 1 else Kind.NARROW
-        reasons[kind] = f"{percent:.0f} % too {kind.value} (p = {ranks.p_spread:.1g})"
+        reasons[kind] = f"{percent:.0f} % too {kind.value} ({probability(ranks.p_spread)})"
     if ranks.p_location < level:
         # A true value that ranks high means a posterior that lies low.
         kind = Kind.LOW if ranks.mean_score > 0 else Kind.HIGH
         size = abs(ranks.mean_score)
-        reasons[kind] = f"{size:.2f} sd too {kind.value} (p = {ranks.p_location:.1g})"
+        reasons[kind] = f"{size:.2f} sd too {kind.value} ({probability(ranks.p_location)})"
     # The shape test sees the other two faults as well: it speaks only where they don't.
     if not reasons:
         kind, words = _shape(ranks)
-        reasons[kind] = f"{words} (p = {min(ranks.p_spread, ranks.p_shape):.1g})"
+        reasons[kind] = f"{words} ({probability(min(ranks.p_spread, ranks.p_shape))})"
     return Fault(tuple(reasons), " and ".join(reasons.values()), is_large(ranks, limits))
 
 
@@ -189,7 +190,7 @@ def given_data(ranks: Uniformity, *, level: float, limits: Limits) -> Fault | No
     kind, words = Kind.UNINFORMED, "less informed than the data allow"
     if ranks.mean_score > 0:  # the draws are closer to the prediction than the truths
         kind, words = Kind.OVERINFORMED, "surer than the data allow"
-    reason = f"{words} (p = {ranks.p_location:.1g})"
+    reason = f"{words} ({probability(ranks.p_location)})"
     return Fault((kind,), reason, abs(ranks.mean_score) > limits.mean_score)
 
 
@@ -211,7 +212,7 @@ def by_strata(strata: Sequence[Stratum], *, level: float, limits: Limits) -> Fau
         kind = Kind.LOW if ranks.mean_score > 0 else Kind.HIGH
         words = f"{abs(ranks.mean_score):.2f} sd too {kind.value}"
     large = any(is_large(own.ranks, limits.of_some()) for own in wrong)
-    return Fault((kind,), f"{words} where {worst} (p = {worst.p:.1g})", large)
+    return Fault((kind,), f"{words} where {worst} ({probability(worst.p)})", large)
 
 
 def beside_exact(own: ElementBeside, *, level: float, limits: Limits) -> Fault | None:
@@ -283,7 +284,7 @@ def of_loss(
     elif loss.by_data:
         kind, words = Kind.UNINFORMED, f"less informed than the data allow, by {size}"
     large = loss.nats > parameters * limits.loss_failure
-    return Fault((kind,), f"{words} (p = {loss.p:.1g})", large)
+    return Fault((kind,), f"{words} ({probability(loss.p)})", large)
 
 
 def of_challenge(
@@ -324,12 +325,12 @@ def jointly(
             (quantity, ranks.mean_score > 0),
             (Kind.TOLD_APART, "told from the truth by a classifier"),
         )
-        reason = f"{words} ({quantity} {signed(ranks.mean_score)}, p = {ranks.p_location:.1g})"
+        reason = f"{words} ({quantity} {signed(ranks.mean_score)}, {probability(ranks.p_location)})"
         return Fault((kind,), reason, size > limits.joint_failure)
     p, size = min(ranks.p_spread, ranks.p_shape), _joint_size(ranks)
     if not several or p >= level or size < limits.joint_warning:
         return None
-    reason = f"drawn with the wrong dependence between parameters ({quantity}, p = {p:.1g})"
+    reason = f"drawn with the wrong dependence between parameters ({quantity}, {probability(p)})"
     return Fault((Kind.JOINT_SHAPE,), reason, size > limits.joint_failure)
 
 

@@ -23,6 +23,7 @@ from scipy import stats
 from abi_cli.diagnostics.faults import DEFAULT_LIMITS, Fault, Kind, Limits
 from abi_cli.diagnostics.scalars import element_labels
 from abi_cli.diagnostics.verdict import ElementVerdict, Outcome, Verdict, together
+from abi_cli.digits import probability
 from abi_cli.errors import DataError
 from abi_cli.variables import element_names
 
@@ -235,7 +236,7 @@ def _kind(name: str, one: Estimate) -> Kind:
 
 
 def _reason(name: str, one: Estimate) -> str:
-    p = f"(p = {one.p:.1g})"
+    p = f"({probability(one.p)})"
     if name == "mean":
         way = "low" if one.found > 0 else "high"
         return f"{abs(one.found):.2f} sd too {way} in its mean {p}"

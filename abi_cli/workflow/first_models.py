@@ -11,7 +11,7 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from abi_cli.data.looking import Kind, Look, Shown
+from abi_cli.data.looking import Kind, Look, Shown, short
 
 _DRAW = {
     Kind.NORMAL: "rng.normal({m}, {s}, size=N)",
@@ -184,7 +184,7 @@ def _location(column: Shown) -> Parameter:
             prior = f"{{lognormal: {{mean: {column.log_centre}, sigma: {column.log_spread}}}}}"
             return Parameter(f"{name}_median", prior, f"median of {name}")
         case Kind.COUNT:
-            prior = f"{{gamma: {{shape: 2, scale: {_short(max(column.centre, 0.1) / 2)}}}}}"
+            prior = f"{{gamma: {{shape: 2, scale: {short(max(column.centre, 0.1) / 2)}}}}}"
             return Parameter(f"{name}_rate", prior, f"rate of {name}")
         case Kind.SHARE:
             return Parameter(f"{name}_mean", "{beta: {a: 3, b: 3}}", f"mean of {name}")
@@ -196,7 +196,7 @@ def _scale(column: Shown) -> Parameter:
     name = column.name
     match column.kind:
         case Kind.LOG_NORMAL:
-            prior = f"{{gamma: {{shape: 4, scale: {_short(column.log_spread / 4)}}}}}"
+            prior = f"{{gamma: {{shape: 4, scale: {short(column.log_spread / 4)}}}}}"
             return Parameter(f"{name}_log_sd", prior, f"sd of log {name}")
         case Kind.COUNT:
             prior = "{lognormal: {mean: 1, sigma: 1}}"
@@ -204,7 +204,7 @@ def _scale(column: Shown) -> Parameter:
         case Kind.SHARE:
             prior = "{lognormal: {mean: 2.5, sigma: 0.7}}"
             return Parameter(f"{name}_precision", prior, f"precision of {name}")
-    prior = f"{{gamma: {{shape: 2, scale: {_short(column.spread / 2)}}}}}"
+    prior = f"{{gamma: {{shape: 2, scale: {short(column.spread / 2)}}}}}"
     return Parameter(f"{name}_sd", prior, f"sd of {name}")
 
 
@@ -239,11 +239,11 @@ def _linear(column: Shown) -> tuple[float, float]:
         case Kind.NORMAL:
             return column.centre, column.spread
         case Kind.LOG_NORMAL:
-            return column.log_centre, _short(column.log_spread / 2)
+            return column.log_centre, short(column.log_spread / 2)
         case Kind.COUNT:
-            return _short(math.log(max(column.centre, 0.1))), 0.5
+            return short(math.log(max(column.centre, 0.1))), 0.5
         case Kind.SHARE:
-            return _short(math.log(column.centre / (1 - column.centre))), 0.5
+            return short(math.log(column.centre / (1 - column.centre))), 0.5
         case Kind.CHOICE:
             return 0.0, 1.0
 
@@ -266,11 +266,6 @@ def _effect(column: Shown, reach: float) -> tuple[Parameter, tuple[str, str]]:
     if column.kind is not Kind.CHOICE and column.centre:
         about = f"({x} - {column.centre})".replace("- -", "+ ")
     scale = 2 * reach if column.kind is Kind.CHOICE else reach / column.spread
-    prior = f"{{normal: {{loc: 0, scale: {_short(scale)}}}}}"
+    prior = f"{{normal: {{loc: 0, scale: {short(scale)}}}}}"
     label = f"slope of {x}"
     return Parameter(name, prior, label), (f"{name} * {about}", f"{name}[:, None] * {about}")
-
-
-def _short(value: float) -> float:
-    """A number with two digits, as a person would write it."""
-    return float(f"{value:.2g}")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from abi_cli.diagnostics.predictive import Check
+from abi_cli.digits import probability
 from abi_cli.guard import Plain, flagged
 from abi_cli.guard.plain import Table, families_of
 from abi_cli.guard.reference import MOST
@@ -183,7 +184,9 @@ def _strangest(label: str, rows: Mapping[str, Check], p: float) -> str:
         for check in list(marked.values())[:_NAMED]
     )
     more = f"; and {len(marked) - _NAMED} more" if len(marked) > _NAMED else ""
-    return f"data set {label} is not what the model would generate (p = {p:.1g}): {named}{more}"
+    return (
+        f"data set {label} is not what the model would generate ({probability(p)}): {named}{more}"
+    )
 
 
 def _number(value: float) -> str:
