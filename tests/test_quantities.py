@@ -174,9 +174,9 @@ def test_each_draw_is_told_as_it_is_done(folder):
 def test_an_infinite_one_is_refused_where_it_would_be_written(folder):
     own = quantities(folder, q="endless")
     with pytest.raises(UserFunctionError) as error:
-        own.refuse_infinite(own.of(PARAMETERS, DATA), first=7)
+        own.refuse_infinite(own.of(PARAMETERS, DATA), ["anna", "berta"])
     assert error.value.message == (
-        "q is infinite for 6 of 6 draws, in single precision: draw 0 of data set 7 is the first"
+        "q is infinite for 6 of 6 draws, in single precision: draw 0 of data set anna is the first"
     )
     assert error.value.hint == "Give its logarithm, or leave it out: --skip q."
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -11,10 +12,9 @@ import pytest
 from scipy import stats
 
 from abi_cli.model.streams import Purpose, generator
-from abi_cli.refinement import chains, walking, weights
-from abi_cli.refinement.proposal import BLOCK, Candidates
+from abi_cli.refinement import chains, refining, walking, weights
 from abi_cli.refinement.refining import Refining, Sharing
-from abi_cli.refinement.results import How, Wanted
+from abi_cli.refinement.results import AT_ONCE, BLOCK, Candidates, How, Wanted
 from abi_cli.refinement.student import StudentT
 
 
@@ -49,11 +49,14 @@ class Normal:
     shift: float
     scale: float
 
-    def block(self, told, dataset, number):
-        rng = generator(3, Purpose.SAMPLE, block=number, item=dataset)
-        at = told + self.shift
-        theta = rng.normal(at, self.scale, (BLOCK, 2))
-        return Candidates(theta, stats.norm.logpdf(theta, at, self.scale).sum(axis=1))
+    def blocks(self, told, dataset, call):
+        made, at = [], told + self.shift
+        for number in range(AT_ONCE * call, AT_ONCE * (call + 1)):
+            rng = generator(3, Purpose.SAMPLE, block=number, item=dataset)
+            theta = rng.normal(at, self.scale, (BLOCK, 2))
+            log_density = stats.norm.logpdf(theta, at, self.scale).sum(axis=1)
+            made.append(Candidates(theta, log_density))
+        return made
 
 
 def data(number, seed=1):
@@ -119,6 +122,39 @@ def test_a_data_set_is_refined_as_if_it_were_alone(monkeypatch):
     assert repr(alone.certificate) == repr(together[17].certificate)
     np.testing.assert_array_equal(alone.theta, together[17].theta)
     np.testing.assert_array_equal(alone.draws, together[17].draws)
+
+
+def _leave(path):
+    path.touch()
+    return path
+
+
+def test_other_processes_begin_before_anybody_asks_for_results(monkeypatch, tmp_path):
+    monkeypatch.setattr(refining, "WORTH_WORKERS", -1)
+    with Sharing(2) as sharing:
+        assert list(sharing.map(_leave, [tmp_path / "a", tmp_path / "b"])) == [
+            tmp_path / "a",
+            tmp_path / "b",
+        ]
+        later = sharing.map(_leave, [tmp_path / "c"])
+        until = time.monotonic() + 20
+        while not (tmp_path / "c").exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        assert (tmp_path / "c").exists()
+        assert list(later) == [tmp_path / "c"]
+
+
+def test_chains_begin_from_few_places_where_most_are_impossible(monkeypatch):
+    monkeypatch.setattr(walking, "ROUNDS", 0)
+    known, told = data(1)
+    mean, sd, _ = Conjugate.exact(known[0]["y"])
+    low = mean[0] + 0.85 * sd
+    (one,) = refined(Normal(0.0, 0.5 * sd), known, told, joint=Conjugate(low))
+    assert one.certificate.how == How.CHAINS
+    exact = stats.truncnorm((low - mean[0]) / sd, np.inf, mean[0], sd)
+    values = one.theta[one.draws][:, 0]
+    assert values.min() > low
+    assert values.mean() == pytest.approx(exact.mean(), abs=0.15 * sd)
 
 
 def test_what_is_impossible_everywhere_fails():
@@ -195,7 +231,7 @@ TARGETS = {  # name → log density, a wrong start's spread, means and sds of co
 @pytest.mark.parametrize(("log_density", "mean", "sd"), TARGETS.values(), ids=TARGETS)
 def test_chains_find_the_target_from_wrong_starts(log_density, mean, sd):
     rng = np.random.default_rng(5)
-    start = rng.normal(3.0, 2.0, (chains.GROUPS, 32, len(mean)))
+    start = rng.normal(3.0, 2.0, (chains.GROUPS, chains.walkers(len(mean)), len(mean)))
     found = chains.run(log_density, start, rng, wanted=600)
     assert found.good(600)
     draws = found.flat()

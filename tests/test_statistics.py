@@ -11,6 +11,7 @@ from scipy import optimize, stats
 
 from abi_cli.statistics import Statistics, gaussian, regressions, sets
 from abi_cli.statistics.columns import Column, column_of
+from abi_cli.statistics.families import families_of
 from abi_cli.statistics.groups import groups_of
 from abi_cli.statistics.members import Members, chunks
 from abi_cli.variables import Ragged, take
@@ -54,7 +55,7 @@ GROUPS = {
 def families():
     for title, (names, ordered) in GROUPS.items():
         (group,) = groups_of(PILOT, names, given=(), series=ordered)
-        for family, statistic in group.families().items():
+        for family, statistic in families_of(group).items():
             yield pytest.param(group, statistic, id=f"{title}-{family}")
 
 
@@ -133,7 +134,7 @@ def test_what_multiplies_is_regressed_on_the_scale_of_logarithms():
     sizes = np.full(60, 25)
     pilot = {"x": Ragged(x.reshape(-1), sizes), "y": Ragged(y.reshape(-1), sizes)}
     (group,) = groups_of(pilot, ("x", "y"), given=("x",), series=())
-    found = group.families()["least_squares1bent"](members_of(group, pilot))
+    found = families_of(group)["least_squares1bent"](members_of(group, pilot))
     exact = [np.polyfit(a, np.log(b), 1)[0] for a, b in zip(x, y, strict=True)]
     units = group.columns[1].spread / group.columns[0].scale
     np.testing.assert_allclose(found[:, 0] * units, exact, atol=1e-5)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from abi_cli.statistics import Statistics
+from abi_cli.statistics.families import families_of
 from abi_cli.statistics.groups import groups_of
 from abi_cli.statistics.offer import Offer
 from abi_cli.variables import Ragged, take
@@ -20,7 +21,7 @@ def test_families_that_take_long_have_to_add_more():
     y = theta + rng.normal(size=(1_500, 40))
     data = {"y": Ragged(y.ravel(), np.full(1_500, 40))}
     groups = groups_of(data, ["y"], given=[], series=["y"])
-    offer = Offer(tuple((group, tuple(group.families())) for group in groups))
+    offer = Offer(tuple((group, tuple(families_of(group))) for group in groups))
     names = [name for _, own in offer.groups for name in own]
     assert [n for n, dear in zip(names, offer.dear, strict=True) if dear] == ["regimes0"]
     assert len(offer.dear) == offer.owners(data).max() + 1
@@ -38,7 +39,7 @@ def test_a_family_that_only_repeats_others_gains_nothing():
         "y": Ragged(np.repeat(mu, 5) + rng.normal(size=5 * number), sizes),
     }
     (group,) = groups_of(data, ["x", "y"], given=("x",), series=())
-    names = tuple(group.families())
+    names = tuple(families_of(group))
     assert names[-1] == "values"
     gains = Statistics._gains(Offer(((group, names),)), data, mu[:, None])
     assert gains.shape == (len(names),)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import optimize
 
+from abi_cli.statistics.families import families_of
 from abi_cli.statistics.groups import groups_of
 from abi_cli.statistics.histories import MOST, PRIOR, RATES, histories
 from abi_cli.statistics.members import chunks
@@ -73,6 +74,6 @@ def test_rates_and_slopes_are_found():
 
 
 def test_they_are_offered_for_choices_in_order_alone():
-    assert "histories0" in GROUP.families()
+    assert "histories0" in families_of(GROUP)
     (unordered,) = groups_of(DATA, ["choice", "reward"], given=(), series=())
-    assert not any(name.startswith("histories") for name in unordered.families())
+    assert not any(name.startswith("histories") for name in families_of(unordered))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from abi_cli.statistics.columns import Column
+from abi_cli.statistics.families import families_of
 from abi_cli.statistics.groups import groups_of
 from abi_cli.statistics.members import padded
 from abi_cli.statistics.persistence import PRIOR, RHO, persistent
@@ -88,4 +89,4 @@ def test_it_is_offered_where_there_is_an_order(ordered):
     size = rng.integers(20, 30, size=50)
     data = {name: Ragged(rng.normal(size=size.sum()), size) for name in ("x", "y")}
     (group,) = groups_of(data, ["x", "y"], given=(), series=("x", "y") if ordered else ())
-    assert ("persistent1" in group.families()) == ordered
+    assert ("persistent1" in families_of(group)) == ordered

@@ -8,6 +8,7 @@ from scipy import optimize, stats
 
 from abi_cli.statistics import proportions
 from abi_cli.statistics.columns import column_of
+from abi_cli.statistics.families import families_of
 from abi_cli.statistics.groups import groups_of
 from abi_cli.statistics.members import chunks
 from abi_cli.variables import Ragged
@@ -56,10 +57,10 @@ def test_mode_and_errors_are_those_of_the_beta_density(alone):
 
 
 def test_they_are_offered_for_numbers_from_0_to_1_that_the_model_draws():
-    assert "proportions1" in GROUP.families()
-    assert not any(name.startswith("proportions0") for name in GROUP.families())
+    assert "proportions1" in families_of(GROUP)
+    assert not any(name.startswith("proportions0") for name in families_of(GROUP))
     (given,) = groups_of(DATA, ["x", "y"], given=("x", "y"), series=())
-    assert not any(name.startswith("proportions") for name in given.families())
+    assert not any(name.startswith("proportions") for name in families_of(given))
 
 
 @pytest.mark.parametrize(

@@ -183,7 +183,7 @@ def predict(
         listener=console,
     )
     if table:
-        figures.show_checks(console, predicting.predict().checks())
+        figures.show_checks(console, predicting.checks())
     elif check:
         figures.show_checked(console, predicting.check())
     else:

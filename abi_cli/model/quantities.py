@@ -7,7 +7,7 @@ not have is NaN, for all of its draws.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -129,6 +129,7 @@ class Quantities:
         first_draw: int = 0,
         seed: int = 1,
         advance: Callable[[int], None] = lambda _number: None,
+        labels: Sequence[str] = (),
     ) -> dict[str, np.ndarray]:
         """Values of the quantities, name → `(dataset, draw, *event)`, float32.
 
@@ -138,6 +139,7 @@ class Quantities:
             first, first_draw: The place of the first data set, and of its first draw, among all.
             seed: Of functions that draw.
             advance: Hears how many draws are done; each counts once for each of `called`.
+            labels: What messages call the data sets; their places by default.
 
         Errors:
             UserFunctionError: A function raised, or gave what is no number or another shape.
@@ -145,7 +147,7 @@ class Quantities:
         results: dict[str, list[np.ndarray]] = {name: [] for name in self.functions}
         densities = []
         for row, (known, draws) in enumerate(by_data_set(parameters, datasets), start=first):
-            at = At(row, first_draw, seed, advance)
+            at = At(row, first_draw, seed, advance, labels[row - first] if labels else "")
             for name, function in self.functions.items():
                 with np.errstate(over="ignore"):
                     value = evaluated(name, function, known, draws, at).astype(np.float32)
@@ -175,19 +177,22 @@ class Quantities:
         seed: int = 1,
         events: Mapping[str, tuple[int, ...]] | None = None,
         advance: Callable[[int], None] = lambda _number: None,
+        labels: Sequence[str] = (),
     ) -> Iterable[DrawBlock]:
         """Blocks of draws, with the quantities beside the parameters.
 
         Arguments:
             first: Which one the first of `datasets` is among those that blocks count.
             events: Quantity → the shape that it has in all blocks; by default its own in each.
+            labels: What messages call `datasets`; their places by default.
 
         Errors:
             UserFunctionError: As `of`; a value is infinite.
         """
         for block in blocks:
             start = block.first_dataset
-            own = take(datasets, slice(start - first, start - first + block.shape[0]))
+            rows = slice(start - first, start - first + block.shape[0])
+            own, called = take(datasets, rows), labels[rows]
             values = self.of(
                 block.values,
                 own,
@@ -195,18 +200,21 @@ class Quantities:
                 first_draw=block.first_draw,
                 seed=seed,
                 advance=advance,
+                labels=called,
             )
             for name, event in (events or {}).items():
                 values[name] = self._widened(name, values[name], event)
-            self.refuse_infinite(values, first=start)
+            self.refuse_infinite(values, called or range(start, start + block.shape[0]))
             yield replace(block, values={**block.values, **values})
 
-    def refuse_infinite(self, values: Mapping[str, np.ndarray], *, first: int = 0) -> None:
+    def refuse_infinite(
+        self, values: Mapping[str, np.ndarray], labels: Sequence[object] = ()
+    ) -> None:
         """Refuse values that can't be written.
 
         Arguments:
             values: Name → `(dataset, draw, *event)`.
-            first: The place of the first data set among all.
+            labels: What messages call the data sets; their places by default.
 
         Errors:
             UserFunctionError: One is infinite.
@@ -215,10 +223,11 @@ class Quantities:
             infinite = np.isinf(values[name]).reshape(*values[name].shape[:2], -1).any(axis=2)
             if infinite.any():
                 dataset, draw = map(int, np.argwhere(infinite)[0])
+                called = labels[dataset] if labels else dataset
                 raise unusable(
                     function,
                     f"{name} is infinite for {infinite.sum():,} of {infinite.size:,} draws, in "
-                    f"single precision: draw {draw} of data set {first + dataset} is the first",
+                    f"single precision: draw {draw} of data set {called} is the first",
                     hint=f"Give its logarithm, or leave it out: --skip {name}.",
                 )
 

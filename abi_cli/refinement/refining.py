@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -18,15 +19,15 @@ from abi_cli.model.streams import Purpose, generator
 from abi_cli.model.workers import Workers
 from abi_cli.refinement import weights as weighing
 from abi_cli.refinement.joint import Evaluation, Joint
-from abi_cli.refinement.results import Certificate, How, Refined, Wanted
+from abi_cli.refinement.results import AT_ONCE, Candidates, Certificate, How, Refined, Wanted
 from abi_cli.refinement.walking import FIRST_CHAIN, Walk
 from abi_cli.refinement.weights import Weighing, weigh
 
 if TYPE_CHECKING:  # it loads a backend
     from abi_cli.refinement.proposal import Proposal
 
-TOGETHER = 16
-"""Data sets whose candidates are held at once."""
+TOGETHER, GROUPS_AT_ONCE = 16, 3
+"""Data sets whose candidates are made together, and groups of them that are held at once."""
 
 WORTH_WORKERS = 2.0
 """Seconds of work after which processes are started for the rest."""
@@ -54,20 +55,31 @@ class Sharing:
         self._stack.__exit__(*error)
 
     def map(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
-        """Results in the order of the tasks."""
-        left = iter(tasks)
+        """Results in the order of the tasks; other processes begin the first ones at once."""
+        if self._workers is not None:
+            return self._elsewhere(self._workers, function, tasks)
+        return self._here_first(function, iter(tasks))
+
+    def _here_first(
+        self, function: Callable[[Task], Result], tasks: Iterator[Task]
+    ) -> Iterator[Result]:
         while self._workers is None:
             begun = time.perf_counter()
-            for task in left:
+            for task in tasks:
                 result = function(task)
                 break
             else:
                 return
             self._spent += time.perf_counter() - begun
             yield result
-            if self._jobs > 1 and self._spent > WORTH_WORKERS:
+            if self._jobs > 1 and self._spent > WORTH_WORKERS and self._workers is None:
                 self._workers = self._stack.enter_context(Workers(self._jobs))
-        yield from self._workers.imap(function, left, ahead=2 * self._jobs)
+        yield from self._elsewhere(self._workers, function, tasks)
+
+    def _elsewhere(
+        self, workers: Workers, function: Callable[[Task], Result], tasks: Iterable[Task]
+    ) -> Iterator[Result]:
+        return workers.imap(function, tasks, ahead=2 * self._jobs)
 
 
 @dataclass(eq=False)
@@ -77,8 +89,9 @@ class _Progressing:
     Arguments:
         told: Conditions, mean and log sd of it, `(told,)`, by `Approximator.told`.
         dataset, label: Its place among all, and what messages call it.
-        theta, log_r, log_p: Candidates, log density of the proposal and of the model, by block.
-        blocks: Number of blocks that are wanted.
+        blocks: Number of blocks of candidates that are wanted.
+        made: Blocks of candidates; the last ones may not be wanted yet.
+        log_p: Log density of the model, by block.
     """
 
     known: Mapping[str, Any]
@@ -86,22 +99,27 @@ class _Progressing:
     dataset: int
     label: str
     blocks: int
-    theta: list[np.ndarray] = field(default_factory=list)
-    log_r: list[np.ndarray] = field(default_factory=list)
+    made: list[Candidates] = field(default_factory=list)
     log_p: list[np.ndarray] = field(default_factory=list)
     weighed: Weighing | None = None
 
     @property
+    def theta(self) -> np.ndarray:
+        """Candidates that are weighed, `(candidate, dim)`."""
+        return np.concatenate([one.theta for one in self.made[: self.blocks]])
+
+    @property
     def log_ratios(self) -> np.ndarray:
         log_p = np.concatenate(self.log_p)
-        return np.where(np.isnan(log_p), -np.inf, log_p) - np.concatenate(self.log_r)
+        log_r = np.concatenate([one.log_density for one in self.made[: self.blocks]])
+        return np.where(np.isnan(log_p), -np.inf, log_p) - log_r
 
     def unknown(self, joint: Joint) -> tuple[float, str]:
         """Share of the candidates whose density is NaN, and one of them in words."""
         unknown = np.isnan(np.concatenate(self.log_p))
         if not unknown.any():
             return 0.0, ""
-        first = np.concatenate(self.theta)[unknown.argmax()]
+        first = self.theta[unknown.argmax()]
         return float(unknown.mean()), joint.example(first)
 
 
@@ -138,6 +156,7 @@ class Refining:
         Errors:
             UserFunctionError: A function raised, or gave what is no log density.
         """
+        begun: deque[tuple[list[_Progressing], Iterator[Refined]]] = deque()
         for begin in range(0, len(known), TOGETHER):
             rows = range(begin, min(begin + TOGETHER, len(known)))
             blocks = self.wanted.first_blocks
@@ -149,31 +168,48 @@ class Refining:
             while unfinished:
                 self._make(unfinished)
                 unfinished = [one for one in unfinished if self._wants_more(one)]
-            bad = [one for one in group if self._wants_better(_need(one.weighed))]
-            tasks = [self._walk(one) for one in bad]
-            walked = self.sharing.map(Walk.done, tasks)
-            for one in group:
-                made = next(walked) if one in bad else self._weighted(one)
-                share, example = one.unknown(self.joint)
-                certificate = replace(
-                    made.certificate, unknown=share, example=example, repeated=made.repeated
-                )
-                yield replace(made, certificate=certificate)
+            # Other processes walk while candidates of the next data sets are made here.
+            bad = [self._walk(one) for one in group if self._wants_better(_need(one.weighed))]
+            begun.append((group, self.sharing.map(Walk.done, bad)))
+            if len(begun) == GROUPS_AT_ONCE:
+                yield from self._finished(*begun.popleft())
+        for group, walked in begun:
+            yield from self._finished(group, walked)
+
+    def _finished(
+        self, group: Sequence[_Progressing], walked: Iterator[Refined]
+    ) -> Iterator[Refined]:
+        """The result of each data set of a group, some of which are walked."""
+        for one in group:
+            better = self._wants_better(_need(one.weighed))
+            made = next(walked) if better else self._weighted(one)
+            share, example = one.unknown(self.joint)
+            certificate = replace(
+                made.certificate, unknown=share, example=example, repeated=made.repeated
+            )
+            yield replace(made, certificate=certificate)
 
     def _make(self, group: Sequence[_Progressing]) -> None:
-        """Make the blocks of candidates that are missing, and weigh all."""
-        tasks = []
-        for one in group:
-            for number in range(len(one.theta), one.blocks):
-                made = self.proposal.block(one.told, one.dataset, number)
-                one.theta.append(made.theta)
-                one.log_r.append(made.log_density)
-                tasks.append(Evaluation(self.joint, one.known, made.theta, one.dataset, one.label))
-        values = self.sharing.map(Evaluation.done, tasks)
+        """Make the blocks of candidates that are missing, and weigh all.
+
+        Candidates are made as tasks are taken, so that here they are made while other processes
+        evaluate those before.
+        """
+        values = self.sharing.map(Evaluation.done, self._missing(group))
         for one in group:
             for _ in range(len(one.log_p), one.blocks):
                 one.log_p.append(next(values))
             one.weighed = weigh(one.log_ratios)
+
+    def _missing(self, group: Sequence[_Progressing]) -> Iterator[Evaluation]:
+        """Tasks of the blocks that are missing, whose candidates are kept."""
+        for one in group:
+            for number in range(len(one.log_p), one.blocks):
+                if number == len(one.made):
+                    call = number // AT_ONCE
+                    one.made += self.proposal.blocks(one.told, one.dataset, call)
+                theta = one.made[number].theta
+                yield Evaluation(self.joint, one.known, theta, one.dataset, one.label)
 
     def _wants_more(self, one: _Progressing) -> bool:
         """True if there must be more candidates; `blocks` is then their new number."""
@@ -198,13 +234,13 @@ class Refining:
 
     def _walk(self, one: _Progressing) -> Walk:
         """The task that is left for a data set whose candidates are weighed."""
-        theta, weighed, ratios = np.concatenate(one.theta), _need(one.weighed), one.log_ratios
+        theta, weighed, ratios = one.theta, _need(one.weighed), one.log_ratios
         known = one.known
         return Walk(self.joint, known, theta, ratios, weighed, one.dataset, one.label, self.wanted)
 
     def _weighted(self, one: _Progressing) -> Refined:
         """The result of weighing alone."""
-        weighed, theta = _need(one.weighed), np.concatenate(one.theta)
+        weighed, theta = _need(one.weighed), one.theta
         rows = np.flatnonzero(weighed.weights)
         weights = weighed.weights[rows]
         draws = np.empty(0, np.int64)

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from abi_cli.model.streams import NOISE_BLOCK as BLOCK
 from abi_cli.model.streams import Purpose, generator
 from abi_cli.refinement import chains as markov
 from abi_cli.refinement import weights as weighing
 from abi_cli.refinement.joint import Joint
-from abi_cli.refinement.results import FIRST_BLOCKS, Certificate, How, Refined, Wanted
+from abi_cli.refinement.results import BLOCK, FIRST_BLOCKS, Certificate, How, Refined, Wanted
 from abi_cli.refinement.student import StudentT
 from abi_cli.refinement.weights import Weighing, tempered, weigh
 
@@ -124,9 +123,11 @@ class Walk:
         dim = self.theta.shape[1]
         each = markov.walkers(dim)
         many = markov.GROUPS * each
-        if np.isfinite(self.log_ratios).sum() < many:
+        possible = int(np.isfinite(self.log_ratios).sum())
+        if possible < markov.GROUPS * markov.fewest_starts(dim):
             return self._without_chains(math.nan, rng)
-        start = weighing.resampled(tempered(self.log_ratios, many), many, rng.random())
+        weights = tempered(self.log_ratios, min(many, possible))
+        start = weighing.resampled(weights, many, rng.random())
         groups = self.theta[rng.permutation(start)].reshape(markov.GROUPS, each, dim)
         wanted = max(markov.FEWEST_EFFECTIVE, min(self.wanted.draws, MOST_EFFECTIVE))
         walked = markov.run(self._log_density, groups, rng, wanted=wanted)

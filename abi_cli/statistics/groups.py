@@ -1,47 +1,22 @@
-"""Variables that share an axis, and the families of statistics that can be made of them."""
+"""Variables that share an axis, and the kinds of their columns, by the pilot."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from abi_cli.statistics import regressions, series, sets
-from abi_cli.statistics.breaks import breaks
-from abi_cli.statistics.columns import Bent, Column, column_from, column_of, column_to
-from abi_cli.statistics.components import components
-from abi_cli.statistics.histories import histories
-from abi_cli.statistics.members import Members, Statistic, chunks
-from abi_cli.statistics.persistence import persistent
-from abi_cli.statistics.proportions import proportions
-from abi_cli.statistics.regimes import regimes
-from abi_cli.statistics.sigmoids import sigmoid
+from abi_cli.statistics.columns import Column, column_from, column_of, column_to
+from abi_cli.statistics.members import chunks
 from abi_cli.variables import Ragged, Value, count, event_size
-
-MOST_COLUMNS = 12
-"""Most columns; of those beyond, only moments are computed."""
-
-MOST_SQUARED = 3
-MOST_DIVIDED = 2
-"""Most columns that are looked at as mixtures."""
-
-MOST_CURVES = 2
-"""Most regressors along each of which choices are fitted by a curve."""
-
-MOST_CHOICES, MOST_MET = 2, 3
-"""Most columns of choices, and of numbers, in order; most others that go with each."""
 
 MOST_VALUES = 128
 """Longest series of one length whose numbers are passed on themselves."""
 
-LONG = 4
-"""Longest vectors that are regressed number by number."""
-
 SHORTEST = 3
-"""Shortest vectors that are looked at as a set or series."""
+"""Shortest axes that are looked at as a set or series."""
 
 
 @dataclass(frozen=True)
@@ -68,186 +43,8 @@ class Group:
     design: bool = False
     length: int = 0
 
-    def families(self) -> dict[str, Statistic]:
-        """Name → statistics of members."""
-        if self.few:
-            return {"values": partial(_values, columns=self.columns, length=self.length)}
-        some = self.columns[:MOST_COLUMNS]
-        numbers = [c for c in some if len(c.levels) != 2]
-        fine = [c for c in some if not c.levels]
-        discrete = [c for c in some if c.levels]
-        found: dict[str, Statistic] = {"size": sets.sizes}
-        wide = [c for c in self.columns if len(c.levels) != 2]
-        if wide:
-            found["moments"] = partial(sets.spread, columns=wide)
-        if fine:
-            found["order"] = partial(sets.ordered, columns=fine)
-            for c in fine[:MOST_DIVIDED]:
-                found |= self._components(c)
-        if discrete:
-            found["shares"] = partial(sets.shares, columns=discrete)
-            others = [c for c in numbers if c not in discrete or len(c.levels) > 2]
-            if len(some) > 1 and others and len(discrete) <= 3:
-                found["categories"] = partial(sets.by_category, discrete=discrete, columns=others)
-                counted = [c for c in others if c.counts]
-                if any(c is not d for c in counted for d in discrete):
-                    found["rates"] = partial(sets.rates, discrete=discrete, counts=counted)
-        for first, length in self.vectors:
-            if length >= SHORTEST:
-                its = [c for c in self.columns if first <= c.place < first + length]
-                if len(its) == length:
-                    found[f"rows{first}"] = partial(sets.positions, columns=its)
-        found |= self._regressions(some)
-        if self.ordered:
-            for c in numbers[:4]:
-                found |= self._in_order(c)
-            found |= _in_order_with_others(some)
-        if self.fixed:
-            found["values"] = partial(_values, columns=self.columns, length=self.length)
-        return found
 
-    def _components(self, column: Column) -> dict[str, Statistic]:
-        found: dict[str, Statistic] = {}
-        for bent in (False, True) if column.bends else (False,):
-            name = f"components{column.place}" + "bent" * bent
-            found[name] = partial(_of_column, of=components, column=column, bent=bent)
-        return found
-
-    def _in_order(self, column: Column) -> dict[str, Statistic]:
-        found: dict[str, Statistic] = {}
-        for counts in (False, True) if column.counts else (False,):
-            name = f"breaks{column.place}" + "of_counts" * counts
-            found[name] = partial(breaks, column=column, counts=counts)
-        for name, of in (
-            ("lags", series.autocovariances),
-            ("smoothers", series.smoothers),
-            ("levels", series.levels),
-            ("autoregressions", series.autoregressions),
-            ("averages", series.moving_averages),
-            ("volatility", series.volatility),
-            ("path", series.path),
-            ("regimes", regimes),
-        ):
-            found[f"{name}{column.place}"] = partial(_of_column, of=of, column=column, bent=False)
-            if column.bends and name != "volatility":
-                found[f"{name}{column.place}bent"] = partial(
-                    _of_column, of=of, column=column, bent=True
-                )
-        return found
-
-    def _regressions(self, columns: Sequence[Column]) -> dict[str, Statistic]:
-        """Regressions of each column that the model draws on the others; long vectors as rows."""
-        found: dict[str, Statistic] = {}
-        long = {
-            place
-            for first, length in self.vectors
-            for place in range(first, first + length)
-            if length > LONG and any(c.response for c in self.columns if c.place == place)
-        }
-        alone = [c for c in columns if c.place not in long]
-        for y in alone:
-            if not y.response:
-                continue
-            x = [c for c in alone if c is not y]
-            name = str(y.place)
-            degrees = {name: False}
-            if 1 <= len(x) <= MOST_SQUARED:
-                degrees[f"{name}squared"] = True
-            for which, squares in degrees.items():
-                if x and len(y.levels) != 2:
-                    found |= _linear(y, x, which, squares=squares)
-                if len(y.levels) == 2 or y.counts:
-                    found[f"iterated{which}"] = partial(
-                        regressions.iterated, response=y, regressors=x, squares=squares
-                    )
-                if y.floor is not None and not y.counts and not y.levels:
-                    found[f"multiplicative{which}"] = partial(
-                        regressions.multiplicative, response=y, regressors=x, squares=squares
-                    )
-                if y.edge is not None:
-                    found[f"proportions{which}"] = partial(
-                        proportions, response=y, regressors=x, squares=squares
-                    )
-                if y.counts and len(y.levels) != 2 and y.floor is not None:
-                    found[f"zero_inflated{which}"] = partial(
-                        regressions.zero_inflated, response=y, regressors=x, squares=squares
-                    )
-            if len(y.levels) == 2:
-                found |= _sigmoids(y, x, None)
-            for m in x if y.counts else ():
-                if m.counts:
-                    found[f"trials{name}of{m.place}"] = partial(
-                        regressions.iterated,
-                        response=y,
-                        regressors=x,
-                        squares=len(x) <= MOST_SQUARED,
-                        trials=m,
-                    )
-                    found |= _sigmoids(y, x, m)
-        return found
-
-
-def _in_order_with_others(columns: Sequence[Column]) -> dict[str, Statistic]:
-    """Dependence on steps before and on other columns, of each column that the model draws."""
-    found: dict[str, Statistic] = {}
-    drawn = [c for c in columns if c.response]
-    for c in [c for c in drawn if len(c.levels) == 2][:MOST_CHOICES]:
-        others = [o for o in columns if o is not c][:MOST_MET]
-        found[f"histories{c.place}"] = partial(histories, response=c, others=others)
-    for c in [c for c in drawn if len(c.levels) != 2][:MOST_CHOICES]:
-        others = [o for o in columns if o is not c][:MOST_MET]
-        for bent in (False, True) if c.bends else (False,):
-            found[f"persistent{c.place}" + "bent" * bent] = partial(
-                persistent, response=Bent(c) if bent else c, regressors=others
-            )
-    return found
-
-
-def _linear(y: Column, x: Sequence[Column], which: str, *, squares: bool) -> dict[str, Statistic]:
-    """Regressions of numbers on others, each plain or, where that says more, bent.
-
-    What multiplies is added on the logarithm's scale.
-    """
-    found: dict[str, Statistic] = {}
-    for bend_y, bend_x in ((False, False), (True, False), (False, True), (True, True)):
-        if (bend_y and not y.bends) or (bend_x and not any(c.bends for c in x)):
-            continue
-        response = Bent(y) if bend_y else y
-        regressors = [Bent(c) if bend_x and c.bends else c for c in x]
-        name = which + "bent" * bend_y + "on_bent" * bend_x
-        for family, of in (
-            ("least_squares", regressions.least_squares),
-            ("bayesian", regressions.bayesian),
-        ):
-            found[f"{family}{name}"] = partial(
-                of, response=response, regressors=regressors, squares=squares
-            )
-    return found
-
-
-def _sigmoids(y: Column, x: Sequence[Column], trials: Column | None) -> dict[str, Statistic]:
-    """Curves of choices along each regressor that has more than two values."""
-    found: dict[str, Statistic] = {}
-    along = [c for c in x if c is not trials and len(c.levels) != 2]
-    for c in along if len(along) <= MOST_CURVES else ():
-        for link in ("normal", "logistic"):
-            found[f"{link}{y.place}on{c.place}"] = partial(
-                sigmoid, response=y, regressor=c, trials=trials, link=link
-            )
-    return found
-
-
-def _values(members: Members, columns: Sequence[Column], length: int) -> np.ndarray:
-    """The numbers themselves, and bent where that says more, `(batch, length × column)`."""
-    parts = []
-    for column in columns:
-        parts.append(np.nan_to_num(_of_length(column.scaled(members), length)))
-        if column.bends:
-            parts.append(np.nan_to_num(_of_length(column.bent(members), length)))
-    return np.concatenate(parts, axis=1)
-
-
-def _of_length(x: np.ndarray, length: int) -> np.ndarray:
+def of_length(x: np.ndarray, length: int) -> np.ndarray:
     """Columns `x (batch, obs)` filled with gaps, or cut, to the length of the pilot's data sets.
 
     A data set of another size than all of training is answered, if not well, and that it is of
@@ -257,10 +54,6 @@ def _of_length(x: np.ndarray, length: int) -> np.ndarray:
         return x
     lacking = max(length - x.shape[1], 0)
     return np.pad(x[:, :length], ((0, 0), (0, lacking)), constant_values=np.nan)
-
-
-def _of_column(members: Members, of: Any, column: Column, *, bent: bool) -> np.ndarray:
-    return of(column.bent(members) if bent else column.scaled(members))
 
 
 def vectors_of(groups: Sequence[Group], data: Mapping[str, Value]) -> tuple[np.ndarray, np.ndarray]:
@@ -277,7 +70,7 @@ def vectors_of(groups: Sequence[Group], data: Mapping[str, Value]) -> tuple[np.n
         for column in group.columns:
             if column.response or group.few:
                 of = column.bent if column.bends else column.scaled
-                values = np.concatenate([_of_length(of(m), group.length) for m in pieces])
+                values = np.concatenate([of_length(of(m), group.length) for m in pieces])
                 (drawn if column.response else taken).append(values)
     return np.concatenate(drawn, axis=1), np.nan_to_num(np.concatenate(taken, axis=1))
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from abi_cli.statistics.chances import Chances
 from abi_cli.statistics.emulator import Emulator
+from abi_cli.statistics.families import families_of
 from abi_cli.statistics.groups import Group, from_config, to_config, vectors_of
 from abi_cli.statistics.members import chunks
 from abi_cli.statistics.responses import Responses
@@ -19,7 +20,7 @@ Surface: TypeAlias = Responses | Chances
 
 _SURFACES: dict[str, type[Responses] | type[Chances]] = {"responses": Responses, "chances": Chances}
 
-DEAR = ("regimes",)
+DEAR = ("regimes", "waves", "fields")
 """Beginnings of the names of families that take long."""
 
 ALWAYS = ("size", "values")
@@ -51,7 +52,7 @@ class Offer:
         """Statistics before scaling, `(dataset, statistic)`."""
         parts = []
         for group, names in self.groups:
-            families = group.families()
+            families = families_of(group)
             found = [
                 np.concatenate([families[name](members) for name in names], axis=1)
                 for _, members in chunks(data, group.names)
@@ -69,7 +70,7 @@ class Offer:
         few = take(dict(data), slice(0, 2))
         width = []
         for group, names in self.groups:
-            families = group.families()
+            families = families_of(group)
             _, members = next(chunks(few, group.names))
             width += [families[name](members).shape[1] for name in names]
         if self.emulator is not None:

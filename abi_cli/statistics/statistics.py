@@ -12,6 +12,7 @@ from abi_cli.statistics import gaussian
 from abi_cli.statistics.chances import Chances
 from abi_cli.statistics.each import fit_each
 from abi_cli.statistics.emulator import MOST_INPUTS, Emulator
+from abi_cli.statistics.families import families_of
 from abi_cli.statistics.groups import Group, groups_of, vectors_of
 from abi_cli.statistics.members import tamed
 from abi_cli.statistics.offer import Offer, Surface
@@ -34,6 +35,9 @@ ROUNDS = 2
 
 SCREENED = 4_096
 """Data sets on which families are chosen."""
+
+FIRST_SCREENED = 1_024
+"""Data sets on which families that take long must add half as much to be looked at further."""
 
 INSIDE = 0.995
 """Share of the pilot that is within the linear range of a statistic with heavy tails."""
@@ -104,6 +108,7 @@ class Statistics:
             return None
         few, some = take(pilot, slice(0, SCREENED)), theta[:SCREENED]
         offered = Offer(_families(groups), _emulator(groups, pilot, theta))
+        offered = cls._without_idle(offered, few, some)
         gains = cls._gains(offered, few, some)
         share = np.where(offered.dear, LEAST_OF_DEAR, LEAST_SHARE)
         offer = offered.restricted(_enough(gains, share))
@@ -118,6 +123,14 @@ class Statistics:
                     offer = offer.restricted(_enough(gains, LEAST_SHARE))
                 offer = replace(offer, surfaces=_surfaces(members, steps=LONG))
         return cls._predicting(offer, pilot, theta)
+
+    @classmethod
+    def _without_idle(cls, offer: Offer, data: Datasets, theta: np.ndarray) -> Offer:
+        """The offer without families that take long and add nothing to the first data sets."""
+        if not offer.dear.any():
+            return offer
+        gains = cls._gains(offer, take(data, slice(0, FIRST_SCREENED)), theta[:FIRST_SCREENED])
+        return offer.restricted(~offer.dear | _enough(gains, LEAST_OF_DEAR / 2))
 
     @classmethod
     def whole(
@@ -240,7 +253,7 @@ def _few(pilot: Datasets, names: Sequence[str], theta: np.ndarray) -> tuple[Data
 
 def _families(groups: Sequence[Group]) -> tuple[tuple[Group, tuple[Any, ...]], ...]:
     """Each group with all that can be said of it."""
-    return tuple((group, tuple(group.families())) for group in groups)
+    return tuple((group, tuple(families_of(group))) for group in groups)
 
 
 def _emulator(groups: Sequence[Group], data: Datasets, theta: np.ndarray) -> Emulator | None:

@@ -5,6 +5,7 @@ The likelihood, and the functions of quantities, are the run's own, and are exec
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from abi_cli.data import Draws, Kind, Loaded, formats, read_draws, write_replicates
-from abi_cli.diagnostics.predictive import Check, check, statistics_of, without_ends_of_binary
+from abi_cli.diagnostics.predictive import (
+    MOST_ELEMENTS,
+    Check,
+    check,
+    statistics_of,
+    without_ends_of_binary,
+)
 from abi_cli.errors import DataError, UsageError
 from abi_cli.listener import SILENT, Listener
 from abi_cli.model.prediction import replications
@@ -138,11 +145,33 @@ class Predicting:
             (
                 self._quantities(parameters, self._beside(replicated)),
                 self.model.quantities.of_data(layout).of(
-                    parameters, datasets, first_draw=OF_TRUTHS, seed=self.seed
+                    parameters,
+                    datasets,
+                    first_draw=OF_TRUTHS,
+                    seed=self.seed,
+                    labels=loaded.labels,
                 ),
             ),
             left_out(self.model.need_simulator()),
         )
+
+    def checks(self) -> list[Check]:
+        """Statistics of the data beside those of replicated data, data set after data set.
+
+        Errors:
+            SpecError, DataError, UserFunctionError: As `predict`.
+        """
+        self._tell_what_is_not_looked_at()
+        return self.predict().checks()
+
+    def _tell_what_is_not_looked_at(self) -> None:
+        for variable in self.session.run.layout.of("observable"):
+            number = math.prod(variable.event)
+            if number > MOST_ELEMENTS:
+                self.session.listener.note(
+                    f"of the {number:,} numbers of {variable.name} the first {MOST_ELEMENTS} are "
+                    "looked at; model.quantities can sum up the rest"
+                )
 
     def check(self) -> Checked:
         """Simulate replications, those of simulated data sets as well, and judge the data sets.
@@ -150,6 +179,7 @@ class Predicting:
         Errors:
             SpecError, UserFunctionError: As `predict`.
         """
+        self._tell_what_is_not_looked_at()
         prediction = self.predict()
         found = calibrated(
             self.session,
@@ -170,6 +200,10 @@ class Predicting:
     def _draws(self) -> int:
         return int(next(iter(self.drawn.values.values())).shape[1])
 
+    @property
+    def _replicated_labels(self) -> list[str]:
+        return [label for label in self.loaded.labels for _ in range(self._draws)]
+
     def _beside(self, replicated: Datasets) -> Datasets:
         layout = self.session.run.layout
         return beside(layout, self.loaded.datasets, replicated, draws=self._draws)
@@ -184,7 +218,13 @@ class Predicting:
         single = {n: v.reshape(-1, 1, *v.shape[2:]) for n, v in parameters.items()}
         quantities = self.model.quantities
         with computing(quantities, count(replicated), self.session.listener) as progress:
-            values = quantities.of(single, replicated, seed=self.seed, advance=progress.advance)
+            values = quantities.of(
+                single,
+                replicated,
+                seed=self.seed,
+                advance=progress.advance,
+                labels=self._replicated_labels,
+            )
         shape = (len(self.loaded.labels), self._draws)
         return {name: value.reshape(*shape, *value.shape[2:]) for name, value in values.items()}
 
@@ -196,7 +236,7 @@ class Predicting:
         """
         begun = time.perf_counter()
         prediction = self.predict()
-        self.model.quantities.refuse_infinite(prediction.quantities[0])
+        self.model.quantities.refuse_infinite(prediction.quantities[0], self.loaded.labels)
         made = count(prediction.replicated)
         draw = np.tile(np.arange(self._draws), len(self.loaded.labels))
         values: dict[str, Value] = {"draw": draw, **self._beside({})}
@@ -205,7 +245,7 @@ class Predicting:
             values[name] = short.reshape(made, *value.shape[2:])
         values |= prediction.replicated
         layout = Layout(tuple(self._variable(name, value) for name, value in values.items()))
-        labels = [label for label in self.loaded.labels for _ in range(self._draws)]
+        labels = self._replicated_labels
         write_replicates(self.target.path, values, layout, labels, format=self.target.format)
         names = ", ".join(prediction.replicated)
         what = f"{made:,} replicated data sets of {names}, {self._draws:,} for each"

@@ -193,6 +193,7 @@ def drawn_from(
                     seed=drawing.seed,
                     events={v.name: v.event for v in header.parameters if v.name in names},
                     advance=computed.advance,
+                    labels=loaded.labels,
                 )
             for block in blocks:
                 yield block
