@@ -117,6 +117,13 @@ def test_checks_show_what_the_model_cannot_generate(batched):
     assert "doubled" not in {name for _, name in rows}  # nothing is observed of it
 
 
+def test_what_of_long_vectors_is_not_looked_at_is_told(batched, monkeypatch):
+    asked = ("predict", batched / "run", batched / "data.csv", "--json", "-j", 0)
+    assert "looked at" not in abi(*asked).stderr
+    monkeypatch.setattr("abi_cli.workflow.predicting.MOST_ELEMENTS", 0)
+    assert "of the 1 numbers of x the first 0 are looked at" in abi(*asked).stderr
+
+
 def test_data_are_judged_by_what_is_usual_of_simulated_ones(small_run):
     found = abi("predict", small_run, ANSCOMBE, "--check", "-n", 20, "--json", "-q", "-j", 0)
     assert found.exit_code == 0, found.stderr

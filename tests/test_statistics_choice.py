@@ -23,10 +23,33 @@ def test_families_that_take_long_have_to_add_more():
     groups = groups_of(data, ["y"], given=[], series=["y"])
     offer = Offer(tuple((group, tuple(families_of(group))) for group in groups))
     names = [name for _, own in offer.groups for name in own]
-    assert [n for n, dear in zip(names, offer.dear, strict=True) if dear] == ["regimes0"]
+    dear = {n for n, dear in zip(names, offer.dear, strict=True) if dear}
+    assert dear == {"regimes0", "waves0", "fields0"}
     assert len(offer.dear) == offer.owners(data).max() + 1
     kept = Statistics.fit(data, ["y"], theta, series=["y"]).offer.groups[0][1]
-    assert "regimes0" not in kept
+    assert not dear & set(kept)
+
+
+@pytest.mark.parametrize("periodic", [True, False])
+def test_families_that_take_long_are_looked_at_further_where_they_tell(periodic, monkeypatch):
+    looked, gains = [], Statistics._gains.__func__
+
+    def recorded(cls, offer, data, theta):
+        looked.append({name for _, own in offer.groups for name in own})
+        return gains(cls, offer, data, theta)
+
+    monkeypatch.setattr(Statistics, "_gains", classmethod(recorded))
+    rng, number, size = np.random.default_rng(6), 1_500, 25
+    f = rng.uniform(1, 4, size=(number, 1))
+    x = rng.uniform(0, 2, size=(number, size))
+    mean = np.sin(2 * np.pi * f * x) if periodic else f * x
+    y = mean + 0.3 * rng.normal(size=x.shape)
+    sizes = np.full(number, size)
+    data = {"x": Ragged(x.ravel(), sizes), "y": Ragged(y.ravel(), sizes)}
+    kept = Statistics.fit(data, ["x", "y"], f, given=("x",)).offer.groups[0][1]
+    assert "waves1on0" in looked[0]
+    assert ("waves1on0" in looked[1]) == periodic
+    assert ("waves1on0" in kept) == periodic
 
 
 def test_a_family_that_only_repeats_others_gains_nothing():
