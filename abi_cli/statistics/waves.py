@@ -14,6 +14,8 @@ tops, with the curvature there (Laplace), by Gauss–Newton steps in all four un
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from abi_cli.statistics.columns import Bent, Column
@@ -61,7 +63,10 @@ def waves(members: Members, response: Column | Bent, along: Column | None) -> np
     there = np.isfinite(y) & np.isfinite(z)
     y, w = known(np.where(there, y, np.nan))
     z = np.where(there, z, 0.0)
-    return _said(z, y, w, _highest(z, y, w))
+    start = _highest(z, y, w)
+    missing = np.isnan(start)
+    peaks = _followed(z, y, w, np.where(missing, 1.0, start))
+    return _said(np.maximum(w.sum(axis=1), 1.0), peaks, missing)
 
 
 def places(members: Members, along: Column | None) -> np.ndarray:
@@ -99,13 +104,26 @@ def _highest(z: np.ndarray, y: np.ndarray, w: np.ndarray) -> np.ndarray:
     return np.where(found, (first + 1) * GRID, np.nan)
 
 
-def _said(z: np.ndarray, y: np.ndarray, w: np.ndarray, f: np.ndarray) -> np.ndarray:
-    """Statistics of the peaks near `f (batch, peak)`, after some steps to their tops."""
-    n = np.maximum(w.sum(axis=1), 1.0)[:, None]
-    free = np.maximum(n - 4, 0.5)
-    missing, f = np.isnan(f), np.nan_to_num(f, nan=1.0)
-    z, y, w = z[:, None], y[:, None], w[:, None]
-    start = f
+class _Peaks(NamedTuple):
+    """Tops of peaks.
+
+    Arguments:
+        f: Frequencies, `(batch, peak)`.
+        b: Level, cosine and sine parts, `(batch, peak, 3)`.
+        left: Squares that are left, `(batch, peak)`.
+        inverse: Of the products of the slopes by b and f, `(batch, peak, 4, 4)`.
+    """
+
+    f: np.ndarray
+    b: np.ndarray
+    left: np.ndarray
+    inverse: np.ndarray
+
+
+def _followed(z: np.ndarray, y: np.ndarray, w: np.ndarray, start: np.ndarray) -> _Peaks:
+    """Tops of the peaks near frequencies `start (batch, peak)`, by Gauss–Newton steps."""
+    z, y, w, f = z[:, None], y[:, None], w[:, None], start
+    n = np.maximum(w.sum(axis=2), 1.0)
     for _ in range(STEPS):
         b, residual, x = _regressed(z, y, w, f)
         slope = 2 * np.pi * z * (b[..., 2:] * x[..., 1] - b[..., 1:2] * x[..., 2])
@@ -114,9 +132,19 @@ def _said(z: np.ndarray, y: np.ndarray, w: np.ndarray, f: np.ndarray) -> np.ndar
         a = a + RIDGE**2 * n[..., None, None] * np.eye(4)
         step = np.linalg.solve(a, x.swapaxes(2, 3) @ residual[..., None])[..., 0]
         f = np.clip(f + step[..., 3], np.maximum(start - GRID, GRID / 4), start + GRID)
-    b, residual, x = _regressed(z, y, w, f)
-    left = (residual**2).sum(axis=2) + FLOOR
-    inverse = np.linalg.inv(a)
+    b, residual, _ = _regressed(z, y, w, f)
+    return _Peaks(f, b, (residual**2).sum(axis=2) + FLOOR, np.linalg.inv(a))
+
+
+def _said(n: np.ndarray, peaks: _Peaks, missing: np.ndarray) -> np.ndarray:
+    """Statistics of peaks.
+
+    Arguments:
+        n: Members, `(batch,)`.
+        missing: Places in which there is no peak, `(batch, peak)`.
+    """
+    f, b, left, inverse = peaks
+    free = np.maximum(n - 4, 0.5)[:, None]
     log_p = -0.5 * free * np.log(left) + 0.5 * np.linalg.slogdet(inverse)[1]
     log_p = np.where(missing, -np.inf, log_p)
     log_p[:, 0] = np.where(missing[:, 0], 0.0, log_p[:, 0])
