@@ -39,8 +39,8 @@ MOST_CHOICES, MOST_MET = 2, 3
 MOST_WAVES = 2
 """Most columns that are looked at as waves, and most that these run along."""
 
-OF_VARIANCES = ("volatility", "garch")
-"""Families in which a bent column says nothing else."""
+FEWEST_STEPS = 8
+"""Fewest members, where all data sets have as many, of waves and of likelihoods along an order."""
 
 LONG = 4
 """Longest vectors that are regressed number by number."""
@@ -76,7 +76,8 @@ def families_of(group: Group) -> dict[str, Statistic]:
             if len(its) == length:
                 found[f"rows{first}"] = partial(sets.positions, columns=its)
     found |= _regressions(group, some)
-    found |= _along(some, ordered=group.ordered)
+    if not 0 < group.length < FEWEST_STEPS:
+        found |= _along(some, ordered=group.ordered)
     if group.ordered:
         for c in numbers[:4]:
             found |= _in_order(c)
@@ -106,12 +107,11 @@ def _in_order(column: Column) -> dict[str, Statistic]:
         ("autoregressions", series.autoregressions),
         ("averages", series.moving_averages),
         ("volatility", series.volatility),
-        ("garch", garch),
         ("path", series.path),
         ("regimes", regimes),
     ):
         found[f"{name}{column.place}"] = partial(_of_column, of=of, column=column, bent=False)
-        if column.bends and name not in OF_VARIANCES:
+        if column.bends and name != "volatility":
             found[f"{name}{column.place}bent"] = partial(
                 _of_column, of=of, column=column, bent=True
             )
@@ -171,9 +171,14 @@ def _regressions(group: Group, columns: Sequence[Column]) -> dict[str, Statistic
 
 
 def _along(columns: Sequence[Column], *, ordered: bool) -> dict[str, Statistic]:
-    """Waves and smooth functions of numbers that the model draws, along others or their order."""
+    """Waves and smooth functions of numbers that the model draws, along others or their order.
+
+    Along an order, how their variance follows its own past, too.
+    """
     found: dict[str, Statistic] = {}
     for y in [c for c in columns if c.response and len(c.levels) != 2][:MOST_WAVES]:
+        if ordered:
+            found[f"garch{y.place}"] = partial(_of_column, of=garch, column=y, bent=False)
         others = [c for c in columns if c is not y and not c.levels][:MOST_WAVES]
         for x in [*others, *([None] if ordered else [])]:
             for bent in (False, True) if y.bends else (False,):
