@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from abi_cli.statistics.columns import Column
+from abi_cli.statistics.columns import REACH, Column
 from abi_cli.statistics.families import families_of
 from abi_cli.statistics.fields import LENGTHS, NOISES, fields
 from abi_cli.statistics.groups import groups_of
 from abi_cli.statistics.members import padded
-from abi_cli.statistics.waves import REACH
 from abi_cli.variables import Ragged
 
 X, Y = Column(0, 0.0, 1 / REACH), Column(1, 0.0, 1.0)  # a reach of 1

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from abi_cli.statistics.columns import Column
+from abi_cli.statistics.columns import REACH, Column
 from abi_cli.statistics.members import Members
-from abi_cli.statistics.waves import REACH, waves
+from abi_cli.statistics.waves import waves
 
 LONG = 4.0
 X, Y = Column(0, LONG / 2, LONG / REACH), Column(1, 0.0, 1.0)

@@ -119,8 +119,8 @@ def run(
     """Chains from `start (group, walker, dim)`, as long as it takes for groups to agree.
 
     A walker that began far out, where moves are rare, hardly comes back: of a bent ridge, begun
-    wide, sds were 0.9 to 1.6 times the exact ones, 0.9 to 1.0 since: where one is astray when all
-    are looked at, it goes on from the place of another of its group, and all before is warm-up
+    wide, sds were 0.9 to 1.6 times the exact ones, and 0.9 to 1.0 since. Where one is astray when
+    all are looked at, it goes on from the place of another of its group, and all before is warm-up
     (Vrugt et al. 2009, IJNSNS 10:273, by the quartiles of mean log densities, too).
 
     Arguments:

@@ -156,7 +156,7 @@ class Refining:
         Errors:
             UserFunctionError: A function raised, or gave what is no log density.
         """
-        begun: deque[tuple[list[_Progressing], Iterator[Refined]]] = deque()
+        begun: deque[tuple[list[_Progressing], list[_Progressing], Iterator[Refined]]] = deque()
         for begin in range(0, len(known), TOGETHER):
             rows = range(begin, min(begin + TOGETHER, len(known)))
             blocks = self.wanted.first_blocks
@@ -169,20 +169,19 @@ class Refining:
                 self._make(unfinished)
                 unfinished = [one for one in unfinished if self._wants_more(one)]
             # Other processes walk while candidates of the next data sets are made here.
-            bad = [self._walk(one) for one in group if self._wants_better(_need(one.weighed))]
-            begun.append((group, self.sharing.map(Walk.done, bad)))
+            bad = [one for one in group if self._wants_better(_need(one.weighed))]
+            begun.append((group, bad, self.sharing.map(Walk.done, map(self._walk, bad))))
             if len(begun) == GROUPS_AT_ONCE:
                 yield from self._finished(*begun.popleft())
-        for group, walked in begun:
-            yield from self._finished(group, walked)
+        for waiting in begun:
+            yield from self._finished(*waiting)
 
     def _finished(
-        self, group: Sequence[_Progressing], walked: Iterator[Refined]
+        self, group: list[_Progressing], bad: list[_Progressing], walked: Iterator[Refined]
     ) -> Iterator[Refined]:
-        """The result of each data set of a group, some of which are walked."""
+        """The result of each data set of a group, of which the `bad` ones are walked."""
         for one in group:
-            better = self._wants_better(_need(one.weighed))
-            made = next(walked) if better else self._weighted(one)
+            made = next(walked) if one in bad else self._weighted(one)
             share, example = one.unknown(self.joint)
             certificate = replace(
                 made.certificate, unknown=share, example=example, repeated=made.repeated

@@ -23,6 +23,16 @@ HEAVY = 3.0
 """The sd, in units of what the interquartile range suggests, from where on tails are heavy."""
 
 
+REACH = np.sqrt(12.0)
+"""What numbers reach over, in units of their sd, where all are as likely."""
+
+SERIES = 100.0
+"""The same of places in a series."""
+
+FAR = 10.0
+"""Sds of the regressor up to which zero is where phases are told; else its middle."""
+
+
 @dataclass(frozen=True)
 class Column:
     """One number of each member.
@@ -95,6 +105,14 @@ class Bent:
     def scaled(self, members: Members) -> np.ndarray:
         """Values of the bent column, `(batch, obs)`."""
         return (self.column.bent(members) - self.column.middle) / self.column.spread
+
+
+def places(members: Members, along: Column | None) -> np.ndarray:
+    """Places of members in reaches, `(batch, obs)`."""
+    if along is None:
+        return np.broadcast_to(np.arange(members.inside.shape[1]) / SERIES, members.inside.shape)
+    origin = 0.0 if abs(along.location) <= FAR * along.scale else along.location
+    return (members[along.place] - origin) / (REACH * along.scale)
 
 
 def column_of(place: int, values: np.ndarray, *, response: bool) -> Column | None:

@@ -13,21 +13,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from abi_cli.statistics.columns import Bent, Column
-from abi_cli.statistics.members import FLOOR, Members, mixed
-from abi_cli.statistics.waves import places
+from abi_cli.statistics.columns import Bent, Column, places
+from abi_cli.statistics.members import FLOOR, Members, mixed, side_by_side, weighed
 
 LENGTHS = np.geomspace(0.01, 2.0, 10)
 """Length scales, in reaches of the regressor."""
 
 NOISES = np.geomspace(1e-3, 10.0, 7)
 """Variances of the noise, in units of the process' own."""
-
-AT_ONCE = 128
-"""Data sets whose filters run side by side: they fit in a cache."""
-
-MOST = 40.0
-"""Largest fall of the log likelihood that is told."""
 
 
 def fields(members: Members, response: Column | Bent, along: Column | None) -> np.ndarray:
@@ -50,11 +43,7 @@ def fields(members: Members, response: Column | Bent, along: Column | None) -> n
         order = np.argsort((y, x)[by], axis=1, kind="stable")
         x, y, there = (np.take_along_axis(of, order, axis=1) for of in (x, y, there))
     x = np.where(there, x, 0.0)
-    parts = [
-        _said(x[k : k + AT_ONCE], y[k : k + AT_ONCE], there[k : k + AT_ONCE])
-        for k in range(0, max(len(y), 1), AT_ONCE)
-    ]
-    return np.concatenate(parts)
+    return side_by_side(_said, x, y, there)
 
 
 def _said(x: np.ndarray, y: np.ndarray, there: np.ndarray) -> np.ndarray:
@@ -69,9 +58,7 @@ def _said(x: np.ndarray, y: np.ndarray, there: np.ndarray) -> np.ndarray:
         free = np.maximum(free, 1)
         log_scale = 0.5 * np.log(np.maximum(left, 0.0) / free + FLOOR)
         log_p = -0.5 * log_det - penalty - free * log_scale
-        below = log_p - log_p.max(axis=1, keepdims=True)
-        weight = np.exp(below)
-        weight /= weight.sum(axis=1, keepdims=True)
+        weight, fall = weighed(log_p)
         own = np.broadcast_to(0.5 / free, log_scale.shape)
         for value, variance in (
             (np.broadcast_to(np.log(length), own.shape), 0.0),
@@ -80,7 +67,7 @@ def _said(x: np.ndarray, y: np.ndarray, there: np.ndarray) -> np.ndarray:
             (level, np.exp(2 * log_scale) / one),
         ):
             parts += mixed(weight, value, variance)
-        parts += list(np.sqrt(-np.maximum(below, -MOST)).T)
+        parts += list(fall.T)
     return np.stack(parts, axis=1)
 
 

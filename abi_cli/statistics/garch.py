@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from abi_cli.statistics.members import FLOOR, known, mixed, moments_of
+from abi_cli.statistics.members import FLOOR, known, mixed, moments_of, side_by_side, weighed
 
 PERSISTENCES = (0.2, 0.5, 0.75, 0.88, 0.95, 0.985)
 SHARES = (0.04, 0.1, 0.2, 0.35, 0.6, 0.9)
@@ -22,12 +22,6 @@ LEVELS = (0.4, 0.65, 1.0, 1.5, 2.6)
 MOST_SQUARE = 1e6
 """Largest square, in units of the series' variance, that moves the next variance."""
 
-AT_ONCE = 128
-"""Series that are filtered side by side: they fit in a cache."""
-
-MOST = 40.0
-"""Largest fall of the log likelihood that is told."""
-
 
 def garch(x: np.ndarray) -> np.ndarray:
     """Persistence, share, level, ω, α, β and mean: posterior means and log sds; the likelihood.
@@ -35,8 +29,7 @@ def garch(x: np.ndarray) -> np.ndarray:
     Arguments:
         x: `(batch, time)`, NaN in gaps.
     """
-    parts = [_told(x[k : k + AT_ONCE]) for k in range(0, max(len(x), 1), AT_ONCE)]
-    return np.concatenate(parts)
+    return side_by_side(_told, x)
 
 
 def _told(x: np.ndarray) -> np.ndarray:
@@ -46,9 +39,7 @@ def _told(x: np.ndarray) -> np.ndarray:
     z = np.where(there > 0, (y - mean[:, None]) / sd[:, None], 0.0)
     persistence, share = (of.ravel() for of in np.meshgrid(PERSISTENCES, SHARES, indexing="ij"))
     log_p, precision, weighted = _filtered(z, there, persistence, share)
-    below = log_p - log_p.max(axis=1, keepdims=True)
-    weight = np.exp(below)
-    weight /= weight.sum(axis=1, keepdims=True)
+    weight, fall = weighed(log_p)
     level, persistence, share = (
         np.broadcast_to(of, (len(LEVELS), len(share))).ravel()
         for of in (np.array(LEVELS)[:, None], persistence, share)
@@ -68,7 +59,7 @@ def _told(x: np.ndarray) -> np.ndarray:
         (centre, (variance + FLOOR)[:, None] / precision),
     ):
         parts += mixed(weight, np.broadcast_to(value, weight.shape), of)
-    return np.concatenate([np.stack(parts, axis=1), np.sqrt(-np.maximum(below, -MOST))], axis=1)
+    return np.concatenate([np.stack(parts, axis=1), fall], axis=1)
 
 
 def _filtered(

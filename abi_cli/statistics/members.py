@@ -120,6 +120,32 @@ def mixed(
     return mean, 0.5 * np.log(spread + FLOOR)
 
 
+def weighed(log_p: np.ndarray, *, most: float = 40.0) -> tuple[Weights, np.ndarray]:
+    """Weights of the places of a grid, which sum to 1, and how far each is below the best.
+
+    The second is √(max log p − log p), about the distance in sds, up to √most.
+
+    Arguments:
+        log_p: Their log likelihoods, `(batch, place)`; −inf where there is none.
+    """
+    below = log_p - log_p.max(axis=1, keepdims=True)
+    weight = np.exp(below)
+    weight /= weight.sum(axis=1, keepdims=True)
+    return weight, np.sqrt(-np.maximum(below, -most))
+
+
+def side_by_side(
+    of: Callable[..., np.ndarray], *arrays: np.ndarray, number: int = 128
+) -> np.ndarray:
+    """Statistics of so many data sets at a time: arrays of theirs, and of a grid, fit in a cache.
+
+    Arguments:
+        arrays: `(batch, …)` each, which `of` takes.
+    """
+    begins = range(0, max(len(arrays[0]), 1), number)
+    return np.concatenate([of(*(a[k : k + number] for a in arrays)) for k in begins])
+
+
 def tamed(x: np.ndarray, most: float) -> np.ndarray:
     """The identity up to `most` in size, logarithmic beyond."""
     beyond = np.maximum(np.abs(x) - most, 0.0)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from abi_cli.statistics.columns import Bent, Column
-from abi_cli.statistics.members import FLOOR, Members
+from abi_cli.statistics.members import FLOOR, Members, weighed
 from abi_cli.statistics.regressions import design
 
 RHO = np.tanh(np.linspace(-2.2, 2.2, 15))
@@ -58,13 +58,12 @@ def persistent(
     told = np.concatenate([places[:, :, None], log_sd[:, :, None], b], axis=2)
     own = np.broadcast_to(0.5 / free, log_p.shape)  # of a log sd, about; ρ has the grid's alone
     within = np.concatenate([np.zeros_like(places)[:, :, None], own[:, :, None], variance], axis=2)
-    below = log_p - log_p.max(axis=1, keepdims=True)
-    weights = np.exp(below)
-    weights = (weights / weights.sum(axis=1, keepdims=True))[:, :, None]
+    weight, fall = weighed(log_p, most=MOST)
+    weights = weight[:, :, None]
     mean = (weights * told).sum(axis=1)
     spread = (weights * (within + (told - mean[:, None]) ** 2)).sum(axis=1)
     parts = [mean, 0.5 * np.log(spread + FLOOR), np.exp(mean[:, 1:2]), np.log(free)]
-    return np.concatenate([*parts, np.sqrt(-np.maximum(below, -MOST))], axis=1)
+    return np.concatenate([*parts, fall], axis=1)
 
 
 def _grams(z: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

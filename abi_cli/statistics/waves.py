@@ -18,14 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from abi_cli.statistics.columns import Bent, Column
-from abi_cli.statistics.members import FLOOR, Members, known, mixed, moments_of
-
-REACH = np.sqrt(12.0)
-"""What numbers reach over, in units of their sd, where all are as likely."""
-
-SERIES = 100.0
-"""The same of places in a series."""
+from abi_cli.statistics.columns import Bent, Column, places
+from abi_cli.statistics.members import FLOOR, Members, known, mixed, moments_of, weighed
 
 GRID = 0.25
 """Cycles over the reach from one frequency of the grid to the next; a peak is about one wide."""
@@ -37,12 +31,6 @@ STEPS = 4
 
 RIDGE = 1e-3
 """Ridge of the grid's regressions, relative to the number of members."""
-
-FAR = 10.0
-"""Sds of the regressor up to which zero is where phases are told; else its middle."""
-
-MOST = 40.0
-"""Largest difference of log likelihoods that is told."""
 
 
 def waves(members: Members, response: Column | Bent, along: Column | None) -> np.ndarray:
@@ -67,14 +55,6 @@ def waves(members: Members, response: Column | Bent, along: Column | None) -> np
     missing = np.isnan(start)
     peaks = _followed(z, y, w, np.where(missing, 1.0, start))
     return _said(np.maximum(w.sum(axis=1), 1.0), peaks, missing)
-
-
-def places(members: Members, along: Column | None) -> np.ndarray:
-    """Places of members in reaches, `(batch, obs)`."""
-    if along is None:
-        return np.broadcast_to(np.arange(members.inside.shape[1]) / SERIES, members.inside.shape)
-    origin = 0.0 if abs(along.location) <= FAR * along.scale else along.location
-    return (members[along.place] - origin) / (REACH * along.scale)
 
 
 def _highest(z: np.ndarray, y: np.ndarray, w: np.ndarray) -> np.ndarray:
@@ -148,9 +128,7 @@ def _said(n: np.ndarray, peaks: _Peaks, missing: np.ndarray) -> np.ndarray:
     log_p = -0.5 * free * np.log(left) + 0.5 * np.linalg.slogdet(inverse)[1]
     log_p = np.where(missing, -np.inf, log_p)
     log_p[:, 0] = np.where(missing[:, 0], 0.0, log_p[:, 0])
-    below = log_p - log_p.max(axis=1, keepdims=True)
-    weight = np.exp(below)
-    weight /= weight.sum(axis=1, keepdims=True)
+    weight, fall = weighed(log_p)
     variance = left / free
     errors = np.diagonal(inverse, axis1=2, axis2=3) * variance[..., None]
     size = np.sqrt((b[..., 1:] ** 2).sum(axis=2) + FLOOR)
@@ -164,10 +142,10 @@ def _said(n: np.ndarray, peaks: _Peaks, missing: np.ndarray) -> np.ndarray:
         (0.5 * np.log(variance), 0.5 / free),
     ):
         parts += mixed(weight, value, of)
-    best = below.argmax(axis=1)[:, None]
+    best = log_p.argmax(axis=1)[:, None]
     top = [np.take_along_axis(of, best, axis=1)[:, 0] for of in (f, size, b[..., 1], b[..., 2])]
     parts += [*top, np.arctan2(top[2], top[3]), np.log(top[1]), np.log(free[:, 0])]
-    parts += [np.sqrt(-np.maximum(below, -MOST))[:, k] for k in range(PEAKS)]
+    parts += list(fall.T)
     return np.stack(parts, axis=1)
 
 
